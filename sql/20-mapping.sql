@@ -1,0 +1,56 @@
+-- Mappings: which file becomes which table (SPEC 2.1).
+
+CREATE TABLE syncup.mapping (
+	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	mapping text NOT NULL,
+	kind text NOT NULL CHECK (kind IN ('entity type', 'association')),
+	ordinal int NOT NULL,
+	target regclass NOT NULL,
+	file text NOT NULL,
+	key text NOT NULL,
+	unique_keys text[] NOT NULL DEFAULT '{}',
+	options jsonb NOT NULL DEFAULT '{}',
+	table_name name NOT NULL UNIQUE,
+	PRIMARY KEY (connector, mapping)
+);
+COMMENT ON TABLE syncup.mapping IS 'Entity type and association mappings. Written by syncup_map_entity_type() and its kin only.';
+COMMENT ON COLUMN syncup.mapping.ordinal IS 'order in which mappings of a connector are applied';
+COMMENT ON COLUMN syncup.mapping.key IS 'source column of the primary key';
+COMMENT ON COLUMN syncup.mapping.table_name IS 'name of its tables in syncup_previous, syncup_delta and syncup_changes';
+SELECT pg_catalog.pg_extension_config_dump('syncup.mapping', '');
+
+CREATE TABLE syncup.mapping_column (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	ordinal int NOT NULL,
+	source text NOT NULL,
+	stored name NOT NULL,
+	target name,
+	target_type text,
+	change_column name,
+	format text,
+	PRIMARY KEY (connector, mapping, ordinal),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+COMMENT ON TABLE syncup.mapping_column IS 'The source columns that a mapping uses, and what becomes of them.';
+COMMENT ON COLUMN syncup.mapping_column.source IS 'name in the header of the file';
+COMMENT ON COLUMN syncup.mapping_column.stored IS 'name in the previous and delta tables';
+COMMENT ON COLUMN syncup.mapping_column.target IS 'column of the target; null: stored only, for links to refer by';
+COMMENT ON COLUMN syncup.mapping_column.target_type IS 'type of the target column when it was mapped; a run refuses another one';
+COMMENT ON COLUMN syncup.mapping_column.change_column IS 'name in the change table';
+COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
+SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
+
+CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT '{}', options jsonb DEFAULT '{}')
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) IS
+'Maps the rows of a CSV file to the rows of a table, by primary key. Without columns, those of the same name are mapped, as the header of the file says now. An existing mapping is updated where its stored rows stay right.';
+
+CREATE FUNCTION syncup_drop_mapping(connector text, mapping text)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_drop_mapping(text, text) IS
+'Drops a mapping with its previous, delta and change tables. The target is not touched.';

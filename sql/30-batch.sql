@@ -1,0 +1,83 @@
+-- Batches: queue and history (SPEC 2.3).
+
+CREATE TABLE syncup.batch (
+	batch uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+	seq bigint GENERATED ALWAYS AS IDENTITY,
+	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	mode text NOT NULL CHECK (mode IN ('initial', 'complete', 'incremental', 'undo')),
+	status text NOT NULL CHECK (status IN ('prepared', 'blocked', 'applied', 'cancelled', 'discarded', 'failed', 'undone')),
+	prepared_at timestamptz,
+	prepared_by name,
+	synchronized_at timestamptz,
+	synchronized_by name,
+	decision text,
+	decided_at timestamptz,
+	decided_by name,
+	reason text,
+	forced boolean NOT NULL DEFAULT false,
+	changes_kept boolean NOT NULL DEFAULT false,
+	source_changes boolean NOT NULL DEFAULT false,
+	limits jsonb,
+	sqlstate text,
+	error text
+);
+CREATE UNIQUE INDEX batch_seq ON syncup.batch (seq);
+CREATE INDEX batch_of_connector ON syncup.batch (connector, seq);
+CREATE INDEX batch_queue ON syncup.batch (connector, seq)
+	WHERE status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL;
+COMMENT ON TABLE syncup.batch IS 'One row per batch: queue and history.';
+COMMENT ON COLUMN syncup.batch.status IS 'prepared, blocked, applied, cancelled (superseded by a complete run), discarded, failed (tried again by the next synchronize; where prepared_at is null, the prepare itself failed), undone';
+COMMENT ON COLUMN syncup.batch.decision IS 'what a person decided: resume, discard or undo';
+COMMENT ON COLUMN syncup.batch.forced IS 'thresholds were waived';
+COMMENT ON COLUMN syncup.batch.changes_kept IS 'its change rows and delta were kept when it was applied';
+COMMENT ON COLUMN syncup.batch.source_changes IS 'it holds changes computed by the source (command_column): discarding it loses them';
+COMMENT ON COLUMN syncup.batch.limits IS 'the limits it was checked against';
+COMMENT ON COLUMN syncup.batch.error IS 'why it failed';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch', '');
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_seq_seq', '');
+
+CREATE TABLE syncup.batch_counter (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	mapping text NOT NULL,
+	kind text NOT NULL,
+	file text,
+	file_modified timestamptz,
+	rows_read bigint NOT NULL DEFAULT 0,
+	rows_kept bigint NOT NULL DEFAULT 0,
+	null_keys bigint NOT NULL DEFAULT 0,
+	duplicates bigint NOT NULL DEFAULT 0,
+	rejected bigint NOT NULL DEFAULT 0,
+	empty_links bigint NOT NULL DEFAULT 0,
+	delta_inserted bigint NOT NULL DEFAULT 0,
+	delta_updated bigint NOT NULL DEFAULT 0,
+	delta_deleted bigint NOT NULL DEFAULT 0,
+	deletions_suspended boolean NOT NULL DEFAULT false,
+	inserted bigint,
+	updated bigint,
+	deleted bigint,
+	orphans bigint,
+	stored_before bigint,
+	PRIMARY KEY (batch, mapping),
+	CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links)
+);
+COMMENT ON TABLE syncup.batch_counter IS 'What prepare and synchronize counted, per batch and mapping. The columns from inserted on are null until changes were built.';
+COMMENT ON COLUMN syncup.batch_counter.deletions_suspended IS 'a bad row had no readable key, so nothing is deleted (SPEC 4.3)';
+COMMENT ON COLUMN syncup.batch_counter.stored_before IS 'rows of the target before the batch: the base of percentages';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_counter', '');
+
+CREATE TABLE syncup.quarantine (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	file text,
+	line bigint,
+	reason text NOT NULL,
+	key text,
+	message text,
+	raw text
+);
+CREATE INDEX quarantine_batch ON syncup.quarantine (batch);
+COMMENT ON TABLE syncup.quarantine IS 'Every source row that was set aside, with the reason: null key, duplicate, conflict, malformed, encoding, conversion, unknown key, orphan.';
+COMMENT ON COLUMN syncup.quarantine.line IS 'line of the file where the row begins';
+COMMENT ON COLUMN syncup.quarantine.raw IS 'the original bytes, as text where valid';
+SELECT pg_catalog.pg_extension_config_dump('syncup.quarantine', '');

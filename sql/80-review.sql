@@ -1,0 +1,66 @@
+-- What people look at and decide (SPEC 2.2, 2.3, 5).
+
+CREATE FUNCTION syncup_resume(batch uuid, force boolean DEFAULT false)
+RETURNS SETOF syncup.result
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_resume(uuid, boolean) IS
+'Applies the stored, reviewed changes of a blocked batch, thresholds waived for it alone, then goes on with the queue.';
+
+CREATE FUNCTION syncup_discard(batch uuid, reason text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_discard(uuid, text) IS
+'Declines a waiting batch and those queued behind it. Changes computed by the source are lost with it: the connector then needs a complete run.';
+
+CREATE FUNCTION syncup_changes(batch uuid)
+RETURNS TABLE (mapping text, command text, key text, column_name name, old_value text, new_value text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET timezone = 'UTC'
+SET bytea_output = 'hex'
+AS $$
+DECLARE
+	m record;
+	cells text;
+	key_cell text;
+BEGIN
+	FOR m IN
+		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target
+		FROM syncup.batch b
+		JOIN syncup.mapping p USING (connector)
+		JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
+		WHERE b.batch = syncup_changes.batch AND p.kind = 'entity type'
+		ORDER BY p.ordinal
+	LOOP
+		-- Every mapped column but the key; the key itself where there is no other.
+		SELECT string_agg(format('(%s, %L::name, c.%I::text)', v.ordinal, v.target, v.change_column), ', ' ORDER BY v.ordinal)
+		INTO cells
+		FROM (
+			SELECT mc.ordinal, mc.target, mc.change_column,
+				mc.target = m.key_target AS is_key,
+				count(*) OVER () AS columns
+			FROM syncup.mapping_column mc
+			JOIN syncup.mapping p USING (connector, mapping)
+			WHERE p.table_name = m.table_name AND mc.target IS NOT NULL
+		) AS v
+		WHERE NOT v.is_key OR v.columns = 1;
+
+		RETURN QUERY EXECUTE format(
+			'SELECT %L::text, c.command, c.%I::text, v.name, c.old ->> v.name::text,'
+			'  CASE WHEN c.command <> ''delete'' THEN v.value END'
+			' FROM syncup_changes.%I c CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, name, value)'
+			' WHERE c.batch = $1 AND CASE c.command'
+			'  WHEN ''update'' THEN v.name = ANY (c.changed)'
+			'  WHEN ''insert'' THEN v.value IS NOT NULL'
+			'  ELSE c.old ->> v.name::text IS NOT NULL END'
+			' ORDER BY c.command, c.%I::text COLLATE "C", v.ordinal',
+			m.mapping, m.key_column, m.table_name, cells, m.key_column)
+		USING syncup_changes.batch;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup_changes(uuid) IS
+'The stored changes of a batch, a row per changed cell.';

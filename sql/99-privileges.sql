@@ -1,0 +1,21 @@
+-- Nobody but the owner may do anything, until the DBA grants it (SPEC 3).
+-- Functions are executable by PUBLIC unless that is taken away; tables and
+-- views are not readable, and schemas not usable, unless granted.
+
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN
+		SELECT d.objid::regprocedure
+		FROM pg_catalog.pg_depend d
+		JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+		WHERE e.extname = 'syncup' AND d.deptype = 'e' AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+	LOOP
+		-- syncup_format() only computes: it may stay everybody's.
+		IF f::text NOT LIKE '%syncup_format(%' THEN
+			EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f);
+		END IF;
+	END LOOP;
+END
+$$;

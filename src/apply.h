@@ -1,0 +1,30 @@
+/*
+ * apply.h
+ *		Writing changes to a target, with the caller's rights.
+ */
+#ifndef SYNCUP_APPLY_H
+#define SYNCUP_APPLY_H
+
+#include "syncup.h"
+#include "changes.h"
+
+/*
+ * The stored changes of a mapping, ready to be written.  They are written in
+ * three steps, so that those of several mappings can take turns (SPEC 5.5).
+ * Each errors with 40001 if a target row is not as the change says it was.
+ */
+typedef struct Application Application;
+
+extern Application *apply_begin(const Mapping *mapping, const pg_uuid_t *batch);
+extern void apply_deletes(Application *application);
+extern void apply_updates(Application *application);
+extern void apply_inserts(Application *application);
+extern void apply_end(Application *application);
+
+/*
+ * Writes the delta of an initial batch straight into the target, which is
+ * empty; returns the number of rows.
+ */
+extern int64 apply_initial(const Mapping *mapping, const pg_uuid_t *batch);
+
+#endif							/* SYNCUP_APPLY_H */

@@ -1,0 +1,211 @@
+/*
+ * baseline.c
+ *		The source as it will be once the batches queued ahead are applied.
+ *
+ * Previous is scanned once; of each row only its digests and its place are
+ * kept, by compare.c.  The deltas of queued batches, oldest first, then
+ * overwrite what they change.
+ */
+#include "baseline.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "batch.h"
+#include "miscadmin.h"
+#include "sql.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* A table that holds rows of the baseline. */
+typedef struct StoredTable
+{
+	Relation	relation;
+	AttrNumber *attnums;		/* of the mapping's stored columns */
+	AttrNumber	command;		/* of the column "command"; delta only */
+	TupleTableSlot *slot;
+} StoredTable;
+
+enum
+{
+	TABLE_PREVIOUS,
+	TABLE_DELTA,
+	TABLES
+};
+
+struct Baseline
+{
+	const Mapping *mapping;
+	List	   *queue;
+	Snapshot	snapshot;
+	StoredTable tables[TABLES];
+	RowBytes	bytes;
+	Datum	   *values;
+	bool	   *nulls;
+	MemoryContext row_context;
+};
+
+/* Opens one of the tables. */
+static void
+open_table(Baseline *baseline, int number, const char *schema)
+{
+	StoredTable *table = &baseline->tables[number];
+	const Mapping *mapping = baseline->mapping;
+	Oid			oid = config_table(mapping, schema);
+
+	table->relation = table_open(oid, AccessShareLock);
+	table->attnums = palloc(sizeof(AttrNumber) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		table->attnums[i] = get_attnum(oid, mapping->columns[i].stored);
+		if (table->attnums[i] <= 0)
+			elog(ERROR, "table %s has no column \"%s\"",
+				 own_table(schema, mapping), mapping->columns[i].stored);
+	}
+	table->command = get_attnum(oid, "command");
+	table->slot = table_slot_create(table->relation, NULL);
+}
+
+Baseline *
+baseline_open(const Mapping *mapping, List *queue)
+{
+	Baseline   *baseline = palloc0(sizeof(Baseline));
+
+	baseline->mapping = mapping;
+	baseline->queue = queue;
+	baseline->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	open_table(baseline, TABLE_PREVIOUS, "syncup_previous");
+	open_table(baseline, TABLE_DELTA, "syncup_delta");
+	row_bytes_init(&baseline->bytes);
+	baseline->values = palloc(sizeof(Datum) * mapping->ncolumns);
+	baseline->nulls = palloc(sizeof(bool) * mapping->ncolumns);
+	baseline->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup baseline row",
+												  ALLOCSET_DEFAULT_SIZES);
+	return baseline;
+}
+
+void
+baseline_close(Baseline *baseline)
+{
+	for (int i = 0; i < TABLES; i++)
+	{
+		ExecDropSingleTupleTableSlot(baseline->tables[i].slot);
+		table_close(baseline->tables[i].relation, NoLock);
+	}
+	UnregisterSnapshot(baseline->snapshot);
+	MemoryContextDelete(baseline->row_context);
+	pfree(baseline);
+}
+
+/* Takes the stored fields out of the table's slot. */
+static void
+deform(Baseline *baseline, StoredTable *table)
+{
+	slot_getallattrs(table->slot);
+	for (int i = 0; i < baseline->mapping->ncolumns; i++)
+	{
+		int			attribute = table->attnums[i] - 1;
+
+		baseline->nulls[i] = table->slot->tts_isnull[attribute];
+		baseline->values[i] = baseline->nulls[i] ? (Datum) 0 :
+			PointerGetDatum(PG_DETOAST_DATUM_PACKED(table->slot->tts_values[attribute]));
+	}
+}
+
+/* The digests of the fields taken out last. */
+static void
+take_digests(Baseline *baseline, const DigestKey *digest_key, Digest *key, Digest *row)
+{
+	int			key_column = baseline->mapping->key;
+
+	row_bytes_reset(&baseline->bytes);
+	for (int i = 0; i < baseline->mapping->ncolumns; i++)
+	{
+		if (baseline->nulls[i])
+			row_bytes_add(&baseline->bytes, NULL, 0);
+		else
+			row_bytes_add(&baseline->bytes, VARDATA_ANY(DatumGetPointer(baseline->values[i])),
+						  VARSIZE_ANY_EXHDR(DatumGetPointer(baseline->values[i])));
+	}
+	*row = digest_bytes(digest_key, baseline->bytes.data, baseline->bytes.length);
+	*key = digest_bytes(digest_key, VARDATA_ANY(DatumGetPointer(baseline->values[key_column])),
+						VARSIZE_ANY_EXHDR(DatumGetPointer(baseline->values[key_column])));
+}
+
+/* Whether the delta row at hand takes its key away. */
+static bool
+is_delete(StoredTable *table)
+{
+	bool		isnull;
+	Datum		command = slot_getattr(table->slot, table->command, &isnull);
+	text	   *word = DatumGetTextPP(command);
+
+	return VARSIZE_ANY_EXHDR(word) == 6 && memcmp(VARDATA_ANY(word), "delete", 6) == 0;
+}
+
+/* Scans a table, or one batch of it, into the comparison. */
+static void
+load_table(Baseline *baseline, int number, const pg_uuid_t *batch, Comparison *comparison)
+{
+	StoredTable *table = &baseline->tables[number];
+	const DigestKey *digest_key = comparison_key(comparison);
+	MemoryContext before = MemoryContextSwitchTo(baseline->row_context);
+	TableScanDesc scan;
+	ScanKeyData only_batch;
+	int64		rows = 0;
+
+	if (batch != NULL)
+		ScanKeyInit(&only_batch, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(batch));
+	scan = table_beginscan(table->relation, baseline->snapshot, batch != NULL, &only_batch);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, table->slot))
+	{
+		BaselinePlace place = {number, table->slot->tts_tid};
+		Digest		key;
+		Digest		row;
+
+		deform(baseline, table);
+		take_digests(baseline, digest_key, &key, &row);
+		if (batch != NULL && is_delete(table))
+			comparison_remove(comparison, &key);
+		else
+			comparison_add(comparison, &key, &row, place);
+		if ((++rows & 1023) == 0)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextReset(baseline->row_context);
+		}
+	}
+	table_endscan(scan);
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(baseline->row_context);
+}
+
+void
+baseline_load(Baseline *baseline, Comparison *comparison)
+{
+	ListCell   *cell;
+
+	load_table(baseline, TABLE_PREVIOUS, NULL, comparison);
+	foreach(cell, baseline->queue)
+		load_table(baseline, TABLE_DELTA, &((Batch *) lfirst(cell))->id, comparison);
+}
+
+void
+baseline_fetch(Baseline *baseline, BaselinePlace place, Datum **values, bool **nulls)
+{
+	StoredTable *table = &baseline->tables[place.table];
+	MemoryContext before;
+
+	if (!table_tuple_fetch_row_version(table->relation, &place.tid,
+									   baseline->snapshot, table->slot))
+		elog(ERROR, "a stored row of mapping \"%s\" is gone", baseline->mapping->name);
+	MemoryContextReset(baseline->row_context);
+	before = MemoryContextSwitchTo(baseline->row_context);
+	deform(baseline, table);
+	MemoryContextSwitchTo(before);
+	*values = baseline->values;
+	*nulls = baseline->nulls;
+}

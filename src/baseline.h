@@ -1,0 +1,37 @@
+/*
+ * baseline.h
+ *		The source as it will be once the batches queued ahead are applied:
+ *		previous, and their deltas over it.
+ */
+#ifndef SYNCUP_BASELINE_H
+#define SYNCUP_BASELINE_H
+
+#include "syncup.h"
+#include "compare.h"
+#include "config.h"
+#include "executor/tuptable.h"
+
+typedef struct Baseline Baseline;
+
+/* queue: list of Batch, oldest first. */
+extern Baseline *baseline_open(const Mapping *mapping, List *queue);
+extern void baseline_close(Baseline *baseline);
+
+/* Gives every row of the baseline to the comparison. */
+extern void baseline_load(Baseline *baseline, Comparison *comparison);
+
+/*
+ * The stored fields of the row at a place, in the mapping's order: texts, or
+ * nulls.  Valid until the next call.
+ */
+extern void baseline_fetch(Baseline *baseline, BaselinePlace place,
+						   Datum **values, bool **nulls);
+
+/*
+ * The stored fields of the row with this key; false where there is none.
+ * Valid until the next call.
+ */
+extern bool baseline_lookup(Baseline *baseline, const char *key,
+							Datum **values, bool **nulls);
+
+#endif							/* SYNCUP_BASELINE_H */

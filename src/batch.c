@@ -1,0 +1,160 @@
+/*
+ * batch.c
+ *		Batches: the queue of a connector and its history.
+ */
+#include "batch.h"
+
+#include "miscadmin.h"
+#include "sql.h"
+
+char *
+acting_role(void)
+{
+	return GetUserNameFromId(GetOuterUserId(), false);
+}
+
+char *
+batch_text(const pg_uuid_t *id)
+{
+	return DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id)));
+}
+
+pg_uuid_t *
+batch_create(const char *connector, const char *mode, bool source_changes)
+{
+	own_sql("INSERT INTO syncup.batch (connector, mode, status, prepared_at, prepared_by, source_changes)"
+			" VALUES ($1, $2, 'prepared', clock_timestamp(), $3::name, $4) RETURNING batch",
+			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode), SQL_TEXT(acting_role()),
+					 SQL_BOOL(source_changes)));
+	return sql_uuid(0, 1);
+}
+
+pg_uuid_t *
+batch_record_failed_prepare(const char *connector, const char *mode,
+							const ErrorData *error)
+{
+	char	   *message = error->context ?
+		psprintf("%s (%s)", error->message, error->context) : error->message;
+
+	own_sql("INSERT INTO syncup.batch (connector, mode, status, synchronized_at, synchronized_by, sqlstate, error)"
+			" SELECT connector, $2, 'failed', clock_timestamp(), $3::name, $4, $5"
+			" FROM syncup.connector WHERE connector = $1 RETURNING batch",
+			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode), SQL_TEXT(acting_role()),
+					 SQL_TEXT(unpack_sql_state(error->sqlerrcode)), SQL_TEXT(message)));
+	return SPI_processed ? sql_uuid(0, 1) : NULL;
+}
+
+/* One row of syncup.batch as a struct. */
+static Batch *
+batch_from_row(uint64 row)
+{
+	Batch	   *batch = palloc0(sizeof(Batch));
+
+	batch->id = *sql_uuid(row, 1);
+	batch->connector = sql_text(row, 2);
+	batch->mode = sql_text(row, 3);
+	batch->status = sql_text(row, 4);
+	batch->prepared = sql_bool(row, 5);
+	batch->source_changes = sql_bool(row, 6);
+	batch->changes_kept = sql_bool(row, 7);
+	batch->limits = sql_jsonb(row, 8);
+	return batch;
+}
+
+#define BATCH_COLUMNS \
+	"batch, connector, mode, status, prepared_at IS NOT NULL, source_changes, changes_kept, limits"
+
+Batch *
+batch_load(const pg_uuid_t *id)
+{
+	if (own_sql("SELECT " BATCH_COLUMNS " FROM syncup.batch WHERE batch = $1",
+				SQL_ARGS(SQL_UUID(id))) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("batch %s does not exist", batch_text(id)),
+				 errhint("See the table syncup.batch.")));
+	return batch_from_row(0);
+}
+
+List *
+batch_queue(const char *connector)
+{
+	uint64		count = own_sql("SELECT " BATCH_COLUMNS " FROM syncup.batch WHERE connector = $1"
+								" AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL ORDER BY seq",
+								SQL_ARGS(SQL_TEXT(connector)));
+	List	   *queue = NIL;
+
+	for (uint64 i = 0; i < count; i++)
+		queue = lappend(queue, batch_from_row(i));
+	return queue;
+}
+
+bool
+batch_has_base(const char *connector)
+{
+	return own_sql("SELECT FROM syncup.batch WHERE connector = $1 AND mode IN ('initial', 'complete')"
+				   " AND status IN ('applied', 'undone') LIMIT 1",
+				   SQL_ARGS(SQL_TEXT(connector))) > 0;
+}
+
+void
+batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const char *file,
+					TimestampTz modified, const PrepareCounter *counter)
+{
+	own_sql("INSERT INTO syncup.batch_counter (batch, mapping, kind, file, file_modified, rows_read, rows_kept, null_keys,"
+			" duplicates, rejected, empty_links, delta_inserted, delta_updated, delta_deleted, deletions_suspended)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+			SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->name),
+					 SQL_TEXT(mapping->association ? "association" : "entity type"),
+					 SQL_TEXT(file), SQL_TIME(modified), SQL_INT8(counter->rows_read),
+					 SQL_INT8(counter->rows_kept), SQL_INT8(counter->null_keys),
+					 SQL_INT8(counter->duplicates), SQL_INT8(counter->rejected),
+					 SQL_INT8(counter->empty_links), SQL_INT8(counter->delta_inserted),
+					 SQL_INT8(counter->delta_updated), SQL_INT8(counter->delta_deleted),
+					 SQL_BOOL(counter->deletions_suspended)));
+}
+
+void
+batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
+{
+	if (keep)
+		return;
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", delta_table(&connector->mappings[i])),
+				SQL_ARGS(SQL_UUID(id)));
+		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(&connector->mappings[i])),
+				SQL_ARGS(SQL_UUID(id)));
+	}
+}
+
+void
+batch_set_status(const pg_uuid_t *id, const char *status)
+{
+	bool		synchronized = strcmp(status, "applied") == 0 || strcmp(status, "blocked") == 0;
+
+	own_sql("UPDATE syncup.batch SET status = $2, error = NULL, sqlstate = NULL,"
+			" synchronized_at = CASE WHEN $3 THEN clock_timestamp() ELSE synchronized_at END,"
+			" synchronized_by = CASE WHEN $3 THEN $4::name ELSE synchronized_by END"
+			" WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id), SQL_TEXT(status), SQL_BOOL(synchronized),
+					 SQL_TEXT(acting_role())));
+}
+
+void
+batch_set_failed(const pg_uuid_t *id, const ErrorData *error, const char *message)
+{
+	own_sql("UPDATE syncup.batch SET status = 'failed', sqlstate = $2, error = $3,"
+			" synchronized_at = clock_timestamp(), synchronized_by = $4::name WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id), SQL_TEXT(unpack_sql_state(error->sqlerrcode)),
+					 SQL_TEXT(message), SQL_TEXT(acting_role())));
+}
+
+void
+batch_record_decision(const pg_uuid_t *id, const char *decision, const char *reason)
+{
+	own_sql("UPDATE syncup.batch SET decision = $2, reason = $3, decided_at = clock_timestamp(),"
+			" decided_by = $4::name WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id), SQL_TEXT(decision), SQL_TEXT(reason),
+					 SQL_TEXT(acting_role())));
+}

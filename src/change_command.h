@@ -1,0 +1,28 @@
+/*
+ * change_command.h
+ *		The commands of change files and of deltas (SPEC 4.4).
+ */
+#ifndef SYNCUP_CHANGE_COMMAND_H
+#define SYNCUP_CHANGE_COMMAND_H
+
+#include "syncup.h"
+
+typedef enum ChangeCommand
+{
+	COMMAND_NONE,
+	COMMAND_INSERT,
+	COMMAND_UPDATE,
+	COMMAND_DELETE,
+	COMMAND_MERGE
+} ChangeCommand;
+
+/*
+ * The command that a cell names: insert or add, update or modify, delete,
+ * merge, in any case.  Another one errors with 22023.
+ */
+extern ChangeCommand change_command_parse(const char *value);
+
+/* "insert", "update", "delete" or "merge". */
+extern const char *change_command_name(ChangeCommand command);
+
+#endif							/* SYNCUP_CHANGE_COMMAND_H */

@@ -1,0 +1,405 @@
+/*
+ * changes.c
+ *		What applying a batch does to a target: found, stored, counted.
+ *
+ * One query, run with the caller's rights, joins the typed source rows with
+ * the target by key and gives the rows that differ; they are written to the
+ * change table with what they replace.  All the set logic is in that query:
+ *
+ * - an insert of a row that is there becomes an update, an update of one that
+ *   is not an insert, a delete of one that is not nothing;
+ * - what would change nothing by the types' equality is no change;
+ * - two source keys that are one value of the target's type (a uuid in upper
+ *   and in lower case) are one row: deleting the one spelling and inserting
+ *   the other is no deletion.
+ */
+#include "changes.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "sql.h"
+#include "table_writer.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "catalog/pg_operator.h"
+#include "utils/typcache.h"
+
+/* ---------- SQL about columns ---------- */
+
+char *
+target_column(const MappingColumn *column)
+{
+	return psprintf("t.%s", quote_identifier(column->target));
+}
+
+/* An operator as SQL names it whatever the search path. */
+static char *
+operator_sql(Oid operator)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
+	Form_pg_operator form;
+	char	   *result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", operator);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	result = psprintf("OPERATOR(%s.%s)", quote_identifier(get_namespace_name(form->oprnamespace)),
+					  NameStr(form->oprname));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+char *
+equal_sql(const MappingColumn *column, const char *a, const char *b)
+{
+	TypeCacheEntry *type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR);
+
+	/* A type without equality (json, point) is compared as text. */
+	if (!OidIsValid(type->eq_opr))
+		return psprintf("(%s)::pg_catalog.text OPERATOR(pg_catalog.=) (%s)::pg_catalog.text", a, b);
+	return psprintf("%s %s %s", a, operator_sql(type->eq_opr), b);
+}
+
+char *
+distinct_sql(const MappingColumn *column, const char *a, const char *b)
+{
+	return psprintf("NOT COALESCE(%s, %s IS NULL AND %s IS NULL)",
+					equal_sql(column, a, b), a, b);
+}
+
+/* SQL: whether any mapped column of source and target differs. */
+static char *
+any_distinct(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		if (column->target == NULL || i == mapping->key)
+			continue;
+		appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "",
+						 distinct_sql(column, psprintf("s.c%d", i + 1), target_column(column)));
+	}
+	return sql.len ? sql.data : "false";
+}
+
+/* ---------- rows found, written to the change table ---------- */
+
+/* A target column that is not mapped: kept of deleted rows, for undo. */
+typedef struct OtherColumn
+{
+	char	   *name;
+	FmgrInfo	output;
+} OtherColumn;
+
+typedef struct ChangeSink
+{
+	const Mapping *mapping;
+	pg_uuid_t	batch;
+	TableWriter *writer;
+	Converter  *converters;		/* for output, per mapping column */
+	int			nmapped;
+	int		   *mapped;			/* indexes of mapped columns */
+	int			nothers;
+	OtherColumn *others;
+	ChangeCounter *counter;
+} ChangeSink;
+
+/* The columns of a change table before the target's. */
+enum
+{
+	CHANGE_BATCH, CHANGE_COMMAND, CHANGE_CHANGED, CHANGE_OLD, CHANGE_COLUMNS
+};
+
+/* Adds "name": "text" to an object. */
+static void
+add_old(JsonbParseState **state, const char *name, char *text)
+{
+	JsonbValue	key;
+	JsonbValue	value;
+
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	(void) pushJsonbValue(state, WJB_KEY, &key);
+	value.type = text ? jbvString : jbvNull;
+	if (text)
+	{
+		value.val.string.val = text;
+		value.val.string.len = strlen(text);
+	}
+	(void) pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+/* The text of a value of the present row, NULL for null. */
+static char *
+value_text(FmgrInfo *output, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+
+	return isnull ? NULL : OutputFunctionCall(output, value);
+}
+
+/*
+ * Columns of the query: has source, has target, deleted; then per mapped
+ * column the source's value, the target's, and whether they differ; then the
+ * other columns of rows that go.
+ */
+enum
+{
+	FOUND_SOURCE = 1, FOUND_TARGET, FOUND_DELETED, FOUND_VALUES
+};
+
+#define SOURCE_VALUE(n)		(FOUND_VALUES + 3 * (n))
+#define TARGET_VALUE(n)		(FOUND_VALUES + 3 * (n) + 1)
+#define IS_DISTINCT(n)		(FOUND_VALUES + 3 * (n) + 2)
+
+/* What the present row does: insert, update or delete. */
+static const char *
+command_of(ChangeSink *sink, uint64 row)
+{
+	if (!sql_bool(row, FOUND_SOURCE) || sql_bool(row, FOUND_DELETED))
+	{
+		sink->counter->deleted++;
+		return "delete";
+	}
+	if (sql_bool(row, FOUND_TARGET))
+	{
+		sink->counter->updated++;
+		return "update";
+	}
+	sink->counter->inserted++;
+	return "insert";
+}
+
+/* Writes one row found to the change table. */
+static void
+write_change(void *arg, uint64 row)
+{
+	ChangeSink *sink = arg;
+	const char *command = command_of(sink, row);
+	bool		insert = strcmp(command, "insert") == 0;
+	bool		delete = strcmp(command, "delete") == 0;
+	TupleTableSlot *slot = table_writer_slot(sink->writer);
+	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(sink->writer));
+	JsonbParseState *old = NULL;
+	Datum	   *changed = palloc(sizeof(Datum) * sink->nmapped);
+	int			nchanged = 0;
+
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	slot->tts_values[CHANGE_BATCH] = UUIDPGetDatum(&sink->batch);
+	slot->tts_isnull[CHANGE_BATCH] = false;
+	slot->tts_values[CHANGE_COMMAND] = CStringGetTextDatum(command);
+	slot->tts_isnull[CHANGE_COMMAND] = false;
+
+	(void) pushJsonbValue(&old, WJB_BEGIN_OBJECT, NULL);
+	for (int n = 0; n < sink->nmapped; n++)
+	{
+		const MappingColumn *column = &sink->mapping->columns[sink->mapped[n]];
+		Converter  *converter = &sink->converters[sink->mapped[n]];
+		bool		is_key = sink->mapped[n] == sink->mapping->key;
+		bool		differs = !delete && (insert || (!is_key && sql_bool(row, IS_DISTINCT(n))));
+		bool		isnull;
+		Datum		value;
+
+		if (differs)
+			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(column->target));
+		if (delete || (differs && !insert))
+			add_old(&old, column->target, value_text(&converter->output, row, TARGET_VALUE(n)));
+
+		/* New values; of a deleted row its key, of an updated one the target's own. */
+		if (delete && !is_key)
+			continue;
+		value = sql_datum(row, delete || (is_key && !insert) ? TARGET_VALUE(n) : SOURCE_VALUE(n), &isnull);
+		slot->tts_isnull[CHANGE_COLUMNS + n] = isnull;
+		if (!isnull)
+			slot->tts_values[CHANGE_COLUMNS + n] =
+				datumCopy(value, get_typbyval(converter->type), get_typlen(converter->type));
+	}
+	if (delete)
+		for (int n = 0; n < sink->nothers; n++)
+			add_old(&old, sink->others[n].name,
+					value_text(&sink->others[n].output, row, SOURCE_VALUE(sink->nmapped) + n));
+	if (!delete)
+	{
+		slot->tts_values[CHANGE_CHANGED] =
+			PointerGetDatum(construct_array(changed, nchanged, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
+		slot->tts_isnull[CHANGE_CHANGED] = false;
+	}
+	if (!insert)
+	{
+		slot->tts_values[CHANGE_OLD] =
+			JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&old, WJB_END_OBJECT, NULL)));
+		slot->tts_isnull[CHANGE_OLD] = false;
+	}
+	MemoryContextSwitchTo(before);
+	table_writer_put(sink->writer, 200);
+}
+
+/* Prepares to write changes of a mapping. */
+static void
+begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
+		   ChangeCounter *counter)
+{
+	Relation	target = table_open(mapping->target, AccessShareLock);
+	TupleDesc	tupdesc = RelationGetDescr(target);
+	bool		all_readable = pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+
+	sink->mapping = mapping;
+	sink->batch = *batch;
+	sink->counter = counter;
+	sink->converters = palloc0(sizeof(Converter) * mapping->ncolumns);
+	sink->mapped = palloc(sizeof(int) * mapping->ncolumns);
+	sink->nmapped = 0;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+		{
+			converter_init(&sink->converters[i], mapping->columns[i].type,
+						   mapping->columns[i].typmod, NULL);
+			sink->mapped[sink->nmapped++] = i;
+		}
+
+	sink->nothers = 0;
+	sink->others = palloc0(sizeof(OtherColumn) * tupdesc->natts);
+	for (int i = 0; i < tupdesc->natts && all_readable; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+		bool		mapped = attribute->attisdropped || attribute->attgenerated;
+		Oid			function;
+		bool		varlena;
+
+		for (int n = 0; n < sink->nmapped && !mapped; n++)
+			mapped = mapping->columns[sink->mapped[n]].attnum == attribute->attnum;
+		if (mapped)
+			continue;
+		sink->others[sink->nothers].name = pstrdup(NameStr(attribute->attname));
+		getTypeOutputInfo(attribute->atttypid, &function, &varlena);
+		fmgr_info(function, &sink->others[sink->nothers].output);
+		sink->nothers++;
+	}
+	table_close(target, NoLock);
+	sink->writer = table_writer_open(config_table(mapping, "syncup_changes"));
+}
+
+/* ---------- the query ---------- */
+
+/* The query of a complete or an incremental batch; see the enum above. */
+static char *
+changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
+{
+	const Mapping *mapping = sink->mapping;
+	const MappingColumn *key = &mapping->columns[mapping->key];
+	char	   *source_key = psprintf("s.c%d", mapping->key + 1);
+	char	   *same_key = equal_sql(key, target_column(key), source_key);
+	char	   *has_source = psprintf("%s IS NOT NULL", source_key);
+	char	   *has_target = psprintf("%s IS NOT NULL", target_column(key));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %s, %s, s.deleted", has_source, has_target);
+	for (int n = 0; n < sink->nmapped; n++)
+	{
+		int			i = sink->mapped[n];
+		char	   *source = psprintf("s.c%d", i + 1);
+		char	   *target = target_column(&mapping->columns[i]);
+
+		appendStringInfo(&sql, ", %s, %s, %s", source, target,
+						 distinct_sql(&mapping->columns[i], source, target));
+	}
+	for (int n = 0; n < sink->nothers; n++)
+		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE THEN t.%s END",
+						 quote_identifier(sink->others[n].name));
+
+	if (complete)
+		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s t ON %s WHERE NOT (%s) OR NOT (%s) OR %s",
+						 keep_missing ? "LEFT" : "FULL", mapping->target_name, same_key,
+						 has_source, has_target, any_distinct(mapping));
+	else
+		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s t ON %s"
+						 " WHERE CASE WHEN s.deleted THEN %s AND NOT EXISTS"
+						 " (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)"
+						 " ELSE NOT (%s) OR %s END",
+						 mapping->target_name, same_key, has_target,
+						 equal_sql(key, psprintf("other.c%d", mapping->key + 1), source_key),
+						 has_target, any_distinct(mapping));
+	return sql.data;
+}
+
+/*
+ * Errors if two keys of the source are one value of the target's type: which
+ * of the two rows is meant nobody can say.
+ */
+static void
+check_keys_differ(const Mapping *mapping)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	/* Texts that differ bytewise are different values, unless a format joins them. */
+	if ((key->type == TEXTOID || key->type == VARCHAROID) && key->format == NULL &&
+		get_collation_isdeterministic(key->collation))
+		return;
+	if (caller_sql(psprintf("SELECT FROM syncup_source WHERE NOT deleted GROUP BY c%d HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+							mapping->key + 1), SQL_NO_ARGS) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("two keys of the source are the same value in column \"%s\" of %s",
+						key->target, mapping->target_name),
+				 errhint("Keys of the source differ bytewise, for example by case only. Have the export corrected.")));
+}
+
+/* Rows of the target now. */
+static int64
+count_target(const Mapping *mapping)
+{
+	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s t", mapping->target_name), SQL_NO_ARGS);
+	return sql_int8(0, 1);
+}
+
+/*
+ * Rows of the target before an incremental batch: carried forward from the
+ * last applied one (SPEC 6.2), counted where there is none.
+ */
+static int64
+carried_count(const Mapping *mapping)
+{
+	if (own_sql("SELECT c.stored_before + c.inserted - c.deleted FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
+				" WHERE b.connector = $1 AND c.mapping = $2 AND b.status = 'applied' AND c.stored_before IS NOT NULL"
+				" ORDER BY b.seq DESC LIMIT 1",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))) > 0)
+		return sql_int8(0, 1);
+	return count_target(mapping);
+}
+
+void
+changes_build(const Mapping *mapping, const pg_uuid_t *batch, bool complete,
+			  bool keep_missing, ChangeCounter *counter)
+{
+	TypedRows  *source = typed_source(mapping, batch, complete);
+	ChangeSink	sink;
+	int			level;
+
+	memset(counter, 0, sizeof(ChangeCounter));
+	check_keys_differ(mapping);
+	own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(mapping)),
+			SQL_ARGS(SQL_UUID(batch)));
+	begin_sink(&sink, mapping, batch, counter);
+	level = settings_pin(NULL);
+	sql_for_each(caller_cursor(changes_query(&sink, complete, keep_missing), SQL_NO_ARGS),
+				 write_change, &sink);
+	settings_restore(level);
+	table_writer_close(sink.writer);
+	typed_rows_forget(source);
+	counter->stored_before = complete ? count_target(mapping) : carried_count(mapping);
+}

@@ -1,0 +1,438 @@
+/*
+ * cleanse.c
+ *		One mapping's way through the rows of a file.
+ *
+ * In the order of SPEC 4.1: only the columns in use are looked at; rows that
+ * cannot be read, or without a key, are set aside; of a repeated key the first
+ * row stays.  What is kept is compared with the baseline at once, and only
+ * rows that differ are converted, to see whether the target will take them,
+ * and written to the delta.
+ *
+ * A row that is set aside but whose key is known counts as present: its old
+ * version stays (SPEC 4.3).
+ */
+#include "cleanse.h"
+
+#include "catalog/pg_type.h"
+#include "compare.h"
+#include "convert.h"
+#include "delta.h"
+#include "guard.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+
+struct Cleanser
+{
+	const Mapping *mapping;
+	const Options *options;
+	Reader	   *reader;
+	Quarantine *quarantine;
+	Baseline   *baseline;
+	Comparison *comparison;
+	DeltaWriter *delta;
+	PrepareCounter counter;
+
+	int		   *columns;		/* of the file, per stored column */
+	Converter  *converters;		/* per stored column, where it has a target */
+	int			at;				/* the stored column being converted */
+	const char **fields;		/* of the row at hand */
+	size_t	   *lengths;
+	RowBytes	bytes;
+	MemoryContext row_context;
+
+	Digest	   *conflicts;		/* keys given twice with different contents */
+	int			nconflicts;
+};
+
+Cleanser *
+cleanser_open(const Mapping *mapping, const Options *options, Reader *reader,
+			  const pg_uuid_t *batch, List *queue, Quarantine *quarantine, Size budget)
+{
+	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
+	int			n = mapping->ncolumns;
+
+	cleanser->mapping = mapping;
+	cleanser->options = options;
+	cleanser->reader = reader;
+	cleanser->quarantine = quarantine;
+	cleanser->columns = palloc(sizeof(int) * n);
+	cleanser->converters = palloc0(sizeof(Converter) * n);
+	cleanser->fields = palloc(sizeof(char *) * n);
+	cleanser->lengths = palloc(sizeof(size_t) * n);
+	for (int i = 0; i < n; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		cleanser->columns[i] = reader_find_column(reader, column->source, false);
+		if (column->target != NULL)
+			converter_init(&cleanser->converters[i], column->type, column->typmod,
+						   column->format);
+	}
+	row_bytes_init(&cleanser->bytes);
+	cleanser->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup cleanse row",
+												  ALLOCSET_DEFAULT_SIZES);
+	cleanser->baseline = baseline_open(mapping, queue);
+	cleanser->comparison = comparison_begin(budget);
+	cleanser->delta = delta_open(mapping, batch);
+	return cleanser;
+}
+
+void
+cleanser_close(Cleanser *cleanser)
+{
+	delta_close(cleanser->delta);
+	comparison_end(cleanser->comparison);
+	baseline_close(cleanser->baseline);
+	MemoryContextDelete(cleanser->row_context);
+}
+
+const Mapping *
+cleanser_mapping(const Cleanser *cleanser)
+{
+	return cleanser->mapping;
+}
+
+const PrepareCounter *
+cleanser_counter(const Cleanser *cleanser)
+{
+	return &cleanser->counter;
+}
+
+/* ---------- the row at hand ---------- */
+
+/* Looks up the fields of the mapping's columns. */
+static void
+take_fields(Cleanser *cleanser)
+{
+	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
+		cleanser->fields[i] = reader_field(cleanser->reader, cleanser->columns[i],
+										   &cleanser->lengths[i]);
+}
+
+static Digest
+key_digest(Cleanser *cleanser, const char *key, size_t length)
+{
+	return digest_bytes(comparison_key(cleanser->comparison), key, length);
+}
+
+static Digest
+row_digest(Cleanser *cleanser)
+{
+	row_bytes_reset(&cleanser->bytes);
+	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
+		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
+	return digest_bytes(comparison_key(cleanser->comparison),
+						cleanser->bytes.data, cleanser->bytes.length);
+}
+
+/* Sets the row at hand aside.  key: its key, or NULL. */
+static void
+set_aside(Cleanser *cleanser, int64 *count, const char *reason,
+		  const char *key, const char *message)
+{
+	cleanser->counter.rows_read++;
+	(*count)++;
+	quarantine_row(cleanser->quarantine, cleanser->mapping, cleanser->reader,
+				   reason, key, message);
+	if (count == &cleanser->counter.rejected && cleanser->options->reject_limit >= 0 &&
+		*count > cleanser->options->reject_limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("more than %lld bad rows (option \"reject_limit\")",
+						(long long) cleanser->options->reject_limit),
+				 errdetail("The last one: %s.", message)));
+}
+
+/* The key of the row at hand as a string. */
+static char *
+key_text(Cleanser *cleanser)
+{
+	int			key = cleanser->mapping->key;
+
+	return pnstrdup(cleanser->fields[key], cleanser->lengths[key]);
+}
+
+/* ---------- rows that cannot be used ---------- */
+
+/* Takes a row that is malformed or holds invalid bytes. */
+static void
+take_faulty(Cleanser *cleanser)
+{
+	size_t		length;
+	const char *key = reader_certain_field(cleanser->reader,
+										   cleanser->columns[cleanser->mapping->key], &length);
+	const char *reason = reader_fault(cleanser->reader) == ROW_ENCODING ?
+		"encoding" : "malformed";
+
+	if (key != NULL && length > 0)
+	{
+		Digest		digest = key_digest(cleanser, key, length);
+
+		comparison_mark_present(cleanser->comparison, &digest);
+	}
+	else
+		cleanser->counter.deletions_suspended = true;
+	if (comparison_is_first_pass(cleanser->comparison))
+		set_aside(cleanser, &cleanser->counter.rejected, reason,
+				  key ? pnstrdup(key, length) : NULL,
+				  reader_fault_message(cleanser->reader));
+}
+
+/* Whether the key was found to be given twice with different contents. */
+static bool
+is_conflict(const Cleanser *cleanser, const Digest *key)
+{
+	int			low = 0;
+	int			high = cleanser->nconflicts;
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+		int			order = memcmp(&cleanser->conflicts[middle], key, sizeof(Digest));
+
+		if (order == 0)
+			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* ---------- rows that differ ---------- */
+
+/* Converts every mapped value of the row at hand, to see that it can be. */
+static void
+try_conversions(void *arg)
+{
+	Cleanser   *cleanser = arg;
+	bool		isnull;
+
+	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
+	{
+		const char *field = cleanser->fields[i];
+
+		if (cleanser->mapping->columns[i].target == NULL)
+			continue;
+		cleanser->at = i;
+		reader_at_column(cleanser->reader, cleanser->columns[i]);
+		(void) convert_text(&cleanser->converters[i],
+							field ? pnstrdup(field, cleanser->lengths[i]) : NULL, &isnull);
+		if (isnull && i == cleanser->mapping->key)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("key is null in its format")));
+	}
+	reader_at_column(cleanser->reader, -1);
+}
+
+/* Whether the target will take the row's values; if not, it is set aside. */
+static bool
+values_are_good(Cleanser *cleanser)
+{
+	ErrorData  *error = NULL;
+
+	if (cleanser->options->on_error == ON_ERROR_STOP)
+		try_conversions(cleanser);
+	else
+		error = guarded(try_conversions, cleanser);
+	if (error != NULL)
+	{
+		if (!is_value_error(error))
+			ReThrowError(error);
+		set_aside(cleanser, &cleanser->counter.rejected, "conversion", key_text(cleanser),
+				  psprintf("column \"%s\": %s",
+						   cleanser->mapping->columns[cleanser->at].source, error->message));
+	}
+	return error == NULL;
+}
+
+/* Takes a row that is new or differs from the baseline. */
+static void
+take_difference(Cleanser *cleanser, Verdict verdict)
+{
+	PrepareCounter *counter = &cleanser->counter;
+
+	if (!values_are_good(cleanser))
+		return;
+	counter->rows_read++;
+	counter->rows_kept++;
+	if (verdict == ROW_NEW)
+		counter->delta_inserted++;
+	else
+		counter->delta_updated++;
+	delta_write(cleanser->delta, verdict == ROW_NEW ? COMMAND_INSERT : COMMAND_UPDATE,
+				cleanser->fields, cleanser->lengths);
+}
+
+/* Takes a row, in memory that is forgotten with it. */
+static void
+take_row(Cleanser *cleanser)
+{
+	PrepareCounter *counter = &cleanser->counter;
+	int			key_column = cleanser->mapping->key;
+	Digest		key;
+	Digest		row;
+	Verdict		verdict;
+	bool		done;
+	int64		other_line;
+
+	if (reader_fault(cleanser->reader) != ROW_OK)
+	{
+		take_faulty(cleanser);
+		return;
+	}
+	take_fields(cleanser);
+	if (cleanser->fields[key_column] == NULL || cleanser->lengths[key_column] == 0)
+	{
+		if (comparison_is_first_pass(cleanser->comparison))
+			set_aside(cleanser, &counter->null_keys, "null key", NULL,
+					  psprintf("\"%s\" is empty", cleanser->mapping->columns[key_column].source));
+		return;
+	}
+
+	key = key_digest(cleanser, cleanser->fields[key_column], cleanser->lengths[key_column]);
+	if (is_conflict(cleanser, &key))
+	{
+		comparison_mark_present(cleanser->comparison, &key);
+		if (comparison_is_first_pass(cleanser->comparison))
+			set_aside(cleanser, &counter->duplicates, "duplicate", key_text(cleanser),
+					  "key is given more than once, with different contents");
+		return;
+	}
+
+	row = row_digest(cleanser);
+	verdict = comparison_take(cleanser->comparison, &key, &row,
+							  reader_line(cleanser->reader), &done, &other_line);
+	if (verdict == ROW_ELSEWHERE || done)
+		return;
+	switch (verdict)
+	{
+		case ROW_REPEATED:
+			set_aside(cleanser, &counter->duplicates, "duplicate", key_text(cleanser),
+					  psprintf("key was already given on line %lld", (long long) other_line));
+			break;
+		case ROW_UNCHANGED:
+			counter->rows_read++;
+			counter->rows_kept++;
+			break;
+		case ROW_CHANGED:
+		case ROW_NEW:
+			take_difference(cleanser, verdict);
+			break;
+		case ROW_ELSEWHERE:
+			break;
+	}
+}
+
+void
+cleanser_take(Cleanser *cleanser)
+{
+	MemoryContext before = MemoryContextSwitchTo(cleanser->row_context);
+
+	take_row(cleanser);
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(cleanser->row_context);
+}
+
+/* ---------- keys given twice with different contents ---------- */
+
+/*
+ * Finds, in a reading of its own, the keys that option "duplicates": "reject"
+ * sets aside: a row may only be kept once no other one contradicts it.  The
+ * digests are sorted, on disk where they do not fit in memory.
+ */
+static void
+find_conflicts(Cleanser *cleanser)
+{
+	TypeCacheEntry *byteas = lookup_type_cache(BYTEAOID, TYPECACHE_LT_OPR);
+	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, byteas->lt_opr, InvalidOid,
+												 false, maintenance_work_mem / 2, NULL,
+												 TUPLESORT_NONE);
+	int			key_column = cleanser->mapping->key;
+	char		image[VARHDRSZ + 2 * sizeof(Digest)];
+	Digest	   *digests = (Digest *) (image + VARHDRSZ);
+	Digest		last[2] = {{0}};
+	int			capacity = 0;
+	Datum		value;
+	bool		isnull;
+
+	SET_VARSIZE(image, sizeof(image));
+	while (reader_next(cleanser->reader))
+	{
+		Digest		pair[2];
+
+		CHECK_FOR_INTERRUPTS();
+		if (reader_fault(cleanser->reader) != ROW_OK)
+			continue;
+		take_fields(cleanser);
+		if (cleanser->fields[key_column] == NULL || cleanser->lengths[key_column] == 0)
+			continue;
+		pair[0] = key_digest(cleanser, cleanser->fields[key_column], cleanser->lengths[key_column]);
+		pair[1] = row_digest(cleanser);
+		memcpy(digests, pair, sizeof(pair));
+		tuplesort_putdatum(sort, PointerGetDatum(image), false);
+	}
+	tuplesort_performsort(sort);
+	while (tuplesort_getdatum(sort, true, &value, &isnull, NULL))
+	{
+		Digest		pair[2];
+
+		memcpy(pair, VARDATA_ANY(DatumGetPointer(value)), sizeof(pair));
+		pfree(DatumGetPointer(value));
+		if (digest_equal(&pair[0], &last[0]) && !digest_equal(&pair[1], &last[1]) &&
+			(cleanser->nconflicts == 0 ||
+			 !digest_equal(&cleanser->conflicts[cleanser->nconflicts - 1], &pair[0])))
+		{
+			if (cleanser->nconflicts == capacity)
+			{
+				capacity = capacity ? capacity * 2 : 64;
+				cleanser->conflicts = cleanser->conflicts ?
+					repalloc_huge(cleanser->conflicts, sizeof(Digest) * capacity) :
+					palloc(sizeof(Digest) * capacity);
+			}
+			cleanser->conflicts[cleanser->nconflicts++] = pair[0];
+		}
+		memcpy(last, pair, sizeof(pair));
+	}
+	tuplesort_end(sort);
+	reader_rewind(cleanser->reader);
+}
+
+/* ---------- passes ---------- */
+
+bool
+cleanser_begin_pass(Cleanser *cleanser)
+{
+	if (!comparison_next_pass(cleanser->comparison))
+		return false;
+	if (comparison_is_first_pass(cleanser->comparison) &&
+		cleanser->options->duplicates == DUPLICATES_REJECT)
+		find_conflicts(cleanser);
+	baseline_load(cleanser->baseline, cleanser->comparison);
+	return true;
+}
+
+/* Writes a row of the baseline that the file does not have as deleted. */
+static void
+take_missing(void *arg, BaselinePlace place)
+{
+	Cleanser   *cleanser = arg;
+	Datum	   *values;
+	bool	   *nulls;
+
+	CHECK_FOR_INTERRUPTS();
+	baseline_fetch(cleanser->baseline, place, &values, &nulls);
+	delta_write_stored(cleanser->delta, COMMAND_DELETE, values, nulls);
+	cleanser->counter.delta_deleted++;
+}
+
+void
+cleanser_end_pass(Cleanser *cleanser)
+{
+	if (!cleanser->counter.deletions_suspended)
+		comparison_visit_missing(cleanser->comparison, take_missing, cleanser);
+}

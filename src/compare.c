@@ -1,0 +1,323 @@
+/*
+ * compare.c
+ *		Telling the rows of a file from those of a baseline, in bounded memory.
+ *
+ * Of each key 40 bytes are kept: the digests of key and row, and where the
+ * stored row lies.  Rows themselves are read again only where they matter.
+ *
+ * When that does not fit into the budget, keys are split into two halves by a
+ * bit of their digest: one half is dropped on the spot and left to a pass of
+ * its own, which reads baseline and file once more.  What was already written
+ * for rows of the dropped half stays written; its own pass therefore goes over
+ * the rows up to that line without writing ("done").  A half may be split
+ * again, so memory is bounded whatever comes, at the cost of reading more.
+ */
+#include "compare.h"
+
+#include "nodes/pg_list.h"
+#include "utils/memutils.h"
+
+/* A key of this pass. */
+typedef struct Entry
+{
+	Digest		key;
+	Digest		row;			/* of the baseline; low is the line once seen */
+	ItemPointerData tid;
+	uint8		table;
+	uint8		flags;
+} Entry;
+
+#define ENTRY_STORED	0x01	/* the baseline has it */
+#define ENTRY_SEEN		0x02	/* the file has it */
+
+/* A part of the keys: those whose digest has these low bits. */
+typedef struct Pass
+{
+	uint64		mask;
+	uint64		bits;
+	int64		done_until;		/* rows up to this line were dealt with */
+} Pass;
+
+#define CHUNK_ENTRIES	8192	/* entries are allocated in chunks */
+#define NO_ENTRY		PG_UINT32_MAX
+
+struct Comparison
+{
+	MemoryContext context;
+	DigestKey	digest_key;
+	Size		budget;
+	List	   *todo;			/* of Pass */
+	Pass		pass;
+	int			passes;			/* begun so far */
+	Entry	  **chunks;
+	int			nchunks;		/* allocated */
+	int			max_chunks;
+	uint32		count;
+	uint32	   *index;			/* numbers of entries, by hash */
+	uint32		index_size;		/* a power of two */
+	int64		line;			/* of the row at hand */
+};
+
+Comparison *
+comparison_begin(Size budget)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "syncup comparison", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Comparison *comparison = palloc0(sizeof(Comparison));
+	Pass	   *all = palloc0(sizeof(Pass));
+
+	comparison->context = context;
+	comparison->budget = budget;
+	digest_key_random(&comparison->digest_key);
+	comparison->todo = list_make1(all);
+	comparison->max_chunks = 64;
+	comparison->chunks = palloc(sizeof(Entry *) * comparison->max_chunks);
+	comparison->index_size = 1024;
+	comparison->index = palloc(sizeof(uint32) * comparison->index_size);
+	MemoryContextSwitchTo(before);
+	return comparison;
+}
+
+void
+comparison_end(Comparison *comparison)
+{
+	MemoryContextDelete(comparison->context);
+}
+
+const DigestKey *
+comparison_key(const Comparison *comparison)
+{
+	return &comparison->digest_key;
+}
+
+bool
+comparison_is_first_pass(const Comparison *comparison)
+{
+	return comparison->passes == 1;
+}
+
+bool
+comparison_next_pass(Comparison *comparison)
+{
+	if (comparison->todo == NIL)
+		return false;
+	comparison->passes++;
+	comparison->pass = *(Pass *) llast(comparison->todo);
+	comparison->todo = list_delete_last(comparison->todo);
+	comparison->count = 0;
+	comparison->line = 0;
+	memset(comparison->index, 0xFF, sizeof(uint32) * comparison->index_size);
+	return true;
+}
+
+static inline Entry *
+entry_at(const Comparison *comparison, uint32 number)
+{
+	return &comparison->chunks[number / CHUNK_ENTRIES][number % CHUNK_ENTRIES];
+}
+
+/* Whether a key belongs to this pass. */
+static inline bool
+is_ours(const Comparison *comparison, const Digest *key)
+{
+	return (key->high & comparison->pass.mask) == comparison->pass.bits;
+}
+
+/* The place in the index where the key is, or would be. */
+static inline uint32
+index_place(const Comparison *comparison, const Digest *key)
+{
+	uint32		place = (uint32) key->low & (comparison->index_size - 1);
+
+	while (comparison->index[place] != NO_ENTRY &&
+		   !digest_equal(&entry_at(comparison, comparison->index[place])->key, key))
+		place = (place + 1) & (comparison->index_size - 1);
+	return place;
+}
+
+static Entry *
+find(const Comparison *comparison, const Digest *key)
+{
+	uint32		number = comparison->index[index_place(comparison, key)];
+
+	return number == NO_ENTRY ? NULL : entry_at(comparison, number);
+}
+
+/* Builds the index again, of this many places. */
+static void
+rebuild_index(Comparison *comparison, uint32 size)
+{
+	if (size != comparison->index_size)
+	{
+		pfree(comparison->index);
+		comparison->index = MemoryContextAllocHuge(comparison->context, sizeof(uint32) * size);
+		comparison->index_size = size;
+	}
+	memset(comparison->index, 0xFF, sizeof(uint32) * size);
+	for (uint32 i = 0; i < comparison->count; i++)
+		comparison->index[index_place(comparison, &entry_at(comparison, i)->key)] = i;
+}
+
+/*
+ * Leaves half of the keys of this pass to another one.
+ */
+static void
+split_pass(Comparison *comparison)
+{
+	MemoryContext before = MemoryContextSwitchTo(comparison->context);
+	Pass	   *other = palloc(sizeof(Pass));
+	uint64		bit = comparison->pass.mask + 1;
+	uint32		kept = 0;
+
+	*other = comparison->pass;
+	other->mask |= bit;
+	other->bits |= bit;
+	other->done_until = Max(comparison->pass.done_until, comparison->line - 1);
+	comparison->todo = lappend(comparison->todo, other);
+	comparison->pass.mask |= bit;
+	MemoryContextSwitchTo(before);
+
+	for (uint32 i = 0; i < comparison->count; i++)
+		if (is_ours(comparison, &entry_at(comparison, i)->key))
+			*entry_at(comparison, kept++) = *entry_at(comparison, i);
+	comparison->count = kept;
+	rebuild_index(comparison, comparison->index_size);
+}
+
+/* The bytes that one more entry would make it. */
+static Size
+bytes_needed(const Comparison *comparison)
+{
+	Size		chunks = comparison->nchunks;
+	Size		index = comparison->index_size;
+
+	if (comparison->count == chunks * CHUNK_ENTRIES)
+		chunks++;
+	if (comparison->count >= index / 4 * 3)
+		index *= 2;
+	return chunks * CHUNK_ENTRIES * sizeof(Entry) + index * sizeof(uint32);
+}
+
+/* Adds an entry for a key that has none; NULL if the key left this pass. */
+static Entry *
+add(Comparison *comparison, const Digest *key)
+{
+	Entry	   *entry;
+
+	while (comparison->count > 0 && bytes_needed(comparison) > comparison->budget)
+	{
+		split_pass(comparison);
+		if (!is_ours(comparison, key))
+			return NULL;
+	}
+	if (comparison->count >= comparison->index_size / 4 * 3)
+		rebuild_index(comparison, comparison->index_size * 2);
+	if (comparison->count == (Size) comparison->nchunks * CHUNK_ENTRIES)
+	{
+		if (comparison->nchunks == comparison->max_chunks)
+		{
+			comparison->max_chunks *= 2;
+			comparison->chunks = repalloc(comparison->chunks,
+										  sizeof(Entry *) * comparison->max_chunks);
+		}
+		comparison->chunks[comparison->nchunks++] =
+			MemoryContextAlloc(comparison->context, sizeof(Entry) * CHUNK_ENTRIES);
+	}
+	comparison->index[index_place(comparison, key)] = comparison->count;
+	entry = entry_at(comparison, comparison->count++);
+	memset(entry, 0, sizeof(Entry));
+	entry->key = *key;
+	return entry;
+}
+
+void
+comparison_add(Comparison *comparison, const Digest *key, const Digest *row,
+			   BaselinePlace place)
+{
+	Entry	   *entry;
+
+	if (!is_ours(comparison, key))
+		return;
+	entry = find(comparison, key);
+	if (entry == NULL)
+		entry = add(comparison, key);
+	if (entry == NULL)
+		return;
+	entry->row = *row;
+	entry->tid = place.tid;
+	entry->table = place.table;
+	entry->flags |= ENTRY_STORED;
+}
+
+void
+comparison_remove(Comparison *comparison, const Digest *key)
+{
+	Entry	   *entry = is_ours(comparison, key) ? find(comparison, key) : NULL;
+
+	if (entry != NULL)
+		entry->flags &= ~ENTRY_STORED;
+}
+
+/* Marks an entry as seen on a line; from then on its row's digest is not needed. */
+static void
+mark_seen(Entry *entry, int64 line)
+{
+	entry->flags |= ENTRY_SEEN;
+	entry->row.low = line;
+}
+
+Verdict
+comparison_take(Comparison *comparison, const Digest *key, const Digest *row,
+				int64 line, bool *done, int64 *other_line)
+{
+	Entry	   *entry;
+	Verdict		verdict;
+
+	comparison->line = line;
+	*done = line <= comparison->pass.done_until;
+	if (!is_ours(comparison, key))
+		return ROW_ELSEWHERE;
+	entry = find(comparison, key);
+	if (entry == NULL)
+	{
+		entry = add(comparison, key);
+		if (entry == NULL)
+			return ROW_ELSEWHERE;
+	}
+	if (entry->flags & ENTRY_SEEN)
+	{
+		*other_line = entry->row.low;
+		return ROW_REPEATED;
+	}
+	verdict = !(entry->flags & ENTRY_STORED) ? ROW_NEW :
+		digest_equal(&entry->row, row) ? ROW_UNCHANGED : ROW_CHANGED;
+	mark_seen(entry, line);
+	return verdict;
+}
+
+void
+comparison_mark_present(Comparison *comparison, const Digest *key)
+{
+	Entry	   *entry = is_ours(comparison, key) ? find(comparison, key) : NULL;
+
+	if (entry != NULL && !(entry->flags & ENTRY_SEEN))
+		entry->flags &= ~ENTRY_STORED;
+}
+
+void
+comparison_visit_missing(Comparison *comparison,
+						 void (*visit) (void *arg, BaselinePlace place), void *arg)
+{
+	for (uint32 i = 0; i < comparison->count; i++)
+	{
+		Entry	   *entry = entry_at(comparison, i);
+		BaselinePlace place;
+
+		if ((entry->flags & (ENTRY_STORED | ENTRY_SEEN)) != ENTRY_STORED)
+			continue;
+		place.table = entry->table;
+		place.tid = entry->tid;
+		visit(arg, place);
+	}
+}

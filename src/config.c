@@ -1,0 +1,255 @@
+/*
+ * config.c
+ *		A connector and its mappings, as structs: read once per operation.
+ */
+#include "config.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "lib/stringinfo.h"
+#include "sql.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* The names of one column of a query for a hint: "a", "b". */
+static char *
+list_names(uint64 count)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (uint64 i = 0; i < count; i++)
+		appendStringInfo(&list, "%s\"%s\"", i ? ", " : "", sql_text(i, 1));
+	return list.data;
+}
+
+/* Reports that there is no connector of that name. */
+static void
+no_such_connector(const char *name)
+{
+	uint64		count = own_sql("SELECT connector FROM syncup.connector ORDER BY connector COLLATE \"C\" LIMIT 20",
+								SQL_NO_ARGS);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("connector \"%s\" does not exist", name),
+			 count ? errhint("Existing connectors: %s.", list_names(count)) :
+			 errhint("Create one with syncup_create_connector().")));
+}
+
+/* Reads the columns of one mapping. */
+static void
+load_columns(Mapping *mapping, const char *key)
+{
+	uint64		count = own_sql("SELECT source, stored, target, target_type, change_column, format"
+								" FROM syncup.mapping_column WHERE connector = $1 AND mapping = $2 ORDER BY ordinal",
+								SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+
+	mapping->ncolumns = count;
+	mapping->columns = palloc0(sizeof(MappingColumn) * count);
+	mapping->key = -1;
+	for (uint64 i = 0; i < count; i++)
+	{
+		MappingColumn *column = &mapping->columns[i];
+
+		column->source = sql_text(i, 1);
+		column->stored = sql_text(i, 2);
+		column->target = sql_text(i, 3);
+		column->target_type = sql_text(i, 4);
+		column->change_column = sql_text(i, 5);
+		column->format = sql_text(i, 6);
+		if (strcmp(column->source, key) == 0)
+			mapping->key = i;
+	}
+	if (mapping->key < 0)
+		elog(ERROR, "mapping \"%s\" has lost its key column", mapping->name);
+}
+
+/* Reads the mappings of a connector. */
+static void
+load_mappings(Connector *connector)
+{
+	uint64		count = own_sql("SELECT mapping, kind, target::oid, file, key, options, table_name"
+								" FROM syncup.mapping WHERE connector = $1 ORDER BY ordinal",
+								SQL_ARGS(SQL_TEXT(connector->name)));
+	char	  **keys = palloc(sizeof(char *) * (count + 1));
+
+	connector->nmappings = count;
+	connector->mappings = palloc0(sizeof(Mapping) * (count + 1));
+	for (uint64 i = 0; i < count; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+
+		mapping->connector = connector;
+		mapping->name = sql_text(i, 1);
+		mapping->association = strcmp(sql_text(i, 2), "association") == 0;
+		mapping->target = sql_oid(i, 3);
+		mapping->file = sql_text(i, 4);
+		keys[i] = sql_text(i, 5);
+		mapping->own_options = sql_jsonb(i, 6);
+		mapping->table_name = sql_text(i, 7);
+	}
+	for (uint64 i = 0; i < count; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+		Jsonb	   *documents[] = {connector->options, mapping->own_options};
+
+		mapping->options = options_read(OPTIONS_OF_FILES |
+										(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
+										2, documents);
+		load_columns(mapping, keys[i]);
+	}
+}
+
+Connector *
+config_load(const char *name)
+{
+	Connector  *connector = palloc0(sizeof(Connector));
+
+	if (own_sql("SELECT connector, directory, options, active, needs_complete"
+				" FROM syncup.connector WHERE connector = $1",
+				SQL_ARGS(SQL_TEXT(name))) == 0)
+		no_such_connector(name);
+	connector->name = sql_text(0, 1);
+	connector->directory = sql_text(0, 2);
+	connector->options = sql_jsonb(0, 3);
+	connector->active = sql_bool(0, 4);
+	connector->needs_complete = sql_bool(0, 5);
+	load_mappings(connector);
+	return connector;
+}
+
+Mapping *
+config_find_mapping(Connector *connector, const char *name)
+{
+	StringInfoData list;
+
+	for (int i = 0; i < connector->nmappings; i++)
+		if (strcmp(connector->mappings[i].name, name) == 0)
+			return &connector->mappings[i];
+
+	initStringInfo(&list);
+	for (int i = 0; i < connector->nmappings; i++)
+		appendStringInfo(&list, "%s\"%s\"", i ? ", " : "", connector->mappings[i].name);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("connector \"%s\" has no mapping \"%s\"", connector->name, name),
+			 list.len ? errhint("Its mappings: %s.", list.data) :
+			 errhint("It has no mapping yet: see syncup_map_entity_type().")));
+	return NULL;				/* not reached */
+}
+
+/* The text of a column's type, as the mapping keeps it. */
+static char *
+type_text(Oid type, int32 typmod)
+{
+	return format_type_with_typemod(type, typmod);
+}
+
+/* Looks at one mapped column of the target. */
+static void
+check_column(Mapping *mapping, MappingColumn *column)
+{
+	AttrNumber	attnum = get_attnum(mapping->target, column->target);
+	HeapTuple	tuple;
+	Form_pg_attribute attribute;
+
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of target %s is gone", column->target, mapping->target_name),
+				 errhint("Map the table again with syncup_map_entity_type().")));
+	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(mapping->target), Int16GetDatum(attnum));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for column %d of table %u", attnum, mapping->target);
+	attribute = (Form_pg_attribute) GETSTRUCT(tuple);
+	column->attnum = attnum;
+	column->type = attribute->atttypid;
+	column->typmod = attribute->atttypmod;
+	column->collation = attribute->attcollation;
+	ReleaseSysCache(tuple);
+
+	if (strcmp(type_text(column->type, column->typmod), column->target_type) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of target %s changed its type from %s to %s",
+						column->target, mapping->target_name, column->target_type,
+						type_text(column->type, column->typmod)),
+				 errhint("Map the table again with syncup_map_entity_type().")));
+}
+
+void
+config_check_target(Mapping *mapping)
+{
+	char	   *name = get_rel_name(mapping->target);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("target of mapping \"%s\" of connector \"%s\" is gone",
+						mapping->name, mapping->connector->name),
+				 errhint("Drop the mapping with syncup_drop_mapping(), or map another table.")));
+	mapping->target_name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(mapping->target)), name);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+			check_column(mapping, &mapping->columns[i]);
+}
+
+Oid
+config_table(const Mapping *mapping, const char *schema)
+{
+	Oid			table = get_relname_relid(mapping->table_name,
+										  get_namespace_oid(schema, false));
+
+	if (!OidIsValid(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s of mapping \"%s\" of connector \"%s\" is gone",
+						own_table(schema, mapping), mapping->name, mapping->connector->name),
+				 errhint("Drop the mapping with syncup_drop_mapping() and map it again.")));
+	return table;
+}
+
+char *
+own_table(const char *schema, const Mapping *mapping)
+{
+	return quote_qualified_identifier(schema, mapping->table_name);
+}
+
+char *
+stored_columns(const Mapping *mapping, const char *prefix)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		appendStringInfo(&list, "%s%s%s", i ? ", " : "", prefix,
+						 quote_identifier(mapping->columns[i].stored));
+	return list.data;
+}
+
+/* Adds connector and mapping to an error. */
+static void
+describe_mapping(void *arg)
+{
+	Mapping    *mapping = arg;
+
+	errcontext("connector \"%s\", mapping \"%s\"", mapping->connector->name, mapping->name);
+}
+
+void
+mapping_enter(MappingScope *scope, Mapping *mapping)
+{
+	scope->callback.callback = describe_mapping;
+	scope->callback.arg = mapping;
+	scope->callback.previous = error_context_stack;
+	error_context_stack = &scope->callback;
+}
+
+void
+mapping_leave(MappingScope *scope)
+{
+	error_context_stack = scope->callback.previous;
+}

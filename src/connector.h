@@ -1,0 +1,19 @@
+/*
+ * connector.h
+ *		What connectors and mappings share when they are made and dropped.
+ */
+#ifndef SYNCUP_CONNECTOR_H
+#define SYNCUP_CONNECTOR_H
+
+#include "config.h"
+
+/* Errors with 42602 unless the name can serve; kind is for the message. */
+extern void check_name(const char *kind, const char *name);
+
+/* A text argument, or an error that names it. */
+extern char *required_text(FunctionCallInfo fcinfo, int number, const char *name);
+
+/* Drops previous, delta and change tables of a mapping (mapping.c). */
+extern void drop_mapping_tables(const Mapping *mapping);
+
+#endif							/* SYNCUP_CONNECTOR_H */

@@ -1,0 +1,139 @@
+/*
+ * delta.c
+ *		The rows that a batch changes in previous, as text: syncup_delta.
+ */
+#include "delta.h"
+
+#include "lib/stringinfo.h"
+#include "sql.h"
+#include "table_writer.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+struct DeltaWriter
+{
+	const Mapping *mapping;
+	pg_uuid_t	batch;
+	TableWriter *writer;
+	int		   *attributes;		/* of the stored columns, from 0 */
+	Datum		commands[COMMAND_MERGE + 1];
+};
+
+/* The columns of a delta table before the stored ones. */
+enum
+{
+	DELTA_BATCH, DELTA_COMMAND
+};
+
+DeltaWriter *
+delta_open(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	DeltaWriter *writer = palloc0(sizeof(DeltaWriter));
+	Oid			table = config_table(mapping, "syncup_delta");
+
+	writer->mapping = mapping;
+	writer->batch = *batch;
+	writer->attributes = palloc(sizeof(int) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		writer->attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
+	for (int i = COMMAND_INSERT; i <= COMMAND_MERGE; i++)
+		writer->commands[i] = CStringGetTextDatum(change_command_name(i));
+	writer->writer = table_writer_open(table);
+	return writer;
+}
+
+/* The slot of a new row with everything but the stored fields. */
+static TupleTableSlot *
+begin_row(DeltaWriter *writer, ChangeCommand command)
+{
+	TupleTableSlot *slot = table_writer_slot(writer->writer);
+
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	slot->tts_values[DELTA_BATCH] = UUIDPGetDatum(&writer->batch);
+	slot->tts_isnull[DELTA_BATCH] = false;
+	slot->tts_values[DELTA_COMMAND] = writer->commands[command];
+	slot->tts_isnull[DELTA_COMMAND] = false;
+	return slot;
+}
+
+void
+delta_write(DeltaWriter *writer, ChangeCommand command,
+			const char *const *fields, const size_t *lengths)
+{
+	TupleTableSlot *slot = begin_row(writer, command);
+	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(writer->writer));
+	size_t		size = 32;
+
+	for (int i = 0; i < writer->mapping->ncolumns; i++)
+	{
+		int			attribute = writer->attributes[i];
+
+		slot->tts_isnull[attribute] = fields[i] == NULL;
+		if (fields[i] == NULL)
+			continue;
+		slot->tts_values[attribute] =
+			PointerGetDatum(cstring_to_text_with_len(fields[i], lengths[i]));
+		size += lengths[i];
+	}
+	MemoryContextSwitchTo(before);
+	table_writer_put(writer->writer, size);
+}
+
+void
+delta_write_stored(DeltaWriter *writer, ChangeCommand command,
+				   const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = begin_row(writer, command);
+	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(writer->writer));
+	size_t		size = 32;
+
+	for (int i = 0; i < writer->mapping->ncolumns; i++)
+	{
+		int			attribute = writer->attributes[i];
+
+		slot->tts_isnull[attribute] = nulls[i];
+		if (nulls[i])
+			continue;
+		slot->tts_values[attribute] = datumCopy(values[i], false, -1);
+		size += VARSIZE_ANY(DatumGetPointer(values[i]));
+	}
+	MemoryContextSwitchTo(before);
+	table_writer_put(writer->writer, size);
+}
+
+void
+delta_close(DeltaWriter *writer)
+{
+	table_writer_close(writer->writer);
+	pfree(writer);
+}
+
+void
+delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	char	   *key = pstrdup(quote_identifier(mapping->columns[mapping->key].stored));
+	StringInfoData set;
+
+	own_sql(psprintf("DELETE FROM %s p USING %s d WHERE d.batch = $1 AND d.command = 'delete' AND p.%s = d.%s",
+					 previous_table(mapping), delta_table(mapping), key, key),
+			SQL_ARGS(SQL_UUID(batch)));
+
+	initStringInfo(&set);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const char *column = quote_identifier(mapping->columns[i].stored);
+
+		if (i != mapping->key)
+			appendStringInfo(&set, "%s%s = d.%s", set.len ? ", " : "", column, column);
+	}
+	if (set.len > 0)
+		own_sql(psprintf("UPDATE %s p SET %s FROM %s d WHERE d.batch = $1 AND d.command = 'update' AND p.%s = d.%s",
+						 previous_table(mapping), set.data, delta_table(mapping), key, key),
+				SQL_ARGS(SQL_UUID(batch)));
+
+	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = 'insert' ORDER BY d.%s",
+					 previous_table(mapping), stored_columns(mapping, ""),
+					 stored_columns(mapping, "d."), delta_table(mapping), key),
+			SQL_ARGS(SQL_UUID(batch)));
+}

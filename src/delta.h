@@ -1,0 +1,31 @@
+/*
+ * delta.h
+ *		The rows that a batch changes in previous, as text: syncup_delta.
+ */
+#ifndef SYNCUP_DELTA_H
+#define SYNCUP_DELTA_H
+
+#include "syncup.h"
+#include "change_command.h"
+#include "config.h"
+
+typedef struct DeltaWriter DeltaWriter;
+
+extern DeltaWriter *delta_open(const Mapping *mapping, const pg_uuid_t *batch);
+
+/*
+ * Writes a row: command insert, update or delete, and all stored fields, not
+ * terminated, NULL for null.
+ */
+extern void delta_write(DeltaWriter *writer, ChangeCommand command,
+						const char *const *fields, const size_t *lengths);
+
+/* The same from stored texts. */
+extern void delta_write_stored(DeltaWriter *writer, ChangeCommand command,
+							   const Datum *values, const bool *nulls);
+extern void delta_close(DeltaWriter *writer);
+
+/* Makes previous what it is after the batch: deletes, updates, inserts. */
+extern void delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch);
+
+#endif							/* SYNCUP_DELTA_H */

@@ -1,0 +1,19 @@
+/*
+ * guard.h
+ *		Work whose failure is an answer, not the end of the transaction.
+ */
+#ifndef SYNCUP_GUARD_H
+#define SYNCUP_GUARD_H
+
+#include "syncup.h"
+
+/*
+ * Calls work(arg) in a subtransaction.  Returns NULL, with what it did kept,
+ * or the error that it raised, with what it did undone.
+ */
+extern ErrorData *guarded(void (*work) (void *), void *arg);
+
+/* Whether an error speaks of a value (SQLSTATE classes 22 and 23). */
+extern bool is_value_error(const ErrorData *error);
+
+#endif							/* SYNCUP_GUARD_H */

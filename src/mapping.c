@@ -1,0 +1,833 @@
+/*
+ * mapping.c
+ *		Mapping a file to a table: syncup_map_entity_type, syncup_drop_mapping.
+ *
+ * Everything that can be known when a mapping is made is checked then, so that
+ * a run at night meets only what changed since.  Whoever maps a table must be
+ * allowed to write it, and to read the file: a mapping may later be run by
+ * somebody with more rights, who must not be led to touch what its author may
+ * not.
+ */
+#include "syncup.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_index.h"
+#include "commands/extension.h"
+#include "config.h"
+#include "connector.h"
+#include "lib/stringinfo.h"
+#include "lock.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "reader.h"
+#include "sql.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+PG_FUNCTION_INFO_V1(syncup_map_entity_type);
+PG_FUNCTION_INFO_V1(syncup_drop_mapping);
+
+#define MAX_UNIQUE_KEYS	3
+
+/* Names that our own tables use beside the columns of file and target. */
+static const char *const delta_names[] = {"batch", "command"};
+static const char *const change_names[] = {"batch", "command", "changed", "old"};
+
+/* ---------- which columns ---------- */
+
+/* A mapping under construction: its columns so far. */
+typedef struct Draft
+{
+	Mapping    *mapping;
+	Relation	target;
+	int			capacity;
+} Draft;
+
+/* Adds a column; target NULL: stored only. */
+static void
+add_column(Draft *draft, char *source, char *target, char *format)
+{
+	Mapping    *mapping = draft->mapping;
+	MappingColumn *column;
+
+	if (mapping->ncolumns == draft->capacity)
+	{
+		draft->capacity = draft->capacity ? draft->capacity * 2 : 16;
+		mapping->columns = mapping->columns ?
+			repalloc(mapping->columns, sizeof(MappingColumn) * draft->capacity) :
+			palloc(sizeof(MappingColumn) * draft->capacity);
+	}
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (target != NULL && mapping->columns[i].target != NULL &&
+			strcmp(mapping->columns[i].target, target) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("target column \"%s\" is mapped twice", target),
+					 errdetail("Both \"%s\" and \"%s\" would be written to it.",
+							   mapping->columns[i].source, source)));
+	column = &mapping->columns[mapping->ncolumns++];
+	memset(column, 0, sizeof(MappingColumn));
+	column->source = source;
+	column->target = target;
+	column->format = format;
+}
+
+/* The mapped column of this source name: exactly, else ignoring case; or -1. */
+static int
+find_source(const Mapping *mapping, const char *source)
+{
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (strcmp(mapping->columns[i].source, source) == 0)
+			return i;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (pg_strcasecmp(mapping->columns[i].source, source) == 0)
+			return i;
+	return -1;
+}
+
+/* A string of a jsonb value, or an error about the source column. */
+static char *
+json_string(const JsonbValue *value, const char *source)
+{
+	if (value == NULL || value->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid mapping of source column \"%s\"", source),
+				 errhint("Expected {\"source\": \"target\"} or {\"source\": {\"column\": \"target\", \"format\": \"...\"}}.")));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* Reads {"column": "target", "format": "..."}. */
+static void
+add_described_column(Draft *draft, char *source, JsonbValue *object)
+{
+	JsonbIterator *iterator;
+	JsonbValue	key;
+	JsonbValue	value;
+	char	   *target = NULL;
+	char	   *format = NULL;
+
+	if (object->type != jbvBinary || !JsonContainerIsObject(object->val.binary.data))
+		(void) json_string(NULL, source);
+	iterator = JsonbIteratorInit(object->val.binary.data);
+	(void) JsonbIteratorNext(&iterator, &key, true);
+	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
+	{
+		char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (strcmp(name, "column") == 0)
+			target = json_string(&value, source);
+		else if (strcmp(name, "format") == 0)
+			format = json_string(&value, source);
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unknown property \"%s\" in the mapping of source column \"%s\"",
+							name, source),
+					 errhint("Valid properties are column and format.")));
+	}
+	if (target == NULL)
+		(void) json_string(NULL, source);
+	add_column(draft, source, target, format);
+}
+
+/* Takes the columns as the caller names them. */
+static void
+take_named_columns(Draft *draft, Jsonb *columns)
+{
+	JsonbIterator *iterator;
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("columns must be a JSON object"),
+				 errhint("For example {\"objectGUID\": \"guid\", \"whenChanged\": {\"column\": \"changed\", \"format\": \"generalizedtime\"}}.")));
+	iterator = JsonbIteratorInit(&columns->root);
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
+	{
+		char	   *source = pnstrdup(value.val.string.val, value.val.string.len);
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (value.type == jbvString)
+			add_column(draft, source, json_string(&value, source), NULL);
+		else
+			add_described_column(draft, source, &value);
+	}
+}
+
+/* Takes every column whose name stands in file and target. */
+static void
+take_common_columns(Draft *draft)
+{
+	Mapping    *mapping = draft->mapping;
+	char	   *path = source_path(mapping->connector->directory, mapping->file);
+	SourceFile	file = source_find(path, mapping->options);
+	Reader	   *reader = reader_open(file.path, mapping->options);
+	TupleDesc	tupdesc = RelationGetDescr(draft->target);
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+		int			column;
+
+		if (attribute->attisdropped || attribute->attgenerated)
+			continue;
+		column = reader_find_column(reader, NameStr(attribute->attname), true);
+		if (column >= 0)
+			add_column(draft, pstrdup(reader_column_name(reader, column)),
+					   pstrdup(NameStr(attribute->attname)), NULL);
+	}
+	if (mapping->ncolumns == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("file \"%s\" and table %s have no column name in common",
+						file.path, mapping->target_name),
+				 errhint("Name the columns: columns => '{\"source\": \"target\"}'.")));
+	reader_close(reader);
+}
+
+/* Adds the unique keys that are not mapped to a target column. */
+static void
+take_unique_keys(Draft *draft, ArrayType *unique_keys)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(unique_keys, TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	if (count > MAX_UNIQUE_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("more than %d unique keys", MAX_UNIQUE_KEYS)));
+	for (int i = 0; i < count; i++)
+	{
+		char	   *source;
+
+		if (nulls[i] || VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i])) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("unique keys must be names of source columns")));
+		source = TextDatumGetCString(elements[i]);
+		if (find_source(draft->mapping, source) < 0)
+			add_column(draft, source, NULL, NULL);
+	}
+}
+
+/* ---------- names in our own tables ---------- */
+
+/* Whether a name is reserved, or taken by an earlier column. */
+static bool
+is_taken(const char *name, const char *const *reserved, int nreserved,
+		 char **taken, int ntaken)
+{
+	for (int i = 0; i < nreserved; i++)
+		if (strcmp(name, reserved[i]) == 0)
+			return true;
+	for (int i = 0; i < ntaken; i++)
+		if (taken[i] != NULL && strcmp(name, taken[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A column name as near to the wanted one as possible that is not taken. */
+static char *
+free_name(const char *wanted, const char *const *reserved, int nreserved,
+		  char **taken, int ntaken)
+{
+	char	   *name = pnstrdup(wanted, pg_mbcliplen(wanted, strlen(wanted), NAMEDATALEN - 1));
+
+	if (*name == '\0')
+		name = pstrdup("_");
+	for (int i = 1; is_taken(name, reserved, nreserved, taken, ntaken); i++)
+	{
+		char		suffix[16];
+		int			room;
+
+		snprintf(suffix, sizeof(suffix), i == 1 ? "_" : "_%d", i);
+		room = pg_mbcliplen(wanted, strlen(wanted), NAMEDATALEN - 1 - strlen(suffix));
+		name = psprintf("%.*s%s", room, wanted, suffix);
+	}
+	return name;
+}
+
+/* Names the columns of the previous, delta and change tables. */
+static void
+name_stored_columns(Mapping *mapping)
+{
+	char	  **stored = palloc0(sizeof(char *) * mapping->ncolumns);
+	char	  **changed = palloc0(sizeof(char *) * mapping->ncolumns);
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		MappingColumn *column = &mapping->columns[i];
+
+		column->stored = stored[i] = free_name(column->source, delta_names,
+											   lengthof(delta_names), stored, i);
+		if (column->target != NULL)
+			column->change_column = changed[i] =
+				free_name(column->target, change_names, lengthof(change_names), changed, i);
+	}
+}
+
+/* ---------- is the target fit ---------- */
+
+/* Errors unless the table is an ordinary one, and nobody's but a user's. */
+static void
+check_kind(Relation target)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(target));
+
+	if (target->rd_rel->relkind != RELKIND_RELATION &&
+		target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", RelationGetRelationName(target)),
+				 errhint("Targets are ordinary or partitioned tables.")));
+	if (target->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is a temporary table", RelationGetRelationName(target)),
+				 errhint("Other sessions would not see the target.")));
+	if (IsCatalogNamespace(RelationGetNamespace(target)) ||
+		strcmp(schema, "syncup") == 0 || strncmp(schema, "syncup_", 7) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" cannot be a target: it belongs to the system or to syncup",
+						RelationGetRelationName(target))));
+}
+
+/* Errors unless the current user may do this to the table or its column. */
+static void
+check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what)
+{
+	Oid			table = RelationGetRelid(target);
+
+	if (pg_class_aclcheck(table, GetUserId(), mode) == ACLCHECK_OK)
+		return;
+	if (attnum != InvalidAttrNumber &&
+		pg_attribute_aclcheck(table, attnum, GetUserId(), mode) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", RelationGetRelationName(target)),
+			 errdetail("Mapping it takes the right to %s.", what)));
+}
+
+/* Looks at each mapped column of the target. */
+static void
+check_columns(Draft *draft)
+{
+	Mapping    *mapping = draft->mapping;
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		MappingColumn *column = &mapping->columns[i];
+		Form_pg_attribute attribute;
+
+		if (*column->source == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a source column must have a name")));
+		if (column->target == NULL)
+			continue;
+		column->attnum = get_attnum(mapping->target, column->target);
+		if (column->attnum <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table %s does not exist",
+							column->target, mapping->target_name),
+					 errdetail("Source column \"%s\" is mapped to it.", column->source)));
+		attribute = TupleDescAttr(RelationGetDescr(draft->target), column->attnum - 1);
+		if (attribute->attgenerated)
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("column \"%s\" of table %s is generated and cannot be written",
+							column->target, mapping->target_name)));
+		column->type = attribute->atttypid;
+		column->typmod = attribute->atttypmod;
+		column->target_type = format_type_with_typemod(column->type, column->typmod);
+		if (column->format != NULL)
+			(void) format_parse(column->format);
+		check_privilege(draft->target, column->attnum, ACL_SELECT, "read its mapped columns");
+		check_privilege(draft->target, column->attnum, ACL_INSERT, "insert into its mapped columns");
+		check_privilege(draft->target, column->attnum, ACL_UPDATE, "update its mapped columns");
+	}
+	check_privilege(draft->target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
+}
+
+/* Whether a unique index that holds for every row covers just this column. */
+static bool
+is_unique(Relation target, AttrNumber attnum)
+{
+	List	   *indexes = RelationGetIndexList(target);
+	ListCell   *cell;
+	bool		found = false;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisunique && form->indisvalid && form->indnkeyatts == 1 &&
+			form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL)
+			found = true;
+		index_close(index, AccessShareLock);
+	}
+	return found;
+}
+
+/* Errors unless the key's column tells rows apart. */
+static void
+check_key(Draft *draft, const char *key)
+{
+	Mapping    *mapping = draft->mapping;
+	MappingColumn *column;
+	Form_pg_attribute attribute;
+
+	mapping->key = find_source(mapping, key);
+	if (mapping->key < 0 || mapping->columns[mapping->key].target == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("key \"%s\" is not mapped to a column of table %s",
+						key, mapping->target_name),
+				 errhint("Name the source column, and map it: columns => '{\"%s\": \"...\"}'.", key)));
+	column = &mapping->columns[mapping->key];
+	attribute = TupleDescAttr(RelationGetDescr(draft->target), column->attnum - 1);
+	if (!attribute->attnotnull || !is_unique(draft->target, column->attnum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("key column \"%s\" of table %s must be unique and not null",
+						column->target, mapping->target_name),
+				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
+}
+
+/* Errors about a column that an insert could not fill. */
+static void
+check_fillable(Draft *draft)
+{
+	TupleDesc	tupdesc = RelationGetDescr(draft->target);
+	Mapping    *mapping = draft->mapping;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+		const char *name = NameStr(attribute->attname);
+		bool		filled = !attribute->attnotnull || attribute->atthasdef ||
+			attribute->attidentity || attribute->attisdropped;
+
+		for (int c = 0; c < mapping->ncolumns && !filled; c++)
+			filled = mapping->columns[c].target != NULL &&
+				strcmp(mapping->columns[c].target, name) == 0;
+		if (!filled && mapping->options->constants != NULL)
+			filled = getKeyJsonValueFromContainer(&mapping->options->constants->root,
+												  name, strlen(name), NULL) != NULL;
+		if (!filled)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("column \"%s\" of table %s is not null, has no default and is not mapped",
+							name, mapping->target_name),
+					 errhint("Map it, give it a default, or give it a value with the option \"constants\".")));
+	}
+}
+
+/* Errors if another mapping writes the same rows. */
+static void
+check_only_mapping(Mapping *mapping)
+{
+	if (own_sql("SELECT connector, mapping FROM syncup.mapping"
+				" WHERE target = $1 AND kind = 'entity type' AND NOT (connector = $2 AND mapping = $3)"
+				" AND ($4 IS NULL OR NOT options ? 'scope') LIMIT 1",
+				SQL_ARGS(SQL_OID(mapping->target), SQL_TEXT(mapping->connector->name),
+						 SQL_TEXT(mapping->name), SQL_TEXT(mapping->options->scope))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("table %s is the target of mapping \"%s\" of connector \"%s\" already",
+						mapping->target_name, sql_text(0, 2), sql_text(0, 1)),
+				 errhint("A table has one entity type mapping, or several with an option \"scope\" each.")));
+}
+
+/* ---------- our own tables ---------- */
+
+/* Lets a table of ours go with the extension, and be dumped until then. */
+static void
+depend_on_extension(Oid table)
+{
+	ObjectAddress object;
+	ObjectAddress extension;
+
+	ObjectAddressSet(object, RelationRelationId, table);
+	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("syncup", false));
+	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
+}
+
+static void
+create_previous(Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", previous_table(mapping));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		appendStringInfo(&sql, "%s text COLLATE \"C\", ",
+						 quote_identifier(mapping->columns[i].stored));
+	appendStringInfo(&sql, "PRIMARY KEY (%s))",
+					 quote_identifier(mapping->columns[mapping->key].stored));
+	own_sql(sql.data, SQL_NO_ARGS);
+	depend_on_extension(config_table(mapping, "syncup_previous"));
+}
+
+static void
+create_delta(Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (batch uuid NOT NULL, command text NOT NULL",
+					 delta_table(mapping));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		appendStringInfo(&sql, ", %s text COLLATE \"C\"",
+						 quote_identifier(mapping->columns[i].stored));
+	appendStringInfoString(&sql, ")");
+	own_sql(sql.data, SQL_NO_ARGS);
+	own_sql(psprintf("CREATE INDEX ON %s (%s, batch)", delta_table(mapping),
+					 quote_identifier(mapping->columns[mapping->key].stored)), SQL_NO_ARGS);
+	depend_on_extension(config_table(mapping, "syncup_delta"));
+}
+
+static void
+create_changes(Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (batch uuid NOT NULL, command text NOT NULL, changed name[], old jsonb",
+					 changes_table(mapping));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+			appendStringInfo(&sql, ", %s %s",
+							 quote_identifier(mapping->columns[i].change_column),
+							 mapping->columns[i].target_type);
+	appendStringInfoString(&sql, ")");
+	own_sql(sql.data, SQL_NO_ARGS);
+	own_sql(psprintf("CREATE INDEX ON %s (batch)", changes_table(mapping)), SQL_NO_ARGS);
+	own_sql(psprintf("COMMENT ON TABLE %s IS %s", changes_table(mapping),
+					 quote_literal_cstr(psprintf("what batches of connector %s do to %s: new values by column, what they replace in old",
+												 mapping->connector->name, mapping->target_name))),
+			SQL_NO_ARGS);
+	depend_on_extension(config_table(mapping, "syncup_changes"));
+}
+
+void
+drop_mapping_tables(const Mapping *mapping)
+{
+	const char *schemas[] = {"syncup_previous", "syncup_delta", "syncup_changes"};
+
+	for (size_t i = 0; i < lengthof(schemas); i++)
+		own_sql(psprintf("DROP TABLE IF EXISTS %s", own_table(schemas[i], mapping)),
+				SQL_NO_ARGS);
+}
+
+/* Whether any row was applied for the mapping. */
+static bool
+has_previous(const Mapping *mapping)
+{
+	return own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)),
+				   SQL_NO_ARGS) > 0;
+}
+
+/* Gives previous the columns of the new mapping, keeping what stays. */
+static void
+alter_previous(const Mapping *old, const Mapping *new)
+{
+	for (int i = 0; i < old->ncolumns; i++)
+	{
+		bool		stays = false;
+
+		for (int j = 0; j < new->ncolumns && !stays; j++)
+			stays = strcmp(old->columns[i].stored, new->columns[j].stored) == 0;
+		if (!stays)
+			own_sql(psprintf("ALTER TABLE %s DROP COLUMN %s", previous_table(new),
+							 quote_identifier(old->columns[i].stored)), SQL_NO_ARGS);
+	}
+	for (int j = 0; j < new->ncolumns; j++)
+		own_sql(psprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s text COLLATE \"C\"",
+						 previous_table(new), quote_identifier(new->columns[j].stored)),
+				SQL_NO_ARGS);
+}
+
+/* ---------- storing a mapping ---------- */
+
+/* Writes the mapping's rows of configuration. */
+static void
+store(Mapping *mapping, const char *key, ArrayType *unique_keys, Jsonb *options)
+{
+	own_sql("INSERT INTO syncup.mapping (connector, mapping, kind, ordinal, target, file, key, unique_keys, options, table_name)"
+			" VALUES ($1, $2, 'entity type', (SELECT coalesce(max(ordinal), 0) + 1 FROM syncup.mapping WHERE connector = $1),"
+			" $3::oid::regclass, $4, $5, $6, coalesce($7, '{}'), $8::name)"
+			" ON CONFLICT (connector, mapping) DO UPDATE SET target = excluded.target, file = excluded.file,"
+			" key = excluded.key, unique_keys = excluded.unique_keys, options = excluded.options",
+			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
+					 SQL_OID(mapping->target), SQL_TEXT(mapping->file), SQL_TEXT(key),
+					 SQL_DATUM(TEXTARRAYOID, PointerGetDatum(unique_keys)),
+					 SQL_JSONB(options), SQL_TEXT(mapping->table_name)));
+	own_sql("DELETE FROM syncup.mapping_column WHERE connector = $1 AND mapping = $2",
+			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		MappingColumn *column = &mapping->columns[i];
+
+		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format)"
+				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9)",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
+						 SQL_INT4(i + 1), SQL_TEXT(column->source), SQL_TEXT(column->stored),
+						 SQL_TEXT(column->target), SQL_TEXT(column->target_type),
+						 SQL_TEXT(column->change_column), SQL_TEXT(column->format)));
+	}
+}
+
+/* Whether two mappings use the same columns in the same way. */
+static bool
+same_columns(const Mapping *a, const Mapping *b)
+{
+	if (a->ncolumns != b->ncolumns)
+		return false;
+	for (int i = 0; i < a->ncolumns; i++)
+	{
+		const MappingColumn *x = &a->columns[i];
+		const MappingColumn *y = &b->columns[i];
+
+#define SAME(m) ((x->m == NULL) == (y->m == NULL) && (x->m == NULL || strcmp(x->m, y->m) == 0))
+		if (!SAME(source) || !SAME(stored) || !SAME(target) || !SAME(target_type) ||
+			!SAME(change_column) || !SAME(format))
+			return false;
+#undef SAME
+	}
+	return true;
+}
+
+/* Whether two options documents say the same. */
+static bool
+same_document(Jsonb *a, Jsonb *b)
+{
+	return a != NULL && b != NULL &&
+		compareJsonbContainers(&a->root, &b->root) == 0;
+}
+
+/* Refuses an update that would make stored data wrong (SPEC 2.1). */
+static void
+check_update(const Mapping *old, const Mapping *new)
+{
+	if (own_sql("SELECT batch FROM syncup.batch WHERE connector = $1"
+				" AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL LIMIT 1",
+				SQL_ARGS(SQL_TEXT(new->connector->name))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("mapping \"%s\" of connector \"%s\" cannot change while batch %s waits",
+						new->name, new->connector->name, sql_text(0, 1)),
+				 errhint("Apply it with syncup_synchronize() or syncup_resume(), or decline it with syncup_discard().")));
+	if (!has_previous(old))
+		return;
+	if (strcmp(old->columns[old->key].source, new->columns[new->key].source) != 0 ||
+		strcmp(old->columns[old->key].stored, new->columns[new->key].stored) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("key of mapping \"%s\" of connector \"%s\" cannot change from \"%s\" to \"%s\"",
+						new->name, new->connector->name, old->columns[old->key].source,
+						new->columns[new->key].source),
+				 errhint("Its stored rows have the old key: drop the mapping with syncup_drop_mapping() and map it anew.")));
+	if (old->target != new->target)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("target of mapping \"%s\" of connector \"%s\" cannot change",
+						new->name, new->connector->name),
+				 errhint("Drop the mapping with syncup_drop_mapping() and map it anew.")));
+}
+
+/* Brings our own tables in line with an updated mapping. */
+static void
+update_tables(const Mapping *old, Mapping *new)
+{
+	bool		applied = has_previous(old);
+
+	if (!same_columns(old, new))
+	{
+		own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)),
+				SQL_NO_ARGS);
+		own_sql("UPDATE syncup.batch b SET changes_kept = false WHERE connector = $1 AND changes_kept",
+				SQL_ARGS(SQL_TEXT(new->connector->name)));
+		if (applied)
+			alter_previous(old, new);
+		else
+		{
+			own_sql(psprintf("DROP TABLE IF EXISTS %s", previous_table(old)), SQL_NO_ARGS);
+			create_previous(new);
+		}
+		create_delta(new);
+		create_changes(new);
+	}
+	if (applied && !(same_columns(old, new) && same_document(old->own_options, new->own_options)))
+		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
+				SQL_ARGS(SQL_TEXT(new->connector->name)));
+}
+
+/* Gives the new mapping a table name that nobody else has. */
+static void
+name_tables(Mapping *mapping)
+{
+	char	   *name = psprintf("%s_%s", mapping->connector->name, mapping->name);
+
+	name = str_tolower(name, strlen(name), DEFAULT_COLLATION_OID);
+	if (strlen(name) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("names of connector and mapping are too long together"),
+				 errdetail("Their tables would be called \"%s\", which has more than %d bytes.",
+						   name, NAMEDATALEN - 1)));
+	if (own_sql("SELECT connector, mapping FROM syncup.mapping WHERE table_name = $1::name",
+				SQL_ARGS(SQL_TEXT(name))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("mapping \"%s\" of connector \"%s\" would share its tables with mapping \"%s\" of connector \"%s\"",
+						mapping->name, mapping->connector->name, sql_text(0, 2), sql_text(0, 1)),
+				 errdetail("Both would be called \"%s\".", name)));
+	mapping->table_name = name;
+}
+
+/* The mapping of this name if there is one, else NULL. */
+static Mapping *
+existing_mapping(Connector *connector, const char *name)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+		if (strcmp(connector->mappings[i].name, name) == 0)
+			return &connector->mappings[i];
+	return NULL;
+}
+
+/* Reads and checks the arguments into a mapping that is not stored yet. */
+static Mapping *
+draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
+			  Relation target, const char *key, ArrayType *unique_keys)
+{
+	Mapping    *mapping = palloc0(sizeof(Mapping));
+	Draft		draft = {mapping, target, 0};
+	Jsonb	   *documents[2];
+
+	mapping->connector = connector;
+	mapping->name = pstrdup(name);
+	mapping->target = RelationGetRelid(target);
+	mapping->target_name =
+		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
+								   RelationGetRelationName(target));
+	mapping->file = required_text(fcinfo, 3, "file");
+	mapping->own_options = PG_ARGISNULL(7) ?
+		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))) :
+		PG_GETARG_JSONB_P(7);
+	documents[0] = connector->options;
+	documents[1] = mapping->own_options;
+	mapping->options = options_read(OPTIONS_OF_FILES | OPTION_ENTITY_TYPE, 2, documents);
+
+	check_kind(target);
+	source_check_readable(source_path(connector->directory, mapping->file));
+	if (mapping->options->incremental_file != NULL)
+		source_check_readable(source_path(connector->directory, mapping->options->incremental_file));
+	if (PG_ARGISNULL(5))
+		take_common_columns(&draft);
+	else
+		take_named_columns(&draft, PG_GETARG_JSONB_P(5));
+	take_unique_keys(&draft, unique_keys);
+	check_columns(&draft);
+	check_key(&draft, key);
+	check_fillable(&draft);
+	name_stored_columns(mapping);
+	return mapping;
+}
+
+/*
+ * syncup_map_entity_type(connector text, entity_type text, target regclass,
+ * file text, key text, columns jsonb, unique_keys text[], options jsonb)
+ * (SPEC 2.1).
+ */
+Datum
+syncup_map_entity_type(PG_FUNCTION_ARGS)
+{
+	char	   *connector_name = required_text(fcinfo, 0, "connector");
+	char	   *name = required_text(fcinfo, 1, "entity_type");
+	char	   *key = required_text(fcinfo, 4, "key");
+	ArrayType  *unique_keys = PG_ARGISNULL(6) ? construct_empty_array(TEXTOID) :
+		PG_GETARG_ARRAYTYPE_P(6);
+	Connector  *connector;
+	Mapping    *mapping;
+	Mapping    *old;
+	Relation	target;
+
+	if (PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "target")));
+	check_name("mapping", name);
+
+	SPI_connect();
+	lock_connector(connector_name);
+	connector = config_load(connector_name);
+	target = table_open(PG_GETARG_OID(2), AccessShareLock);
+	old = existing_mapping(connector, name);
+	if (old != NULL && old->association)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("mapping \"%s\" of connector \"%s\" is an association", name, connector_name)));
+	mapping = draft_mapping(fcinfo, connector, name, target, key, unique_keys);
+	check_only_mapping(mapping);
+	if (old == NULL)
+	{
+		name_tables(mapping);
+		create_previous(mapping);
+		create_delta(mapping);
+		create_changes(mapping);
+	}
+	else
+	{
+		mapping->table_name = old->table_name;
+		check_update(old, mapping);
+		update_tables(old, mapping);
+	}
+	store(mapping, mapping->columns[mapping->key].source, unique_keys, mapping->own_options);
+	table_close(target, NoLock);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * syncup_drop_mapping(connector text, mapping text) (SPEC 2.1).
+ */
+Datum
+syncup_drop_mapping(PG_FUNCTION_ARGS)
+{
+	char	   *connector_name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Mapping    *mapping;
+
+	SPI_connect();
+	lock_connector(connector_name);
+	mapping = config_find_mapping(config_load(connector_name), name);
+	check_update(mapping, mapping);
+	drop_mapping_tables(mapping);
+	own_sql("DELETE FROM syncup.mapping WHERE connector = $1 AND mapping = $2",
+			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,71 @@
+/*
+ * options.h
+ *		The options of connectors, mappings and calls (SPEC 2.1 and 2.5), read
+ *		from jsonb and checked.
+ */
+#ifndef SYNCUP_OPTIONS_H
+#define SYNCUP_OPTIONS_H
+
+#include "syncup.h"
+#include "csv_reader.h"
+
+typedef enum OnError
+{
+	ON_ERROR_STOP,
+	ON_ERROR_QUARANTINE
+} OnError;
+
+typedef enum OnDuplicate
+{
+	DUPLICATES_FIRST,
+	DUPLICATES_REJECT
+} OnDuplicate;
+
+/* Not one of PostgreSQL's encodings, so numbered outside them. */
+#define ENCODING_UTF16LE	1001
+#define ENCODING_UTF16BE	1002
+
+/* Who may give an option. */
+#define OPTION_READ			0x01	/* whoever reads a file */
+#define OPTION_PREPARE		0x02	/* files of a connector */
+#define OPTION_ENTITY_TYPE	0x04	/* an entity type mapping */
+#define OPTION_ASSOCIATION	0x08	/* an association mapping */
+
+#define OPTIONS_OF_CALL		OPTION_READ
+#define OPTIONS_OF_FILES	(OPTION_READ | OPTION_PREPARE)
+
+typedef struct Options
+{
+	CsvDialect	csv;
+	int			encoding;		/* a pg_enc or ENCODING_UTF16xx */
+	bool		header;
+	int64		skip_lines;
+	OnError		on_error;
+	int64		reject_limit;	/* -1: none */
+	char	   *timezone;
+	char	   *command_column; /* NULL: the file is a full extract */
+
+	bool		pattern;
+	char	   *incremental_file;
+	char	   *done_suffix;
+	double		min_age;		/* seconds */
+	OnDuplicate duplicates;
+
+	char	   *scope;			/* SQL expression over the target's columns */
+	Jsonb	   *constants;		/* {"column": "value"} */
+	char	   *deleted_column;
+
+	char	   *store1;
+	char	   *store2;
+	char	   *split;
+} Options;
+
+/*
+ * The options of a call: defaults, overlaid by the given documents in order
+ * (the last wins; NULL documents are skipped).  allowed says which kinds of
+ * option may be given; another, unknown or ill-valued one is an error with
+ * SQLSTATE 22023.
+ */
+extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
+
+#endif							/* SYNCUP_OPTIONS_H */

@@ -1,0 +1,355 @@
+/*
+ * prepare.c
+ *		From files to a queued batch: syncup_prepare (SPEC 4).
+ *
+ * The story: lock the connector, see that the mode is allowed, find the files,
+ * read each once for all the mappings that share it, queue the batch.  Targets
+ * and previous are not touched, and an error anywhere leaves nothing behind:
+ * all is one transaction.
+ */
+#include "prepare.h"
+
+#include "batch.h"
+#include "cleanse.h"
+#include "config.h"
+#include "connector.h"
+#include "lock.h"
+#include "miscadmin.h"
+#include "quarantine.h"
+#include "reader.h"
+#include "source.h"
+#include "sql.h"
+
+PG_FUNCTION_INFO_V1(syncup_prepare);
+
+/* One file and the mappings that read it in the same way. */
+typedef struct FileGroup
+{
+	SourceFile	file;
+	Options    *options;		/* of its first mapping */
+	List	   *mappings;		/* of Mapping */
+} FileGroup;
+
+/* One prepare. */
+typedef struct Prepare
+{
+	Connector  *connector;
+	const char *mode;
+	bool		incremental;
+	List	   *queue;			/* batches ahead */
+	pg_uuid_t  *batch;
+	Quarantine *quarantine;
+} Prepare;
+
+/* ---------- is this mode allowed now ---------- */
+
+/* Errors unless previous is empty and the targets hold no rows (SPEC 4.4). */
+static void
+check_initial(Prepare *prepare)
+{
+	if (prepare->queue != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connector \"%s\" has a batch that waits: %s", prepare->connector->name,
+						batch_text(&((Batch *) linitial(prepare->queue))->id)),
+				 errhint("Apply it with syncup_synchronize(), or decline it with syncup_discard().")));
+	for (int i = 0; i < prepare->connector->nmappings; i++)
+	{
+		Mapping    *mapping = &prepare->connector->mappings[i];
+		const char *where = mapping->options->scope ?
+			psprintf(" WHERE (%s)", mapping->options->scope) : "";
+
+		if (own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)), SQL_NO_ARGS) > 0 ||
+			caller_sql(psprintf("SELECT FROM %s%s LIMIT 1", mapping->target_name, where), SQL_NO_ARGS) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("an initial run of connector \"%s\" is not possible: mapping \"%s\" has rows already",
+							prepare->connector->name, mapping->name),
+					 errhint("Use mode complete.")));
+	}
+}
+
+/* Errors unless an incremental run has something to build on (SPEC 4.4). */
+static void
+check_incremental(Prepare *prepare)
+{
+	const char *name = prepare->connector->name;
+	ListCell   *cell;
+
+	foreach(cell, prepare->queue)
+	{
+		Batch	   *batch = lfirst(cell);
+
+		if (strcmp(batch->status, "blocked") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("connector \"%s\" is blocked by batch %s", name, batch_text(&batch->id)),
+					 errhint("Review it with syncup_report(), then call syncup_resume() or syncup_discard(), or run a complete synchronization.")));
+	}
+	if (prepare->connector->needs_complete)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connector \"%s\" needs a complete run", name),
+				 errdetail("Its mapping changed, or changes computed by the source were declined."),
+				 errhint("Call syncup_prepare('%s', 'complete') and syncup_synchronize('%s').", name, name)));
+	if (!batch_has_base(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connector \"%s\" has no applied initial or complete run to build on", name),
+				 errhint("Run syncup_prepare('%s', 'initial') and syncup_synchronize('%s') first, or mode complete where the targets hold rows.",
+						 name, name)));
+}
+
+/* Takes every waiting batch out of the queue, in favour of a complete one. */
+static void
+cancel_queue(Prepare *prepare)
+{
+	ListCell   *cell;
+
+	foreach(cell, prepare->queue)
+	{
+		Batch	   *batch = lfirst(cell);
+
+		batch_set_status(&batch->id, "cancelled");
+		batch_forget_rows(&batch->id, prepare->connector, false);
+	}
+	prepare->queue = NIL;
+}
+
+/* Sees that the mode is one, and possible. */
+static void
+check_mode(Prepare *prepare)
+{
+	Connector  *connector = prepare->connector;
+
+	if (!connector->active)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connector \"%s\" is deactivated", connector->name),
+				 errhint("Call syncup_activate('%s') to let it run again.", connector->name)));
+	if (connector->nmappings == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connector \"%s\" has no mapping", connector->name),
+				 errhint("Map a file to a table with syncup_map_entity_type().")));
+	for (int i = 0; i < connector->nmappings; i++)
+		config_check_target(&connector->mappings[i]);
+
+	if (strcmp(prepare->mode, "initial") == 0)
+		check_initial(prepare);
+	else if (strcmp(prepare->mode, "complete") == 0)
+		cancel_queue(prepare);
+	else if (strcmp(prepare->mode, "incremental") == 0)
+	{
+		check_incremental(prepare);
+		prepare->incremental = true;
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown mode \"%s\"", prepare->mode),
+				 errhint("Modes are initial, complete and incremental.")));
+}
+
+/* ---------- which files ---------- */
+
+/* Whether two sets of options read the same file in the same way. */
+static bool
+read_alike(const Options *a, const Options *b)
+{
+#define SAME_TEXT(m) (((a->m) == NULL) == ((b->m) == NULL) && ((a->m) == NULL || strcmp(a->m, b->m) == 0))
+	return a->csv.delimiter == b->csv.delimiter && a->csv.quote == b->csv.quote &&
+		a->csv.escape == b->csv.escape && a->csv.lenient == b->csv.lenient &&
+		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
+		a->encoding == b->encoding && a->header == b->header &&
+		a->skip_lines == b->skip_lines && a->on_error == b->on_error &&
+		SAME_TEXT(timezone) && SAME_TEXT(command_column);
+#undef SAME_TEXT
+}
+
+/* The mapping's options for this call. */
+static Options *
+call_options(const Mapping *mapping, Jsonb *options)
+{
+	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, options};
+
+	/* Complain about the call's own options by themselves first. */
+	(void) options_read(OPTIONS_OF_FILES, 1, &options);
+	return options_read(OPTIONS_OF_FILES |
+						(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
+						3, documents);
+}
+
+/* Finds each mapping's file, and puts those that share one together. */
+static List *
+group_files(Prepare *prepare, Jsonb *options)
+{
+	List	   *groups = NIL;
+
+	for (int i = 0; i < prepare->connector->nmappings; i++)
+	{
+		Mapping    *mapping = &prepare->connector->mappings[i];
+		FileGroup  *group = NULL;
+		MappingScope scope;
+		SourceFile	file;
+		ListCell   *cell;
+
+		mapping_enter(&scope, mapping);
+		mapping->options = call_options(mapping, options);
+		file = source_find(source_path(prepare->connector->directory,
+									   prepare->incremental && mapping->options->incremental_file ?
+									   mapping->options->incremental_file : mapping->file),
+						   mapping->options);
+		mapping_leave(&scope);
+		foreach(cell, groups)
+		{
+			FileGroup  *other = lfirst(cell);
+
+			if (strcmp(other->file.path, file.path) == 0 &&
+				read_alike(other->options, mapping->options))
+				group = other;
+		}
+		if (group == NULL)
+		{
+			group = palloc0(sizeof(FileGroup));
+			group->file = file;
+			group->options = mapping->options;
+			groups = lappend(groups, group);
+		}
+		group->mappings = lappend(group->mappings, mapping);
+	}
+	return groups;
+}
+
+/* ---------- reading ---------- */
+
+/* Gives every row of the file to the cleansers of this pass. */
+static void
+read_rows(Reader *reader, List *cleansers)
+{
+	while (reader_next(reader))
+	{
+		ListCell   *cell;
+
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, cleansers)
+			cleanser_take(lfirst(cell));
+	}
+}
+
+/* Reads the file as often as its keys do not fit into memory at once. */
+static void
+read_passes(Reader *reader, List *cleansers)
+{
+	for (bool first = true;; first = false)
+	{
+		List	   *busy = NIL;
+		ListCell   *cell;
+
+		foreach(cell, cleansers)
+			if (cleanser_begin_pass(lfirst(cell)))
+				busy = lappend(busy, lfirst(cell));
+		if (busy == NIL)
+			return;
+		if (!first)
+			reader_rewind(reader);
+		read_rows(reader, busy);
+		foreach(cell, busy)
+			cleanser_end_pass(lfirst(cell));
+	}
+}
+
+/* Records what a cleanser counted, and what a person should know at once. */
+static void
+record(Prepare *prepare, Cleanser *cleanser, FileGroup *group)
+{
+	const PrepareCounter *counter = cleanser_counter(cleanser);
+	const Mapping *mapping = cleanser_mapping(cleanser);
+
+	batch_count_prepare(prepare->batch, mapping, group->file.path, group->file.modified, counter);
+	if (counter->deletions_suspended)
+		ereport(NOTICE,
+				(errmsg("batch %s deletes nothing in mapping \"%s\" of connector \"%s\": a bad row has no readable key",
+						batch_text(prepare->batch), mapping->name, prepare->connector->name),
+				 errhint("See syncup.quarantine.")));
+}
+
+/* Reads one file for all its mappings. */
+static void
+read_group(Prepare *prepare, FileGroup *group)
+{
+	int			level = settings_pin(group->options->timezone);
+	Size		budget = (Size) maintenance_work_mem * 1024 / list_length(group->mappings);
+	MappingScope scope;
+	Reader	   *reader;
+	List	   *cleansers = NIL;
+	ListCell   *cell;
+
+	mapping_enter(&scope, linitial(group->mappings));
+	reader = reader_open(group->file.path, group->options);
+	group->file.modified = source_modified(reader_source(reader));
+	foreach(cell, group->mappings)
+	{
+		Mapping    *mapping = lfirst(cell);
+
+		mapping_leave(&scope);
+		mapping_enter(&scope, mapping);
+		cleansers = lappend(cleansers,
+							cleanser_open(mapping, mapping->options, reader, prepare->batch,
+										  prepare->queue, prepare->quarantine, budget));
+	}
+	reader_enter(reader);
+	read_passes(reader, cleansers);
+	source_check_unchanged(reader_source(reader));
+	reader_leave(reader);
+	mapping_leave(&scope);
+	foreach(cell, cleansers)
+	{
+		record(prepare, lfirst(cell), group);
+		cleanser_close(lfirst(cell));
+	}
+	reader_close(reader);
+	settings_restore(level);
+}
+
+/* ---------- the whole ---------- */
+
+pg_uuid_t *
+prepare(const char *connector, const char *mode, Jsonb *options)
+{
+	Prepare		work = {0};
+	List	   *groups;
+	ListCell   *cell;
+
+	lock_connector(connector);
+	work.connector = config_load(connector);
+	work.mode = mode;
+	work.queue = batch_queue(connector);
+	check_mode(&work);
+	groups = group_files(&work, options);
+
+	work.batch = batch_create(connector, mode, false);
+	work.quarantine = quarantine_open(work.batch);
+	foreach(cell, groups)
+		read_group(&work, lfirst(cell));
+	quarantine_close(work.quarantine);
+	return work.batch;
+}
+
+/*
+ * syncup_prepare(connector text, mode text, options jsonb) returns uuid
+ * (SPEC 4).
+ */
+Datum
+syncup_prepare(PG_FUNCTION_ARGS)
+{
+	char	   *connector = required_text(fcinfo, 0, "connector");
+	char	   *mode = required_text(fcinfo, 1, "mode");
+	Jsonb	   *options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+
+	SPI_connect();
+	*result = *prepare(connector, mode, options);
+	SPI_finish();
+	PG_RETURN_UUID_P(result);
+}

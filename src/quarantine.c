@@ -1,0 +1,71 @@
+/*
+ * quarantine.c
+ *		Source rows set aside, with the reason: syncup.quarantine.
+ */
+#include "quarantine.h"
+
+#include "catalog/namespace.h"
+#include "table_writer.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+struct Quarantine
+{
+	pg_uuid_t	batch;
+	TableWriter *writer;
+};
+
+/* The columns of syncup.quarantine, in order. */
+enum
+{
+	Q_BATCH, Q_CONNECTOR, Q_MAPPING, Q_FILE, Q_LINE, Q_REASON, Q_KEY, Q_MESSAGE, Q_RAW
+};
+
+Quarantine *
+quarantine_open(const pg_uuid_t *batch)
+{
+	Quarantine *quarantine = palloc0(sizeof(Quarantine));
+
+	quarantine->batch = *batch;
+	quarantine->writer = table_writer_open(get_relname_relid("quarantine",
+															 get_namespace_oid("syncup", false)));
+	return quarantine;
+}
+
+/* Puts a text, or null, into a slot. */
+static void
+set_text(TupleTableSlot *slot, int column, const char *value)
+{
+	slot->tts_isnull[column] = value == NULL;
+	slot->tts_values[column] = value ? CStringGetTextDatum(value) : (Datum) 0;
+}
+
+void
+quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
+			   const char *reason, const char *key, const char *message)
+{
+	TupleTableSlot *slot = table_writer_slot(quarantine->writer);
+	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(quarantine->writer));
+	char	   *raw = reader_raw(reader);
+
+	slot->tts_values[Q_BATCH] = UUIDPGetDatum(&quarantine->batch);
+	slot->tts_isnull[Q_BATCH] = false;
+	set_text(slot, Q_CONNECTOR, mapping->connector->name);
+	set_text(slot, Q_MAPPING, mapping->name);
+	set_text(slot, Q_FILE, reader_path(reader));
+	slot->tts_values[Q_LINE] = Int64GetDatum(reader_line(reader));
+	slot->tts_isnull[Q_LINE] = false;
+	set_text(slot, Q_REASON, reason);
+	set_text(slot, Q_KEY, key);
+	set_text(slot, Q_MESSAGE, message);
+	set_text(slot, Q_RAW, raw);
+	MemoryContextSwitchTo(before);
+	table_writer_put(quarantine->writer, strlen(raw) + 200);
+}
+
+void
+quarantine_close(Quarantine *quarantine)
+{
+	table_writer_close(quarantine->writer);
+	pfree(quarantine);
+}

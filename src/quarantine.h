@@ -1,0 +1,22 @@
+/*
+ * quarantine.h
+ *		Source rows set aside, with the reason.
+ */
+#ifndef SYNCUP_QUARANTINE_H
+#define SYNCUP_QUARANTINE_H
+
+#include "syncup.h"
+#include "config.h"
+#include "reader.h"
+
+typedef struct Quarantine Quarantine;
+
+extern Quarantine *quarantine_open(const pg_uuid_t *batch);
+
+/* Sets the reader's present row aside; key and message may be NULL. */
+extern void quarantine_row(Quarantine *quarantine, const Mapping *mapping,
+						   Reader *reader, const char *reason,
+						   const char *key, const char *message);
+extern void quarantine_close(Quarantine *quarantine);
+
+#endif							/* SYNCUP_QUARANTINE_H */

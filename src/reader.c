@@ -1,0 +1,659 @@
+/*
+ * reader.c
+ *		A file as rows of named fields in the server's encoding.
+ *
+ * Source gives bytes, the CSV reader rows; here the header gets its meaning,
+ * and the bytes of each row are checked against the encoding.  Only fields of
+ * columns that somebody asked for are decoded; but a row with an invalid byte
+ * anywhere is a faulty row, since nobody can say what else is wrong with it.
+ */
+#include "reader.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/formatting.h"
+#include "utils/memutils.h"
+
+/* No row is longer than this, and not longer than maintenance_work_mem. */
+#define MAX_ROW_BYTES	(512L * 1024 * 1024)
+
+struct Reader
+{
+	char	   *path;
+	Options		options;
+	Source	   *source;
+	CsvReader  *csv;
+	MemoryContext context;		/* as long as the reader */
+	MemoryContext row_context;	/* as long as a row */
+
+	int			ncolumns;
+	char	  **names;
+	bool	   *used;
+	bool		first_pending;	/* a file without header: its first row waits */
+
+	CsvRow		row;
+	const char **decoded;		/* per column, where decoding was needed */
+	size_t	   *decoded_length;
+	bool		needs_decoding;
+	RowFault	fault;
+	int			fault_column;	/* -1: none in particular */
+	char	   *message;
+
+	ErrorContextCallback callback;
+	int			at_column;
+};
+
+/* ---------- memory and bytes for the CSV reader ---------- */
+
+/*
+ * libcsv calls these without a context of its own, so the reader at work says
+ * whose memory it is.
+ */
+static MemoryContext csv_memory_context;
+
+static void *
+csv_allocate(size_t size)
+{
+	return MemoryContextAllocHuge(csv_memory_context, size);
+}
+
+static void *
+csv_resize(void *pointer, size_t size)
+{
+	return pointer ? repalloc_huge(pointer, size) : csv_allocate(size);
+}
+
+static void
+csv_release(void *pointer)
+{
+	if (pointer)
+		pfree(pointer);
+}
+
+static const CsvMemory csv_memory = {csv_allocate, csv_resize, csv_release};
+
+static size_t
+csv_read_source(void *arg, char *buffer, size_t capacity)
+{
+	return source_read(arg, buffer, capacity);
+}
+
+/* The next row or fault of the file, its memory in the reader's context. */
+static CsvStatus
+next_csv_row(Reader *reader)
+{
+	csv_memory_context = reader->context;
+	return csv_reader_next(reader->csv, &reader->row);
+}
+
+/* ---------- messages ---------- */
+
+/* Adds the place in the file to an error. */
+static void
+describe_place(void *arg)
+{
+	Reader	   *reader = arg;
+
+	if (reader->row.line == 0)
+		errcontext("file \"%s\"", reader->path);
+	else if (reader->at_column >= 0 && reader->at_column < reader->ncolumns)
+		errcontext("file \"%s\", line %lld, column \"%s\"", reader->path,
+				   (long long) reader->row.line, reader->names[reader->at_column]);
+	else
+		errcontext("file \"%s\", line %lld", reader->path,
+				   (long long) reader->row.line);
+}
+
+void
+reader_enter(Reader *reader)
+{
+	reader->callback.callback = describe_place;
+	reader->callback.arg = reader;
+	reader->callback.previous = error_context_stack;
+	error_context_stack = &reader->callback;
+	reader->at_column = -1;
+}
+
+void
+reader_at_column(Reader *reader, int column)
+{
+	reader->at_column = column;
+}
+
+void
+reader_leave(Reader *reader)
+{
+	error_context_stack = reader->callback.previous;
+}
+
+/* Notes what is wrong with the present row. */
+static void
+note_fault(Reader *reader, RowFault fault, int column, char *message)
+{
+	reader->fault = fault;
+	reader->fault_column = column;
+	reader->message = message;
+}
+
+/* Says what the CSV reader found wrong. */
+static void
+note_csv_fault(Reader *reader)
+{
+	CsvRow	   *row = &reader->row;
+	char	   *message = NULL;
+	int			column = row->fault_field < reader->ncolumns ? row->fault_field : -1;
+
+	switch (row->fault)
+	{
+		case CSV_STRAY_QUOTE:
+			message = psprintf("unexpected quote in field %d", row->fault_field + 1);
+			break;
+		case CSV_UNTERMINATED_QUOTE:
+			message = psprintf("quote of field %d is not closed", row->fault_field + 1);
+			break;
+		case CSV_UNTERMINATED_AT_END:
+			message = psprintf("quote of field %d is not closed at the end of the file",
+							   row->fault_field + 1);
+			break;
+		case CSV_TOO_FEW_FIELDS:
+		case CSV_TOO_MANY_FIELDS:
+			message = psprintf("row has %d fields instead of %d",
+							   row->nfields, reader->ncolumns);
+			column = -1;
+			break;
+		case CSV_ROW_TOO_LONG:
+			message = pstrdup("row is longer than maintenance_work_mem");
+			column = -1;
+			break;
+		case CSV_PASSED_OVER:
+			message = pstrdup("line was passed over in search of the next row after a misplaced quote");
+			column = -1;
+			break;
+		case CSV_OK:
+			elog(ERROR, "a well-formed row cannot have a fault");
+	}
+	note_fault(reader, ROW_MALFORMED, column, message);
+}
+
+void
+reader_raise(Reader *reader)
+{
+	reader->at_column = reader->fault_column;
+	ereport(ERROR,
+			(errcode(reader->fault == ROW_ENCODING ?
+					 ERRCODE_CHARACTER_NOT_IN_REPERTOIRE :
+					 ERRCODE_BAD_COPY_FILE_FORMAT),
+			 errmsg("%s", reader->message),
+			 reader->row.fault == CSV_UNTERMINATED_AT_END ?
+			 errhint("The file was probably cut; have it exported again.") :
+			 reader->row.fault == CSV_STRAY_QUOTE && !reader->options.csv.lenient ?
+			 errhint("If quotes stand inside values without being doubled, use the option \"quoting\": \"lenient\".") :
+			 errhint("Have the export corrected, or set bad rows aside with the option \"on_error\": \"quarantine\".")));
+}
+
+/* ---------- encoding ---------- */
+
+/* The field that holds the given place of the raw row, or -1. */
+static int
+field_at(const Reader *reader, const char *place)
+{
+	for (int i = 0; i < reader->row.nfields; i++)
+	{
+		const CsvField *field = &reader->row.fields[i];
+
+		if (field->data && place >= field->data &&
+			place < field->data + field->length)
+			return i;
+	}
+	return -1;
+}
+
+/* Decodes one field into the row's memory; false where a byte is invalid. */
+static bool
+decode_field(Reader *reader, int column, int encoding)
+{
+	const CsvField *field = &reader->row.fields[column];
+	Oid			conversion = FindDefaultConversionProc(encoding, GetDatabaseEncoding());
+	MemoryContext before;
+	char	   *result;
+	size_t		capacity;
+	int			done;
+
+	if (!OidIsValid(conversion))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("there is no conversion from encoding \"%s\" to the database's \"%s\"",
+						pg_encoding_to_char(encoding), GetDatabaseEncodingName())));
+	if (field->length > MaxAllocSize / (MAX_CONVERSION_GROWTH + 1))
+		return false;
+	capacity = field->length * MAX_CONVERSION_GROWTH + MAX_CONVERSION_GROWTH + 1;
+	before = MemoryContextSwitchTo(reader->row_context);
+	result = palloc(capacity);
+	MemoryContextSwitchTo(before);
+	result[0] = '\0';
+	done = pg_do_encoding_conversion_buf(conversion, encoding, GetDatabaseEncoding(),
+										 (unsigned char *) field->data, field->length,
+										 (unsigned char *) result, capacity, true);
+	reader->decoded[column] = result;
+	reader->decoded_length[column] = strlen(result);
+	return done == field->length;
+}
+
+/* Whether every byte is below 0x80 and none is NUL. */
+static bool
+is_plain_ascii(const char *data, size_t length)
+{
+	unsigned char high = 0;
+
+	for (size_t i = 0; i < length; i++)
+		high |= data[i];
+	return (high & 0x80) == 0 && memchr(data, '\0', length) == NULL;
+}
+
+/* Checks the row's bytes, decoding what is used where that is needed. */
+static void
+check_encoding(Reader *reader)
+{
+	CsvRow	   *row = &reader->row;
+	int			encoding = source_encoding(reader->source);
+	const char *nul;
+	int			valid;
+
+	reader->needs_decoding = false;
+	if (encoding == GetDatabaseEncoding() || encoding == PG_SQL_ASCII ||
+		GetDatabaseEncoding() == PG_SQL_ASCII)
+	{
+		valid = pg_encoding_verifymbstr(encoding, row->raw, row->raw_length);
+		if (valid == row->raw_length)
+			return;
+		note_fault(reader, ROW_ENCODING, field_at(reader, row->raw + valid),
+				   row->raw[valid] == '\0' ? pstrdup("row holds a NUL byte") :
+				   psprintf("row holds a byte that is invalid in encoding %s",
+							pg_encoding_to_char(encoding)));
+		return;
+	}
+
+	if (is_plain_ascii(row->raw, row->raw_length))
+		return;
+	nul = memchr(row->raw, '\0', row->raw_length);
+	if (nul != NULL)
+	{
+		note_fault(reader, ROW_ENCODING, field_at(reader, nul),
+				   pstrdup("row holds a NUL byte"));
+		return;
+	}
+	reader->needs_decoding = true;
+	for (int i = 0; i < row->nfields && i < reader->ncolumns; i++)
+	{
+		reader->decoded[i] = NULL;
+		if (row->fields[i].data != NULL && reader->used[i] &&
+			!decode_field(reader, i, encoding))
+		{
+			note_fault(reader, ROW_ENCODING, i,
+					   psprintf("value holds bytes that are invalid in encoding %s, or unknown to the database's %s",
+								pg_encoding_to_char(encoding), GetDatabaseEncodingName()));
+			return;
+		}
+	}
+}
+
+char *
+reader_raw(Reader *reader)
+{
+	int			encoding = source_encoding(reader->source);
+	const char *raw = reader->row.raw;
+	size_t		length = reader->row.raw_length;
+	StringInfoData text;
+
+	if (is_plain_ascii(raw, length) ||
+		(encoding == GetDatabaseEncoding() &&
+		 pg_encoding_verifymbstr(encoding, raw, length) == length))
+		return pnstrdup(raw, length);
+	if (encoding != GetDatabaseEncoding() &&
+		reader->fault != ROW_ENCODING && length < MaxAllocSize / 8)
+	{
+		Oid			conversion = FindDefaultConversionProc(encoding, GetDatabaseEncoding());
+		size_t		capacity = length * MAX_CONVERSION_GROWTH + MAX_CONVERSION_GROWTH + 1;
+		char	   *result = palloc0(capacity);
+
+		if (OidIsValid(conversion) &&
+			pg_do_encoding_conversion_buf(conversion, encoding, GetDatabaseEncoding(),
+										  (unsigned char *) raw, length,
+										  (unsigned char *) result, capacity, true) == length)
+			return result;
+	}
+
+	/* Not valid as text: what is not plain is shown by its value. */
+	initStringInfo(&text);
+	for (size_t i = 0; i < length; i++)
+	{
+		if (raw[i] == '\0' || IS_HIGHBIT_SET(raw[i]))
+			appendStringInfo(&text, "\\x%02x", (unsigned char) raw[i]);
+		else
+			appendStringInfoChar(&text, raw[i]);
+	}
+	return text.data;
+}
+
+/* ---------- opening ---------- */
+
+/* Skips lines and, where there is one, reads the header. */
+static void
+read_header(Reader *reader)
+{
+	CsvStatus	status;
+
+	csv_memory_context = reader->context;
+	for (int64 i = 0; i < reader->options.skip_lines; i++)
+		if (!csv_reader_skip_line(reader->csv))
+			break;
+	status = next_csv_row(reader);
+	if (status == CSV_END)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 reader->options.header ?
+				 errmsg("file has no header line") : errmsg("file has no rows"),
+				 errhint("The export probably failed.")));
+	if (status == CSV_FAULT)
+	{
+		note_csv_fault(reader);
+		reader_raise(reader);
+	}
+}
+
+/* Gives the columns their names, once. */
+static void
+name_columns(Reader *reader)
+{
+	CsvRow	   *row = &reader->row;
+
+	reader->ncolumns = row->nfields;
+	reader->names = palloc(sizeof(char *) * row->nfields);
+	reader->used = palloc(sizeof(bool) * row->nfields);
+	reader->decoded = palloc0(sizeof(char *) * row->nfields);
+	reader->decoded_length = palloc0(sizeof(size_t) * row->nfields);
+
+	/* While the header itself is read, every field counts. */
+	memset(reader->used, true, sizeof(bool) * row->nfields);
+	for (int i = 0; i < row->nfields; i++)
+		reader->names[i] = psprintf("column%d", i + 1);
+	if (reader->options.header)
+	{
+		reader->fault = ROW_OK;
+		check_encoding(reader);
+		if (reader->fault != ROW_OK)
+			reader_raise(reader);
+		for (int i = 0; i < row->nfields; i++)
+		{
+			size_t		length;
+			const char *name = reader_field(reader, i, &length);
+
+			reader->names[i] = name ? pnstrdup(name, length) : pstrdup("");
+		}
+	}
+	memset(reader->used, false, sizeof(bool) * row->nfields);
+}
+
+/* Starts a CSV reader over the source, up to the first row. */
+static void
+start(Reader *reader)
+{
+	Size		max_row = Min((Size) maintenance_work_mem * 1024, MAX_ROW_BYTES);
+
+	csv_memory_context = reader->context;
+	memset(&reader->row, 0, sizeof(CsvRow));
+	reader->csv = csv_reader_open(&reader->options.csv, csv_read_source,
+								  reader->source, &csv_memory, max_row);
+	read_header(reader);
+	if (reader->names == NULL)
+		name_columns(reader);
+	csv_reader_expect(reader->csv, reader->ncolumns);
+	reader->first_pending = !reader->options.header;
+}
+
+Reader *
+reader_open(const char *path, const Options *options)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "syncup reader", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Reader	   *reader = palloc0(sizeof(Reader));
+
+	reader->context = context;
+	reader->row_context = AllocSetContextCreate(context, "syncup reader row",
+												ALLOCSET_SMALL_SIZES);
+	reader->path = pstrdup(path);
+	reader->options = *options;
+	reader->source = source_open(path, options);
+	reader_enter(reader);
+	start(reader);
+	reader_leave(reader);
+	MemoryContextSwitchTo(before);
+	return reader;
+}
+
+void
+reader_rewind(Reader *reader)
+{
+	MemoryContext before = MemoryContextSwitchTo(reader->context);
+
+	csv_memory_context = reader->context;
+	csv_reader_close(reader->csv);
+	source_rewind(reader->source);
+	start(reader);
+	MemoryContextSwitchTo(before);
+}
+
+void
+reader_close(Reader *reader)
+{
+	csv_memory_context = reader->context;
+	csv_reader_close(reader->csv);
+	source_close(reader->source);
+	MemoryContextDelete(reader->context);
+}
+
+/* ---------- columns ---------- */
+
+int
+reader_columns(const Reader *reader)
+{
+	return reader->ncolumns;
+}
+
+const char *
+reader_column_name(const Reader *reader, int column)
+{
+	return reader->names[column];
+}
+
+/* A name in lower case, by the database's rules. */
+static char *
+lower_case(const char *name)
+{
+	return str_tolower(name, strlen(name), DEFAULT_COLLATION_OID);
+}
+
+/* The only column whose name, in lower case or not, is this; -1: none. */
+static int
+match_column(const Reader *reader, const char *name, bool fold)
+{
+	int			found = -1;
+
+	for (int i = 0; i < reader->ncolumns; i++)
+	{
+		const char *candidate = fold ? lower_case(reader->names[i]) : reader->names[i];
+
+		if (strcmp(candidate, name) != 0)
+			continue;
+		if (found >= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" stands more than once in the header", name),
+					 errdetail("Columns %d and %d have that name.", found + 1, i + 1)));
+		found = i;
+	}
+	return found;
+}
+
+/* The header's names for a hint, as many as a person reads. */
+static char *
+list_columns(const Reader *reader)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < reader->ncolumns; i++)
+	{
+		if (list.len > 400)
+		{
+			appendStringInfo(&list, ", and %d more", reader->ncolumns - i);
+			break;
+		}
+		appendStringInfo(&list, "%s\"%s\"", i ? ", " : "", reader->names[i]);
+	}
+	return list.data;
+}
+
+int
+reader_find_column(Reader *reader, const char *name, bool missing_ok)
+{
+	int			column = match_column(reader, name, false);
+
+	if (column < 0)
+		column = match_column(reader, lower_case(name), true);
+	if (column < 0 && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" is missing in the header of file \"%s\"",
+						name, reader->path),
+				 errhint("The file's columns are %s.", list_columns(reader))));
+	if (column >= 0)
+		reader->used[column] = true;
+	return column;
+}
+
+/* ---------- rows ---------- */
+
+bool
+reader_next(Reader *reader)
+{
+	CsvStatus	status = CSV_ROW;
+
+	reader->fault = ROW_OK;
+	reader->at_column = -1;
+	if (reader->needs_decoding)
+		MemoryContextReset(reader->row_context);
+	if (reader->first_pending)
+		reader->first_pending = false;
+	else
+		status = next_csv_row(reader);
+	if (status == CSV_END)
+		return false;
+	if (status == CSV_FAULT)
+		note_csv_fault(reader);
+	else
+		check_encoding(reader);
+	if (reader->fault != ROW_OK &&
+		(reader->options.on_error == ON_ERROR_STOP ||
+		 reader->row.fault == CSV_UNTERMINATED_AT_END))
+		reader_raise(reader);
+	return true;
+}
+
+RowFault
+reader_fault(const Reader *reader)
+{
+	return reader->fault;
+}
+
+const char *
+reader_fault_message(const Reader *reader)
+{
+	return reader->message;
+}
+
+/*
+ * Fields before a misplaced quote are certain where the row itself began
+ * where a row had ended.  In a row with too few or too many fields only the
+ * first is, and only if a delimiter follows it: any other may have moved.
+ */
+static bool
+is_certain(const Reader *reader, int column)
+{
+	const CsvRow *row = &reader->row;
+
+	if (reader->fault == ROW_ENCODING)
+		return column != reader->fault_column && reader->fault_column >= 0;
+	if (!row->anchored)
+		return false;
+	switch (row->fault)
+	{
+		case CSV_STRAY_QUOTE:
+		case CSV_UNTERMINATED_QUOTE:
+			return column < row->fault_field && column < row->nfields;
+		case CSV_TOO_FEW_FIELDS:
+		case CSV_TOO_MANY_FIELDS:
+			return column == 0 && row->nfields > 1;
+		default:
+			return false;
+	}
+}
+
+const char *
+reader_certain_field(Reader *reader, int column, size_t *length)
+{
+	const CsvField *field = &reader->row.fields[column];
+	int			encoding = source_encoding(reader->source);
+
+	if (!is_certain(reader, column) || field->data == NULL ||
+		memchr(field->data, '\0', field->length) != NULL)
+		return NULL;
+	if (encoding != GetDatabaseEncoding() && !is_plain_ascii(field->data, field->length))
+	{
+		reader->needs_decoding = true;
+		if (!decode_field(reader, column, encoding))
+			return NULL;
+		*length = reader->decoded_length[column];
+		return reader->decoded[column];
+	}
+	*length = field->length;
+	return pg_encoding_verifymbstr(encoding, field->data, field->length) == field->length ?
+		field->data : NULL;
+}
+
+const char *
+reader_field(Reader *reader, int column, size_t *length)
+{
+	const CsvField *field = &reader->row.fields[column];
+
+	if (field->data != NULL && reader->needs_decoding &&
+		reader->decoded[column] != NULL)
+	{
+		*length = reader->decoded_length[column];
+		return reader->decoded[column];
+	}
+	*length = field->length;
+	return field->data;
+}
+
+int64
+reader_line(const Reader *reader)
+{
+	return reader->row.line;
+}
+
+const char *
+reader_path(const Reader *reader)
+{
+	return reader->path;
+}
+
+Source *
+reader_source(const Reader *reader)
+{
+	return reader->source;
+}

@@ -1,0 +1,147 @@
+/*
+ * run.c
+ *		CALL syncup_run: prepare, commit, synchronize, commit (SPEC 2.2).
+ *
+ * A failure is recorded in a transaction of its own before it is raised.  A
+ * failed batch is raised without its values: those stand in syncup.batch,
+ * not in the server's log.
+ */
+#include "syncup.h"
+
+#include "access/xact.h"
+#include "batch.h"
+#include "commands/defrem.h"
+#include "connector.h"
+#include "guard.h"
+#include "lib/stringinfo.h"
+#include "lock.h"
+#include "nodes/parsenodes.h"
+#include "prepare.h"
+#include "sql.h"
+#include "synchronize.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(syncup_run);
+
+typedef struct RunWork
+{
+	char	   *connector;
+	char	   *mode;
+	pg_uuid_t	batch;
+} RunWork;
+
+static void
+prepare_run(void *arg)
+{
+	RunWork    *work = arg;
+
+	work->batch = *prepare(work->connector, work->mode, NULL);
+}
+
+/* Commits, and pins the settings of the next transaction. */
+static void
+commit(int *level)
+{
+	SPI_commit();
+	*level = settings_pin(NULL);
+}
+
+/* Records a prepare that failed, then raises its error. */
+static void
+raise_failed_prepare(RunWork *work, ErrorData *error, int *level)
+{
+	/* Somebody else's run is no failure of the connector's. */
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	{
+		(void) batch_record_failed_prepare(work->connector, work->mode, error);
+		commit(level);
+	}
+	ReThrowError(error);
+}
+
+/* "9012 deletions exceed maximum_deleted_lines (100) and ...", of a blocked batch. */
+static char *
+what_exceeds(const pg_uuid_t *batch)
+{
+	own_sql("SELECT syncup.what_exceeds($1)", SQL_ARGS(SQL_UUID(batch)));
+	return sql_text(0, 1);
+}
+
+/* Says what became of a batch, or raises its failure. */
+static void
+report(RunWork *work, BatchResult *result)
+{
+	char	   *id = batch_text(&result->batch);
+
+	if (strcmp(result->status, "failed") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RAISE_EXCEPTION),
+				 errmsg("batch %s of connector \"%s\" failed", id, work->connector),
+				 errhint("The reason is in column \"error\" of syncup.batch; the next syncup_synchronize() tries it again.")));
+	if (strcmp(result->status, "blocked") == 0)
+		ereport(NOTICE,
+				(errmsg("batch %s of connector \"%s\" is blocked: %s", id, work->connector,
+						what_exceeds(&result->batch)),
+				 errhint("Read SELECT syncup_report('%s'); then SELECT syncup_resume('%s') or SELECT syncup_discard('%s').",
+						 id, id, id)));
+	else if (result->inserted + result->updated + result->deleted +
+			 result->links_inserted + result->links_deleted == 0)
+		ereport(NOTICE,
+				(errmsg("batch %s of connector \"%s\" applied: nothing changed", id, work->connector)));
+	else
+		ereport(NOTICE,
+				(errmsg("batch %s of connector \"%s\" applied: %lld inserted, %lld updated, %lld deleted, %lld links inserted, %lld links deleted",
+						id, work->connector, (long long) result->inserted,
+						(long long) result->updated, (long long) result->deleted,
+						(long long) result->links_inserted, (long long) result->links_deleted)));
+}
+
+/*
+ * syncup_run(connector text, mode text, force boolean, keep_changes boolean):
+ * a procedure (SPEC 2.2).  It commits, so it must not be called in a
+ * transaction block.
+ */
+Datum
+syncup_run(PG_FUNCTION_ARGS)
+{
+	bool		atomic = !(fcinfo->context && IsA(fcinfo->context, CallContext)) ||
+		((CallContext *) fcinfo->context)->atomic;
+	RunWork		work = {0};
+	SynchronizeOptions options;
+	ErrorData  *error;
+	List	   *results;
+	ListCell   *cell;
+	int			level;
+
+	if (atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("syncup_run() commits and cannot be called in a transaction block or a function"),
+				 errhint("There, call syncup_prepare() and syncup_synchronize().")));
+	work.connector = required_text(fcinfo, 0, "connector");
+	work.mode = required_text(fcinfo, 1, "mode");
+	options.force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	options.keep_changes = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	/* A procedure that commits can have no SET clause: pin here. */
+	level = settings_pin(NULL);
+	error = guarded(prepare_run, &work);
+	if (error != NULL)
+		raise_failed_prepare(&work, error, &level);
+	commit(&level);
+
+	lock_connector(work.connector);
+	results = synchronize_queue(config_load(work.connector), &options);
+	/* What is to be said about them is read before they are committed. */
+	foreach(cell, results)
+		if (strcmp(((BatchResult *) lfirst(cell))->status, "failed") != 0)
+			report(&work, lfirst(cell));
+	commit(&level);
+	foreach(cell, results)
+		if (strcmp(((BatchResult *) lfirst(cell))->status, "failed") == 0)
+			report(&work, lfirst(cell));
+	settings_restore(level);
+	SPI_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,729 @@
+/*
+ * source.c
+ *		Files as bytes: who may touch them, whether they are ready, and their
+ *		content decoded as far as the CSV reader needs it.
+ *
+ * A file is opened first and judged afterwards, by its descriptor: between a
+ * check of a name and its opening a link could be changed.  Before that, a
+ * caller who depends on syncup.directories is refused by the resolved name, so
+ * that no error tells whether a file exists elsewhere.
+ *
+ * The layers, each optional: the file; gzip; UTF-16 or another encoding that
+ * cannot be parsed as it lies (its multi-byte characters may hold the bytes of
+ * a quote or a delimiter).  Bytes that such an encoding does not know become
+ * 0xFF, which no server encoding takes: they are found and reported later,
+ * with the row they stand in.
+ */
+#include "source.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#define CHUNK	(128 * 1024)
+
+/* A layer's waiting bytes. */
+typedef struct Waiting
+{
+	unsigned char *data;
+	size_t		start;
+	size_t		end;
+	bool		finished;		/* nothing more comes from below */
+} Waiting;
+
+struct Source
+{
+	char	   *path;
+	int			fd;
+	struct stat opened;			/* as it was when it was opened */
+	int64		position;
+
+	z_stream   *inflater;		/* NULL: not compressed */
+	bool		between_members;
+	Waiting		compressed;
+
+	int			asked_encoding; /* as the options say */
+	int			encoding;		/* of the bytes given out */
+	int			decode_from;	/* what is decoded here, or -1 */
+	Oid			conversion;		/* for an encoding the server knows */
+	Waiting		encoded;
+	Waiting		ready;			/* decoded, not yet given out */
+};
+
+/* ---------- who may touch a file ---------- */
+
+char *
+source_path(const char *directory, const char *file)
+{
+	char	   *path;
+
+	if (is_absolute_path(file))
+		path = pstrdup(file);
+	else if (directory == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("relative path \"%s\" needs a directory", file),
+				 errhint("Give an absolute path, or a directory to syncup_create_connector().")));
+	else
+		path = psprintf("%s/%s", directory, file);
+	canonicalize_path(path);
+	return path;
+}
+
+/* Whether path is a directory of the list or lies below one. */
+static bool
+lies_under(const char *path, const char *directories)
+{
+	List	   *list = NIL;
+	ListCell   *cell;
+
+	if (directories == NULL || *directories == '\0')
+		return false;
+	if (!SplitDirectoriesString(pstrdup(directories), ',', &list))
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("invalid list syntax in setting \"%s\"", "syncup.directories")));
+	foreach(cell, list)
+	{
+		char		resolved[MAXPGPATH];
+		size_t		length;
+
+		if (realpath(lfirst(cell), resolved) == NULL)
+			continue;
+		length = strlen(resolved);
+		if (strncmp(path, resolved, length) == 0 &&
+			(path[length] == '/' || resolved[length - 1] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The path with its links resolved, as far as it exists: a missing file is
+ * judged by the folder that would hold it.
+ */
+static char *
+resolve(const char *path)
+{
+	char		resolved[PATH_MAX];
+	char	   *copy = pstrdup(path);
+	char	   *slash;
+
+	canonicalize_path(copy);
+	if (realpath(copy, resolved) != NULL)
+		return pstrdup(resolved);
+	slash = strrchr(copy, '/');
+	if (slash == NULL || slash == copy)
+		return copy;
+	*slash = '\0';
+	return psprintf("%s/%s", resolve(copy), slash + 1);
+}
+
+/* Whether the current user may use the resolved path as the role lets it. */
+static bool
+may_touch(const char *resolved, Oid role)
+{
+	return has_privs_of_role(GetUserId(), role) ||
+		lies_under(resolved, syncup_directories);
+}
+
+/* Errors unless the current user may touch the resolved path. */
+static void
+check_touch(const char *path, const char *resolved, Oid role)
+{
+	if (may_touch(resolved, role))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for file \"%s\"", path),
+			 errhint("Only members of role %s may use files outside the directories of the setting \"syncup.directories\".",
+					 role == ROLE_PG_READ_SERVER_FILES ? "pg_read_server_files" : "pg_write_server_files")));
+}
+
+void
+source_check_readable(const char *path)
+{
+	check_touch(path, resolve(path), ROLE_PG_READ_SERVER_FILES);
+}
+
+bool
+source_is_readable(const char *path)
+{
+	return may_touch(resolve(path), ROLE_PG_READ_SERVER_FILES);
+}
+
+void
+source_check_writable(const char *path)
+{
+	check_touch(path, resolve(path), ROLE_PG_WRITE_SERVER_FILES);
+}
+
+/* Errors unless the opened file is the caller's to read, and a plain file. */
+static void
+check_opened(Source *source)
+{
+	char		link[64];
+	char		resolved[PATH_MAX];
+	ssize_t		length;
+
+	if (!S_ISREG(source->opened.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a regular file", source->path)));
+	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		return;
+
+	/* Where the kernel tells the name of an open file, believe that name. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", source->fd);
+	length = readlink(link, resolved, sizeof(resolved) - 1);
+	if (length >= 0)
+	{
+		resolved[length] = '\0';
+		check_touch(source->path, resolved, ROLE_PG_READ_SERVER_FILES);
+	}
+	else
+	{
+		char	   *name = resolve(source->path);
+		struct stat named;
+
+		check_touch(source->path, name, ROLE_PG_READ_SERVER_FILES);
+		if (lstat(name, &named) != 0 || named.st_dev != source->opened.st_dev ||
+			named.st_ino != source->opened.st_ino)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("file \"%s\" was replaced while it was opened", source->path)));
+	}
+}
+
+/* ---------- which file, and is it ready ---------- */
+
+/* Errors about a file that the operating system refuses. */
+static void
+file_error(const char *path)
+{
+	bool		missing = errno == ENOENT;
+
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not open file \"%s\": %m", path),
+			 missing ?
+			 errhint("The file is read by the server; check the connector's directory and the export.") : 0));
+}
+
+static TimestampTz
+file_time(const struct stat *status)
+{
+	return time_t_to_timestamptz(status->st_mtime) +
+		status->st_mtim.tv_nsec / 1000;
+}
+
+/* The newest regular file that a glob pattern matches; by name where equal. */
+static char *
+newest_match(const char *pattern)
+{
+	glob_t		matches;
+	char	   *newest = NULL;
+	struct stat best = {0};
+	int			result = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &matches);
+
+	if (result == GLOB_NOSPACE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	if (result == 0)
+	{
+		for (size_t i = 0; i < matches.gl_pathc; i++)
+		{
+			struct stat status;
+			const char *path = matches.gl_pathv[i];
+			long		later;
+
+			if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+				continue;
+			later = newest == NULL ? 1 :
+				status.st_mtim.tv_sec != best.st_mtim.tv_sec ?
+				status.st_mtim.tv_sec - best.st_mtim.tv_sec :
+				status.st_mtim.tv_nsec - best.st_mtim.tv_nsec;
+			if (later > 0 || (later == 0 && strcmp(path, newest) > 0))
+			{
+				newest = MemoryContextStrdup(CurrentMemoryContext, path);
+				best = status;
+			}
+		}
+		globfree(&matches);
+	}
+	if (newest == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FILE),
+				 errmsg("no file matches pattern \"%s\"", pattern)));
+	return newest;
+}
+
+/* Errors unless the companion file that says "done" is there. */
+static void
+check_done(const char *path, const char *suffix)
+{
+	char	   *companion = psprintf("%s%s", path, suffix);
+	struct stat status;
+
+	if (stat(companion, &status) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("companion file \"%s\" is not there", companion),
+				 errdetail("Option \"done_suffix\" says that the export is complete once it is.")));
+}
+
+SourceFile
+source_find(const char *path, const Options *options)
+{
+	SourceFile	file;
+	struct stat status;
+	double		age;
+
+	source_check_readable(path);
+	file.path = options->pattern ? newest_match(path) : pstrdup(path);
+	if (stat(file.path, &status) != 0)
+		file_error(file.path);
+	if (options->done_suffix)
+		check_done(file.path, options->done_suffix);
+
+	file.size = status.st_size;
+	file.modified = file_time(&status);
+	age = (GetCurrentTimestamp() - file.modified) / (double) USECS_PER_SEC;
+	if (options->min_age > 0 && age < options->min_age)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("file \"%s\" was written %.0f seconds ago, less than \"min_age\" (%g)",
+						file.path, age, options->min_age),
+				 errhint("It may still be being written; try again later.")));
+	return file;
+}
+
+/* ---------- bytes ---------- */
+
+/* Reads bytes of the file itself. */
+static size_t
+read_file(Source *source, void *buffer, size_t capacity)
+{
+	ssize_t		length;
+
+	CHECK_FOR_INTERRUPTS();
+	do
+		length = read(source->fd, buffer, capacity);
+	while (length < 0 && errno == EINTR);
+	if (length < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", source->path)));
+	source->position += length;
+	return length;
+}
+
+static voidpf
+inflate_allocate(voidpf context, uInt items, uInt size)
+{
+	return MemoryContextAlloc((MemoryContext) context, (Size) items * size);
+}
+
+static void
+inflate_release(voidpf context, voidpf address)
+{
+	pfree(address);
+}
+
+/* Reads bytes after decompression; several gzip members follow one another. */
+static size_t
+read_inflated(Source *source, void *buffer, size_t capacity)
+{
+	z_stream   *stream = source->inflater;
+	Waiting	   *in = &source->compressed;
+
+	stream->next_out = buffer;
+	stream->avail_out = capacity;
+	while (stream->avail_out > 0)
+	{
+		int			result;
+
+		if (in->start == in->end && !in->finished)
+		{
+			in->start = 0;
+			in->end = read_file(source, in->data, CHUNK);
+			in->finished = in->end == 0;
+		}
+		if (source->between_members && in->start == in->end)
+			break;				/* the proper end */
+		if (in->start == in->end)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("compressed file \"%s\" ends too early", source->path)));
+		if (source->between_members)
+		{
+			inflateReset(stream);
+			source->between_members = false;
+		}
+		stream->next_in = in->data + in->start;
+		stream->avail_in = in->end - in->start;
+		result = inflate(stream, Z_NO_FLUSH);
+		in->start = in->end - stream->avail_in;
+		if (result == Z_STREAM_END)
+			source->between_members = true;
+		else if (result != Z_OK && result != Z_BUF_ERROR)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("could not decompress file \"%s\": %s", source->path,
+							stream->msg ? stream->msg : "invalid data")));
+	}
+	return capacity - stream->avail_out;
+}
+
+/* Reads bytes as they were before any encoding is undone. */
+static size_t
+read_encoded(Source *source, void *buffer, size_t capacity)
+{
+	return source->inflater ? read_inflated(source, buffer, capacity) :
+		read_file(source, buffer, capacity);
+}
+
+/* Adds bytes to the encoded buffer, moving what waits to its front. */
+static void
+fill_encoded(Source *source)
+{
+	Waiting	   *in = &source->encoded;
+	size_t		length;
+
+	memmove(in->data, in->data + in->start, in->end - in->start);
+	in->end -= in->start;
+	in->start = 0;
+	if (in->finished)
+		return;
+	length = read_encoded(source, in->data + in->end, CHUNK - in->end);
+	in->end += length;
+	in->finished = length == 0;
+}
+
+/* The UTF-16 unit at the given place. */
+static inline unsigned
+utf16_unit(const Source *source, const unsigned char *at)
+{
+	return source->decode_from == ENCODING_UTF16LE ?
+		at[0] | at[1] << 8 : at[0] << 8 | at[1];
+}
+
+/*
+ * Decodes waiting UTF-16 into UTF-8 (RFC 2781): a surrogate without its pair,
+ * or half a unit at the end, becomes 0xFF.
+ */
+static void
+decode_utf16(Source *source)
+{
+	Waiting	   *in = &source->encoded;
+	Waiting	   *out = &source->ready;
+
+	while (in->start < in->end)
+	{
+		const unsigned char *at = in->data + in->start;
+		size_t		left = in->end - in->start;
+		unsigned	unit;
+		unsigned	next;
+
+		if (left < 2)
+		{
+			if (!in->finished)
+				break;
+			out->data[out->end++] = 0xFF;
+			in->start = in->end;
+			break;
+		}
+		unit = utf16_unit(source, at);
+		if (unit < 0xD800 || unit > 0xDFFF)
+		{
+			unicode_to_utf8(unit, out->data + out->end);
+			out->end += pg_utf_mblen(out->data + out->end);
+			in->start += 2;
+			continue;
+		}
+		if (unit < 0xDC00 && left < 4 && !in->finished)
+			break;
+		next = unit < 0xDC00 && left >= 4 ? utf16_unit(source, at + 2) : 0;
+		if (next >= 0xDC00 && next <= 0xDFFF)
+		{
+			unicode_to_utf8(0x10000 + ((unit - 0xD800) << 10) + (next - 0xDC00),
+							out->data + out->end);
+			out->end += 4;
+			in->start += 4;
+		}
+		else
+		{
+			out->data[out->end++] = 0xFF;
+			in->start += 2;
+		}
+	}
+}
+
+/*
+ * Decodes waiting bytes of an encoding that only clients may use.  A character
+ * cut by the chunk's end waits for its rest.
+ */
+static void
+decode_client_encoding(Source *source)
+{
+	Waiting	   *in = &source->encoded;
+	Waiting	   *out = &source->ready;
+	int			longest = pg_encoding_max_length(source->decode_from);
+
+	while (in->start < in->end)
+	{
+		int			left = in->end - in->start;
+		int			done;
+
+		done = pg_do_encoding_conversion_buf(source->conversion,
+											 source->decode_from, source->encoding,
+											 in->data + in->start, left,
+											 out->data + out->end,
+											 CHUNK * MAX_CONVERSION_GROWTH, true);
+		out->end += strlen((char *) out->data + out->end);
+		in->start += done;
+		left -= done;
+		if (left == 0 || (left < longest && !in->finished))
+			break;
+		if (done == 0)
+		{
+			out->data[out->end++] = in->data[in->start] == '\0' ? '\0' : 0xFF;
+			in->start++;
+		}
+	}
+}
+
+size_t
+source_read(Source *source, char *buffer, size_t capacity)
+{
+	Waiting	   *ready = &source->ready;
+	size_t		length;
+
+	if (ready->start == ready->end && source->decode_from >= 0)
+	{
+		ready->start = ready->end = 0;
+		while (ready->end == 0)
+		{
+			fill_encoded(source);
+			if (source->encoded.finished &&
+				source->encoded.start == source->encoded.end)
+				return 0;
+			if (source->conversion == InvalidOid)
+				decode_utf16(source);
+			else
+				decode_client_encoding(source);
+		}
+	}
+	if (ready->start < ready->end)
+	{
+		length = Min(capacity, ready->end - ready->start);
+		memcpy(buffer, ready->data + ready->start, length);
+		ready->start += length;
+		return length;
+	}
+	return read_encoded(source, buffer, capacity);
+}
+
+/* ---------- opening and closing ---------- */
+
+/* A buffer for a chunk, with room for what decoding may add. */
+static unsigned char *
+allocate_chunk(size_t growth)
+{
+	return palloc(CHUNK * growth + 16);
+}
+
+/*
+ * Looks at the first bytes: a byte order mark decides the encoding, whatever
+ * the options say, and is no data.
+ */
+static void
+settle_encoding(Source *source)
+{
+	Waiting	   *in = &source->encoded;
+	int			encoding = source->asked_encoding;
+	size_t		length;
+
+	while (in->end < 4 && !in->finished)
+	{
+		length = read_encoded(source, in->data + in->end, CHUNK - in->end);
+		in->end += length;
+		in->finished = length == 0;
+	}
+	if (in->end >= 3 && memcmp(in->data, "\xEF\xBB\xBF", 3) == 0)
+	{
+		encoding = PG_UTF8;
+		in->start = 3;
+	}
+	else if (in->end >= 2 && memcmp(in->data, "\xFF\xFE", 2) == 0)
+	{
+		encoding = ENCODING_UTF16LE;
+		in->start = 2;
+	}
+	else if (in->end >= 2 && memcmp(in->data, "\xFE\xFF", 2) == 0)
+	{
+		encoding = ENCODING_UTF16BE;
+		in->start = 2;
+	}
+
+	source->encoding = encoding;
+	source->decode_from = -1;
+	if (encoding == ENCODING_UTF16LE || encoding == ENCODING_UTF16BE)
+	{
+		source->decode_from = encoding;
+		source->encoding = PG_UTF8;
+	}
+	else if (PG_ENCODING_IS_CLIENT_ONLY(encoding))
+	{
+		source->decode_from = encoding;
+		source->encoding = GetDatabaseEncoding();
+		source->conversion = FindDefaultConversionProc(encoding, source->encoding);
+		if (!OidIsValid(source->conversion))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_FUNCTION),
+					 errmsg("there is no conversion from encoding \"%s\" to the database's \"%s\"",
+							pg_encoding_to_char(encoding), GetDatabaseEncodingName())));
+	}
+	else
+	{
+		/* Nothing is decoded: what was looked at is given out as it is. */
+		source->ready.end = in->end - in->start;
+		memcpy(source->ready.data, in->data + in->start, source->ready.end);
+	}
+}
+
+/* Whether the name says that the file is compressed. */
+static bool
+is_compressed(const char *path)
+{
+	size_t		length = strlen(path);
+
+	return length > 3 && pg_strcasecmp(path + length - 3, ".gz") == 0;
+}
+
+Source *
+source_open(const char *path, const Options *options)
+{
+	Source	   *source = palloc0(sizeof(Source));
+
+	source_check_readable(path);
+	source->path = pstrdup(path);
+
+	/* O_NONBLOCK: a FIFO must be refused, not waited for. */
+	source->fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	if (source->fd < 0)
+		file_error(path);
+	if (fstat(source->fd, &source->opened) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not stat file \"%s\": %m", path)));
+	check_opened(source);
+	if (source->opened.st_size == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("file \"%s\" is empty", path),
+				 errhint("Not even a header line is there: the export probably failed.")));
+
+	if (is_compressed(path))
+	{
+		source->inflater = palloc0(sizeof(z_stream));
+		source->inflater->zalloc = inflate_allocate;
+		source->inflater->zfree = inflate_release;
+		source->inflater->opaque = CurrentMemoryContext;
+		if (inflateInit2(source->inflater, 15 + 16) != Z_OK)
+			elog(ERROR, "could not start decompression");
+		source->compressed.data = allocate_chunk(1);
+	}
+	source->encoded.data = allocate_chunk(1);
+	source->ready.data = allocate_chunk(MAX_CONVERSION_GROWTH + 1);
+	source->asked_encoding = options->encoding;
+	settle_encoding(source);
+	return source;
+}
+
+/* Empties a buffer, keeping its memory. */
+static void
+reset_buffer(Waiting *buffer)
+{
+	buffer->start = buffer->end = 0;
+	buffer->finished = false;
+}
+
+void
+source_rewind(Source *source)
+{
+	if (lseek(source->fd, 0, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\" again: %m", source->path)));
+	source->position = 0;
+	source->between_members = false;
+	if (source->inflater)
+		inflateReset(source->inflater);
+	reset_buffer(&source->compressed);
+	reset_buffer(&source->encoded);
+	reset_buffer(&source->ready);
+	settle_encoding(source);
+}
+
+int
+source_encoding(const Source *source)
+{
+	return source->encoding;
+}
+
+int64
+source_position(const Source *source)
+{
+	return source->position;
+}
+
+int64
+source_size(const Source *source)
+{
+	return source->opened.st_size;
+}
+
+TimestampTz
+source_modified(const Source *source)
+{
+	return file_time(&source->opened);
+}
+
+void
+source_check_unchanged(Source *source)
+{
+	struct stat now;
+
+	if (fstat(source->fd, &now) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not stat file \"%s\": %m", source->path)));
+	if (now.st_size != source->opened.st_size ||
+		now.st_mtim.tv_sec != source->opened.st_mtim.tv_sec ||
+		now.st_mtim.tv_nsec != source->opened.st_mtim.tv_nsec)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("file \"%s\" changed while it was read", source->path),
+				 errhint("Let the export write under another name and rename the file when it is complete, or use the option \"done_suffix\" or \"min_age\".")));
+}
+
+void
+source_close(Source *source)
+{
+	if (source->inflater)
+		inflateEnd(source->inflater);
+	CloseTransientFile(source->fd);
+}

@@ -1,0 +1,61 @@
+/*
+ * source.h
+ *		Files as bytes: who may touch them, whether they are ready, and their
+ *		content as text in the server's encoding or in the file's own.
+ */
+#ifndef SYNCUP_SOURCE_H
+#define SYNCUP_SOURCE_H
+
+#include "syncup.h"
+#include "options.h"
+
+typedef struct Source Source;
+
+/* What is known of a file by its name: found, and ready to be read. */
+typedef struct SourceFile
+{
+	char	   *path;			/* absolute, the match of a pattern */
+	int64		size;
+	TimestampTz modified;
+} SourceFile;
+
+/* The path of a connector's file: absolute, or under the directory. */
+extern char *source_path(const char *directory, const char *file);
+
+/*
+ * Errors with 42501 unless the current user may read (or write) the path:
+ * pg_read_server_files (pg_write_server_files), or the file lies under a
+ * directory of syncup.directories once links and ".." are resolved (SPEC 3).
+ */
+extern void source_check_readable(const char *path);
+extern void source_check_writable(const char *path);
+extern bool source_is_readable(const char *path);
+
+/*
+ * Finds the file that the options mean (pattern, done_suffix, min_age) and
+ * errors where it is missing or not ready.
+ */
+extern SourceFile source_find(const char *path, const Options *options);
+
+/* Opens a file found before; bytes come decoded (.gz, UTF-16, byte order mark). */
+extern Source *source_open(const char *path, const Options *options);
+
+/* Reads up to capacity bytes; 0 at the end. */
+extern size_t source_read(Source *source, char *buffer, size_t capacity);
+
+/* Goes back to the beginning of the same open file. */
+extern void source_rewind(Source *source);
+
+/* The encoding of the bytes that source_read gives: a pg_enc. */
+extern int	source_encoding(const Source *source);
+
+/* Bytes read of the file itself, its size, and when it was last written. */
+extern int64 source_position(const Source *source);
+extern int64 source_size(const Source *source);
+extern TimestampTz source_modified(const Source *source);
+
+/* Errors with 55000 if the file changed since it was opened (SPEC 4.2). */
+extern void source_check_unchanged(Source *source);
+extern void source_close(Source *source);
+
+#endif							/* SYNCUP_SOURCE_H */

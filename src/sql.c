@@ -1,0 +1,244 @@
+/*
+ * sql.c
+ *		Statements of ours: on our own tables as the extension's owner, on
+ *		targets with the caller's rights.
+ *
+ * This is the only place where the current user changes.  A statement runs
+ * either wholly as the owner or wholly as the caller; where rows of ours and
+ * rows of a target meet, ours are handed over in a tuplestore
+ * (sql_register_rows), so that nobody needs a right on the other's tables.
+ * An error in between gives the user back by the transaction's own clean-up.
+ */
+#include "sql.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/queryenvironment.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* Rows fetched from a cursor at a time. */
+#define FETCH_ROWS	1000
+
+/* The owner of the extension: of the schema that it brought. */
+static Oid
+extension_owner(void)
+{
+	Oid			schema = get_namespace_oid("syncup", false);
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+owner_begin(OwnerScope *scope)
+{
+	GetUserIdAndSecContext(&scope->user, &scope->context);
+	SetUserIdAndSecContext(extension_owner(),
+						   scope->context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+void
+owner_end(const OwnerScope *scope)
+{
+	SetUserIdAndSecContext(scope->user, scope->context);
+}
+
+/* Splits parameters into the arrays that SPI takes. */
+static void
+split_args(int nargs, const SqlArg *args, Oid **types, Datum **values, char **nulls)
+{
+	*types = palloc(sizeof(Oid) * (nargs + 1));
+	*values = palloc(sizeof(Datum) * (nargs + 1));
+	*nulls = palloc0(nargs + 1);
+	for (int i = 0; i < nargs; i++)
+	{
+		(*types)[i] = args[i].type;
+		(*values)[i] = args[i].value;
+		(*nulls)[i] = args[i].isnull ? 'n' : ' ';
+	}
+}
+
+uint64
+caller_sql(const char *statement, int nargs, const SqlArg *args)
+{
+	Oid		   *types;
+	Datum	   *values;
+	char	   *nulls;
+	int			result;
+
+	split_args(nargs, args, &types, &values, &nulls);
+	result = SPI_execute_with_args(statement, nargs, types, values, nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
+own_sql(const char *statement, int nargs, const SqlArg *args)
+{
+	OwnerScope	scope;
+	uint64		processed;
+
+	owner_begin(&scope);
+	processed = caller_sql(statement, nargs, args);
+	owner_end(&scope);
+	return processed;
+}
+
+Portal
+caller_cursor(const char *query, int nargs, const SqlArg *args)
+{
+	Oid		   *types;
+	Datum	   *values;
+	char	   *nulls;
+
+	split_args(nargs, args, &types, &values, &nulls);
+	return SPI_cursor_open_with_args(NULL, query, nargs, types, values, nulls,
+									 false, 0);
+}
+
+Portal
+own_cursor(const char *query, int nargs, const SqlArg *args)
+{
+	OwnerScope	scope;
+	Portal		portal;
+
+	/* Privileges are checked when the cursor is opened, not at each fetch. */
+	owner_begin(&scope);
+	portal = caller_cursor(query, nargs, args);
+	owner_end(&scope);
+	return portal;
+}
+
+void
+sql_for_each(Portal portal, void (*visit) (void *arg, uint64 row), void *arg)
+{
+	MemoryContext before = CurrentMemoryContext;
+	MemoryContext row_context = AllocSetContextCreate(before, "syncup rows",
+													  ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(row_context);
+		for (uint64 row = 0; row < SPI_processed; row++)
+		{
+			visit(arg, row);
+			if (row % 64 == 63)
+				MemoryContextReset(row_context);
+		}
+		MemoryContextSwitchTo(before);
+		MemoryContextReset(row_context);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	MemoryContextDelete(row_context);
+}
+
+Datum
+sql_datum(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, isnull);
+}
+
+char *
+sql_text(uint64 row, int column)
+{
+	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
+}
+
+int64
+sql_int8(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+int32
+sql_int4(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+bool
+sql_bool(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+Oid
+sql_oid(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+pg_uuid_t *
+sql_uuid(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+	pg_uuid_t  *uuid;
+
+	if (isnull)
+		return NULL;
+	uuid = palloc(sizeof(pg_uuid_t));
+	memcpy(uuid, DatumGetUUIDP(value), sizeof(pg_uuid_t));
+	return uuid;
+}
+
+Jsonb *
+sql_jsonb(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = sql_datum(row, column, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbPCopy(value);
+}
+
+void
+sql_register_rows(const char *name, Tuplestorestate *rows, TupleDesc tupdesc,
+				  double count)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	int			result;
+
+	relation->md.name = pstrdup(name);
+	relation->md.tupdesc = tupdesc;
+	relation->md.reliddesc = InvalidOid;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = count;
+	relation->reldata = rows;
+	result = SPI_register_relation(relation);
+	if (result != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register rows: %s", SPI_result_code_string(result));
+}
+
+void
+sql_forget_rows(const char *name)
+{
+	if (SPI_unregister_relation(name) != SPI_OK_REL_UNREGISTER)
+		elog(ERROR, "rows \"%s\" were not registered", name);
+}

@@ -1,0 +1,312 @@
+/*
+ * synchronize.c
+ *		From a queued batch to targets and previous: syncup_synchronize (SPEC 5).
+ *
+ * The story of a batch: build its changes, count them, check the thresholds;
+ * then either leave them for a person to look at, or apply them, let previous
+ * follow, and forget them.  All in one subtransaction: a failure leaves nothing
+ * but its record.
+ */
+#include "synchronize.h"
+
+#include "access/xact.h"
+#include "apply.h"
+#include "changes.h"
+#include "connector.h"
+#include "delta.h"
+#include "funcapi.h"
+#include "guard.h"
+#include "lock.h"
+#include "miscadmin.h"
+#include "sql.h"
+
+PG_FUNCTION_INFO_V1(syncup_synchronize);
+
+/* One batch under way. */
+typedef struct BatchWork
+{
+	Connector  *connector;
+	Batch	   *batch;
+	const SynchronizeOptions *options;
+	bool		blocked;
+} BatchWork;
+
+/* ---------- the steps ---------- */
+
+/* Records what the changes of a mapping amount to. */
+static void
+count_changes(const pg_uuid_t *batch, const Mapping *mapping, const ChangeCounter *counter)
+{
+	own_sql("UPDATE syncup.batch_counter SET inserted = $3, updated = $4, deleted = $5, orphans = 0, stored_before = $6"
+			" WHERE batch = $1 AND mapping = $2",
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_INT8(counter->inserted),
+					 SQL_INT8(counter->updated), SQL_INT8(counter->deleted),
+					 SQL_INT8(counter->stored_before)));
+}
+
+/* Whether a bad row without a readable key keeps this mapping from deleting. */
+static bool
+deletions_suspended(const pg_uuid_t *batch, const Mapping *mapping)
+{
+	return own_sql("SELECT FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2 AND deletions_suspended",
+				   SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name))) > 0;
+}
+
+/* Finds and stores what the batch changes in every target. */
+static void
+build_changes(BatchWork *work)
+{
+	bool		complete = strcmp(work->batch->mode, "complete") == 0;
+
+	for (int i = 0; i < work->connector->nmappings; i++)
+	{
+		Mapping    *mapping = &work->connector->mappings[i];
+		MappingScope scope;
+		ChangeCounter counter;
+
+		mapping_enter(&scope, mapping);
+		changes_build(mapping, &work->batch->id, complete,
+					  deletions_suspended(&work->batch->id, mapping), &counter);
+		count_changes(&work->batch->id, mapping, &counter);
+		mapping_leave(&scope);
+	}
+}
+
+/*
+ * Whether the batch exceeds a threshold; the limits are recorded with it, so
+ * that its history stays true when they change.
+ */
+static bool
+exceeds_thresholds(BatchWork *work)
+{
+	own_sql("UPDATE syncup.batch SET forced = $2, limits = (SELECT jsonb_agg(jsonb_build_object('mapping', mapping,"
+			" 'counter', counter, 'maximum', maximum, 'max_percentage', max_percentage))"
+			" FROM syncup.threshold WHERE connector = $3) WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(&work->batch->id), SQL_BOOL(work->options->force),
+					 SQL_TEXT(work->connector->name)));
+	return own_sql("SELECT FROM syncup.threshold_check WHERE batch = $1 AND exceeded LIMIT 1",
+				   SQL_ARGS(SQL_UUID(&work->batch->id))) > 0;
+}
+
+/* Lets deferred constraints speak now, while a failure can still be recorded. */
+static void
+check_deferred_constraints(void)
+{
+	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+}
+
+void
+apply_batch(Connector *connector, Batch *batch, bool keep_changes)
+{
+	int			n = connector->nmappings;
+	MappingScope scope;
+
+	/*
+	 * Deletes of dependent tables first and inserts last: mappings are deleted
+	 * from in reverse order.
+	 */
+	for (int i = n - 1; i >= 0; i--)
+	{
+		Application *application;
+
+		mapping_enter(&scope, &connector->mappings[i]);
+		application = apply_begin(&connector->mappings[i], &batch->id);
+		apply_deletes(application);
+		apply_end(application);
+		mapping_leave(&scope);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		Application *application;
+
+		mapping_enter(&scope, &connector->mappings[i]);
+		application = apply_begin(&connector->mappings[i], &batch->id);
+		apply_updates(application);
+		apply_inserts(application);
+		apply_end(application);
+		mapping_leave(&scope);
+	}
+	check_deferred_constraints();
+	for (int i = 0; i < n; i++)
+		delta_apply_to_previous(&connector->mappings[i], &batch->id);
+	batch_forget_rows(&batch->id, connector, keep_changes);
+	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(&batch->id), SQL_BOOL(keep_changes)));
+	batch_set_status(&batch->id, "applied");
+	if (strcmp(batch->mode, "complete") == 0)
+		own_sql("UPDATE syncup.connector SET needs_complete = false WHERE connector = $1",
+				SQL_ARGS(SQL_TEXT(connector->name)));
+}
+
+/* An initial batch: straight into the targets, which are empty. */
+static void
+load_initial(BatchWork *work)
+{
+	for (int i = 0; i < work->connector->nmappings; i++)
+	{
+		Mapping    *mapping = &work->connector->mappings[i];
+		MappingScope scope;
+		ChangeCounter counter = {0};
+
+		mapping_enter(&scope, mapping);
+		if (caller_sql(psprintf("SELECT FROM %s LIMIT 1", mapping->target_name), SQL_NO_ARGS) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("%s is not empty any more", mapping->target_name),
+					 errhint("Prepare a complete run instead.")));
+		counter.inserted = apply_initial(mapping, &work->batch->id);
+		count_changes(&work->batch->id, mapping, &counter);
+		mapping_leave(&scope);
+	}
+}
+
+/* Takes a batch to applied or blocked. */
+static void
+synchronize_batch(void *arg)
+{
+	BatchWork  *work = arg;
+	bool		exceeded;
+
+	work->blocked = false;
+	for (int i = 0; i < work->connector->nmappings; i++)
+		config_check_target(&work->connector->mappings[i]);
+
+	if (strcmp(work->batch->mode, "initial") == 0)
+	{
+		load_initial(work);
+		apply_batch(work->connector, work->batch, false);
+		return;
+	}
+	build_changes(work);
+	exceeded = exceeds_thresholds(work);
+	if (exceeded && !work->options->force)
+	{
+		batch_set_status(&work->batch->id, "blocked");
+		work->blocked = true;
+		return;
+	}
+	apply_batch(work->connector, work->batch, work->options->keep_changes);
+}
+
+/* ---------- results ---------- */
+
+char *
+failure_message(const ErrorData *error)
+{
+	StringInfoData text;
+	const char *place = error->context ? strstr(error->context, "connector \"") : NULL;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, error->message);
+	if (error->detail)
+		appendStringInfo(&text, ": %s", error->detail);
+	if (place != NULL)
+		appendStringInfo(&text, " (%.*s)", (int) strcspn(place, "\n"), place);
+	return text.data;
+}
+
+BatchResult *
+batch_result(const Batch *batch, TimestampTz started)
+{
+	BatchResult *result = palloc0(sizeof(BatchResult));
+
+	own_sql("SELECT b.status, b.error, coalesce(sum(c.inserted) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
+			" coalesce(sum(c.updated) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
+			" coalesce(sum(c.deleted) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
+			" coalesce(sum(c.inserted) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
+			" coalesce(sum(c.deleted) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
+			" coalesce(sum(c.orphans), 0)::bigint"
+			" FROM syncup.batch b LEFT JOIN syncup.batch_counter c USING (batch) WHERE b.batch = $1 GROUP BY b.batch",
+			SQL_ARGS(SQL_UUID(&batch->id)));
+	result->batch = batch->id;
+	result->mode = batch->mode;
+	result->status = sql_text(0, 1);
+	result->error = sql_text(0, 2);
+	result->inserted = sql_int8(0, 3);
+	result->updated = sql_int8(0, 4);
+	result->deleted = sql_int8(0, 5);
+	result->links_inserted = sql_int8(0, 6);
+	result->links_deleted = sql_int8(0, 7);
+	result->orphans = sql_int8(0, 8);
+	result->started = started;
+	result->ended = GetCurrentTimestamp();
+	return result;
+}
+
+void
+return_results(FunctionCallInfo fcinfo, const char *connector, List *results)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	foreach(cell, results)
+	{
+		BatchResult *result = lfirst(cell);
+		Datum		values[11];
+		bool		nulls[11] = {false};
+
+		values[0] = UUIDPGetDatum(&result->batch);
+		values[1] = CStringGetTextDatum(connector);
+		values[2] = CStringGetTextDatum(result->mode);
+		values[3] = CStringGetTextDatum(result->status);
+		values[4] = Int64GetDatum(result->inserted);
+		values[5] = Int64GetDatum(result->updated);
+		values[6] = Int64GetDatum(result->deleted);
+		values[7] = Int64GetDatum(result->links_inserted);
+		values[8] = Int64GetDatum(result->links_deleted);
+		values[9] = Int64GetDatum(result->orphans);
+		values[10] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(result->ended),
+										 TimestampTzGetDatum(result->started));
+		tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+	}
+}
+
+/* ---------- the queue ---------- */
+
+List *
+synchronize_queue(Connector *connector, const SynchronizeOptions *options)
+{
+	List	   *results = NIL;
+	List	   *queue = batch_queue(connector->name);
+	ListCell   *cell;
+
+	foreach(cell, queue)
+	{
+		BatchWork	work = {connector, lfirst(cell), options, false};
+		TimestampTz started = GetCurrentTimestamp();
+		ErrorData  *error = NULL;
+
+		if (strcmp(work.batch->status, "blocked") == 0)
+			work.blocked = true;
+		else
+			error = guarded(synchronize_batch, &work);
+		if (error != NULL)
+			batch_set_failed(&work.batch->id, error, failure_message(error));
+		results = lappend(results, batch_result(work.batch, started));
+		if (error != NULL || work.blocked)
+			break;
+	}
+	return results;
+}
+
+/*
+ * syncup_synchronize(connector text, force boolean, keep_changes boolean,
+ * orphans text) returns setof syncup.result (SPEC 5).
+ */
+Datum
+syncup_synchronize(PG_FUNCTION_ARGS)
+{
+	char	   *name = required_text(fcinfo, 0, "connector");
+	SynchronizeOptions options;
+	List	   *results;
+
+	options.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	options.keep_changes = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	lock_connector(name);
+	results = synchronize_queue(config_load(name), &options);
+	return_results(fcinfo, name, results);
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * synchronize.h
+ *		From a queued batch to targets and previous (SPEC 5).
+ */
+#ifndef SYNCUP_SYNCHRONIZE_H
+#define SYNCUP_SYNCHRONIZE_H
+
+#include "syncup.h"
+#include "config.h"
+#include "batch.h"
+
+/* What became of a batch: a row of syncup.result. */
+typedef struct BatchResult
+{
+	pg_uuid_t	batch;
+	char	   *mode;
+	char	   *status;
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+	int64		links_inserted;
+	int64		links_deleted;
+	int64		orphans;
+	TimestampTz started;
+	TimestampTz ended;
+	char	   *error;			/* of a failed one */
+} BatchResult;
+
+typedef struct SynchronizeOptions
+{
+	bool		force;			/* thresholds are waived, but recorded */
+	bool		keep_changes;
+} SynchronizeOptions;
+
+/*
+ * Applies the waiting batches of a locked connector in order; stops at one
+ * that blocks or fails.  Returns a list of BatchResult.  SPI is connected.
+ */
+extern List *synchronize_queue(Connector *connector, const SynchronizeOptions *options);
+
+/*
+ * Applies one batch's stored changes, then its delta to previous, and ends
+ * its wait; raises what goes wrong.
+ */
+extern void apply_batch(Connector *connector, Batch *batch, bool keep_changes);
+
+/* What the counters of a batch say, as it is now. */
+extern BatchResult *batch_result(const Batch *batch, TimestampTz started);
+
+/* The failure of a batch in a sentence, for syncup.batch. */
+extern char *failure_message(const ErrorData *error);
+
+/* Puts results into the call's set of syncup.result. */
+extern void return_results(FunctionCallInfo fcinfo, const char *connector, List *results);
+
+#endif							/* SYNCUP_SYNCHRONIZE_H */

@@ -1,0 +1,64 @@
+/*
+ * syncup.c
+ *		Module start: settings, and what is pinned while data is read or written.
+ */
+#include "syncup.h"
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+char	   *syncup_directories = NULL;
+
+void		_PG_init(void);
+
+/* Defines the settings of the extension. */
+void
+_PG_init(void)
+{
+	DefineCustomStringVariable("syncup.directories",
+							   "Directories whose files syncup may read and write for callers without pg_read_server_files or pg_write_server_files.",
+							   "A list of absolute paths separated by commas. Links and \"..\" are resolved before a file is compared with them.",
+							   &syncup_directories,
+							   "",
+							   PGC_SUSET,
+							   GUC_LIST_INPUT | GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
+	MarkGUCPrefixReserved("syncup");
+}
+
+/* Sets one setting until the level is restored. */
+static void
+pin(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Pins the settings that decide how text becomes a value and back: DateStyle
+ * "ISO, YMD", so that an ambiguous date is refused, the time zone of times
+ * that name none, and the search path.
+ */
+int
+settings_pin(const char *timezone)
+{
+	int			level = NewGUCNestLevel();
+
+	pin("search_path", "pg_catalog, pg_temp");
+	pin("datestyle", "ISO, YMD");
+	pin("intervalstyle", "postgres");
+	pin("timezone", timezone ? timezone : "UTC");
+	pin("bytea_output", "hex");
+	pin("extra_float_digits", "1");
+	pin("xmloption", "content");
+	return level;
+}
+
+/* Gives back what settings_pin() changed. */
+void
+settings_restore(int level)
+{
+	AtEOXact_GUC(true, level);
+}

@@ -1,0 +1,28 @@
+/*
+ * syncup.h
+ *		What every file of the extension shares: headers, settings, entry checks.
+ */
+#ifndef SYNCUP_H
+#define SYNCUP_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+/* Settings (SPEC 3, and the history of changes of SPEC 6). */
+extern char *syncup_directories;
+
+/*
+ * What a function pins while it works on data, so that values are read and
+ * written the same whatever the session's settings (SPEC 2.5).  settings_pin()
+ * returns the level that settings_restore() takes; an error restores by itself.
+ */
+extern int	settings_pin(const char *timezone);
+extern void settings_restore(int level);
+
+#endif							/* SYNCUP_H */

@@ -1,0 +1,143 @@
+# shellcheck shell=sh
+# What the scripts under test/ share: a copy of the checkout, built and installed
+# into a folder of its own, and throw-away servers on sockets of their own. To be
+# sourced, with $top set to the checkout.
+#
+# Sets: work (the folder, removed at exit), source (the copy), bin (the server's
+# programs), conf (settings that make a server find the extension; a file).
+# The server refuses to run as root: root runs it, and all that belongs to it,
+# as the user postgres.
+
+unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE \
+	PGSERVICE PGSERVICEFILE PGOPTIONS PGDATA PGTZ PGDATESTYLE \
+	PGCLIENTENCODING PGAPPNAME PGSSLMODE PSQLRC TEMP_CONFIG \
+	MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS
+export LC_ALL=C.UTF-8 PSQL_HISTORY=/dev/null
+umask 022
+
+if [ "$(id -u)" -eq 0 ]; then
+	as_server() { runuser -u postgres -- "$@"; }
+else
+	as_server() { "$@"; }
+fi
+
+# One line on standard error, then the end.
+die() {
+	echo "$*" >&2
+	exit 1
+}
+
+# Runs a command silently; shows what it wrote if it fails.
+quietly() {
+	if ! "$@" >"$work/quiet.log" 2>&1; then
+		cat "$work/quiet.log"
+		return 1
+	fi
+}
+
+# Stops every server below $work, also those a test left, and removes it.
+remove_work() {
+	cd /
+	[ -n "${work:-}" ] || return 0
+	find "$work" -name postmaster.pid 2>/dev/null | while IFS= read -r file; do
+		as_server "$bin/pg_ctl" -D "${file%/*}" -m immediate -s stop \
+			>/dev/null 2>&1 </dev/null || :
+	done
+	rm -rf "$work"
+	work=
+}
+
+# What happens at the end; a script that has more to do redefines it.
+at_exit() {
+	remove_work
+}
+
+# Installs packages and makes the folder. It lies in /tmp, which the server's
+# user can reach and which keeps the path of a socket short.
+make_work() {
+	trap at_exit EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	PG_VERSION=${PG_VERSION:-15}
+	sh "$top/test/install-packages" test ||
+		die "Without these packages this cannot run."
+	pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_VERSION/bin/pg_config}
+	bin=$("$pg_config" --bindir) || die "$pg_config does not run"
+	work=$(mktemp -d /tmp/syncup.XXXXXX)
+	[ "$(id -u)" -ne 0 ] || chown postgres: "$work"
+	source=$work/syncup
+	conf=$work/syncup.conf
+	cd "$work"
+}
+
+# Copies the checkout, without what was built there, and builds the copy.
+build() {
+	as_server mkdir "$source"
+	tar -C "$top" -cf - --exclude=./.git --exclude='*.o' --exclude='*.so' \
+		--exclude='./syncup--*.sql' --exclude=./results --exclude=./tmp_check . |
+		as_server tar -C "$source" -xf - --no-same-owner
+	quietly as_server make -s -C "$source" PG_CONFIG="$pg_config" clean
+	quietly as_server make -s -C "$source" -j2 PG_CONFIG="$pg_config" all
+}
+
+# Installs below $work and writes $conf: Debian's server looks below
+# extension_destdir, that of version 18 in extension_control_path. A server with
+# neither gets the extension where it lives, which only root can do.
+install() {
+	settings=$(as_server "$bin/postgres" --describe-config | cut -f 1)
+	as_server touch "$conf"
+	case "
+$settings
+" in
+		*"
+extension_destdir
+"*)
+			write_conf "extension_destdir = '$work/root'" \
+				"dynamic_library_path = '$work/root$("$pg_config" --pkglibdir):\$libdir'" ;;
+		*"
+extension_control_path
+"*)
+			write_conf \
+				"extension_control_path = '$work/root$("$pg_config" --sharedir):\$system'" \
+				"dynamic_library_path = '$work/root$("$pg_config" --pkglibdir):\$libdir'" ;;
+		*)
+			quietly make -s -C "$source" PG_CONFIG="$pg_config" install
+			return ;;
+	esac
+	quietly as_server make -s -C "$source" PG_CONFIG="$pg_config" \
+		install DESTDIR="$work/root"
+}
+
+# Lines to add to the settings of every server that is started from now on.
+write_conf() {
+	printf '%s\n' "$@" | as_server tee -a "$conf" >/dev/null
+}
+
+# start_server NAME [SETTING...]: a new, empty server in $work/NAME; PGHOST and
+# PGUSER lead to it. Its log is $work/NAME.log.
+start_server() {
+	server=$work/$1
+	shift
+	quietly as_server "$bin/initdb" -D "$server" -U postgres -A trust -N \
+		--encoding=UTF8 --locale=C.UTF-8 || return 1
+	as_server mkdir "$server.socket"
+	{
+		cat "$conf"
+		echo "listen_addresses = ''"
+		echo "unix_socket_directories = '$server.socket'"
+		echo "fsync = off"
+		echo "timezone = 'UTC'"
+		echo "log_timezone = 'UTC'"
+		[ $# -eq 0 ] || printf '%s\n' "$@"
+	} | as_server tee -a "$server/postgresql.conf" >/dev/null
+	quietly as_server "$bin/pg_ctl" -D "$server" -l "$server.log" -w start || {
+		cat "$server.log"
+		return 1
+	}
+	export PGHOST="$server.socket" PGPORT=5432 PGUSER=postgres
+}
+
+stop_server() {
+	quietly as_server "$bin/pg_ctl" -D "$work/$1" -m fast -w stop
+}
