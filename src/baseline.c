@@ -152,7 +152,7 @@ load_table(Baseline *baseline, int number, const pg_uuid_t *batch, Comparison *c
 {
 	StoredTable *table = &baseline->tables[number];
 	const DigestKey *digest_key = comparison_key(comparison);
-	MemoryContext before = MemoryContextSwitchTo(baseline->row_context);
+	MemoryContext before;
 	TableScanDesc scan;
 	ScanKeyData only_batch;
 	int64		rows = 0;
@@ -160,6 +160,7 @@ load_table(Baseline *baseline, int number, const pg_uuid_t *batch, Comparison *c
 	if (batch != NULL)
 		ScanKeyInit(&only_batch, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(batch));
 	scan = table_beginscan(table->relation, baseline->snapshot, batch != NULL, &only_batch);
+	before = MemoryContextSwitchTo(baseline->row_context);
 	while (table_scan_getnextslot(scan, ForwardScanDirection, table->slot))
 	{
 		BaselinePlace place = {number, table->slot->tts_tid};
@@ -178,8 +179,8 @@ load_table(Baseline *baseline, int number, const pg_uuid_t *batch, Comparison *c
 			MemoryContextReset(baseline->row_context);
 		}
 	}
-	table_endscan(scan);
 	MemoryContextSwitchTo(before);
+	table_endscan(scan);
 	MemoryContextReset(baseline->row_context);
 }
 

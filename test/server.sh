@@ -52,15 +52,16 @@ at_exit() {
 	remove_work
 }
 
-# Installs packages and makes the folder. It lies in /tmp, which the server's
-# user can reach and which keeps the path of a socket short.
+# make_work test|demo: installs the packages for that and makes the folder. It
+# lies in /tmp, which the server's user can reach and which keeps the path of a
+# socket short.
 make_work() {
 	trap at_exit EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	PG_VERSION=${PG_VERSION:-15}
-	sh "$top/test/install-packages" test ||
+	sh "$top/test/install-packages" "$1" ||
 		die "Without these packages this cannot run."
 	pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_VERSION/bin/pg_config}
 	bin=$("$pg_config" --bindir) || die "$pg_config does not run"
