@@ -26,3 +26,10 @@ CREATE PROCEDURE syncup_run(connector text, mode text, force boolean DEFAULT fal
 AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE syncup_run(text, text, boolean, boolean) IS
 'Prepare, commit, synchronize, commit: the everyday command. A failure is recorded in syncup.batch, then raised; a block is a notice.';
+
+CREATE FUNCTION syncup_preview(connector text, mode text)
+RETURNS SETOF syncup.threshold_check
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_preview(text, text) IS
+'What a run would do now, and whether it would block: the same code, rolled back. Column batch is null.';

@@ -12,8 +12,10 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "batch.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "sql.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -46,6 +48,9 @@ struct Baseline
 	Datum	   *values;
 	bool	   *nulls;
 	MemoryContext row_context;
+
+	SPIPlanPtr	queued_by_key;	/* prepared when first needed */
+	SPIPlanPtr	previous_by_key;
 };
 
 /* Opens one of the tables. */
@@ -209,4 +214,67 @@ baseline_fetch(Baseline *baseline, BaselinePlace place, Datum **values, bool **n
 	MemoryContextSwitchTo(before);
 	*values = baseline->values;
 	*nulls = baseline->nulls;
+}
+
+/* The batches of the queue as an array of uuid. */
+static ArrayType *
+queue_array(Baseline *baseline)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * (list_length(baseline->queue) + 1));
+	int			n = 0;
+	ListCell   *cell;
+
+	foreach(cell, baseline->queue)
+		ids[n++] = UUIDPGetDatum(&((Batch *) lfirst(cell))->id);
+	return construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+}
+
+/* Prepares the two look-ups by key. */
+static void
+prepare_lookups(Baseline *baseline)
+{
+	const Mapping *mapping = baseline->mapping;
+	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
+
+	baseline->queued_by_key =
+		own_prepare(psprintf("SELECT %s, d.command = 'delete' FROM %s d JOIN syncup.batch b USING (batch)"
+							 " WHERE d.%s = $1 AND d.batch = ANY ($2) ORDER BY b.seq DESC LIMIT 1",
+							 stored_columns(mapping, "d."), delta_table(mapping), key),
+					2, (Oid[]) {TEXTOID, UUIDARRAYOID});
+	baseline->previous_by_key =
+		own_prepare(psprintf("SELECT %s, false FROM %s p WHERE p.%s = $1",
+							 stored_columns(mapping, "p."), previous_table(mapping), key),
+					1, (Oid[]) {TEXTOID});
+}
+
+bool
+baseline_lookup(Baseline *baseline, const char *key, Datum *values, bool *nulls)
+{
+	int			n = baseline->mapping->ncolumns;
+	Datum		arguments[2];
+	uint64		found = 0;
+
+	if (baseline->previous_by_key == NULL)
+		prepare_lookups(baseline);
+	arguments[0] = CStringGetTextDatum(key);
+	if (baseline->queue != NIL)
+	{
+		arguments[1] = PointerGetDatum(queue_array(baseline));
+		found = own_execute(baseline->queued_by_key, arguments);
+		if (found > 0 && sql_bool(0, n + 1))
+		{
+			SPI_freetuptable(SPI_tuptable);
+			return false;
+		}
+	}
+	if (found == 0)
+		found = own_execute(baseline->previous_by_key, arguments);
+	for (int i = 0; i < n && found > 0; i++)
+	{
+		values[i] = sql_datum(0, i + 1, &nulls[i]);
+		if (!nulls[i])
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[i]));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found > 0;
 }

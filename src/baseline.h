@@ -28,10 +28,10 @@ extern void baseline_fetch(Baseline *baseline, BaselinePlace place,
 						   Datum **values, bool **nulls);
 
 /*
- * The stored fields of the row with this key; false where there is none.
- * Valid until the next call.
+ * Copies the stored fields of the row with this key into the arrays, texts in
+ * the current memory context; false where there is none.
  */
 extern bool baseline_lookup(Baseline *baseline, const char *key,
-							Datum **values, bool **nulls);
+							Datum *values, bool *nulls);
 
 #endif							/* SYNCUP_BASELINE_H */

@@ -10,8 +10,9 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-ErrorData *
-guarded(void (*work) (void *), void *arg)
+/* Calls work(arg) in a subtransaction, which is kept or not. */
+static ErrorData *
+call(void (*work) (void *), void *arg, bool keep)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -22,19 +23,36 @@ guarded(void (*work) (void *), void *arg)
 	PG_TRY();
 	{
 		work(arg);
-		ReleaseCurrentSubTransaction();
+		if (keep)
+			ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
+	if (error != NULL || !keep)
+		RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 	return error;
+}
+
+ErrorData *
+guarded(void (*work) (void *), void *arg)
+{
+	return call(work, arg, true);
+}
+
+void
+rehearse(void (*work) (void *), void *arg)
+{
+	ErrorData  *error = call(work, arg, false);
+
+	if (error != NULL)
+		ReThrowError(error);
 }
 
 bool

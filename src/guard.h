@@ -13,6 +13,12 @@
  */
 extern ErrorData *guarded(void (*work) (void *), void *arg);
 
+/*
+ * Calls work(arg) in a subtransaction and undoes what it did; its error is
+ * raised again.
+ */
+extern void rehearse(void (*work) (void *), void *arg);
+
 /* Whether an error speaks of a value (SQLSTATE classes 22 and 23). */
 extern bool is_value_error(const ErrorData *error);
 

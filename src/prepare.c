@@ -10,11 +10,13 @@
 #include "prepare.h"
 
 #include "batch.h"
+#include "change_file.h"
 #include "cleanse.h"
 #include "config.h"
 #include "connector.h"
 #include "lock.h"
 #include "miscadmin.h"
+#include "progress.h"
 #include "quarantine.h"
 #include "reader.h"
 #include "source.h"
@@ -223,10 +225,23 @@ group_files(Prepare *prepare, Jsonb *options)
 
 /* ---------- reading ---------- */
 
+/* Shows now and then how far the file was read. */
+static inline void
+show_rows(Reader *reader, int64 rows)
+{
+	if (rows % 1024 != 0)
+		return;
+	progress_bytes(source_position(reader_source(reader)), source_size(reader_source(reader)));
+	progress_rows(rows);
+}
+
 /* Gives every row of the file to the cleansers of this pass. */
 static void
 read_rows(Reader *reader, List *cleansers)
 {
+	int64		rows = 0;
+
+	progress_phase(PROGRESS_PREPARE, PHASE_READING, cleanser_mapping(linitial(cleansers)));
 	while (reader_next(reader))
 	{
 		ListCell   *cell;
@@ -234,6 +249,7 @@ read_rows(Reader *reader, List *cleansers)
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, cleansers)
 			cleanser_take(lfirst(cell));
+		show_rows(reader, ++rows);
 	}
 }
 
@@ -247,8 +263,11 @@ read_passes(Reader *reader, List *cleansers)
 		ListCell   *cell;
 
 		foreach(cell, cleansers)
+		{
+			progress_phase(PROGRESS_PREPARE, PHASE_BASELINE, cleanser_mapping(lfirst(cell)));
 			if (cleanser_begin_pass(lfirst(cell)))
 				busy = lappend(busy, lfirst(cell));
+		}
 		if (busy == NIL)
 			return;
 		if (!first)
@@ -259,14 +278,23 @@ read_passes(Reader *reader, List *cleansers)
 	}
 }
 
-/* Records what a cleanser counted, and what a person should know at once. */
-static void
-record(Prepare *prepare, Cleanser *cleanser, FileGroup *group)
+/* Whether a file carries changes: looked at in incremental runs only. */
+static bool
+carries_changes(const Prepare *prepare, const Options *options)
 {
-	const PrepareCounter *counter = cleanser_counter(cleanser);
-	const Mapping *mapping = cleanser_mapping(cleanser);
+	return prepare->incremental && options->command_column != NULL;
+}
 
+/* Records what a mapping counted, and what a person should know at once. */
+static void
+record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
+	   const PrepareCounter *counter)
+{
 	batch_count_prepare(prepare->batch, mapping, group->file.path, group->file.modified, counter);
+	/* Deletions that the source computed will not come again. */
+	if (counter->deletions_suspended && carries_changes(prepare, group->options))
+		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
+				SQL_ARGS(SQL_TEXT(prepare->connector->name)));
 	if (counter->deletions_suspended)
 		ereport(NOTICE,
 				(errmsg("batch %s deletes nothing in mapping \"%s\" of connector \"%s\": a bad row has no readable key",
@@ -274,26 +302,20 @@ record(Prepare *prepare, Cleanser *cleanser, FileGroup *group)
 				 errhint("See syncup.quarantine.")));
 }
 
-/* Reads one file for all its mappings. */
+/* Reads a full extract for all the mappings that share it. */
 static void
-read_group(Prepare *prepare, FileGroup *group)
+read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *scope)
 {
-	int			level = settings_pin(group->options->timezone);
 	Size		budget = (Size) maintenance_work_mem * 1024 / list_length(group->mappings);
-	MappingScope scope;
-	Reader	   *reader;
 	List	   *cleansers = NIL;
 	ListCell   *cell;
 
-	mapping_enter(&scope, linitial(group->mappings));
-	reader = reader_open(group->file.path, group->options);
-	group->file.modified = source_modified(reader_source(reader));
 	foreach(cell, group->mappings)
 	{
 		Mapping    *mapping = lfirst(cell);
 
-		mapping_leave(&scope);
-		mapping_enter(&scope, mapping);
+		mapping_leave(scope);
+		mapping_enter(scope, mapping);
 		cleansers = lappend(cleansers,
 							cleanser_open(mapping, mapping->options, reader, prepare->batch,
 										  prepare->queue, prepare->quarantine, budget));
@@ -302,12 +324,66 @@ read_group(Prepare *prepare, FileGroup *group)
 	read_passes(reader, cleansers);
 	source_check_unchanged(reader_source(reader));
 	reader_leave(reader);
-	mapping_leave(&scope);
 	foreach(cell, cleansers)
 	{
-		record(prepare, lfirst(cell), group);
+		record(prepare, group, cleanser_mapping(lfirst(cell)), cleanser_counter(lfirst(cell)));
 		cleanser_close(lfirst(cell));
 	}
+}
+
+/* Reads a file of changes for all the mappings that share it. */
+static void
+read_changes(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *scope)
+{
+	List	   *files = NIL;
+	int64		rows = 0;
+	ListCell   *cell;
+
+	foreach(cell, group->mappings)
+	{
+		Mapping    *mapping = lfirst(cell);
+
+		mapping_leave(scope);
+		mapping_enter(scope, mapping);
+		files = lappend(files,
+						change_file_open(mapping, mapping->options, reader, prepare->batch,
+										 prepare->queue, prepare->quarantine));
+	}
+	reader_enter(reader);
+	progress_phase(PROGRESS_PREPARE, PHASE_READING, linitial(group->mappings));
+	while (reader_next(reader))
+	{
+		CHECK_FOR_INTERRUPTS();
+		foreach(cell, files)
+			change_file_take(lfirst(cell));
+		show_rows(reader, ++rows);
+	}
+	source_check_unchanged(reader_source(reader));
+	reader_leave(reader);
+	foreach(cell, files)
+	{
+		progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, change_file_mapping(lfirst(cell)));
+		change_file_finish(lfirst(cell));
+		record(prepare, group, change_file_mapping(lfirst(cell)), change_file_counter(lfirst(cell)));
+	}
+}
+
+/* Reads one file for all its mappings. */
+static void
+read_group(Prepare *prepare, FileGroup *group)
+{
+	int			level = settings_pin(group->options->timezone);
+	MappingScope scope;
+	Reader	   *reader;
+
+	mapping_enter(&scope, linitial(group->mappings));
+	reader = reader_open(group->file.path, group->options);
+	group->file.modified = source_modified(reader_source(reader));
+	if (carries_changes(prepare, group->options))
+		read_changes(prepare, group, reader, &scope);
+	else
+		read_extract(prepare, group, reader, &scope);
+	mapping_leave(&scope);
 	reader_close(reader);
 	settings_restore(level);
 }
@@ -318,6 +394,7 @@ pg_uuid_t *
 prepare(const char *connector, const char *mode, Jsonb *options)
 {
 	Prepare		work = {0};
+	bool		source_changes = false;
 	List	   *groups;
 	ListCell   *cell;
 
@@ -328,11 +405,14 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	check_mode(&work);
 	groups = group_files(&work, options);
 
-	work.batch = batch_create(connector, mode, false);
+	foreach(cell, groups)
+		source_changes |= carries_changes(&work, ((FileGroup *) lfirst(cell))->options);
+	work.batch = batch_create(connector, mode, source_changes);
 	work.quarantine = quarantine_open(work.batch);
 	foreach(cell, groups)
 		read_group(&work, lfirst(cell));
 	quarantine_close(work.quarantine);
+	progress_end();
 	return work.batch;
 }
 

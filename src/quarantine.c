@@ -41,19 +41,19 @@ set_text(TupleTableSlot *slot, int column, const char *value)
 }
 
 void
-quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
-			   const char *reason, const char *key, const char *message)
+quarantine_text(Quarantine *quarantine, const Mapping *mapping, const char *file,
+				int64 line, const char *raw, const char *reason, const char *key,
+				const char *message)
 {
 	TupleTableSlot *slot = table_writer_slot(quarantine->writer);
 	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(quarantine->writer));
-	char	   *raw = reader_raw(reader);
 
 	slot->tts_values[Q_BATCH] = UUIDPGetDatum(&quarantine->batch);
 	slot->tts_isnull[Q_BATCH] = false;
 	set_text(slot, Q_CONNECTOR, mapping->connector->name);
 	set_text(slot, Q_MAPPING, mapping->name);
-	set_text(slot, Q_FILE, reader_path(reader));
-	slot->tts_values[Q_LINE] = Int64GetDatum(reader_line(reader));
+	set_text(slot, Q_FILE, file);
+	slot->tts_values[Q_LINE] = Int64GetDatum(line);
 	slot->tts_isnull[Q_LINE] = false;
 	set_text(slot, Q_REASON, reason);
 	set_text(slot, Q_KEY, key);
@@ -61,6 +61,17 @@ quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
 	set_text(slot, Q_RAW, raw);
 	MemoryContextSwitchTo(before);
 	table_writer_put(quarantine->writer, strlen(raw) + 200);
+}
+
+void
+quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
+			   const char *reason, const char *key, const char *message)
+{
+	char	   *raw = reader_raw(reader);
+
+	quarantine_text(quarantine, mapping, reader_path(reader), reader_line(reader),
+					raw, reason, key, message);
+	pfree(raw);
 }
 
 void

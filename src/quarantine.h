@@ -17,6 +17,11 @@ extern Quarantine *quarantine_open(const pg_uuid_t *batch);
 extern void quarantine_row(Quarantine *quarantine, const Mapping *mapping,
 						   Reader *reader, const char *reason,
 						   const char *key, const char *message);
+
+/* Sets aside a row that was read before: its file, line and original text. */
+extern void quarantine_text(Quarantine *quarantine, const Mapping *mapping,
+							const char *file, int64 line, const char *raw,
+							const char *reason, const char *key, const char *message);
 extern void quarantine_close(Quarantine *quarantine);
 
 #endif							/* SYNCUP_QUARANTINE_H */

@@ -55,7 +55,7 @@ Datum
 syncup_resume(PG_FUNCTION_ARGS)
 {
 	ResumeWork	work;
-	SynchronizeOptions options = {false, false};
+	SynchronizeOptions options = {0};
 	TimestampTz started = GetCurrentTimestamp();
 	ErrorData  *error;
 	List	   *results;

@@ -107,7 +107,7 @@ syncup_run(PG_FUNCTION_ARGS)
 	bool		atomic = !(fcinfo->context && IsA(fcinfo->context, CallContext)) ||
 		((CallContext *) fcinfo->context)->atomic;
 	RunWork		work = {0};
-	SynchronizeOptions options;
+	SynchronizeOptions options = {0};
 	ErrorData  *error;
 	List	   *results;
 	ListCell   *cell;

@@ -93,6 +93,34 @@ own_sql(const char *statement, int nargs, const SqlArg *args)
 	return processed;
 }
 
+SPIPlanPtr
+own_prepare(const char *statement, int nargs, const Oid *types)
+{
+	OwnerScope	scope;
+	SPIPlanPtr	plan;
+
+	owner_begin(&scope);
+	plan = SPI_prepare(statement, nargs, unconstify(Oid *, types));
+	owner_end(&scope);
+	if (plan == NULL)
+		elog(ERROR, "statement could not be prepared: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+uint64
+own_execute(SPIPlanPtr plan, Datum *values)
+{
+	OwnerScope	scope;
+	int			result;
+
+	owner_begin(&scope);
+	result = SPI_execute_plan(plan, values, NULL, false, 0);
+	owner_end(&scope);
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
 Portal
 caller_cursor(const char *query, int nargs, const SqlArg *args)
 {

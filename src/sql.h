@@ -54,6 +54,13 @@ extern void owner_end(const OwnerScope *scope);
 extern uint64 own_sql(const char *statement, int nargs, const SqlArg *args);
 extern uint64 caller_sql(const char *statement, int nargs, const SqlArg *args);
 
+/*
+ * A statement that is run often: prepared once, as the owner; lives as long as
+ * the SPI connection.
+ */
+extern SPIPlanPtr own_prepare(const char *statement, int nargs, const Oid *types);
+extern uint64 own_execute(SPIPlanPtr plan, Datum *values);
+
 /* Opens a cursor over a query, as the owner or as the caller. */
 extern Portal own_cursor(const char *query, int nargs, const SqlArg *args);
 extern Portal caller_cursor(const char *query, int nargs, const SqlArg *args);

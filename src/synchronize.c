@@ -18,6 +18,7 @@
 #include "guard.h"
 #include "lock.h"
 #include "miscadmin.h"
+#include "progress.h"
 #include "sql.h"
 
 PG_FUNCTION_INFO_V1(syncup_synchronize);
@@ -56,7 +57,7 @@ deletions_suspended(const pg_uuid_t *batch, const Mapping *mapping)
 static void
 build_changes(BatchWork *work)
 {
-	bool		complete = strcmp(work->batch->mode, "complete") == 0;
+	bool		complete = strcmp(work->batch->mode, "incremental") != 0;
 
 	for (int i = 0; i < work->connector->nmappings; i++)
 	{
@@ -65,6 +66,7 @@ build_changes(BatchWork *work)
 		ChangeCounter counter;
 
 		mapping_enter(&scope, mapping);
+		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
 		changes_build(mapping, &work->batch->id, complete,
 					  deletions_suspended(&work->batch->id, mapping), &counter);
 		count_changes(&work->batch->id, mapping, &counter);
@@ -110,6 +112,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		Application *application;
 
 		mapping_enter(&scope, &connector->mappings[i]);
+		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
 		application = apply_begin(&connector->mappings[i], &batch->id);
 		apply_deletes(application);
 		apply_end(application);
@@ -120,6 +123,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		Application *application;
 
 		mapping_enter(&scope, &connector->mappings[i]);
+		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
 		application = apply_begin(&connector->mappings[i], &batch->id);
 		apply_updates(application);
 		apply_inserts(application);
@@ -128,7 +132,10 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	}
 	check_deferred_constraints();
 	for (int i = 0; i < n; i++)
+	{
+		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, &connector->mappings[i]);
 		delta_apply_to_previous(&connector->mappings[i], &batch->id);
+	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
 	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(&batch->id), SQL_BOOL(keep_changes)));
@@ -160,32 +167,38 @@ load_initial(BatchWork *work)
 	}
 }
 
-/* Takes a batch to applied or blocked. */
-static void
-synchronize_batch(void *arg)
+bool
+synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *options)
 {
-	BatchWork  *work = arg;
+	BatchWork	work = {connector, batch, options, false};
+	bool		initial = strcmp(batch->mode, "initial") == 0;
 	bool		exceeded;
 
-	work->blocked = false;
-	for (int i = 0; i < work->connector->nmappings; i++)
-		config_check_target(&work->connector->mappings[i]);
+	for (int i = 0; i < connector->nmappings; i++)
+		config_check_target(&connector->mappings[i]);
 
-	if (strcmp(work->batch->mode, "initial") == 0)
+	if (initial && !options->rehearse)
 	{
-		load_initial(work);
-		apply_batch(work->connector, work->batch, false);
-		return;
+		load_initial(&work);
+		apply_batch(connector, batch, false);
+		return false;
 	}
-	build_changes(work);
-	exceeded = exceeds_thresholds(work);
-	if (exceeded && !work->options->force)
-	{
-		batch_set_status(&work->batch->id, "blocked");
-		work->blocked = true;
-		return;
-	}
-	apply_batch(work->connector, work->batch, work->options->keep_changes);
+	build_changes(&work);
+	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
+	if (exceeded)
+		batch_set_status(&batch->id, "blocked");
+	else if (!options->rehearse)
+		apply_batch(connector, batch, options->keep_changes);
+	return exceeded;
+}
+
+/* The same as a piece of guarded work. */
+static void
+synchronize_guarded(void *arg)
+{
+	BatchWork  *work = arg;
+
+	work->blocked = synchronize_batch(work->connector, work->batch, work->options);
 }
 
 /* ---------- results ---------- */
@@ -279,13 +292,14 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 		if (strcmp(work.batch->status, "blocked") == 0)
 			work.blocked = true;
 		else
-			error = guarded(synchronize_batch, &work);
+			error = guarded(synchronize_guarded, &work);
 		if (error != NULL)
 			batch_set_failed(&work.batch->id, error, failure_message(error));
 		results = lappend(results, batch_result(work.batch, started));
 		if (error != NULL || work.blocked)
 			break;
 	}
+	progress_end();
 	return results;
 }
 
@@ -297,7 +311,7 @@ Datum
 syncup_synchronize(PG_FUNCTION_ARGS)
 {
 	char	   *name = required_text(fcinfo, 0, "connector");
-	SynchronizeOptions options;
+	SynchronizeOptions options = {0};
 	List	   *results;
 
 	options.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);

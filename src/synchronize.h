@@ -30,6 +30,7 @@ typedef struct SynchronizeOptions
 {
 	bool		force;			/* thresholds are waived, but recorded */
 	bool		keep_changes;
+	bool		rehearse;		/* stop once the thresholds are checked */
 } SynchronizeOptions;
 
 /*
@@ -37,6 +38,13 @@ typedef struct SynchronizeOptions
  * that blocks or fails.  Returns a list of BatchResult.  SPI is connected.
  */
 extern List *synchronize_queue(Connector *connector, const SynchronizeOptions *options);
+
+/*
+ * Takes one batch to applied or blocked; whether it is blocked.  Raises what
+ * goes wrong.
+ */
+extern bool synchronize_batch(Connector *connector, Batch *batch,
+							  const SynchronizeOptions *options);
 
 /*
  * Applies one batch's stored changes, then its delta to previous, and ends

@@ -210,6 +210,33 @@ SELECT * FROM t.prepare('complete', options => '{"duplicates": "reject"}');
 SELECT line, reason, key, message FROM t.waiting;
 SELECT command, "ID", name FROM syncup_delta.hr_person ORDER BY command, "ID";
 
+-- A file that changes while it is read; the type of a column changes it. One that
+-- is replaced as a whole is read to its end.
+CREATE FUNCTION t.disturb(value text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+	IF value LIKE '!%' THEN
+		CALL t.shell(substr(value, 2));
+	END IF;
+	RETURN true;
+END
+$$;
+CREATE DOMAIN t.disturbing AS text CHECK (t.disturb(value));
+CREATE TABLE target.disturbed (id int PRIMARY KEY, v t.disturbing);
+SELECT syncup_create_connector('D', t.dir());
+SELECT syncup_map_entity_type('D', 'd', 'target.disturbed', 'd.csv', 'id', '{"id": "id", "v": "v"}');
+CALL t.write('d.csv', E'id,v\n1,!echo 3,c >>d.csv\n2,b\n');
+SELECT t.refused($$SELECT syncup_prepare('D', 'initial')$$);
+CALL t.write('d.csv', E'id,v\n1,!echo >d.csv\n2,b\n');
+SELECT t.refused($$SELECT syncup_prepare('D', 'initial')$$);
+CALL t.write('d.csv', E'id,v\n1,!touch d.csv\n2,b\n');
+SELECT t.refused($$SELECT syncup_prepare('D', 'initial')$$);
+CALL t.write('d.csv', E'id,v\n1,!touch d.csv\n2,b\n');
+SELECT t.error($$SELECT * FROM syncup_read_csv(t.dir() || '/d.csv') AS (id int, v t.disturbing)$$);
+CALL t.write('d.csv', E'id,v\n1,!printf x >new; mv new d.csv\n2,b\n');
+SELECT mapping, ins FROM t.prepare('initial', 'D');
+SELECT syncup_drop_connector('D');
+
 -- Two mappings of two files: one bad file fails both.
 CREATE TABLE target.unit (code text PRIMARY KEY, title text);
 SELECT syncup_create_connector('TWO', t.dir());

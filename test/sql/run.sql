@@ -30,8 +30,8 @@ CALL t.write('person.csv', E'id,name\n1,Ada\nx,Cy\n');
 \! sh $PG_ABS_SRCDIR/include/psql "CALL syncup_run('SAP', 'complete')"
 \! sh $PG_ABS_SRCDIR/include/psql "CALL syncup_run(NULL, 'complete')"
 \! sh $PG_ABS_SRCDIR/include/psql "CALL syncup_run('AD', NULL)"
-SELECT * FROM t.batches OFFSET 4;
-SELECT last_mode, last_status, queue_length, blocked, age IS NOT NULL AS age FROM syncup.status;
+SELECT * FROM t.batches WHERE mode <> 'total' OFFSET 4;
+SELECT last_status, queue_length, blocked, age IS NOT NULL AS age FROM syncup.status;
 -- A batch that fails is recorded, then raised without its values.
 CALL t.write('person.csv', E'id,name\n1,Ada\n3,SECRET\n');
 \! sh $PG_ABS_SRCDIR/include/psql "CALL syncup_run('AD', 'complete')"

@@ -1,0 +1,534 @@
+/*
+ * change_file.c
+ *		A file that carries changes instead of rows: their net effect per key.
+ *
+ * Rows are sorted by key and line, on disk where they do not fit into memory.
+ * Then each key's commands are applied in the order of the file to its row as
+ * the baseline has it, and what differs in the end is the delta.  The cost
+ * follows the changes, whatever the number of stored rows.
+ *
+ * A row that is set aside although its key is known takes its place in that
+ * order, as a sign of life: if the commands so far have deleted the key, its
+ * old version stays (SPEC 4.3).
+ */
+#include "change_file.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type.h"
+#include "change_command.h"
+#include "convert.h"
+#include "delta.h"
+#include "executor/executor.h"
+#include "guard.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+
+/* In a cell of an update or merge: the value becomes null. */
+#define EMPTYING_CELL	"NULL_NULL"
+
+struct ChangeFile
+{
+	const Mapping *mapping;
+	const Options *options;
+	Reader	   *reader;
+	Quarantine *quarantine;
+	Baseline   *baseline;
+	DeltaWriter *delta;
+	PrepareCounter counter;
+
+	int			command_column; /* of the file */
+	ChangeCommand command;		/* of the row being taken */
+	int		   *columns;		/* of the file, per stored column */
+	Converter  *converters;
+	Tuplesortstate *sort;
+	TupleTableSlot *slot;
+	MemoryContext row_context;	/* as long as a row is taken */
+	MemoryContext key_context;	/* as long as a key's commands are applied */
+
+	/* the key at hand */
+	char	   *key;
+	bool		stored;			/* the baseline has it */
+	Datum	   *before;
+	bool	   *before_nulls;
+	bool		exists;			/* it is there after the commands so far */
+	bool		alive;			/* a row set aside spoke of it since */
+	Datum	   *now;
+	bool	   *now_nulls;
+	Datum	   *next;			/* what the command at hand would make of it */
+	bool	   *next_nulls;
+
+	int64		line;			/* of the row being applied */
+	int			at;				/* the stored column being converted */
+};
+
+/* The attributes of a sorted row, before the stored columns. */
+enum
+{
+	ROW_KEY, ROW_LINE, ROW_COMMAND, ROW_RAW, ROW_FIELDS
+};
+
+/* Makes the slot and the sort for rows on their way. */
+static void
+begin_sort(ChangeFile *file)
+{
+	TypeCacheEntry *texts = lookup_type_cache(TEXTOID, TYPECACHE_LT_OPR);
+	TypeCacheEntry *numbers = lookup_type_cache(INT8OID, TYPECACHE_LT_OPR);
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(ROW_FIELDS + file->mapping->ncolumns);
+	AttrNumber	attributes[] = {ROW_KEY + 1, ROW_LINE + 1};
+	Oid			operators[] = {texts->lt_opr, numbers->lt_opr};
+	Oid			collations[] = {C_COLLATION_OID, InvalidOid};
+	bool		nulls_first[] = {false, false};
+
+	TupleDescInitEntry(tupdesc, ROW_KEY + 1, "key", TEXTOID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_LINE + 1, "line", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_COMMAND + 1, "command", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_RAW + 1, "raw", TEXTOID, -1, 0);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		TupleDescInitEntry(tupdesc, ROW_FIELDS + i + 1, NULL, TEXTOID, -1, 0);
+	file->slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
+	file->sort = tuplesort_begin_heap(tupdesc, lengthof(attributes), attributes, operators,
+									  collations, nulls_first, maintenance_work_mem / 2,
+									  NULL, TUPLESORT_NONE);
+}
+
+ChangeFile *
+change_file_open(const Mapping *mapping, const Options *options, Reader *reader,
+				 const pg_uuid_t *batch, List *queue, Quarantine *quarantine)
+{
+	ChangeFile *file = palloc0(sizeof(ChangeFile));
+	int			n = mapping->ncolumns;
+
+	file->mapping = mapping;
+	file->options = options;
+	file->reader = reader;
+	file->quarantine = quarantine;
+	file->command_column = reader_find_column(reader, options->command_column, false);
+	file->columns = palloc(sizeof(int) * n);
+	file->converters = palloc0(sizeof(Converter) * n);
+	for (int i = 0; i < n; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		file->columns[i] = reader_find_column(reader, column->source, false);
+		if (column->target != NULL)
+			converter_init(&file->converters[i], column->type, column->typmod, column->format);
+	}
+	file->before = palloc(sizeof(Datum) * n);
+	file->before_nulls = palloc(sizeof(bool) * n);
+	file->now = palloc(sizeof(Datum) * n);
+	file->now_nulls = palloc(sizeof(bool) * n);
+	file->next = palloc(sizeof(Datum) * n);
+	file->next_nulls = palloc(sizeof(bool) * n);
+	file->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change row",
+											  ALLOCSET_DEFAULT_SIZES);
+	file->key_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change key",
+											  ALLOCSET_DEFAULT_SIZES);
+	begin_sort(file);
+	file->baseline = baseline_open(mapping, queue);
+	file->delta = delta_open(mapping, batch);
+	return file;
+}
+
+const Mapping *
+change_file_mapping(const ChangeFile *file)
+{
+	return file->mapping;
+}
+
+const PrepareCounter *
+change_file_counter(const ChangeFile *file)
+{
+	return &file->counter;
+}
+
+/* ---------- taking rows ---------- */
+
+/* Counts a row that was set aside as rejected, and errors past the limit. */
+static void
+count_rejected(ChangeFile *file, const char *message)
+{
+	file->counter.rejected++;
+	if (file->options->reject_limit >= 0 &&
+		file->counter.rejected > file->options->reject_limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("more than %lld bad rows (option \"reject_limit\")",
+						(long long) file->options->reject_limit),
+				 errdetail("The last one: %s.", message)));
+}
+
+/* Sets aside a row that cannot be used, on reading. */
+static void
+set_aside(ChangeFile *file, const char *reason, const char *key, const char *message)
+{
+	quarantine_row(file->quarantine, file->mapping, file->reader, reason, key, message);
+	count_rejected(file, message);
+}
+
+/* Sends a row on its way; command none: only a sign of life. */
+static void
+sort_row(ChangeFile *file, ChangeCommand command, const char *key, size_t length)
+{
+	TupleTableSlot *slot = file->slot;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	slot->tts_values[ROW_KEY] = PointerGetDatum(cstring_to_text_with_len(key, length));
+	slot->tts_values[ROW_LINE] = Int64GetDatum(reader_line(file->reader));
+	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
+	memset(slot->tts_isnull, false, ROW_RAW);
+	for (int i = 0; i < file->mapping->ncolumns && command != COMMAND_NONE; i++)
+	{
+		size_t		field_length;
+		const char *field = reader_field(file->reader, file->columns[i], &field_length);
+
+		if (field == NULL)
+			continue;
+		slot->tts_values[ROW_FIELDS + i] =
+			PointerGetDatum(cstring_to_text_with_len(field, field_length));
+		slot->tts_isnull[ROW_FIELDS + i] = false;
+	}
+	if (command != COMMAND_NONE)
+	{
+		slot->tts_values[ROW_RAW] = CStringGetTextDatum(reader_raw(file->reader));
+		slot->tts_isnull[ROW_RAW] = false;
+	}
+	ExecStoreVirtualTuple(slot);
+	tuplesort_puttupleslot(file->sort, slot);
+}
+
+/* Takes a row that is malformed or holds invalid bytes. */
+static void
+take_faulty(ChangeFile *file)
+{
+	size_t		length;
+	const char *key = reader_certain_field(file->reader, file->columns[file->mapping->key], &length);
+
+	if (key != NULL && length > 0)
+		sort_row(file, COMMAND_NONE, key, length);
+	else
+		file->counter.deletions_suspended = true;
+	set_aside(file, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
+			  key ? pnstrdup(key, length) : NULL, reader_fault_message(file->reader));
+}
+
+/* Reads the command of the present row. */
+static void
+parse_command(void *arg)
+{
+	ChangeFile *file = arg;
+	size_t		length;
+	const char *field = reader_field(file->reader, file->command_column, &length);
+
+	reader_at_column(file->reader, file->command_column);
+	file->command = change_command_parse(field ? pnstrdup(field, length) : NULL);
+	reader_at_column(file->reader, -1);
+}
+
+/* Takes a row, in memory that is forgotten with it. */
+static void
+take_row(ChangeFile *file)
+{
+	size_t		length;
+	const char *key;
+	ErrorData  *error = NULL;
+
+	file->counter.rows_read++;
+	if (reader_fault(file->reader) != ROW_OK)
+	{
+		take_faulty(file);
+		return;
+	}
+	key = reader_field(file->reader, file->columns[file->mapping->key], &length);
+	if (key == NULL || length == 0)
+	{
+		quarantine_row(file->quarantine, file->mapping, file->reader, "null key", NULL,
+					   psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
+		file->counter.null_keys++;
+		return;
+	}
+	if (file->options->on_error == ON_ERROR_STOP)
+		parse_command(file);
+	else
+		error = guarded(parse_command, file);
+	if (error != NULL)
+	{
+		if (!is_value_error(error))
+			ReThrowError(error);
+		sort_row(file, COMMAND_NONE, key, length);
+		set_aside(file, "malformed", pnstrdup(key, length), error->message);
+		return;
+	}
+	sort_row(file, file->command, key, length);
+}
+
+void
+change_file_take(ChangeFile *file)
+{
+	MemoryContext before = MemoryContextSwitchTo(file->row_context);
+
+	take_row(file);
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(file->row_context);
+}
+
+/* ---------- applying the commands of a key ---------- */
+
+/* Names the place of the row being applied. */
+static void
+describe_place(void *arg)
+{
+	ChangeFile *file = arg;
+
+	if (file->at >= 0)
+		errcontext("file \"%s\", line %lld, column \"%s\"", reader_path(file->reader),
+				   (long long) file->line, file->mapping->columns[file->at].source);
+	else
+		errcontext("file \"%s\", line %lld", reader_path(file->reader),
+				   (long long) file->line);
+}
+
+/* Sets aside a row while its command is applied. */
+static void
+set_aside_applied(ChangeFile *file, const char *reason, const char *message)
+{
+	char	   *raw = TextDatumGetCString(file->slot->tts_values[ROW_RAW]);
+
+	quarantine_text(file->quarantine, file->mapping, reader_path(file->reader), file->line,
+					raw, reason, file->key, message);
+	file->alive = true;
+	count_rejected(file, message);
+}
+
+/* Whether a cell says that the value becomes null. */
+static bool
+is_emptying(Datum field)
+{
+	text	   *value = DatumGetTextPP(field);
+
+	return VARSIZE_ANY_EXHDR(value) == strlen(EMPTYING_CELL) &&
+		memcmp(VARDATA_ANY(value), EMPTYING_CELL, strlen(EMPTYING_CELL)) == 0;
+}
+
+/* What the row would be: the cells given over what it is now. */
+static void
+lay_over(ChangeFile *file, bool keep_unnamed)
+{
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+	{
+		bool		isnull = file->slot->tts_isnull[ROW_FIELDS + i];
+		Datum		value = file->slot->tts_values[ROW_FIELDS + i];
+
+		file->next_nulls[i] = isnull || is_emptying(value);
+		if (!file->next_nulls[i])
+			file->next[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		else if (isnull && keep_unnamed)
+		{
+			file->next_nulls[i] = file->now_nulls[i];
+			file->next[i] = file->now[i];
+		}
+	}
+}
+
+/* Converts every mapped value of the row to be, to see that it can be. */
+static void
+try_conversions(void *arg)
+{
+	ChangeFile *file = arg;
+	bool		isnull;
+
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+	{
+		if (file->mapping->columns[i].target == NULL)
+			continue;
+		file->at = i;
+		(void) convert_text(&file->converters[i],
+							file->next_nulls[i] ? NULL : TextDatumGetCString(file->next[i]),
+							&isnull);
+	}
+	file->at = -1;
+}
+
+/* Whether the target will take the row to be; if not, it is set aside. */
+static bool
+values_are_good(ChangeFile *file)
+{
+	ErrorData  *error;
+
+	if (file->options->on_error == ON_ERROR_STOP)
+	{
+		try_conversions(file);
+		return true;
+	}
+	error = guarded(try_conversions, file);
+	if (error == NULL)
+		return true;
+	if (!is_value_error(error))
+		ReThrowError(error);
+	set_aside_applied(file, "conversion",
+					  psprintf("column \"%s\": %s",
+							   file->mapping->columns[file->at].source, error->message));
+	file->at = -1;
+	return false;
+}
+
+/* Makes the row to be the row that is. */
+static void
+accept_next(ChangeFile *file)
+{
+	int			n = file->mapping->ncolumns;
+
+	memcpy(file->now, file->next, sizeof(Datum) * n);
+	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
+	file->exists = true;
+	file->alive = false;
+	file->counter.rows_kept++;
+}
+
+/* Applies one command to the key at hand (SPEC 4.4). */
+static void
+apply_command(ChangeFile *file, ChangeCommand command)
+{
+	switch (command)
+	{
+		case COMMAND_DELETE:
+			file->exists = false;
+			file->alive = false;
+			file->counter.rows_kept++;
+			break;
+		case COMMAND_UPDATE:
+			if (!file->exists)
+			{
+				set_aside_applied(file, "unknown key", "there is no row of this key to update");
+				break;
+			}
+			/* FALLTHROUGH */
+		case COMMAND_MERGE:
+			lay_over(file, file->exists);
+			if (values_are_good(file))
+				accept_next(file);
+			break;
+		case COMMAND_INSERT:
+			lay_over(file, false);
+			if (values_are_good(file))
+				accept_next(file);
+			break;
+		case COMMAND_NONE:
+			file->alive = true;
+			break;
+	}
+}
+
+/* Looks up the key at hand as the baseline has it. */
+static void
+begin_key(ChangeFile *file)
+{
+	int			n = file->mapping->ncolumns;
+
+	file->key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
+	file->stored = baseline_lookup(file->baseline, file->key, file->before, file->before_nulls);
+	if (file->stored)
+	{
+		memcpy(file->now, file->before, sizeof(Datum) * n);
+		memcpy(file->now_nulls, file->before_nulls, sizeof(bool) * n);
+	}
+	file->exists = file->stored;
+	file->alive = false;
+}
+
+/* Whether two stored texts are the same. */
+static bool
+same_text(Datum a, bool a_null, Datum b, bool b_null)
+{
+	if (a_null || b_null)
+		return a_null && b_null;
+	return VARSIZE_ANY_EXHDR(DatumGetPointer(a)) == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
+		memcmp(VARDATA_ANY(DatumGetPointer(a)), VARDATA_ANY(DatumGetPointer(b)),
+			   VARSIZE_ANY_EXHDR(DatumGetPointer(a))) == 0;
+}
+
+/* Writes the net effect on the key at hand. */
+static void
+end_key(ChangeFile *file)
+{
+	bool		changed = false;
+
+	if (file->exists && !file->stored)
+	{
+		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls);
+		file->counter.delta_inserted++;
+	}
+	else if (file->stored && !file->exists && !file->alive && !file->counter.deletions_suspended)
+	{
+		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls);
+		file->counter.delta_deleted++;
+	}
+	else if (file->stored && file->exists)
+	{
+		for (int i = 0; i < file->mapping->ncolumns && !changed; i++)
+			changed = !same_text(file->before[i], file->before_nulls[i],
+								 file->now[i], file->now_nulls[i]);
+		if (changed)
+		{
+			delta_write_stored(file->delta, COMMAND_UPDATE, file->now, file->now_nulls);
+			file->counter.delta_updated++;
+		}
+	}
+}
+
+/* Applies the sorted rows, key by key. */
+static void
+apply_rows(ChangeFile *file)
+{
+	MemoryContext before = CurrentMemoryContext;
+
+	file->key = NULL;
+	while (tuplesort_gettupleslot(file->sort, true, true, file->slot, NULL))
+	{
+		char	   *key;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(file->key_context);
+		slot_getallattrs(file->slot);
+		file->line = DatumGetInt64(file->slot->tts_values[ROW_LINE]);
+		key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
+		if (file->key == NULL || strcmp(file->key, key) != 0)
+		{
+			if (file->key != NULL)
+				end_key(file);
+			MemoryContextReset(file->key_context);
+			begin_key(file);
+		}
+		apply_command(file, DatumGetInt32(file->slot->tts_values[ROW_COMMAND]));
+		MemoryContextSwitchTo(before);
+	}
+	if (file->key != NULL)
+		end_key(file);
+}
+
+void
+change_file_finish(ChangeFile *file)
+{
+	ErrorContextCallback callback;
+
+	callback.callback = describe_place;
+	callback.arg = file;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	file->at = -1;
+	file->line = 0;
+	tuplesort_performsort(file->sort);
+	apply_rows(file);
+	error_context_stack = callback.previous;
+
+	ExecDropSingleTupleTableSlot(file->slot);
+	tuplesort_end(file->sort);
+	delta_close(file->delta);
+	baseline_close(file->baseline);
+	MemoryContextDelete(file->row_context);
+	MemoryContextDelete(file->key_context);
+}

@@ -1,0 +1,31 @@
+/*
+ * change_file.h
+ *		A file that carries changes instead of rows: their net effect per key
+ *		(SPEC 4.4).
+ */
+#ifndef SYNCUP_CHANGE_FILE_H
+#define SYNCUP_CHANGE_FILE_H
+
+#include "syncup.h"
+#include "baseline.h"
+#include "batch.h"
+#include "quarantine.h"
+#include "reader.h"
+
+typedef struct ChangeFile ChangeFile;
+
+/* Finds the columns in the file; queue: the batches ahead, list of Batch. */
+extern ChangeFile *change_file_open(const Mapping *mapping, const Options *options,
+									Reader *reader, const pg_uuid_t *batch,
+									List *queue, Quarantine *quarantine);
+
+/* Takes the reader's present row. */
+extern void change_file_take(ChangeFile *file);
+
+/* Once every row was taken: writes the net effect of each key to the delta. */
+extern void change_file_finish(ChangeFile *file);
+
+extern const Mapping *change_file_mapping(const ChangeFile *file);
+extern const PrepareCounter *change_file_counter(const ChangeFile *file);
+
+#endif							/* SYNCUP_CHANGE_FILE_H */
