@@ -14,6 +14,20 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_discard(uuid, text) IS
 'Declines a waiting batch and those queued behind it. Changes computed by the source are lost with it: the connector then needs a complete run.';
 
+CREATE FUNCTION syncup_undo(batch uuid)
+RETURNS uuid
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_undo(uuid) IS
+'Takes an applied batch back whose changes were kept, targets and previous, as a batch of its own; refused, naming rows, where one was changed since.';
+
+CREATE FUNCTION syncup_purge(older_than interval)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_purge(interval) IS
+'Forgets batches that ended longer ago, with counters, quarantine and kept changes. Waiting ones, and those that later runs build on, stay. Returns how many went.';
+
 CREATE FUNCTION syncup_changes(batch uuid)
 RETURNS TABLE (mapping text, command text, key text, column_name name, old_value text, new_value text)
 LANGUAGE plpgsql STABLE

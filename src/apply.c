@@ -11,66 +11,101 @@
 #include "apply.h"
 
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "options.h"
 #include "sql.h"
+#include "storage/itemptr.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+
+/* Rows named when changes are refused. */
+#define MAX_NAMED_ROWS	10
 
 struct Application
 {
 	const Mapping *mapping;
 	TypedRows  *changes;
-	int64		deletes;
-	int64		updates;
-	int64		inserts;
 };
 
 Application *
-apply_begin(const Mapping *mapping, const pg_uuid_t *batch)
+apply_begin(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 {
 	Application *application = palloc0(sizeof(Application));
 
 	application->mapping = mapping;
-	own_sql(psprintf("SELECT count(*) FILTER (WHERE command = 'delete'), count(*) FILTER (WHERE command = 'update'),"
-					 " count(*) FILTER (WHERE command = 'insert') FROM %s WHERE batch = $1",
-					 changes_table(mapping)),
-			SQL_ARGS(SQL_UUID(batch)));
-	application->deletes = sql_int8(0, 1);
-	application->updates = sql_int8(0, 2);
-	application->inserts = sql_int8(0, 3);
-	if (application->deletes + application->updates + application->inserts > 0)
-		application->changes = typed_changes(mapping, batch);
+	application->changes = typed_changes(mapping, batch, back);
 	return application;
 }
 
 void
 apply_end(Application *application)
 {
-	if (application->changes != NULL)
-		typed_rows_forget(application->changes);
+	typed_rows_forget(application->changes);
 	pfree(application);
 }
 
-/* SQL: whether the target row still has the key, and the old values. */
+/* SQL: whether target row and change have the same key. */
 static char *
-as_it_was(const Mapping *mapping, bool only_changed)
+same_key(const Mapping *mapping)
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	return equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1));
+}
+
+/*
+ * SQL: whether every column that a change writes has its old value still, or
+ * its new one already.
+ */
+static char *
+as_it_was(const Mapping *mapping)
+{
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, equal_sql(key, target_column(key),
-										   psprintf("s.c%d", mapping->key + 1)));
+	appendStringInfoString(&sql, "true");
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+		char	   *target;
+
+		if (column->target == NULL || i == mapping->key)
+			continue;
+		target = target_column(column);
+		appendStringInfo(&sql, " AND NOT (s.h%d AND %s AND %s)", i + 1,
+						 distinct_sql(column, target, psprintf("s.o%d", i + 1)),
+						 distinct_sql(column, target, psprintf("s.c%d", i + 1)));
+	}
+	return sql.data;
+}
+
+/* SQL: whether every column that a change writes has its new value already. */
+static char *
+as_it_becomes(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "true");
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target == NULL || i == mapping->key)
-			continue;
-		appendStringInfo(&sql, " AND NOT (%s%s)",
-						 only_changed ? psprintf("s.h%d AND ", i + 1) : "",
-						 distinct_sql(column, target_column(column), psprintf("s.o%d", i + 1)));
+		if (column->target != NULL && i != mapping->key)
+			appendStringInfo(&sql, " AND NOT (s.h%d AND %s)", i + 1,
+							 distinct_sql(column, target_column(column), psprintf("s.c%d", i + 1)));
 	}
 	return sql.data;
+}
+
+/* SQL: whether the change is this action. */
+static char *
+is_action(ChangeAction action)
+{
+	return psprintf("s.action OPERATOR(pg_catalog.=) '%s'", action_name(action));
 }
 
 /* Runs a statement that must write just so many rows. */
@@ -88,26 +123,16 @@ write_rows(const Mapping *mapping, const char *sql, int64 expected)
 				 errhint("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
 }
 
-void
-apply_deletes(Application *application)
+/* Writes the columns that changes of an action change. */
+static void
+update_rows(Application *application, ChangeAction action)
 {
 	const Mapping *mapping = application->mapping;
-
-	if (application->deletes > 0)
-		write_rows(mapping,
-				   psprintf("DELETE FROM %s t USING syncup_change s"
-							" WHERE s.command OPERATOR(pg_catalog.=) 'delete' AND %s",
-							mapping->target_name, as_it_was(mapping, false)),
-				   application->deletes);
-}
-
-void
-apply_updates(Application *application)
-{
-	const Mapping *mapping = application->mapping;
+	const char *retired = mapping->options->deleted_column;
 	StringInfoData set;
+	StringInfoData where;
 
-	if (application->updates == 0)
+	if (application->changes->actions[action] == 0)
 		return;
 	initStringInfo(&set);
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -119,11 +144,63 @@ apply_updates(Application *application)
 							 set.len ? ", " : "", quote_identifier(column->target),
 							 i + 1, i + 1, quote_identifier(column->target));
 	}
+	initStringInfo(&where);
+	appendStringInfo(&where, "%s AND %s AND %s", is_action(action), same_key(mapping), as_it_was(mapping));
+	if (action != ACTION_UPDATE)
+	{
+		appendStringInfo(&set, "%s%s = %s", set.len ? ", " : "", quote_identifier(retired),
+						 action == ACTION_REVIVE ? "NULL" : "COALESCE(s.retired, pg_catalog.now())");
+		appendStringInfo(&where, " AND t.%s IS %s", quote_identifier(retired),
+						 action == ACTION_REVIVE ? "NOT NULL" : "NULL");
+	}
 	write_rows(mapping,
-			   psprintf("UPDATE %s t SET %s FROM syncup_change s"
-						" WHERE s.command OPERATOR(pg_catalog.=) 'update' AND %s",
-						mapping->target_name, set.data, as_it_was(mapping, true)),
-			   application->updates);
+			   psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
+						mapping->target_name, set.data, where.data),
+			   application->changes->actions[action]);
+}
+
+void
+apply_deletes(Application *application)
+{
+	const Mapping *mapping = application->mapping;
+
+	if (application->changes->actions[ACTION_DELETE] > 0)
+		write_rows(mapping,
+				   psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
+							mapping->target_name, is_action(ACTION_DELETE), same_key(mapping),
+							as_it_was(mapping)),
+				   application->changes->actions[ACTION_DELETE]);
+	update_rows(application, ACTION_RETIRE);
+}
+
+void
+apply_updates(Application *application)
+{
+	update_rows(application, ACTION_UPDATE);
+	update_rows(application, ACTION_REVIVE);
+}
+
+/* Adds the constants of a mapping to the lists of an insert. */
+static void
+add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
+{
+	JsonbIterator *iterator;
+	JsonbValue	value;
+
+	if (mapping->options->constants == NULL)
+		return;
+	iterator = JsonbIteratorInit(&mapping->options->constants->root);
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
+	{
+		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
+		char	   *text;
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		text = json_scalar_text(&value);
+		appendStringInfo(columns, ", %s", quote_identifier(name));
+		appendStringInfo(values, ", %s", text ? quote_literal_cstr(text) : "NULL");
+	}
 }
 
 /* "col", ... of the target, and the source's values for them. */
@@ -143,7 +220,7 @@ insert_lists(const Mapping *mapping, StringInfo columns, StringInfo values)
 
 /* Whether a mapped column numbers itself unless it is told not to. */
 static bool
-has_identity(const Mapping *mapping)
+has_identity(const Mapping *mapping, const TypedRows *rows)
 {
 	Relation	target = table_open(mapping->target, AccessShareLock);
 	bool		found = false;
@@ -152,22 +229,56 @@ has_identity(const Mapping *mapping)
 		if (mapping->columns[i].target != NULL &&
 			TupleDescAttr(RelationGetDescr(target), mapping->columns[i].attnum - 1)->attidentity)
 			found = true;
+	for (int n = 0; n < rows->nothers; n++)
+		if (TupleDescAttr(RelationGetDescr(target),
+						  get_attnum(mapping->target, rows->others[n]) - 1)->attidentity)
+			found = true;
 	table_close(target, NoLock);
 	return found;
 }
 
-/* The statement that inserts typed rows, in the order of their keys. */
+/*
+ * The statement that inserts typed rows, in the order of their keys.  Rows that
+ * come back bring the columns that are not mapped along; new ones get the
+ * constants.
+ */
 static char *
-insert_sql(const Mapping *mapping, const char *rows, const char *where)
+insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where)
 {
 	StringInfoData columns;
 	StringInfoData values;
 
 	insert_lists(mapping, &columns, &values);
-	return psprintf("INSERT INTO %s (%s)%s SELECT %s FROM %s s%s ORDER BY s.c%d",
+	for (int n = 0; n < rows->nothers; n++)
+	{
+		appendStringInfo(&columns, ", %s", quote_identifier(rows->others[n]));
+		appendStringInfo(&values, ", s.x%d", n + 1);
+	}
+	if (rows->nothers == 0)
+		add_constants(mapping, &columns, &values);
+	return psprintf("INSERT INTO %s (%s)%s SELECT %s FROM %s s WHERE %s ORDER BY s.c%d",
 					mapping->target_name, columns.data,
-					has_identity(mapping) ? " OVERRIDING SYSTEM VALUE" : "",
-					values.data, rows, where, mapping->key + 1);
+					has_identity(mapping, rows) ? " OVERRIDING SYSTEM VALUE" : "",
+					values.data, rows->name, where, mapping->key + 1);
+}
+
+/* Errors if an inserted row is not in the mapping's own scope. */
+static void
+check_inserted_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	if (mapping->options->scope == NULL)
+		return;
+	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND t.syncup_outside LIMIT 1",
+							rows->name, target_rows(mapping),
+							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+							where), SQL_NO_ARGS) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a row inserted into %s lies outside the scope of the mapping", mapping->target_name),
+				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
+						 mapping->options->scope)));
 }
 
 void
@@ -175,10 +286,11 @@ apply_inserts(Application *application)
 {
 	const Mapping *mapping = application->mapping;
 
-	if (application->inserts > 0)
-		write_rows(mapping,
-				   insert_sql(mapping, "syncup_change", " WHERE s.command OPERATOR(pg_catalog.=) 'insert'"),
-				   application->inserts);
+	if (application->changes->actions[ACTION_INSERT] == 0)
+		return;
+	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT)),
+			   application->changes->actions[ACTION_INSERT]);
+	check_inserted_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
 
 int64
@@ -187,7 +299,66 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	TypedRows  *source = typed_source(mapping, batch, false);
 	int64		count = source->count;
 
-	write_rows(mapping, insert_sql(mapping, "syncup_source", ""), count);
+	write_rows(mapping, insert_sql(mapping, source, "true"), count);
+	check_inserted_scope(mapping, source, "true");
 	typed_rows_forget(source);
 	return count;
+}
+
+/* ---------- is the target still as the changes say ---------- */
+
+/* SQL: what has become of a change: "done", "stale" (somebody else) or "open". */
+static char *
+state_sql(const Mapping *mapping)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+	char	   *found = psprintf("%s IS NOT NULL", target_column(key));
+
+	return psprintf("CASE s.action"
+					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open'"
+					"   WHEN t.syncup_retired IS NULL AND %s THEN 'done' ELSE 'stale' END"
+					" WHEN 'delete' THEN CASE WHEN NOT (%s) THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
+					" WHEN 'retire' THEN CASE WHEN NOT (%s) OR t.syncup_retired IS NOT NULL THEN 'done'"
+					"   WHEN %s THEN 'open' ELSE 'stale' END"
+					" WHEN 'revive' THEN CASE WHEN NOT (%s) THEN 'stale'"
+					"   WHEN t.syncup_retired IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
+					"   WHEN %s THEN 'open' ELSE 'stale' END"
+					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
+					" END",
+					found, as_it_becomes(mapping), found, as_it_was(mapping),
+					found, as_it_was(mapping), found, as_it_becomes(mapping), as_it_was(mapping),
+					found, as_it_becomes(mapping), as_it_was(mapping));
+}
+
+int64
+apply_review(Application *application, StringInfo stale)
+{
+	const Mapping *mapping = application->mapping;
+	const MappingColumn *key = &mapping->columns[mapping->key];
+	uint64		count;
+	Datum	   *done;
+	int			ndone = 0;
+	int64		nstale = 0;
+
+	count = caller_sql(psprintf("SELECT * FROM (SELECT s.place, %s AS state, s.c%d::pg_catalog.text FROM syncup_change s"
+								" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open'",
+								state_sql(mapping), mapping->key + 1, target_rows(mapping),
+								equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1))),
+					   SQL_NO_ARGS);
+	done = palloc(sizeof(Datum) * (count + 1));
+	for (uint64 row = 0; row < count; row++)
+	{
+		bool		isnull;
+
+		if (strcmp(sql_text(row, 2), "done") == 0)
+			done[ndone++] = datumCopy(sql_datum(row, 1, &isnull), false, sizeof(ItemPointerData));
+		else if (nstale++ < MAX_NAMED_ROWS)
+			appendStringInfo(stale, "%s%s", stale->len ? ", " : "", sql_text(row, 3));
+	}
+	if (ndone > 0)
+		own_sql(psprintf("DELETE FROM %s WHERE ctid = ANY ($1)", changes_table(mapping)),
+				SQL_ARGS(SQL_DATUM(TIDARRAYOID,
+								   PointerGetDatum(construct_array(done, ndone, TIDOID, sizeof(ItemPointerData),
+																   false, TYPALIGN_SHORT)))));
+	return nstale;
 }

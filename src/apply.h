@@ -7,6 +7,7 @@
 
 #include "syncup.h"
 #include "changes.h"
+#include "lib/stringinfo.h"
 
 /*
  * The stored changes of a mapping, ready to be written.  They are written in
@@ -15,11 +16,19 @@
  */
 typedef struct Application Application;
 
-extern Application *apply_begin(const Mapping *mapping, const pg_uuid_t *batch);
+/* back: what takes the changes back instead (syncup_undo). */
+extern Application *apply_begin(const Mapping *mapping, const pg_uuid_t *batch, bool back);
 extern void apply_deletes(Application *application);
 extern void apply_updates(Application *application);
 extern void apply_inserts(Application *application);
 extern void apply_end(Application *application);
+
+/*
+ * Holds the changes against the target as it is now.  Those already done are
+ * dropped from the change table (begin again afterwards); returns how many
+ * meet a row that somebody else has changed, and names the first of them.
+ */
+extern int64 apply_review(Application *application, StringInfo stale);
 
 /*
  * Writes the delta of an initial batch straight into the target, which is

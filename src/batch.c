@@ -142,6 +142,14 @@ batch_set_status(const pg_uuid_t *id, const char *status)
 }
 
 void
+batch_set_blocked(const pg_uuid_t *id, bool keep_changes)
+{
+	batch_set_status(id, "blocked");
+	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id), SQL_BOOL(keep_changes)));
+}
+
+void
 batch_set_failed(const pg_uuid_t *id, const ErrorData *error, const char *message)
 {
 	own_sql("UPDATE syncup.batch SET status = 'failed', sqlstate = $2, error = $3,"

@@ -68,6 +68,9 @@ extern void batch_forget_rows(const pg_uuid_t *id, const Connector *connector,
 
 /* Sets a status, and for applied, blocked and failed who synchronized and when. */
 extern void batch_set_status(const pg_uuid_t *id, const char *status);
+
+/* Blocked: keep_changes is remembered for syncup_resume(). */
+extern void batch_set_blocked(const pg_uuid_t *id, bool keep_changes);
 extern void batch_set_failed(const pg_uuid_t *id, const ErrorData *error, const char *message);
 
 /* Records what a person decided: resume, discard or undo. */

@@ -153,35 +153,59 @@ value_text(FmgrInfo *output, uint64 row, int column)
 }
 
 /*
- * Columns of the query: has source, has target, deleted; then per mapped
- * column the source's value, the target's, and whether they differ; then the
- * other columns of rows that go.
+ * Columns of the query: has source, has target, deleted by the source; is the
+ * target row outside the scope, and when was it retired (deleted_column); then
+ * per mapped column the source's value, the target's, and whether they differ;
+ * then the other columns of rows that go.
  */
 enum
 {
-	FOUND_SOURCE = 1, FOUND_TARGET, FOUND_DELETED, FOUND_VALUES
+	FOUND_SOURCE = 1, FOUND_TARGET, FOUND_DELETED, FOUND_OUTSIDE, FOUND_RETIRED, FOUND_VALUES
 };
 
 #define SOURCE_VALUE(n)		(FOUND_VALUES + 3 * (n))
 #define TARGET_VALUE(n)		(FOUND_VALUES + 3 * (n) + 1)
 #define IS_DISTINCT(n)		(FOUND_VALUES + 3 * (n) + 2)
 
-/* What the present row does: insert, update or delete. */
-static const char *
-command_of(ChangeSink *sink, uint64 row)
+/* What the present row does. */
+typedef struct FoundChange
 {
+	const char *command;		/* insert, update or delete */
+	bool		insert;
+	bool		delete;
+	char	   *retired;		/* when the target row was, or NULL */
+} FoundChange;
+
+/* Tells what the present row does, and counts it. */
+static void
+judge(ChangeSink *sink, uint64 row, FoundChange *found)
+{
+	memset(found, 0, sizeof(FoundChange));
+	found->retired = sql_text(row, FOUND_RETIRED);
 	if (!sql_bool(row, FOUND_SOURCE) || sql_bool(row, FOUND_DELETED))
 	{
+		found->command = "delete";
+		found->delete = true;
 		sink->counter->deleted++;
-		return "delete";
+		return;
 	}
-	if (sql_bool(row, FOUND_TARGET))
+	if (sql_bool(row, FOUND_OUTSIDE))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("a key of the source belongs to a row of %s outside the scope of the mapping",
+						sink->mapping->target_name),
+				 errhint("The scope is (%s); rows outside it are never changed.",
+						 sink->mapping->options->scope)));
+	/* A retired row that comes back counts as inserted, as it counted as deleted. */
+	if (!sql_bool(row, FOUND_TARGET) || found->retired != NULL)
 	{
-		sink->counter->updated++;
-		return "update";
+		found->command = "insert";
+		found->insert = true;
+		sink->counter->inserted++;
+		return;
 	}
-	sink->counter->inserted++;
-	return "insert";
+	found->command = "update";
+	sink->counter->updated++;
 }
 
 /* Writes one row found to the change table. */
@@ -189,56 +213,61 @@ static void
 write_change(void *arg, uint64 row)
 {
 	ChangeSink *sink = arg;
-	const char *command = command_of(sink, row);
-	bool		insert = strcmp(command, "insert") == 0;
-	bool		delete = strcmp(command, "delete") == 0;
+	const Mapping *mapping = sink->mapping;
+	FoundChange found;
 	TupleTableSlot *slot = table_writer_slot(sink->writer);
 	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(sink->writer));
 	JsonbParseState *old = NULL;
 	Datum	   *changed = palloc(sizeof(Datum) * sink->nmapped);
 	int			nchanged = 0;
+	bool		fresh;
 
+	judge(sink, row, &found);
+	fresh = found.insert && found.retired == NULL;
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	slot->tts_values[CHANGE_BATCH] = UUIDPGetDatum(&sink->batch);
 	slot->tts_isnull[CHANGE_BATCH] = false;
-	slot->tts_values[CHANGE_COMMAND] = CStringGetTextDatum(command);
+	slot->tts_values[CHANGE_COMMAND] = CStringGetTextDatum(found.command);
 	slot->tts_isnull[CHANGE_COMMAND] = false;
 
 	(void) pushJsonbValue(&old, WJB_BEGIN_OBJECT, NULL);
 	for (int n = 0; n < sink->nmapped; n++)
 	{
-		const MappingColumn *column = &sink->mapping->columns[sink->mapped[n]];
+		const MappingColumn *column = &mapping->columns[sink->mapped[n]];
 		Converter  *converter = &sink->converters[sink->mapped[n]];
-		bool		is_key = sink->mapped[n] == sink->mapping->key;
-		bool		differs = !delete && (insert || (!is_key && sql_bool(row, IS_DISTINCT(n))));
+		bool		is_key = sink->mapped[n] == mapping->key;
+		bool		differs = fresh ||
+			(!found.delete && !is_key && sql_bool(row, IS_DISTINCT(n)));
 		bool		isnull;
 		Datum		value;
 
 		if (differs)
 			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(column->target));
-		if (delete || (differs && !insert))
+		if (found.delete || (differs && !fresh))
 			add_old(&old, column->target, value_text(&converter->output, row, TARGET_VALUE(n)));
 
-		/* New values; of a deleted row its key, of an updated one the target's own. */
-		if (delete && !is_key)
+		/* New values; of a row that goes, its key; a key that stays is the target's own. */
+		if (found.delete && !is_key)
 			continue;
-		value = sql_datum(row, delete || (is_key && !insert) ? TARGET_VALUE(n) : SOURCE_VALUE(n), &isnull);
+		value = sql_datum(row, is_key && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n), &isnull);
 		slot->tts_isnull[CHANGE_COLUMNS + n] = isnull;
 		if (!isnull)
 			slot->tts_values[CHANGE_COLUMNS + n] =
 				datumCopy(value, get_typbyval(converter->type), get_typlen(converter->type));
 	}
-	if (delete)
+	if (found.delete)
 		for (int n = 0; n < sink->nothers; n++)
 			add_old(&old, sink->others[n].name,
 					value_text(&sink->others[n].output, row, SOURCE_VALUE(sink->nmapped) + n));
-	if (!delete)
+	else
 	{
 		slot->tts_values[CHANGE_CHANGED] =
 			PointerGetDatum(construct_array(changed, nchanged, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
 		slot->tts_isnull[CHANGE_CHANGED] = false;
 	}
-	if (!insert)
+	if (found.insert && !fresh)
+		add_old(&old, mapping->options->deleted_column, found.retired);
+	if (!fresh)
 	{
 		slot->tts_values[CHANGE_OLD] =
 			JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&old, WJB_END_OBJECT, NULL)));
@@ -295,6 +324,21 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 
 /* ---------- the query ---------- */
 
+char *
+target_rows(const Mapping *mapping)
+{
+	const Options *options = mapping->options;
+
+	if (options->scope == NULL && options->deleted_column == NULL)
+		return psprintf("(SELECT r.*, false AS syncup_outside, NULL::pg_catalog.timestamptz AS syncup_retired FROM %s r) t",
+						mapping->target_name);
+	return psprintf("(SELECT r.*, (%s\n) IS NOT TRUE AS syncup_outside, %s::pg_catalog.timestamptz AS syncup_retired FROM %s r) t",
+					options->scope ? options->scope : "true",
+					options->deleted_column ?
+					psprintf("r.%s", quote_identifier(options->deleted_column)) : "NULL",
+					mapping->target_name);
+}
+
 /* The query of a complete or an incremental batch; see the enum above. */
 static char *
 changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
@@ -305,10 +349,14 @@ changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
 	char	   *same_key = equal_sql(key, target_column(key), source_key);
 	char	   *has_source = psprintf("%s IS NOT NULL", source_key);
 	char	   *has_target = psprintf("%s IS NOT NULL", target_column(key));
+	char	   *is_ours = "NOT t.syncup_outside AND t.syncup_retired IS NULL";
+	char	   *differs = psprintf("t.syncup_outside OR t.syncup_retired IS NOT NULL OR %s",
+								   any_distinct(mapping));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s, %s, s.deleted", has_source, has_target);
+	appendStringInfo(&sql, "SELECT %s, %s, s.deleted, t.syncup_outside, t.syncup_retired",
+					 has_source, has_target);
 	for (int n = 0; n < sink->nmapped; n++)
 	{
 		int			i = sink->mapped[n];
@@ -323,17 +371,18 @@ changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
 						 quote_identifier(sink->others[n].name));
 
 	if (complete)
-		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s t ON %s WHERE NOT (%s) OR NOT (%s) OR %s",
-						 keep_missing ? "LEFT" : "FULL", mapping->target_name, same_key,
-						 has_source, has_target, any_distinct(mapping));
+		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s ON %s"
+						 " WHERE CASE WHEN NOT (%s) THEN %s WHEN NOT (%s) THEN true ELSE %s END",
+						 keep_missing ? "LEFT" : "FULL", target_rows(mapping), same_key,
+						 has_source, is_ours, has_target, differs);
 	else
-		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s t ON %s"
-						 " WHERE CASE WHEN s.deleted THEN %s AND NOT EXISTS"
+		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s ON %s"
+						 " WHERE CASE WHEN s.deleted THEN %s AND %s AND NOT EXISTS"
 						 " (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)"
-						 " ELSE NOT (%s) OR %s END",
-						 mapping->target_name, same_key, has_target,
+						 " WHEN NOT (%s) THEN true ELSE %s END",
+						 target_rows(mapping), same_key, has_target, is_ours,
 						 equal_sql(key, psprintf("other.c%d", mapping->key + 1), source_key),
-						 has_target, any_distinct(mapping));
+						 has_target, differs);
 	return sql.data;
 }
 
@@ -359,20 +408,24 @@ check_keys_differ(const Mapping *mapping)
 				 errhint("Keys of the source differ bytewise, for example by case only. Have the export corrected.")));
 }
 
-/* Rows of the target now. */
+/* Rows of the target now: those in the scope that are not retired. */
 static int64
 count_target(const Mapping *mapping)
 {
-	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s t", mapping->target_name), SQL_NO_ARGS);
+	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s WHERE NOT t.syncup_outside AND t.syncup_retired IS NULL",
+						target_rows(mapping)), SQL_NO_ARGS);
 	return sql_int8(0, 1);
 }
 
-/*
- * Rows of the target before an incremental batch: carried forward from the
- * last applied one (SPEC 6.2), counted where there is none.
- */
-static int64
-carried_count(const Mapping *mapping)
+bool
+changes_target_has_rows(const Mapping *mapping)
+{
+	return caller_sql(psprintf("SELECT FROM %s WHERE NOT t.syncup_outside LIMIT 1",
+							   target_rows(mapping)), SQL_NO_ARGS) > 0;
+}
+
+int64
+changes_carried_count(const Mapping *mapping)
 {
 	if (own_sql("SELECT c.stored_before + c.inserted - c.deleted FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
 				" WHERE b.connector = $1 AND c.mapping = $2 AND b.status = 'applied' AND c.stored_before IS NOT NULL"
@@ -383,10 +436,9 @@ carried_count(const Mapping *mapping)
 }
 
 void
-changes_build(const Mapping *mapping, const pg_uuid_t *batch, bool complete,
-			  bool keep_missing, ChangeCounter *counter)
+changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
+			  bool complete, bool keep_missing, ChangeCounter *counter)
 {
-	TypedRows  *source = typed_source(mapping, batch, complete);
 	ChangeSink	sink;
 	int			level;
 
@@ -401,5 +453,15 @@ changes_build(const Mapping *mapping, const pg_uuid_t *batch, bool complete,
 	settings_restore(level);
 	table_writer_close(sink.writer);
 	typed_rows_forget(source);
-	counter->stored_before = complete ? count_target(mapping) : carried_count(mapping);
+	counter->stored_before = complete ? count_target(mapping) : changes_carried_count(mapping);
+}
+
+void
+count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping)
+{
+	own_sql(psprintf("UPDATE syncup.batch_counter SET (inserted, updated, deleted) ="
+					 " (SELECT count(*) FILTER (WHERE command = 'insert'), count(*) FILTER (WHERE command = 'update'),"
+					 " count(*) FILTER (WHERE command = 'delete') FROM %s WHERE batch = $1)"
+					 " WHERE batch = $1 AND mapping = $2", changes_table(mapping)),
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name)));
 }

@@ -18,12 +18,32 @@ typedef struct ChangeCounter
 } ChangeCounter;
 
 /*
- * Finds what the batch changes in the mapping's target and stores it in the
- * change table (SPEC 5.2).  complete: every row of the target is looked at.
- * keep_missing: rows that the source does not have are left alone.
+ * Finds what the typed source rows change in the mapping's target and stores
+ * it in the change table (SPEC 5.2); forgets the rows.  complete: every row of
+ * the target is looked at.  keep_missing: rows that the source does not have
+ * are left alone.
  */
 extern void changes_build(const Mapping *mapping, const pg_uuid_t *batch,
-						  bool complete, bool keep_missing, ChangeCounter *counter);
+						  TypedRows *source, bool complete, bool keep_missing,
+						  ChangeCounter *counter);
+
+/* Records how many changes of each kind are stored for a batch. */
+extern void count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping);
+
+/*
+ * SQL: the rows of the target as "t", with syncup_outside (not in the scope)
+ * and syncup_retired (the time in deleted_column).
+ */
+extern char *target_rows(const Mapping *mapping);
+
+/* Whether the target has a row in the mapping's scope, retired or not. */
+extern bool changes_target_has_rows(const Mapping *mapping);
+
+/*
+ * Rows of the target before a batch that does not look at all of them: carried
+ * forward from the last applied one (SPEC 6.2), counted where there is none.
+ */
+extern int64 changes_carried_count(const Mapping *mapping);
 
 /* SQL: whether two values of a mapped column differ, by the type's equality. */
 extern char *distinct_sql(const MappingColumn *column, const char *a, const char *b);

@@ -4,7 +4,6 @@
  */
 #include "delta.h"
 
-#include "lib/stringinfo.h"
 #include "sql.h"
 #include "table_writer.h"
 #include "utils/datum.h"
@@ -109,15 +108,30 @@ delta_close(DeltaWriter *writer)
 	pfree(writer);
 }
 
-void
-delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
+/* The key's column in previous and delta, quoted. */
+static char *
+stored_key(const Mapping *mapping)
 {
-	char	   *key = pstrdup(quote_identifier(mapping->columns[mapping->key].stored));
-	StringInfoData set;
+	return pstrdup(quote_identifier(mapping->columns[mapping->key].stored));
+}
 
-	own_sql(psprintf("DELETE FROM %s p USING %s d WHERE d.batch = $1 AND d.command = 'delete' AND p.%s = d.%s",
+/* Deletes the rows of previous whose key a command of the batch names. */
+static void
+delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
+{
+	char	   *key = stored_key(mapping);
+
+	own_sql(psprintf("DELETE FROM %s p USING %s d WHERE d.batch = $1 AND d.command = $2 AND p.%s = d.%s",
 					 previous_table(mapping), delta_table(mapping), key, key),
-			SQL_ARGS(SQL_UUID(batch)));
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
+}
+
+/* Gives rows of previous the values that a command of the batch has. */
+static void
+update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
+{
+	char	   *key = stored_key(mapping);
+	StringInfoData set;
 
 	initStringInfo(&set);
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -128,12 +142,61 @@ delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
 			appendStringInfo(&set, "%s%s = d.%s", set.len ? ", " : "", column, column);
 	}
 	if (set.len > 0)
-		own_sql(psprintf("UPDATE %s p SET %s FROM %s d WHERE d.batch = $1 AND d.command = 'update' AND p.%s = d.%s",
+		own_sql(psprintf("UPDATE %s p SET %s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND p.%s = d.%s",
 						 previous_table(mapping), set.data, delta_table(mapping), key, key),
-				SQL_ARGS(SQL_UUID(batch)));
+				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
+}
 
-	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = 'insert' ORDER BY d.%s",
+/* Inserts the rows that a command of the batch has into previous. */
+static void
+insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
+{
+	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2 ORDER BY d.%s",
 					 previous_table(mapping), stored_columns(mapping, ""),
-					 stored_columns(mapping, "d."), delta_table(mapping), key),
+					 stored_columns(mapping, "d."), delta_table(mapping), stored_key(mapping)),
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
+}
+
+void
+delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	delete_previous(mapping, batch, "delete");
+	update_previous(mapping, batch, "update");
+	insert_previous(mapping, batch, "insert");
+}
+
+void
+delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	char	   *key = stored_key(mapping);
+
+	own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN %s d ON p.%s = d.%s"
+					 " WHERE d.batch = $1 AND d.command = 'update'",
+					 delta_table(mapping), stored_columns(mapping, ""), stored_columns(mapping, "p."),
+					 previous_table(mapping), delta_table(mapping), key, key),
 			SQL_ARGS(SQL_UUID(batch)));
+}
+
+int64
+delta_changed_since(const Mapping *mapping, const pg_uuid_t *batch, StringInfo keys, int most)
+{
+	char	   *key = stored_key(mapping);
+	uint64		count = own_sql(psprintf("SELECT d.%s FROM %s d LEFT JOIN %s p ON p.%s = d.%s WHERE d.batch = $1"
+										 " AND CASE d.command WHEN 'delete' THEN p.%s IS NOT NULL WHEN 'before' THEN false"
+										 " ELSE ROW(%s) IS DISTINCT FROM ROW(%s) END ORDER BY 1",
+										 key, delta_table(mapping), previous_table(mapping), key, key, key,
+										 stored_columns(mapping, "d."), stored_columns(mapping, "p.")),
+								SQL_ARGS(SQL_UUID(batch)));
+
+	for (uint64 row = 0; row < count && row < most; row++)
+		appendStringInfo(keys, "%s%s", keys->len ? ", " : "", sql_text(row, 1));
+	return count;
+}
+
+void
+delta_take_back(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	delete_previous(mapping, batch, "insert");
+	update_previous(mapping, batch, "before");
+	insert_previous(mapping, batch, "delete");
 }

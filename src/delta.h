@@ -8,6 +8,7 @@
 #include "syncup.h"
 #include "change_command.h"
 #include "config.h"
+#include "lib/stringinfo.h"
 
 typedef struct DeltaWriter DeltaWriter;
 
@@ -27,5 +28,21 @@ extern void delta_close(DeltaWriter *writer);
 
 /* Makes previous what it is after the batch: deletes, updates, inserts. */
 extern void delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch);
+
+/*
+ * Keeps the rows of previous that the batch is about to update, as rows of the
+ * delta with command "before", so that it can be undone.
+ */
+extern void delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch);
+
+/*
+ * Whether previous still is what the batch left of the rows it changed; if
+ * not, their number, and the first of their keys.
+ */
+extern int64 delta_changed_since(const Mapping *mapping, const pg_uuid_t *batch,
+								 StringInfo keys, int most);
+
+/* Makes previous what it was before the batch. */
+extern void delta_take_back(const Mapping *mapping, const pg_uuid_t *batch);
 
 #endif							/* SYNCUP_DELTA_H */

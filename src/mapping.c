@@ -25,6 +25,8 @@
 #include "lib/stringinfo.h"
 #include "lock.h"
 #include "mb/pg_wchar.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
 #include "miscadmin.h"
 #include "reader.h"
 #include "sql.h"
@@ -445,6 +447,104 @@ check_fillable(Draft *draft)
 	}
 }
 
+/* The writable column of an option, which must not be mapped as well. */
+static Form_pg_attribute
+option_column(Draft *draft, const char *option, const char *name)
+{
+	Mapping    *mapping = draft->mapping;
+	AttrNumber	attnum = get_attnum(mapping->target, name);
+	Form_pg_attribute attribute;
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table %s does not exist", name, mapping->target_name),
+				 errdetail("Option \"%s\" names it.", option)));
+	attribute = TupleDescAttr(RelationGetDescr(draft->target), attnum - 1);
+	if (attribute->attgenerated)
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("column \"%s\" of table %s is generated and cannot be written",
+						name, mapping->target_name)));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" of option \"%s\" is mapped to source column \"%s\" already",
+							name, option, mapping->columns[i].source)));
+	return attribute;
+}
+
+/* Errors unless every constant fits its column. */
+static void
+check_constants(Draft *draft)
+{
+	JsonbIterator *iterator;
+	JsonbValue	value;
+
+	iterator = JsonbIteratorInit(&draft->mapping->options->constants->root);
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
+	{
+		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
+		Form_pg_attribute attribute = option_column(draft, "constants", name);
+		Converter	converter;
+		char	   *text;
+		bool		isnull;
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		text = json_scalar_text(&value);
+		if (text == NULL && value.type != jbvNull)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("constant of column \"%s\" is not a single value", name)));
+		check_privilege(draft->target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
+		converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
+		if (text != NULL)
+			(void) convert_text(&converter, text, &isnull);
+	}
+}
+
+/* Errors unless the column can hold the time of a deletion. */
+static void
+check_deleted_column(Draft *draft)
+{
+	const char *name = draft->mapping->options->deleted_column;
+	Form_pg_attribute attribute = option_column(draft, "deleted_column", name);
+
+	if (attribute->atttypid != TIMESTAMPTZOID || attribute->attnotnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of table %s cannot hold the time of a deletion",
+						name, draft->mapping->target_name),
+				 errhint("It must be of type timestamptz and take nulls.")));
+	check_privilege(draft->target, attribute->attnum, ACL_SELECT, "read its deleted_column");
+	check_privilege(draft->target, attribute->attnum, ACL_UPDATE, "update its deleted_column");
+}
+
+/* Errors unless the scope is one boolean expression over the target's columns. */
+static void
+check_scope(Draft *draft)
+{
+	const char *scope = draft->mapping->options->scope;
+	List	   *parsed = raw_parser(scope, RAW_PARSE_PLPGSQL_EXPR);
+	SelectStmt *expression = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+
+	if (list_length(expression->targetList) != 1 || expression->fromClause != NIL ||
+		expression->whereClause != NULL || expression->groupClause != NIL ||
+		expression->havingClause != NULL || expression->sortClause != NIL ||
+		expression->limitCount != NULL || expression->limitOffset != NULL ||
+		expression->distinctClause != NIL || expression->windowClause != NIL ||
+		expression->op != SETOP_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("option \"scope\" is not an expression"),
+				 errhint("Give a condition over the target's columns, such as source = 'AD'.")));
+	/* Its names and types are the server's to judge. */
+	caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", draft->mapping->target_name, scope),
+			   SQL_NO_ARGS);
+}
+
 /* Errors if another mapping writes the same rows. */
 static void
 check_only_mapping(Mapping *mapping)
@@ -753,6 +853,12 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	check_columns(&draft);
 	check_key(&draft, key);
 	check_fillable(&draft);
+	if (mapping->options->constants != NULL)
+		check_constants(&draft);
+	if (mapping->options->deleted_column != NULL)
+		check_deleted_column(&draft);
+	if (mapping->options->scope != NULL)
+		check_scope(&draft);
 	name_stored_columns(mapping);
 	return mapping;
 }

@@ -217,6 +217,23 @@ static const OptionKind option_kinds[] = {
 	{"split", OPTION_ASSOCIATION, set_text, offsetof(Options, split)},
 };
 
+char *
+json_scalar_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		default:
+			return NULL;
+	}
+}
+
 /* The option of this name that such a giver may give, or an error. */
 static const OptionKind *
 find_option(const char *name, int allowed)
@@ -269,28 +286,11 @@ overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 		char	   *text;
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		switch (value.type)
-		{
-			case jbvString:
-				text = pnstrdup(value.val.string.val, value.val.string.len);
-				break;
-			case jbvNumeric:
-				text = DatumGetCString(DirectFunctionCall1(numeric_out,
-														   NumericGetDatum(value.val.numeric)));
-				break;
-			case jbvBool:
-				text = value.val.boolean ? "true" : "false";
-				break;
-			case jbvBinary:
-				text = "";
-				if (kind->set != set_constants)
-					refuse(kind, "a single value");
-				break;
-			default:
-				text = NULL;
-				refuse(kind, "a value; leave the option out for its default");
-		}
-		kind->set(options, kind, text, &value);
+		text = json_scalar_text(&value);
+		if (text == NULL && !(value.type == jbvBinary && kind->set == set_constants))
+			refuse(kind, value.type == jbvBinary ? "a single value" :
+				   "a value; leave the option out for its default");
+		kind->set(options, kind, text ? text : "", &value);
 		if (strcmp(name, "escape") == 0)
 			*escape_given = true;
 	}

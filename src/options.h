@@ -68,4 +68,7 @@ typedef struct Options
  */
 extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
 
+/* The text of a single value of a document; NULL for null and for no single value. */
+extern char *json_scalar_text(const JsonbValue *value);
+
 #endif							/* SYNCUP_OPTIONS_H */

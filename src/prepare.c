@@ -11,6 +11,7 @@
 
 #include "batch.h"
 #include "change_file.h"
+#include "changes.h"
 #include "cleanse.h"
 #include "config.h"
 #include "connector.h"
@@ -58,11 +59,9 @@ check_initial(Prepare *prepare)
 	for (int i = 0; i < prepare->connector->nmappings; i++)
 	{
 		Mapping    *mapping = &prepare->connector->mappings[i];
-		const char *where = mapping->options->scope ?
-			psprintf(" WHERE (%s)", mapping->options->scope) : "";
 
 		if (own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)), SQL_NO_ARGS) > 0 ||
-			caller_sql(psprintf("SELECT FROM %s%s LIMIT 1", mapping->target_name, where), SQL_NO_ARGS) > 0)
+			changes_target_has_rows(mapping))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("an initial run of connector \"%s\" is not possible: mapping \"%s\" has rows already",

@@ -1,6 +1,7 @@
 /*
  * review.c
- *		What people decide about a batch: syncup_resume, syncup_discard.
+ *		What people decide about a batch: syncup_resume, syncup_discard,
+ *		syncup_undo.
  */
 #include "syncup.h"
 
@@ -8,6 +9,7 @@
 #include "batch.h"
 #include "changes.h"
 #include "config.h"
+#include "delta.h"
 #include "funcapi.h"
 #include "guard.h"
 #include "lock.h"
@@ -16,6 +18,10 @@
 
 PG_FUNCTION_INFO_V1(syncup_resume);
 PG_FUNCTION_INFO_V1(syncup_discard);
+PG_FUNCTION_INFO_V1(syncup_undo);
+
+/* Rows named when a batch is refused. */
+#define MAX_NAMED_ROWS	10
 
 /* Loads a batch, locks its connector, and loads it again as it then is. */
 static Batch *
@@ -28,23 +34,66 @@ lock_batch(const pg_uuid_t *id, Connector **connector)
 	return batch_load(id);
 }
 
+/* Errors about rows that are not as changes say; their keys go to the client only. */
+static void
+refuse_stale(const Batch *batch, const char *what, const Mapping *mapping, int64 count,
+			 const char *keys, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("batch %s cannot be %s: %lld rows of mapping \"%s\" were changed by somebody else since",
+					batch_text(&batch->id), what, (long long) count, mapping->name),
+			 errdetail("Keys: %s%s.", keys, count > MAX_NAMED_ROWS ? ", ..." : ""),
+			 errdetail_log("Their keys were sent to the client."),
+			 errhint("%s", hint)));
+}
+
 /* ---------- resume ---------- */
 
 typedef struct ResumeWork
 {
 	Connector  *connector;
 	Batch	   *batch;
+	bool		force;
 } ResumeWork;
+
+/* Drops stored changes that are done already; errors about those overtaken. */
+static void
+review_changes(Batch *batch, Mapping *mapping, bool back, const char *what, const char *hint)
+{
+	Application *application = apply_begin(mapping, &batch->id, back);
+	StringInfoData keys;
+	int64		stale;
+
+	initStringInfo(&keys);
+	stale = apply_review(application, &keys);
+	apply_end(application);
+	if (stale > 0)
+		refuse_stale(batch, what, mapping, stale, keys.data, hint);
+}
 
 /* Applies the stored changes of a blocked batch. */
 static void
 resume_batch(void *arg)
 {
 	ResumeWork *work = arg;
+	Batch	   *batch = work->batch;
 
 	for (int i = 0; i < work->connector->nmappings; i++)
-		config_check_target(&work->connector->mappings[i]);
-	apply_batch(work->connector, work->batch, false);
+	{
+		Mapping    *mapping = &work->connector->mappings[i];
+		MappingScope scope;
+		ChangeCounter counter;
+
+		mapping_enter(&scope, mapping);
+		if (work->force)
+			/* What was reviewed is to be, whatever the rows are now. */
+			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id),
+						  false, false, &counter);
+		count_stored_changes(&batch->id, mapping);
+		mapping_leave(&scope);
+	}
+	apply_batch(work->connector, batch, keeps_changes(batch->changes_kept));
 }
 
 /*
@@ -74,6 +123,14 @@ syncup_resume(PG_FUNCTION_ARGS)
 						work.batch->status),
 				 errhint("Only blocked batches are resumed.")));
 
+	work.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	for (int i = 0; i < work.connector->nmappings; i++)
+	{
+		config_check_target(&work.connector->mappings[i]);
+		if (!work.force)
+			review_changes(work.batch, &work.connector->mappings[i], false, "resumed",
+						   "Look at the rows; then call syncup_resume() with force => true to apply the reviewed values all the same, syncup_discard(), or run a complete synchronization.");
+	}
 	batch_record_decision(&work.batch->id, "resume", NULL);
 	error = guarded(resume_batch, &work);
 	if (error != NULL)
@@ -133,4 +190,127 @@ syncup_discard(PG_FUNCTION_ARGS)
 				SQL_ARGS(SQL_TEXT(connector->name)));
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/* ---------- undo ---------- */
+
+/* Errors unless the batch can be undone at all. */
+static void
+check_undoable(const Batch *batch, const Connector *connector)
+{
+	List	   *queue = batch_queue(connector->name);
+
+	if (strcmp(batch->status, "applied") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("batch %s is not applied but %s", batch_text(&batch->id), batch->status),
+				 errhint("Only applied batches are undone.")));
+	if (!batch->changes_kept)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the changes of batch %s were not kept", batch_text(&batch->id)),
+				 errhint("Changes are kept by keep_changes => true, or by the setting \"syncup.keep_changes_for\".")));
+	if (queue != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("connector \"%s\" has a batch that waits: %s", connector->name,
+						batch_text(&((Batch *) linitial(queue))->id)),
+				 errdetail("It was computed on top of the batch to be undone."),
+				 errhint("Decline it with syncup_discard() first.")));
+}
+
+/* Errors where previous is not as the batch left it. */
+static void
+check_previous(const Batch *batch, const Mapping *mapping)
+{
+	StringInfoData keys;
+	int64		count;
+
+	initStringInfo(&keys);
+	count = delta_changed_since(mapping, &batch->id, &keys, MAX_NAMED_ROWS);
+	if (count > 0)
+		refuse_stale(batch, "undone", mapping, count, keys.data,
+					 "Later batches changed them: undo those first.");
+}
+
+/* Writes everything back that the batch has written. */
+static void
+take_back(Connector *connector, const pg_uuid_t *batch)
+{
+	int			n = connector->nmappings;
+
+	for (int i = n - 1; i >= 0; i--)
+	{
+		Application *application = apply_begin(&connector->mappings[i], batch, true);
+
+		apply_deletes(application);
+		apply_end(application);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		Application *application = apply_begin(&connector->mappings[i], batch, true);
+
+		apply_updates(application);
+		apply_inserts(application);
+		apply_end(application);
+		delta_take_back(&connector->mappings[i], batch);
+	}
+}
+
+/* Records the undoing as a batch of its own. */
+static pg_uuid_t *
+record_undo(const Connector *connector, const Batch *undone)
+{
+	pg_uuid_t  *id = batch_create(connector->name, "undo", false);
+
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+
+		own_sql("INSERT INTO syncup.batch_counter (batch, mapping, kind, inserted, updated, deleted, orphans, stored_before)"
+				" SELECT $1, mapping, kind, deleted, updated, inserted, 0, $4 FROM syncup.batch_counter"
+				" WHERE batch = $2 AND mapping = $3",
+				SQL_ARGS(SQL_UUID(id), SQL_UUID(&undone->id), SQL_TEXT(mapping->name),
+						 SQL_INT8(changes_carried_count(mapping))));
+	}
+	batch_set_status(id, "applied");
+	own_sql("UPDATE syncup.batch SET reason = format('undoes batch %s', $2) WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id), SQL_UUID(&undone->id)));
+	return id;
+}
+
+/*
+ * syncup_undo(batch uuid) returns uuid (SPEC 2.2): takes an applied batch back,
+ * targets and previous, as a batch of its own.  Errors with 40001, naming rows,
+ * where one was changed since.
+ */
+Datum
+syncup_undo(PG_FUNCTION_ARGS)
+{
+	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+	Connector  *connector;
+	Batch	   *batch;
+
+	SPI_connect();
+	batch = lock_batch(PG_GETARG_UUID_P(0), &connector);
+	check_undoable(batch, connector);
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		config_check_target(&connector->mappings[i]);
+		check_previous(batch, &connector->mappings[i]);
+		review_changes(batch, &connector->mappings[i], true, "undone",
+					   "Look at the rows; what the batch has changed is in syncup_changes().");
+	}
+	*result = *record_undo(connector, batch);
+	take_back(connector, &batch->id);
+	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+	batch_record_decision(&batch->id, "undo", NULL);
+	own_sql("UPDATE syncup.batch SET status = 'undone', changes_kept = false WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(&batch->id)));
+	batch_forget_rows(&batch->id, connector, false);
+	if (batch->source_changes)
+		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
+				SQL_ARGS(SQL_TEXT(connector->name)));
+	SPI_finish();
+	PG_RETURN_UUID_P(result);
 }

@@ -96,7 +96,7 @@ lies_under(const char *path, const char *directories)
 				 errmsg("invalid list syntax in setting \"%s\"", "syncup.directories")));
 	foreach(cell, list)
 	{
-		char		resolved[MAXPGPATH];
+		char		resolved[PATH_MAX];
 		size_t		length;
 
 		if (realpath(lfirst(cell), resolved) == NULL)
@@ -169,41 +169,77 @@ source_check_writable(const char *path)
 	check_touch(path, resolve(path), ROLE_PG_WRITE_SERVER_FILES);
 }
 
-/* Errors unless the opened file is the caller's to read, and a plain file. */
+/*
+ * Errors unless the current user may touch what was opened, wherever its name
+ * led by then; in a directory, unless its files.
+ */
 static void
-check_opened(Source *source)
+check_descriptor(const char *path, int fd, const struct stat *opened, Oid role)
 {
+	const char *suffix = S_ISDIR(opened->st_mode) ? "/" : "";
 	char		link[64];
 	char		resolved[PATH_MAX];
 	ssize_t		length;
 
-	if (!S_ISREG(source->opened.st_mode))
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a regular file", source->path)));
-	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+	if (has_privs_of_role(GetUserId(), role))
 		return;
 
 	/* Where the kernel tells the name of an open file, believe that name. */
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", source->fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	length = readlink(link, resolved, sizeof(resolved) - 1);
 	if (length >= 0)
 	{
 		resolved[length] = '\0';
-		check_touch(source->path, resolved, ROLE_PG_READ_SERVER_FILES);
+		check_touch(path, psprintf("%s%s", resolved, suffix), role);
 	}
 	else
 	{
-		char	   *name = resolve(source->path);
+		char	   *name = resolve(path);
 		struct stat named;
 
-		check_touch(source->path, name, ROLE_PG_READ_SERVER_FILES);
-		if (lstat(name, &named) != 0 || named.st_dev != source->opened.st_dev ||
-			named.st_ino != source->opened.st_ino)
+		check_touch(path, psprintf("%s%s", name, suffix), role);
+		if (lstat(name, &named) != 0 || named.st_dev != opened->st_dev ||
+			named.st_ino != opened->st_ino)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("file \"%s\" was replaced while it was opened", source->path)));
+					 errmsg("file \"%s\" was replaced while it was opened", path)));
 	}
+}
+
+/* Errors unless the opened file is the caller's to read, and a plain file. */
+static void
+check_opened(Source *source)
+{
+	if (!S_ISREG(source->opened.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a regular file", source->path)));
+	check_descriptor(source->path, source->fd, &source->opened, ROLE_PG_READ_SERVER_FILES);
+}
+
+int
+source_open_directory(const char *path)
+{
+	struct stat opened;
+	int			fd;
+
+	if (!is_absolute_path(path))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("directory \"%s\" is not an absolute path", path),
+				 errhint("The server writes the files: give the path there.")));
+	check_touch(path, psprintf("%s/", resolve(path)), ROLE_PG_WRITE_SERVER_FILES);
+	fd = OpenTransientFile(path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open directory \"%s\": %m", path)));
+	if (fstat(fd, &opened) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not stat directory \"%s\": %m", path)));
+	check_descriptor(path, fd, &opened, ROLE_PG_WRITE_SERVER_FILES);
+	return fd;
 }
 
 /* ---------- which file, and is it ready ---------- */

@@ -32,6 +32,14 @@ extern void source_check_writable(const char *path);
 extern bool source_is_readable(const char *path);
 
 /*
+ * Opens a directory that is there and whose files the current user may write,
+ * for openat() and its kin: whatever becomes of its name meanwhile, they stay
+ * in it.  The descriptor is the transaction's; close it with
+ * CloseTransientFile().
+ */
+extern int	source_open_directory(const char *path);
+
+/*
  * Finds the file that the options mean (pattern, done_suffix, min_age) and
  * errors where it is missing or not ready.
  */

@@ -12,6 +12,7 @@
 #include "access/xact.h"
 #include "apply.h"
 #include "changes.h"
+#include "commands/async.h"
 #include "connector.h"
 #include "delta.h"
 #include "funcapi.h"
@@ -67,7 +68,8 @@ build_changes(BatchWork *work)
 
 		mapping_enter(&scope, mapping);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
-		changes_build(mapping, &work->batch->id, complete,
+		changes_build(mapping, &work->batch->id,
+					  typed_source(mapping, &work->batch->id, complete), complete,
 					  deletions_suspended(&work->batch->id, mapping), &counter);
 		count_changes(&work->batch->id, mapping, &counter);
 		mapping_leave(&scope);
@@ -113,7 +115,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 
 		mapping_enter(&scope, &connector->mappings[i]);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
-		application = apply_begin(&connector->mappings[i], &batch->id);
+		application = apply_begin(&connector->mappings[i], &batch->id, false);
 		apply_deletes(application);
 		apply_end(application);
 		mapping_leave(&scope);
@@ -124,7 +126,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 
 		mapping_enter(&scope, &connector->mappings[i]);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
-		application = apply_begin(&connector->mappings[i], &batch->id);
+		application = apply_begin(&connector->mappings[i], &batch->id, false);
 		apply_updates(application);
 		apply_inserts(application);
 		apply_end(application);
@@ -133,6 +135,8 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	check_deferred_constraints();
 	for (int i = 0; i < n; i++)
 	{
+		if (keep_changes)
+			delta_keep_before(&connector->mappings[i], &batch->id);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, &connector->mappings[i]);
 		delta_apply_to_previous(&connector->mappings[i], &batch->id);
 	}
@@ -156,7 +160,7 @@ load_initial(BatchWork *work)
 		ChangeCounter counter = {0};
 
 		mapping_enter(&scope, mapping);
-		if (caller_sql(psprintf("SELECT FROM %s LIMIT 1", mapping->target_name), SQL_NO_ARGS) > 0)
+		if (changes_target_has_rows(mapping))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("%s is not empty any more", mapping->target_name),
@@ -165,6 +169,12 @@ load_initial(BatchWork *work)
 		count_changes(&work->batch->id, mapping, &counter);
 		mapping_leave(&scope);
 	}
+}
+
+bool
+keeps_changes(bool asked)
+{
+	return asked || syncup_keep_changes_for > 0;
 }
 
 bool
@@ -186,9 +196,9 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	build_changes(&work);
 	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
 	if (exceeded)
-		batch_set_status(&batch->id, "blocked");
+		batch_set_blocked(&batch->id, options->keep_changes);
 	else if (!options->rehearse)
-		apply_batch(connector, batch, options->keep_changes);
+		apply_batch(connector, batch, keeps_changes(options->keep_changes));
 	return exceeded;
 }
 
@@ -276,6 +286,45 @@ return_results(FunctionCallInfo fcinfo, const char *connector, List *results)
 
 /* ---------- the queue ---------- */
 
+/*
+ * Says once that a batch blocks: to whoever listens on channel syncup, and in
+ * the server's log, under a code that does not change.
+ */
+static void
+announce_block(const Connector *connector, const Batch *batch)
+{
+	char	   *id = batch_text(&batch->id);
+
+	own_sql("SELECT jsonb_build_object('event', 'blocked', 'connector', $1, 'batch', $2, 'mode', $3)::text,"
+			" syncup.what_exceeds($2)",
+			SQL_ARGS(SQL_TEXT(connector->name), SQL_UUID(&batch->id), SQL_TEXT(batch->mode)));
+	Async_Notify("syncup", sql_text(0, 1));
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("SYNCUP-BLOCKED: batch %s of connector \"%s\" is blocked: %s",
+					id, connector->name, sql_text(0, 2)),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+/* Removes kept changes that are older than syncup.keep_changes_for. */
+static void
+drop_old_changes(Connector *connector)
+{
+	uint64		count;
+	pg_uuid_t **old;
+
+	if (syncup_keep_changes_for == 0)
+		return;
+	count = own_sql("UPDATE syncup.batch SET changes_kept = false WHERE connector = $1 AND changes_kept"
+					" AND status IN ('applied', 'undone') AND synchronized_at < now() - make_interval(secs => $2)"
+					" RETURNING batch",
+					SQL_ARGS(SQL_TEXT(connector->name), SQL_DATUM(FLOAT8OID, Float8GetDatum(syncup_keep_changes_for))));
+	old = palloc(sizeof(pg_uuid_t *) * (count + 1));
+	for (uint64 i = 0; i < count; i++)
+		old[i] = sql_uuid(i, 1);
+	for (uint64 i = 0; i < count; i++)
+		batch_forget_rows(old[i], connector, false);
+}
+
 List *
 synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 {
@@ -295,10 +344,13 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 			error = guarded(synchronize_guarded, &work);
 		if (error != NULL)
 			batch_set_failed(&work.batch->id, error, failure_message(error));
+		else if (work.blocked && strcmp(work.batch->status, "blocked") != 0)
+			announce_block(connector, work.batch);
 		results = lappend(results, batch_result(work.batch, started));
 		if (error != NULL || work.blocked)
 			break;
 	}
+	drop_old_changes(connector);
 	progress_end();
 	return results;
 }

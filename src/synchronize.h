@@ -46,6 +46,9 @@ extern List *synchronize_queue(Connector *connector, const SynchronizeOptions *o
 extern bool synchronize_batch(Connector *connector, Batch *batch,
 							  const SynchronizeOptions *options);
 
+/* Whether changes are kept: asked for, or by syncup.keep_changes_for. */
+extern bool keeps_changes(bool asked);
+
 /*
  * Applies one batch's stored changes, then its delta to previous, and ends
  * its wait; raises what goes wrong.

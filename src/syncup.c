@@ -4,12 +4,15 @@
  */
 #include "syncup.h"
 
+#include <limits.h>
+
 #include "miscadmin.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
 
 char	   *syncup_directories = NULL;
+int			syncup_keep_changes_for = 0;
 
 void		_PG_init(void);
 
@@ -25,6 +28,14 @@ _PG_init(void)
 							   PGC_SUSET,
 							   GUC_LIST_INPUT | GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
+	DefineCustomIntVariable("syncup.keep_changes_for",
+							"How long the changes of applied batches are kept, so that they can be looked at and undone.",
+							"0 keeps them only where keep_changes is asked for, until syncup_purge().",
+							&syncup_keep_changes_for,
+							0, 0, INT_MAX,
+							PGC_USERSET,
+							GUC_UNIT_S,
+							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("syncup");
 }
 

@@ -16,6 +16,7 @@
 
 /* Settings (SPEC 3, and the history of changes of SPEC 6). */
 extern char *syncup_directories;
+extern int	syncup_keep_changes_for;	/* seconds */
 
 /*
  * What a function pins while it works on data, so that values are read and

@@ -9,12 +9,14 @@
  */
 #include "typed_rows.h"
 
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "sql.h"
 #include "utils/array.h"
+#include "utils/rel.h"
 
 /* A tuplestore with the columns added so far. */
 static TypedRows *
@@ -142,12 +144,11 @@ add_source(void *arg, uint64 row)
 	put(filling);
 }
 
-TypedRows *
-typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole)
+/* Source rows without any row yet. */
+static TypedRows *
+begin_source(const Mapping *mapping)
 {
-	int			level = settings_pin(mapping->options->timezone);
 	TypedRows  *rows;
-	Filling		filling;
 	int			natts = 1;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -159,6 +160,15 @@ typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole)
 		if (mapping->columns[i].target != NULL)
 			describe(rows, ++natts, "c", i, mapping->columns[i].type,
 					 mapping->columns[i].typmod, mapping->columns[i].collation);
+	return rows;
+}
+
+TypedRows *
+typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole)
+{
+	int			level = settings_pin(mapping->options->timezone);
+	TypedRows  *rows = begin_source(mapping);
+	Filling		filling;
 
 	begin_filling(&filling, rows, mapping, true);
 	sql_for_each(own_cursor(source_query(mapping, whole), SQL_ARGS(SQL_UUID(batch))),
@@ -190,14 +200,14 @@ json_text(Jsonb *document, const char *name)
 		pnstrdup(value->val.string.val, value->val.string.len);
 }
 
-/* The query of a batch's stored changes: command, changed, old, new values. */
+/* The query of a batch's stored changes: place, command, changed, old, new values. */
 static char *
 changes_query(const Mapping *mapping)
 {
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT command, changed, old");
+	appendStringInfoString(&sql, "SELECT ctid, command, changed, old");
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
 			appendStringInfo(&sql, ", %s", quote_identifier(mapping->columns[i].change_column));
@@ -205,59 +215,204 @@ changes_query(const Mapping *mapping)
 	return sql.data;
 }
 
+/* The columns of that query, from 1. */
+enum
+{
+	STORED_PLACE = 1, STORED_COMMAND, STORED_CHANGED, STORED_OLD, STORED_VALUES
+};
+
+const char *
+action_name(ChangeAction action)
+{
+	static const char *const names[] = {"insert", "update", "delete", "retire", "revive"};
+
+	return names[action];
+}
+
+/* What a stored change does to the target, or what takes it back. */
+static ChangeAction
+action_of(const Mapping *mapping, const char *command, bool has_old, bool back)
+{
+	bool		retires = mapping->options->deleted_column != NULL;
+
+	if (strcmp(command, "update") == 0)
+		return ACTION_UPDATE;
+	if (strcmp(command, "delete") == 0)
+		return retires ? (back ? ACTION_REVIVE : ACTION_RETIRE) :
+			(back ? ACTION_INSERT : ACTION_DELETE);
+	if (has_old)
+		return back ? ACTION_RETIRE : ACTION_REVIVE;
+	return back ? ACTION_DELETE : ACTION_INSERT;
+}
+
+/* The value of a text of the old row, null where it is null or missing. */
+static Datum
+old_value(Converter *converter, Jsonb *old, const char *column, bool *isnull)
+{
+	char	   *text = json_text(old, column);
+
+	*isnull = text == NULL;
+	return text == NULL ? (Datum) 0 : convert_text(converter, text, isnull);
+}
+
+/* What turns stored changes into typed ones. */
+typedef struct ChangeFilling
+{
+	Filling		base;
+	bool		back;
+	Converter	time;			/* of deleted_column */
+	Converter  *others;
+} ChangeFilling;
+
+/*
+ * Fills in c, h and o of one column: what is written over what.  A row that
+ * goes, or comes back as it was, has its old values on both sides: they are
+ * what it must still be like.
+ */
+static void
+fill_column(ChangeFilling *filling, const MappingColumn *column, Converter *converter,
+			ChangeAction action, bool changed, bool is_key, Jsonb *old,
+			Datum new, bool new_null, int attribute)
+{
+	Datum	   *values = filling->base.values + attribute;
+	bool	   *nulls = filling->base.nulls + attribute;
+	bool		from_old = old != NULL && (filling->back ? action == ACTION_INSERT || action == ACTION_REVIVE :
+										   action == ACTION_DELETE || action == ACTION_RETIRE);
+	Datum		before;
+	bool		before_null;
+
+	before = old_value(converter, old, column->target, &before_null);
+	nulls[1] = false;
+	if (is_key)
+	{
+		values[0] = values[2] = new;
+		nulls[0] = nulls[2] = new_null;
+		values[1] = BoolGetDatum(action == ACTION_INSERT);
+	}
+	else if (from_old)
+	{
+		values[0] = values[2] = before;
+		nulls[0] = nulls[2] = before_null;
+		values[1] = BoolGetDatum(true);
+	}
+	else if (filling->back && action == ACTION_DELETE)
+	{
+		/* Taking an insert back: the row must be as it was inserted. */
+		values[0] = values[2] = new;
+		nulls[0] = nulls[2] = new_null;
+		values[1] = BoolGetDatum(true);
+	}
+	else
+	{
+		values[filling->back ? 2 : 0] = new;
+		nulls[filling->back ? 2 : 0] = new_null;
+		values[filling->back ? 0 : 2] = before;
+		nulls[filling->back ? 0 : 2] = before_null;
+		values[1] = BoolGetDatum(changed);
+	}
+}
+
 /* Converts one stored change. */
 static void
 add_change(void *arg, uint64 row)
 {
-	Filling    *filling = arg;
-	const Mapping *mapping = filling->mapping;
-	Jsonb	   *old = sql_jsonb(row, 3);
+	ChangeFilling *filling = arg;
+	Filling    *base = &filling->base;
+	const Mapping *mapping = base->mapping;
+	Jsonb	   *old = sql_jsonb(row, STORED_OLD);
+	ChangeAction action = action_of(mapping, sql_text(row, STORED_COMMAND), old != NULL, filling->back);
 	Datum	   *changed = NULL;
 	int			nchanged = 0;
 	bool		isnull;
-	Datum		array = sql_datum(row, 2, &isnull);
+	Datum		array = sql_datum(row, STORED_CHANGED, &isnull);
 	int			attribute = 0;
-	int			source = 4;
+	int			source = STORED_VALUES;
 
 	if (!isnull)
 		deconstruct_array(DatumGetArrayTypeP(array), NAMEOID, NAMEDATALEN, false,
 						  TYPALIGN_CHAR, &changed, NULL, &nchanged);
-	filling->values[attribute] = sql_datum(row, 1, &filling->nulls[attribute]);
+	base->values[attribute] = CStringGetTextDatum(action_name(action));
+	base->nulls[attribute++] = false;
+	base->values[attribute] = sql_datum(row, STORED_PLACE, &base->nulls[attribute]);
+	attribute++;
+	base->nulls[attribute] = true;
+	if (mapping->options->deleted_column != NULL)
+		base->values[attribute] = old_value(&filling->time, old, mapping->options->deleted_column,
+											&base->nulls[attribute]);
 	attribute++;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
-		char	   *text;
+		Datum		new;
 
 		if (column->target == NULL)
 			continue;
-		filling->values[attribute] = sql_datum(row, source++, &filling->nulls[attribute]);
-		attribute++;
-		filling->values[attribute] = BoolGetDatum(has_name(changed, nchanged, column->target));
-		filling->nulls[attribute++] = false;
-		text = json_text(old, column->target);
-		filling->nulls[attribute] = text == NULL;
-		if (text != NULL)
-			filling->values[attribute] = convert_text(&filling->converters[i], text,
-													  &filling->nulls[attribute]);
+		new = sql_datum(row, source++, &isnull);
+		fill_column(filling, column, &base->converters[i], action,
+					has_name(changed, nchanged, column->target), i == mapping->key,
+					old, new, isnull, attribute);
+		attribute += 3;
+	}
+	for (int n = 0; n < base->rows->nothers; n++)
+	{
+		base->values[attribute] = old_value(&filling->others[n], old, base->rows->others[n],
+											&base->nulls[attribute]);
 		attribute++;
 	}
-	put(filling);
+	base->rows->actions[action]++;
+	put(base);
+}
+
+/*
+ * Finds the columns that are not mapped but stand in the old rows of deletions:
+ * those that taking a deletion back restores.  Their types are described by the
+ * attributes in others.
+ */
+static int
+find_others(const Mapping *mapping, const pg_uuid_t *batch, Form_pg_attribute **others)
+{
+	Relation	target = table_open(mapping->target, AccessShareLock);
+	TupleDesc	tupdesc = CreateTupleDescCopy(RelationGetDescr(target));
+	Jsonb	   *old = NULL;
+	int			count = 0;
+
+	table_close(target, NoLock);
+	if (own_sql(psprintf("SELECT old FROM %s WHERE batch = $1 AND command = 'delete' LIMIT 1",
+						 changes_table(mapping)), SQL_ARGS(SQL_UUID(batch))) > 0)
+		old = sql_jsonb(0, 1);
+	*others = palloc(sizeof(Form_pg_attribute) * tupdesc->natts);
+	for (int i = 0; i < tupdesc->natts && old != NULL; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+		const char *name = NameStr(attribute->attname);
+		bool		mapped = attribute->attisdropped;
+		JsonbValue	value;
+
+		for (int c = 0; c < mapping->ncolumns && !mapped; c++)
+			mapped = mapping->columns[c].target != NULL && strcmp(mapping->columns[c].target, name) == 0;
+		if (!mapped && getKeyJsonValueFromContainer(&old->root, name, strlen(name), &value) != NULL)
+			(*others)[count++] = attribute;
+	}
+	return count;
 }
 
 TypedRows *
-typed_changes(const Mapping *mapping, const pg_uuid_t *batch)
+typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 {
 	int			level = settings_pin(NULL);
+	Form_pg_attribute *others = NULL;
+	int			nothers = back ? find_others(mapping, batch, &others) : 0;
 	TypedRows  *rows;
-	Filling		filling;
-	int			natts = 1;
+	ChangeFilling filling;
+	int			natts = 3;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL ? 3 : 0;
-	rows = begin_rows("syncup_change", natts);
-	TupleDescInitEntry(rows->tupdesc, 1, "command", TEXTOID, -1, 0);
-	natts = 1;
+	rows = begin_rows("syncup_change", natts + nothers);
+	TupleDescInitEntry(rows->tupdesc, 1, "action", TEXTOID, -1, 0);
+	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
+	TupleDescInitEntry(rows->tupdesc, 3, "retired", TIMESTAMPTZOID, -1, 0);
+	natts = 3;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
@@ -268,11 +423,55 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch)
 		describe(rows, ++natts, "h", i, BOOLOID, -1, InvalidOid);
 		describe(rows, ++natts, "o", i, column->type, column->typmod, column->collation);
 	}
+	rows->others = palloc(sizeof(char *) * (nothers + 1));
+	filling.others = palloc0(sizeof(Converter) * (nothers + 1));
+	for (int n = 0; n < nothers; n++)
+	{
+		describe(rows, ++natts, "x", n, others[n]->atttypid, others[n]->atttypmod, others[n]->attcollation);
+		converter_init(&filling.others[n], others[n]->atttypid, others[n]->atttypmod, NULL);
+		rows->others[n] = pstrdup(NameStr(others[n]->attname));
+	}
+	rows->nothers = nothers;
 
-	begin_filling(&filling, rows, mapping, false);
+	begin_filling(&filling.base, rows, mapping, false);
+	filling.back = back;
+	converter_init(&filling.time, TIMESTAMPTZOID, -1, NULL);
 	sql_for_each(own_cursor(changes_query(mapping), SQL_ARGS(SQL_UUID(batch))),
 				 add_change, &filling);
 	settings_restore(level);
+	publish(rows);
+	return rows;
+}
+
+/* Puts the new values of one stored change among source rows. */
+static void
+add_reviewed(void *arg, uint64 row)
+{
+	Filling    *filling = arg;
+	const Mapping *mapping = filling->mapping;
+	int			attribute = 0;
+	int			source = STORED_VALUES;
+
+	filling->values[attribute] = BoolGetDatum(strcmp(sql_text(row, STORED_COMMAND), "delete") == 0);
+	filling->nulls[attribute++] = false;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+		{
+			filling->values[attribute] = sql_datum(row, source++, &filling->nulls[attribute]);
+			attribute++;
+		}
+	put(filling);
+}
+
+TypedRows *
+typed_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	TypedRows  *rows = begin_source(mapping);
+	Filling		filling;
+
+	begin_filling(&filling, rows, mapping, false);
+	sql_for_each(own_cursor(changes_query(mapping), SQL_ARGS(SQL_UUID(batch))),
+				 add_reviewed, &filling);
 	publish(rows);
 	return rows;
 }

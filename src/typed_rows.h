@@ -9,6 +9,17 @@
 #include "config.h"
 #include "utils/tuplestore.h"
 
+/* What a change does to a target row. */
+typedef enum ChangeAction
+{
+	ACTION_INSERT,
+	ACTION_UPDATE,
+	ACTION_DELETE,
+	ACTION_RETIRE,				/* deleted_column gets the time */
+	ACTION_REVIVE,				/* and becomes null again */
+	ACTIONS
+} ChangeAction;
+
 /*
  * Rows that a statement sees as a relation of the given name.  Columns: see
  * the function that made them.
@@ -19,6 +30,9 @@ typedef struct TypedRows
 	Tuplestorestate *store;
 	TupleDesc	tupdesc;
 	int64		count;
+	int64		actions[ACTIONS];	/* of changes: how many of each */
+	int			nothers;		/* columns x1 to xn of changes: */
+	char	  **others;			/* the target columns that they restore */
 } TypedRows;
 
 /*
@@ -29,10 +43,19 @@ typedef struct TypedRows
 extern TypedRows *typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole);
 
 /*
- * The stored changes of a batch: "command" text, then for each mapped column
- * c<n> the new value, h<n> whether it changes, o<n> the old value.
+ * The stored changes of a batch, or what takes them back: "action" text,
+ * "place" tid of the change row, "retired" timestamptz (the time to set, or
+ * that was set, in deleted_column); then for each mapped column c<n> the new
+ * value, h<n> whether it is written, o<n> the old value; for inserts that take
+ * a deletion back also x<n>, the values of columns that are not mapped.
  */
-extern TypedRows *typed_changes(const Mapping *mapping, const pg_uuid_t *batch);
+extern TypedRows *typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back);
+
+/* The word of an action in column "action". */
+extern const char *action_name(ChangeAction action);
+
+/* The new values of stored changes in the form of typed_source(). */
+extern TypedRows *typed_reviewed(const Mapping *mapping, const pg_uuid_t *batch);
 
 extern void typed_rows_forget(TypedRows *rows);
 

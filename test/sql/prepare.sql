@@ -210,6 +210,39 @@ SELECT * FROM t.prepare('complete', options => '{"duplicates": "reject"}');
 SELECT line, reason, key, message FROM t.waiting;
 SELECT command, "ID", name FROM syncup_delta.hr_person ORDER BY command, "ID";
 
+-- A bad row deletes nothing from a target that previous does not know yet either:
+-- not the row of its key, and where that cannot be read, no row at all.
+CREATE TABLE target.filled (id int PRIMARY KEY, v text);
+INSERT INTO target.filled VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e');
+SELECT syncup_create_connector('F', t.dir(), '{"on_error": "quarantine", "duplicates": "reject"}');
+SELECT syncup_map_entity_type('F', 'f', 'target.filled', 'f.csv', 'id', '{"id": "id", "v": "v"}');
+CALL t.write('f.csv', E'id,v\n1,A\n2,too,many\n3,x\n3,y\n');
+SELECT read, kept, dup, bad, ins, suspended FROM t.prepare('complete', 'F');
+SELECT * FROM t.synchronize('F', true);
+SELECT * FROM target.filled ORDER BY id;
+INSERT INTO target.filled VALUES (6, 'f');
+CALL t.write('f.csv', E'id,v\n1,A\n"x"y,?\n');
+\! sh $PG_ABS_SRCDIR/include/psql "SELECT read, kept, dup, bad, ins, suspended FROM t.prepare('complete', 'F')"
+SELECT * FROM t.synchronize('F', true);
+SELECT * FROM target.filled ORDER BY id;
+SELECT syncup_drop_connector('F');
+
+-- Files that are read more than once, of every kind: compressed, UTF-16, without
+-- header and with lines before it; for two mappings of which one asks for it.
+CREATE TABLE target.again (id int PRIMARY KEY, v text);
+SELECT syncup_create_connector('R', t.dir(), '{"header": false, "skip_lines": 2, "encoding": "UTF16LE", "delimiter": ";"}');
+SELECT syncup_map_entity_type('R', 'a', 'target.again', 'r.csv.gz', 'column1', '{"column1": "id", "column2": "v"}', options => '{"duplicates": "reject"}');
+SELECT syncup_map_entity_type('R', 'b', 'target.other', 'r.csv.gz', 'column1', '{"column1": "id"}');
+CALL t.write('r.txt', E'report\n"\n1;ä\n2;€\n2;x\n3;😀\n1;ä');
+CALL t.shell('iconv -f UTF-8 -t UTF-16LE r.txt | gzip -c > r.csv.gz');
+SELECT mapping, read, kept, dup, ins FROM t.prepare('initial', 'R');
+SELECT mapping, line, message FROM t.quarantine WHERE connector = 'R' ORDER BY mapping, line;
+SELECT * FROM t.synchronize('R');
+SELECT * FROM target.again ORDER BY id;
+SELECT * FROM target.other ORDER BY id;
+SELECT syncup_drop_connector('R');
+TRUNCATE target.other;
+
 -- A file that changes while it is read; the type of a column changes it. One that
 -- is replaced as a whole is read to its end.
 CREATE FUNCTION t.disturb(value text) RETURNS boolean
