@@ -39,7 +39,6 @@ AS $$
 DECLARE
 	m record;
 	cells text;
-	key_cell text;
 BEGIN
 	FOR m IN
 		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target
@@ -49,26 +48,25 @@ BEGIN
 		WHERE b.batch = syncup_changes.batch AND p.kind = 'entity type'
 		ORDER BY p.ordinal
 	LOOP
-		-- Every mapped column but the key; the key itself where there is no other.
-		SELECT string_agg(format('(%s, %L::name, c.%I::text)', v.ordinal, v.target, v.change_column), ', ' ORDER BY v.ordinal)
+		-- Every mapped column; the key itself is shown of rows without another value.
+		SELECT string_agg(format('(%s, %L::name, c.%I::text, %L::boolean)',
+				mc.ordinal, mc.target, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
 		INTO cells
-		FROM (
-			SELECT mc.ordinal, mc.target, mc.change_column,
-				mc.target = m.key_target AS is_key,
-				count(*) OVER () AS columns
-			FROM syncup.mapping_column mc
-			JOIN syncup.mapping p USING (connector, mapping)
-			WHERE p.table_name = m.table_name AND mc.target IS NOT NULL
-		) AS v
-		WHERE NOT v.is_key OR v.columns = 1;
+		FROM syncup.mapping_column mc
+		JOIN syncup.mapping p USING (connector, mapping)
+		WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
 
 		RETURN QUERY EXECUTE format(
-			'SELECT %L::text, c.command, c.%I::text, v.name, c.old ->> v.name::text,'
-			'  CASE WHEN c.command <> ''delete'' THEN v.value END'
-			' FROM syncup_changes.%I c CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, name, value)'
-			' WHERE c.batch = $1 AND CASE c.command'
-			'  WHEN ''update'' THEN v.name = ANY (c.changed)'
-			'  WHEN ''insert'' THEN v.value IS NOT NULL'
+			'SELECT %L::text, c.command, c.%I::text, v.name, c.old ->> v.name::text, v.new_value'
+			' FROM syncup_changes.%I c CROSS JOIN LATERAL ('
+			'  SELECT x.*, CASE WHEN c.command <> ''delete'' THEN x.value END AS new_value,'
+			'   count(CASE c.command WHEN ''delete'' THEN c.old ->> x.name::text ELSE x.value END)'
+			'    FILTER (WHERE NOT x.is_key) OVER () AS filled'
+			'  FROM (VALUES %s) AS x (ordinal, name, value, is_key)) AS v'
+			' WHERE c.batch = $1 AND CASE'
+			'  WHEN v.is_key THEN c.command <> ''update'' AND v.filled = 0'
+			'  WHEN c.command = ''update'' THEN v.name = ANY (c.changed)'
+			'  WHEN c.command = ''insert'' THEN v.value IS NOT NULL'
 			'  ELSE c.old ->> v.name::text IS NOT NULL END'
 			' ORDER BY c.command, c.%I::text COLLATE "C", v.ordinal',
 			m.mapping, m.key_column, m.table_name, cells, m.key_column)

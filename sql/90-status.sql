@@ -13,7 +13,10 @@ SELECT c.connector, c.active,
 		WHERE q.connector = c.connector AND q.status = 'blocked' AND q.prepared_at IS NOT NULL
 		ORDER BY q.seq LIMIT 1) AS blocked,
 	c.needs_complete,
-	now() - (SELECT min(k.file_modified) FROM syncup.batch_counter k WHERE k.batch = success.batch) AS age
+	now() - (SELECT min(k.file_modified) FROM syncup.batch_counter k WHERE k.batch = (
+		SELECT b.batch FROM syncup.batch b
+		WHERE b.connector = c.connector AND b.status = 'applied' AND b.mode <> 'undo'
+		ORDER BY b.seq DESC LIMIT 1)) AS age
 FROM syncup.connector c
 LEFT JOIN LATERAL (
 	SELECT b.* FROM syncup.batch b WHERE b.connector = c.connector ORDER BY b.seq DESC LIMIT 1

@@ -140,15 +140,15 @@ take_digests(Baseline *baseline, const DigestKey *digest_key, Digest *key, Diges
 						VARSIZE_ANY_EXHDR(DatumGetPointer(baseline->values[key_column])));
 }
 
-/* Whether the delta row at hand takes its key away. */
+/* Whether the delta row at hand has this command. */
 static bool
-is_delete(StoredTable *table)
+has_command(StoredTable *table, const char *command)
 {
 	bool		isnull;
-	Datum		command = slot_getattr(table->slot, table->command, &isnull);
-	text	   *word = DatumGetTextPP(command);
+	text	   *word = DatumGetTextPP(slot_getattr(table->slot, table->command, &isnull));
 
-	return VARSIZE_ANY_EXHDR(word) == 6 && memcmp(VARDATA_ANY(word), "delete", 6) == 0;
+	return VARSIZE_ANY_EXHDR(word) == strlen(command) &&
+		memcmp(VARDATA_ANY(word), command, strlen(command)) == 0;
 }
 
 /* Scans a table, or one batch of it, into the comparison. */
@@ -174,9 +174,9 @@ load_table(Baseline *baseline, int number, const pg_uuid_t *batch, Comparison *c
 
 		deform(baseline, table);
 		take_digests(baseline, digest_key, &key, &row);
-		if (batch != NULL && is_delete(table))
+		if (batch != NULL && has_command(table, "delete"))
 			comparison_remove(comparison, &key);
-		else
+		else if (batch == NULL || !has_command(table, "keep"))
 			comparison_add(comparison, &key, &row, place);
 		if ((++rows & 1023) == 0)
 		{
@@ -238,7 +238,7 @@ prepare_lookups(Baseline *baseline)
 
 	baseline->queued_by_key =
 		own_prepare(psprintf("SELECT %s, d.command = 'delete' FROM %s d JOIN syncup.batch b USING (batch)"
-							 " WHERE d.%s = $1 AND d.batch = ANY ($2) ORDER BY b.seq DESC LIMIT 1",
+							 " WHERE d.%s = $1 AND d.batch = ANY ($2) AND d.command <> 'keep' ORDER BY b.seq DESC LIMIT 1",
 							 stored_columns(mapping, "d."), delta_table(mapping), key),
 					2, (Oid[]) {TEXTOID, UUIDARRAYOID});
 	baseline->previous_by_key =

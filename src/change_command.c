@@ -42,6 +42,8 @@ change_command_name(ChangeCommand command)
 			return "delete";
 		case COMMAND_MERGE:
 			return "merge";
+		case COMMAND_KEEP:
+			return "keep";
 		case COMMAND_NONE:
 			break;
 	}

@@ -13,7 +13,10 @@ typedef enum ChangeCommand
 	COMMAND_INSERT,
 	COMMAND_UPDATE,
 	COMMAND_DELETE,
-	COMMAND_MERGE
+	COMMAND_MERGE,
+
+	/* in deltas only */
+	COMMAND_KEEP				/* a row that was set aside: its key is there */
 } ChangeCommand;
 
 /*
@@ -22,7 +25,7 @@ typedef enum ChangeCommand
  */
 extern ChangeCommand change_command_parse(const char *value);
 
-/* "insert", "update", "delete" or "merge". */
+/* "insert", "update", "delete", "merge" or "keep". */
 extern const char *change_command_name(ChangeCommand command);
 
 #endif							/* SYNCUP_CHANGE_COMMAND_H */

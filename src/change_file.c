@@ -314,16 +314,20 @@ is_emptying(Datum field)
 		memcmp(VARDATA_ANY(value), EMPTYING_CELL, strlen(EMPTYING_CELL)) == 0;
 }
 
-/* What the row would be: the cells given over what it is now. */
+/*
+ * What the row would be: the cells given over what it is now.  partial: the
+ * command is update or merge, whose cells may say that a value becomes null.
+ */
 static void
-lay_over(ChangeFile *file, bool keep_unnamed)
+lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
 {
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 	{
 		bool		isnull = file->slot->tts_isnull[ROW_FIELDS + i];
 		Datum		value = file->slot->tts_values[ROW_FIELDS + i];
 
-		file->next_nulls[i] = isnull || is_emptying(value);
+		file->next_nulls[i] = isnull ||
+			(partial && i != file->mapping->key && is_emptying(value));
 		if (!file->next_nulls[i])
 			file->next[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 		else if (isnull && keep_unnamed)
@@ -408,16 +412,17 @@ apply_command(ChangeFile *file, ChangeCommand command)
 			}
 			/* FALLTHROUGH */
 		case COMMAND_MERGE:
-			lay_over(file, file->exists);
+			lay_over(file, true, file->exists);
 			if (values_are_good(file))
 				accept_next(file);
 			break;
 		case COMMAND_INSERT:
-			lay_over(file, false);
+			lay_over(file, false, false);
 			if (values_are_good(file))
 				accept_next(file);
 			break;
 		case COMMAND_NONE:
+		case COMMAND_KEEP:
 			file->alive = true;
 			break;
 	}

@@ -372,7 +372,8 @@ changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
 
 	if (complete)
 		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s ON %s"
-						 " WHERE CASE WHEN NOT (%s) THEN %s WHEN NOT (%s) THEN true ELSE %s END",
+						 " WHERE CASE WHEN NOT (%s) THEN %s WHEN s.deleted IS NULL THEN false"
+						 " WHEN NOT (%s) THEN true ELSE %s END",
 						 keep_missing ? "LEFT" : "FULL", target_rows(mapping), same_key,
 						 has_source, is_ours, has_target, differs);
 	else

@@ -27,6 +27,7 @@ struct Cleanser
 {
 	const Mapping *mapping;
 	const Options *options;
+	bool		complete;		/* the batch looks at every row of the target */
 	Reader	   *reader;
 	Quarantine *quarantine;
 	Baseline   *baseline;
@@ -47,14 +48,16 @@ struct Cleanser
 };
 
 Cleanser *
-cleanser_open(const Mapping *mapping, const Options *options, Reader *reader,
-			  const pg_uuid_t *batch, List *queue, Quarantine *quarantine, Size budget)
+cleanser_open(const Mapping *mapping, const Options *options, bool complete,
+			  Reader *reader, const pg_uuid_t *batch, List *queue,
+			  Quarantine *quarantine, Size budget)
 {
 	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
 	int			n = mapping->ncolumns;
 
 	cleanser->mapping = mapping;
 	cleanser->options = options;
+	cleanser->complete = complete;
 	cleanser->reader = reader;
 	cleanser->quarantine = quarantine;
 	cleanser->columns = palloc(sizeof(int) * n);
@@ -156,6 +159,44 @@ key_text(Cleanser *cleanser)
 
 /* ---------- rows that cannot be used ---------- */
 
+/* Converts the key in fields, to see that a target row may have it. */
+static void
+try_key(void *arg)
+{
+	Cleanser   *cleanser = arg;
+	int			key = cleanser->mapping->key;
+	bool		isnull;
+
+	(void) convert_text(&cleanser->converters[key], key_text(cleanser), &isnull);
+}
+
+/* Notes in the delta of a complete run that the source has a row of this key. */
+static void
+write_kept_key(Cleanser *cleanser, const char *key, size_t length)
+{
+	int			key_column = cleanser->mapping->key;
+
+	if (!cleanser->complete)
+		return;
+	memset(cleanser->fields, 0, sizeof(char *) * cleanser->mapping->ncolumns);
+	cleanser->fields[key_column] = key;
+	cleanser->lengths[key_column] = length;
+	if (guarded(try_key, cleanser) == NULL)
+		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths);
+}
+
+/*
+ * Counts a key as present though its row was set aside.  Where the baseline
+ * does not know it, a complete run could still find it in the target, and must
+ * not delete it: that is noted in the delta.
+ */
+static void
+keep_key(Cleanser *cleanser, const Digest *digest, const char *key, size_t length)
+{
+	if (comparison_mark_present(cleanser->comparison, digest, reader_line(cleanser->reader)))
+		write_kept_key(cleanser, key, length);
+}
+
 /* Takes a row that is malformed or holds invalid bytes. */
 static void
 take_faulty(Cleanser *cleanser)
@@ -170,7 +211,7 @@ take_faulty(Cleanser *cleanser)
 	{
 		Digest		digest = key_digest(cleanser, key, length);
 
-		comparison_mark_present(cleanser->comparison, &digest);
+		keep_key(cleanser, &digest, key, length);
 	}
 	else
 		cleanser->counter.deletions_suspended = true;
@@ -255,9 +296,14 @@ static void
 take_difference(Cleanser *cleanser, Verdict verdict)
 {
 	PrepareCounter *counter = &cleanser->counter;
+	int			key = cleanser->mapping->key;
 
 	if (!values_are_good(cleanser))
+	{
+		if (verdict == ROW_NEW)
+			write_kept_key(cleanser, cleanser->fields[key], cleanser->lengths[key]);
 		return;
+	}
 	counter->rows_read++;
 	counter->rows_kept++;
 	if (verdict == ROW_NEW)
@@ -297,10 +343,10 @@ take_row(Cleanser *cleanser)
 	key = key_digest(cleanser, cleanser->fields[key_column], cleanser->lengths[key_column]);
 	if (is_conflict(cleanser, &key))
 	{
-		comparison_mark_present(cleanser->comparison, &key);
 		if (comparison_is_first_pass(cleanser->comparison))
 			set_aside(cleanser, &counter->duplicates, "duplicate", key_text(cleanser),
 					  "key is given more than once, with different contents");
+		keep_key(cleanser, &key, cleanser->fields[key_column], cleanser->lengths[key_column]);
 		return;
 	}
 

@@ -29,6 +29,7 @@ typedef struct Entry
 
 #define ENTRY_STORED	0x01	/* the baseline has it */
 #define ENTRY_SEEN		0x02	/* the file has it */
+#define ENTRY_PRESENT	0x04	/* a row that was set aside speaks of it */
 
 /* A part of the keys: those whose digest has these low bits. */
 typedef struct Pass
@@ -296,13 +297,23 @@ comparison_take(Comparison *comparison, const Digest *key, const Digest *row,
 	return verdict;
 }
 
-void
-comparison_mark_present(Comparison *comparison, const Digest *key)
+bool
+comparison_mark_present(Comparison *comparison, const Digest *key, int64 line)
 {
-	Entry	   *entry = is_ours(comparison, key) ? find(comparison, key) : NULL;
+	Entry	   *entry;
+	bool		news;
 
-	if (entry != NULL && !(entry->flags & ENTRY_SEEN))
-		entry->flags &= ~ENTRY_STORED;
+	comparison->line = line;
+	if (!is_ours(comparison, key))
+		return false;
+	entry = find(comparison, key);
+	if (entry == NULL)
+		entry = add(comparison, key);
+	if (entry == NULL)
+		return false;
+	news = entry->flags == 0 && line > comparison->pass.done_until;
+	entry->flags |= ENTRY_PRESENT;
+	return news;
 }
 
 void
@@ -314,7 +325,7 @@ comparison_visit_missing(Comparison *comparison,
 		Entry	   *entry = entry_at(comparison, i);
 		BaselinePlace place;
 
-		if ((entry->flags & (ENTRY_STORED | ENTRY_SEEN)) != ENTRY_STORED)
+		if (entry->flags != ENTRY_STORED)
 			continue;
 		place.table = entry->table;
 		place.tid = entry->tid;

@@ -58,8 +58,12 @@ extern Verdict comparison_take(Comparison *comparison, const Digest *key,
 							   const Digest *row, int64 line,
 							   bool *done, int64 *other_line);
 
-/* Says that a key is present in the file, whatever its row holds (SPEC 4.3). */
-extern void comparison_mark_present(Comparison *comparison, const Digest *key);
+/*
+ * Says that a key is present in the file, whatever its row holds (SPEC 4.3).
+ * Result: whether that is news, since the baseline does not have the key and
+ * nothing was said of it before.
+ */
+extern bool comparison_mark_present(Comparison *comparison, const Digest *key, int64 line);
 
 /* Calls visit for every baseline row of this pass that the file does not have. */
 extern void comparison_visit_missing(Comparison *comparison,

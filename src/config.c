@@ -141,11 +141,17 @@ config_find_mapping(Connector *connector, const char *name)
 	return NULL;				/* not reached */
 }
 
-/* The text of a column's type, as the mapping keeps it. */
-static char *
-type_text(Oid type, int32 typmod)
+char *
+config_type_text(Oid type, int32 typmod)
 {
-	return format_type_with_typemod(type, typmod);
+	bool		before = quote_all_identifiers;
+	char	   *text;
+
+	/* The same text whatever the session's taste. */
+	quote_all_identifiers = false;
+	text = format_type_with_typemod(type, typmod);
+	quote_all_identifiers = before;
+	return text;
 }
 
 /* Looks at one mapped column of the target. */
@@ -171,12 +177,12 @@ check_column(Mapping *mapping, MappingColumn *column)
 	column->collation = attribute->attcollation;
 	ReleaseSysCache(tuple);
 
-	if (strcmp(type_text(column->type, column->typmod), column->target_type) != 0)
+	if (strcmp(config_type_text(column->type, column->typmod), column->target_type) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of target %s changed its type from %s to %s",
 						column->target, mapping->target_name, column->target_type,
-						type_text(column->type, column->typmod)),
+						config_type_text(column->type, column->typmod)),
 				 errhint("Map the table again with syncup_map_entity_type().")));
 }
 

@@ -69,6 +69,9 @@ extern Mapping *config_find_mapping(Connector *connector, const char *mapping);
  */
 extern void config_check_target(Mapping *mapping);
 
+/* The text of a column's type, as a mapping keeps it. */
+extern char *config_type_text(Oid type, int32 typmod);
+
 /* Errors with 55000 unless the extension's tables for the mapping are there. */
 extern Oid	config_table(const Mapping *mapping, const char *schema);
 

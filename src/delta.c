@@ -16,7 +16,7 @@ struct DeltaWriter
 	pg_uuid_t	batch;
 	TableWriter *writer;
 	int		   *attributes;		/* of the stored columns, from 0 */
-	Datum		commands[COMMAND_MERGE + 1];
+	Datum		commands[COMMAND_KEEP + 1];
 };
 
 /* The columns of a delta table before the stored ones. */
@@ -36,7 +36,7 @@ delta_open(const Mapping *mapping, const pg_uuid_t *batch)
 	writer->attributes = palloc(sizeof(int) * mapping->ncolumns);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		writer->attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
-	for (int i = COMMAND_INSERT; i <= COMMAND_MERGE; i++)
+	for (int i = COMMAND_INSERT; i <= COMMAND_KEEP; i++)
 		writer->commands[i] = CStringGetTextDatum(change_command_name(i));
 	writer->writer = table_writer_open(table);
 	return writer;
@@ -182,7 +182,7 @@ delta_changed_since(const Mapping *mapping, const pg_uuid_t *batch, StringInfo k
 {
 	char	   *key = stored_key(mapping);
 	uint64		count = own_sql(psprintf("SELECT d.%s FROM %s d LEFT JOIN %s p ON p.%s = d.%s WHERE d.batch = $1"
-										 " AND CASE d.command WHEN 'delete' THEN p.%s IS NOT NULL WHEN 'before' THEN false"
+										 " AND CASE d.command WHEN 'delete' THEN p.%s IS NOT NULL WHEN 'before' THEN false WHEN 'keep' THEN false"
 										 " ELSE ROW(%s) IS DISTINCT FROM ROW(%s) END ORDER BY 1",
 										 key, delta_table(mapping), previous_table(mapping), key, key, key,
 										 stored_columns(mapping, "d."), stored_columns(mapping, "p.")),

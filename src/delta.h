@@ -16,7 +16,9 @@ extern DeltaWriter *delta_open(const Mapping *mapping, const pg_uuid_t *batch);
 
 /*
  * Writes a row: command insert, update or delete, and all stored fields, not
- * terminated, NULL for null.
+ * terminated, NULL for null.  Command keep, with the key alone: the source has
+ * a row of this key that was set aside, so that it must not be deleted even if
+ * previous does not know it (SPEC 4.3).
  */
 extern void delta_write(DeltaWriter *writer, ChangeCommand command,
 						const char *const *fields, const size_t *lengths);

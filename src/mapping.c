@@ -12,6 +12,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "batch.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -306,7 +307,8 @@ check_kind(Relation target)
 				 errmsg("\"%s\" is a temporary table", RelationGetRelationName(target)),
 				 errhint("Other sessions would not see the target.")));
 	if (IsCatalogNamespace(RelationGetNamespace(target)) ||
-		strcmp(schema, "syncup") == 0 || strncmp(schema, "syncup_", 7) == 0)
+		strcmp(schema, "syncup") == 0 || strcmp(schema, "syncup_previous") == 0 ||
+		strcmp(schema, "syncup_delta") == 0 || strcmp(schema, "syncup_changes") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" cannot be a target: it belongs to the system or to syncup",
@@ -362,7 +364,7 @@ check_columns(Draft *draft)
 							column->target, mapping->target_name)));
 		column->type = attribute->atttypid;
 		column->typmod = attribute->atttypmod;
-		column->target_type = format_type_with_typemod(column->type, column->typmod);
+		column->target_type = config_type_text(column->type, column->typmod);
 		if (column->format != NULL)
 			(void) format_parse(column->format);
 		check_privilege(draft->target, column->attnum, ACL_SELECT, "read its mapped columns");
@@ -665,9 +667,16 @@ alter_previous(const Mapping *old, const Mapping *new)
 							 quote_identifier(old->columns[i].stored)), SQL_NO_ARGS);
 	}
 	for (int j = 0; j < new->ncolumns; j++)
-		own_sql(psprintf("ALTER TABLE %s ADD COLUMN IF NOT EXISTS %s text COLLATE \"C\"",
-						 previous_table(new), quote_identifier(new->columns[j].stored)),
-				SQL_NO_ARGS);
+	{
+		bool		stays = false;
+
+		for (int i = 0; i < old->ncolumns && !stays; i++)
+			stays = strcmp(old->columns[i].stored, new->columns[j].stored) == 0;
+		if (!stays)
+			own_sql(psprintf("ALTER TABLE %s ADD COLUMN %s text COLLATE \"C\"",
+							 previous_table(new), quote_identifier(new->columns[j].stored)),
+					SQL_NO_ARGS);
+	}
 }
 
 /* ---------- storing a mapping ---------- */
@@ -758,6 +767,22 @@ check_update(const Mapping *old, const Mapping *new)
 				 errhint("Drop the mapping with syncup_drop_mapping() and map it anew.")));
 }
 
+/* Notes that the kept changes of a connector's batches are not whole any more. */
+static void
+forget_kept_changes(const Connector *connector)
+{
+	own_sql("UPDATE syncup.batch SET changes_kept = false WHERE connector = $1 AND changes_kept",
+			SQL_ARGS(SQL_TEXT(connector->name)));
+}
+
+/* From now on only a complete run can tell what the targets should hold. */
+static void
+ask_for_complete(const Connector *connector)
+{
+	own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
+			SQL_ARGS(SQL_TEXT(connector->name)));
+}
+
 /* Brings our own tables in line with an updated mapping. */
 static void
 update_tables(const Mapping *old, Mapping *new)
@@ -768,8 +793,7 @@ update_tables(const Mapping *old, Mapping *new)
 	{
 		own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)),
 				SQL_NO_ARGS);
-		own_sql("UPDATE syncup.batch b SET changes_kept = false WHERE connector = $1 AND changes_kept",
-				SQL_ARGS(SQL_TEXT(new->connector->name)));
+		forget_kept_changes(new->connector);
 		if (applied)
 			alter_previous(old, new);
 		else
@@ -781,8 +805,7 @@ update_tables(const Mapping *old, Mapping *new)
 		create_changes(new);
 	}
 	if (applied && !(same_columns(old, new) && same_document(old->own_options, new->own_options)))
-		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(new->connector->name)));
+		ask_for_complete(new->connector);
 }
 
 /* Gives the new mapping a table name that nobody else has. */
@@ -904,6 +927,9 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 		create_previous(mapping);
 		create_delta(mapping);
 		create_changes(mapping);
+		/* A file of changes has nothing to start from. */
+		if (mapping->options->command_column != NULL && batch_has_base(connector_name))
+			ask_for_complete(connector);
 	}
 	else
 	{
@@ -932,6 +958,10 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	mapping = config_find_mapping(config_load(connector_name), name);
 	check_update(mapping, mapping);
 	drop_mapping_tables(mapping);
+	forget_kept_changes(mapping->connector);
+	own_sql("DELETE FROM syncup.batch_counter c USING syncup.batch b"
+			" WHERE b.batch = c.batch AND b.connector = $1 AND c.mapping = $2",
+			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
 	own_sql("DELETE FROM syncup.mapping WHERE connector = $1 AND mapping = $2",
 			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
 	SPI_finish();

@@ -61,6 +61,15 @@ set_text(Options *options, const OptionKind *kind, const char *value,
 }
 
 static void
+set_suffix(Options *options, const OptionKind *kind, const char *value,
+		   const JsonbValue *json)
+{
+	if (strchr(value, '/') != NULL)
+		refuse(kind, "the end of a file name, without \"/\"");
+	set_text(options, kind, value, json);
+}
+
+static void
 set_boolean(Options *options, const OptionKind *kind, const char *value,
 			const JsonbValue *json)
 {
@@ -205,7 +214,7 @@ static const OptionKind option_kinds[] = {
 	{"on_error", OPTION_READ, set_on_error, 0},
 	{"reject_limit", OPTION_READ, set_count, offsetof(Options, reject_limit)},
 	{"pattern", OPTION_READ, set_boolean, offsetof(Options, pattern)},
-	{"done_suffix", OPTION_READ, set_text, offsetof(Options, done_suffix)},
+	{"done_suffix", OPTION_READ, set_suffix, offsetof(Options, done_suffix)},
 	{"min_age", OPTION_READ, set_seconds, offsetof(Options, min_age)},
 	{"incremental_file", OPTION_PREPARE, set_text, offsetof(Options, incremental_file)},
 	{"duplicates", OPTION_PREPARE, set_duplicates, 0},

@@ -117,7 +117,18 @@ cancel_queue(Prepare *prepare)
 	prepare->queue = NIL;
 }
 
-/* Sees that the mode is one, and possible. */
+void
+check_mode_name(const char *mode)
+{
+	if (strcmp(mode, "initial") != 0 && strcmp(mode, "complete") != 0 &&
+		strcmp(mode, "incremental") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown mode \"%s\"", mode),
+				 errhint("Modes are initial, complete and incremental.")));
+}
+
+/* Sees that the mode is possible now. */
 static void
 check_mode(Prepare *prepare)
 {
@@ -140,16 +151,11 @@ check_mode(Prepare *prepare)
 		check_initial(prepare);
 	else if (strcmp(prepare->mode, "complete") == 0)
 		cancel_queue(prepare);
-	else if (strcmp(prepare->mode, "incremental") == 0)
+	else
 	{
 		check_incremental(prepare);
 		prepare->incremental = true;
 	}
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown mode \"%s\"", prepare->mode),
-				 errhint("Modes are initial, complete and incremental.")));
 }
 
 /* ---------- which files ---------- */
@@ -316,7 +322,8 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 		mapping_leave(scope);
 		mapping_enter(scope, mapping);
 		cleansers = lappend(cleansers,
-							cleanser_open(mapping, mapping->options, reader, prepare->batch,
+							cleanser_open(mapping, mapping->options,
+										  strcmp(prepare->mode, "complete") == 0, reader, prepare->batch,
 										  prepare->queue, prepare->quarantine, budget));
 	}
 	reader_enter(reader);
@@ -397,6 +404,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	List	   *groups;
 	ListCell   *cell;
 
+	check_mode_name(mode);
 	lock_connector(connector);
 	work.connector = config_load(connector);
 	work.mode = mode;

@@ -14,4 +14,7 @@
  */
 extern pg_uuid_t *prepare(const char *connector, const char *mode, Jsonb *options);
 
+/* Errors with 22023 unless the mode is one. */
+extern void check_mode_name(const char *mode);
+
 #endif							/* SYNCUP_PREPARE_H */

@@ -211,6 +211,40 @@ field_at(const Reader *reader, const char *place)
 	return -1;
 }
 
+/* Whether the character at the place is one of option "trim". */
+static bool
+is_trimmed(const char *trim, const char *character, int length)
+{
+	for (; *trim; trim += pg_mblen(trim))
+		if (pg_mblen(trim) == length && memcmp(trim, character, length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Trims a decoded field.  The CSV reader trims bytes, so it knows the plain
+ * characters only where the file is not in UTF-8.
+ */
+static void
+trim_decoded(Reader *reader, int column)
+{
+	const char *trim = reader->options.csv.trim;
+	const char *start = reader->decoded[column];
+	const char *end = start + reader->decoded_length[column];
+	const char *kept;
+
+	if (trim == NULL)
+		return;
+	while (start < end && is_trimmed(trim, start, pg_mblen(start)))
+		start += pg_mblen(start);
+	kept = start;
+	for (const char *at = start; at < end; at += pg_mblen(at))
+		if (!is_trimmed(trim, at, pg_mblen(at)))
+			kept = at + pg_mblen(at);
+	reader->decoded[column] = start;
+	reader->decoded_length[column] = kept - start;
+}
+
 /* Decodes one field into the row's memory; false where a byte is invalid. */
 static bool
 decode_field(Reader *reader, int column, int encoding)
@@ -239,6 +273,7 @@ decode_field(Reader *reader, int column, int encoding)
 										 (unsigned char *) result, capacity, true);
 	reader->decoded[column] = result;
 	reader->decoded_length[column] = strlen(result);
+	trim_decoded(reader, column);
 	return done == field->length;
 }
 
@@ -272,7 +307,7 @@ check_encoding(Reader *reader)
 		note_fault(reader, ROW_ENCODING, field_at(reader, row->raw + valid),
 				   row->raw[valid] == '\0' ? pstrdup("row holds a NUL byte") :
 				   psprintf("row holds a byte that is invalid in encoding %s",
-							pg_encoding_to_char(encoding)));
+							source_encoding_name(reader->source)));
 		return;
 	}
 
@@ -397,15 +432,32 @@ name_columns(Reader *reader)
 	memset(reader->used, false, sizeof(bool) * row->nfields);
 }
 
+/* The ASCII characters of a text. */
+static char *
+plain_characters(const char *text)
+{
+	char	   *plain = palloc(strlen(text) + 1);
+	char	   *end = plain;
+
+	for (; *text; text++)
+		if (!IS_HIGHBIT_SET(*text))
+			*end++ = *text;
+	*end = '\0';
+	return plain;
+}
+
 /* Starts a CSV reader over the source, up to the first row. */
 static void
 start(Reader *reader)
 {
 	Size		max_row = Min((Size) maintenance_work_mem * 1024, MAX_ROW_BYTES);
+	CsvDialect	dialect = reader->options.csv;
 
 	csv_memory_context = reader->context;
 	memset(&reader->row, 0, sizeof(CsvRow));
-	reader->csv = csv_reader_open(&reader->options.csv, csv_read_source,
+	if (source_encoding(reader->source) != PG_UTF8 && dialect.trim != NULL)
+		dialect.trim = plain_characters(dialect.trim);
+	reader->csv = csv_reader_open(&dialect, csv_read_source,
 								  reader->source, &csv_memory, max_row);
 	read_header(reader);
 	if (reader->names == NULL)
@@ -526,11 +578,21 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 	if (column < 0)
 		column = match_column(reader, lower_case(name), true);
 	if (column < 0 && !missing_ok)
+	{
+		/*
+		 * Told to the client only: in a file without header these are values,
+		 * which must not reach the server's log.
+		 */
+		ereport(NOTICE,
+				(errmsg("the file has the columns %s", list_columns(reader))));
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" is missing in the header of file \"%s\"",
 						name, reader->path),
-				 errhint("The file's columns are %s.", list_columns(reader))));
+				 reader->options.header ?
+				 errhint("Names match exactly, else ignoring case; check the export, the delimiter and the mapping.") :
+				 errhint("Without a header the columns are column1, column2, and so on.")));
+	}
 	if (column >= 0)
 		reader->used[column] = true;
 	return column;
@@ -634,6 +696,9 @@ reader_field(Reader *reader, int column, size_t *length)
 		reader->decoded[column] != NULL)
 	{
 		*length = reader->decoded_length[column];
+		/* What was trimmed away wholly is as empty as an empty cell. */
+		if (*length == 0 && field->length > 0 && reader->options.csv.quoted_empty_null)
+			return NULL;
 		return reader->decoded[column];
 	}
 	*length = field->length;

@@ -41,8 +41,9 @@ refuse_stale(const Batch *batch, const char *what, const Mapping *mapping, int64
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("batch %s cannot be %s: %lld rows of mapping \"%s\" were changed by somebody else since",
-					batch_text(&batch->id), what, (long long) count, mapping->name),
+			 errmsg_plural("batch %s cannot be %s: %lld row of mapping \"%s\" was changed by somebody else since",
+						   "batch %s cannot be %s: %lld rows of mapping \"%s\" were changed by somebody else since",
+						   count, batch_text(&batch->id), what, (long long) count, mapping->name),
 			 errdetail("Keys: %s%s.", keys, count > MAX_NAMED_ROWS ? ", ..." : ""),
 			 errdetail_log("Their keys were sent to the client."),
 			 errhint("%s", hint)));
@@ -134,7 +135,7 @@ syncup_resume(PG_FUNCTION_ARGS)
 	batch_record_decision(&work.batch->id, "resume", NULL);
 	error = guarded(resume_batch, &work);
 	if (error != NULL)
-		batch_set_failed(&work.batch->id, error, failure_message(error));
+		batch_set_failed(&work.batch->id, error, failure_message(work.connector, error));
 	results = list_make1(batch_result(work.batch, started));
 	if (error == NULL)
 		results = list_concat(results, synchronize_queue(work.connector, &options));
@@ -302,6 +303,7 @@ syncup_undo(PG_FUNCTION_ARGS)
 					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	}
 	*result = *record_undo(connector, batch);
+	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
 	take_back(connector, &batch->id);
 	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
 	batch_record_decision(&batch->id, "undo", NULL);

@@ -120,6 +120,7 @@ syncup_run(PG_FUNCTION_ARGS)
 				 errhint("There, call syncup_prepare() and syncup_synchronize().")));
 	work.connector = required_text(fcinfo, 0, "connector");
 	work.mode = required_text(fcinfo, 1, "mode");
+	check_mode_name(work.mode);
 	options.force = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	options.keep_changes = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 

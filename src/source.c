@@ -285,7 +285,9 @@ newest_match(const char *pattern)
 			const char *path = matches.gl_pathv[i];
 			long		later;
 
-			if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+			/* What lies elsewhere is no match: not even its existence is told. */
+			if (!source_is_readable(path) || stat(path, &status) != 0 ||
+				!S_ISREG(status.st_mode))
 				continue;
 			later = newest == NULL ? 1 :
 				status.st_mtim.tv_sec != best.st_mtim.tv_sec ?
@@ -441,7 +443,7 @@ fill_encoded(Source *source)
 	memmove(in->data, in->data + in->start, in->end - in->start);
 	in->end -= in->start;
 	in->start = 0;
-	if (in->finished)
+	if (in->finished || in->end == CHUNK)
 		return;
 	length = read_encoded(source, in->data + in->end, CHUNK - in->end);
 	in->end += length;
@@ -718,6 +720,21 @@ int
 source_encoding(const Source *source)
 {
 	return source->encoding;
+}
+
+const char *
+source_encoding_name(const Source *source)
+{
+	switch (source->decode_from)
+	{
+		case -1:
+			return pg_encoding_to_char(source->encoding);
+		case ENCODING_UTF16LE:
+		case ENCODING_UTF16BE:
+			return "UTF16";
+		default:
+			return pg_encoding_to_char(source->decode_from);
+	}
 }
 
 int64

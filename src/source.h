@@ -57,6 +57,9 @@ extern void source_rewind(Source *source);
 /* The encoding of the bytes that source_read gives: a pg_enc. */
 extern int	source_encoding(const Source *source);
 
+/* The name of the encoding of the file itself, for messages. */
+extern const char *source_encoding_name(const Source *source);
+
 /* Bytes read of the file itself, its size, and when it was last written. */
 extern int64 source_position(const Source *source);
 extern int64 source_size(const Source *source);

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "progress.h"
 #include "sql.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(syncup_synchronize);
 
@@ -104,6 +105,9 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 {
 	int			n = connector->nmappings;
 	MappingScope scope;
+
+	/* What can be checked once the whole batch is written, is. */
+	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
 
 	/*
 	 * Deletes of dependent tables first and inserts last: mappings are deleted
@@ -213,11 +217,28 @@ synchronize_guarded(void *arg)
 
 /* ---------- results ---------- */
 
+/* The mapping whose target an error names, or NULL. */
+static const char *
+mapping_of_error(const Connector *connector, const ErrorData *error)
+{
+	for (int i = 0; i < connector->nmappings && error->table_name != NULL; i++)
+	{
+		Oid			target = connector->mappings[i].target;
+		char	   *name = get_rel_name(target);
+
+		if (name != NULL && strcmp(name, error->table_name) == 0 &&
+			strcmp(get_namespace_name(get_rel_namespace(target)), error->schema_name) == 0)
+			return connector->mappings[i].name;
+	}
+	return NULL;
+}
+
 char *
-failure_message(const ErrorData *error)
+failure_message(const Connector *connector, const ErrorData *error)
 {
 	StringInfoData text;
 	const char *place = error->context ? strstr(error->context, "connector \"") : NULL;
+	const char *mapping = mapping_of_error(connector, error);
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, error->message);
@@ -225,6 +246,8 @@ failure_message(const ErrorData *error)
 		appendStringInfo(&text, ": %s", error->detail);
 	if (place != NULL)
 		appendStringInfo(&text, " (%.*s)", (int) strcspn(place, "\n"), place);
+	else if (mapping != NULL)
+		appendStringInfo(&text, " (connector \"%s\", mapping \"%s\")", connector->name, mapping);
 	return text.data;
 }
 
@@ -343,7 +366,7 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 		else
 			error = guarded(synchronize_guarded, &work);
 		if (error != NULL)
-			batch_set_failed(&work.batch->id, error, failure_message(error));
+			batch_set_failed(&work.batch->id, error, failure_message(connector, error));
 		else if (work.blocked && strcmp(work.batch->status, "blocked") != 0)
 			announce_block(connector, work.batch);
 		results = lappend(results, batch_result(work.batch, started));
@@ -366,6 +389,11 @@ syncup_synchronize(PG_FUNCTION_ARGS)
 	SynchronizeOptions options = {0};
 	List	   *results;
 
+	if (!PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("argument \"orphans\" is not supported yet"),
+				 errdetail("Orphans belong to associations, which this version does not map.")));
 	options.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	options.keep_changes = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	InitMaterializedSRF(fcinfo, 0);

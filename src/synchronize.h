@@ -59,7 +59,7 @@ extern void apply_batch(Connector *connector, Batch *batch, bool keep_changes);
 extern BatchResult *batch_result(const Batch *batch, TimestampTz started);
 
 /* The failure of a batch in a sentence, for syncup.batch. */
-extern char *failure_message(const ErrorData *error);
+extern char *failure_message(const Connector *connector, const ErrorData *error);
 
 /* Puts results into the call's set of syncup.result. */
 extern void return_results(FunctionCallInfo fcinfo, const char *connector, List *results);

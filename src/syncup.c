@@ -64,6 +64,9 @@ settings_pin(const char *timezone)
 	pin("bytea_output", "hex");
 	pin("extra_float_digits", "1");
 	pin("xmloption", "content");
+	pin("array_nulls", "on");
+	pin("timezone_abbreviations", "Default");
+	pin("lc_monetary", "C");
 	return level;
 }
 

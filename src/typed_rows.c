@@ -78,14 +78,19 @@ source_query(const Mapping *mapping, bool whole)
 	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
 
 	if (!whole)
-		return psprintf("SELECT d.command, %s FROM %s d WHERE d.batch = $1",
+		return psprintf("SELECT d.command, %s FROM %s d WHERE d.batch = $1 AND d.command <> 'keep'",
 						stored_columns(mapping, "d."), delta_table(mapping));
-	return psprintf("SELECT 'insert', %s FROM %s d WHERE d.batch = $1 AND d.command <> 'delete'"
+	return psprintf("SELECT 'insert', %s FROM %s d WHERE d.batch = $1 AND d.command IN ('insert', 'update')"
 					" UNION ALL SELECT 'insert', %s FROM %s p WHERE NOT EXISTS"
-					" (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s)",
+					" (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s AND d.command <> 'keep')"
+					" UNION ALL SELECT DISTINCT 'keep', %s FROM %s k WHERE k.batch = $1 AND k.command = 'keep'"
+					" AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = k.%s AND d.command <> 'keep')"
+					" AND NOT EXISTS (SELECT FROM %s p WHERE p.%s = k.%s)",
 					stored_columns(mapping, "d."), delta_table(mapping),
 					stored_columns(mapping, "p."), previous_table(mapping),
-					delta_table(mapping), key, key);
+					delta_table(mapping), key, key,
+					stored_columns(mapping, "k."), delta_table(mapping),
+					delta_table(mapping), key, key, previous_table(mapping), key, key);
 }
 
 /* What turns rows of a query of ours into typed rows. */
@@ -123,17 +128,19 @@ add_source(void *arg, uint64 row)
 {
 	Filling    *filling = arg;
 	const Mapping *mapping = filling->mapping;
-	bool		deleted = strcmp(sql_text(row, 1), "delete") == 0;
+	char	   *command = sql_text(row, 1);
+	bool		deleted = strcmp(command, "delete") == 0;
+	bool		kept = strcmp(command, "keep") == 0;
 	int			attribute = 0;
 
 	filling->values[attribute] = BoolGetDatum(deleted);
-	filling->nulls[attribute++] = false;
+	filling->nulls[attribute++] = kept;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		if (mapping->columns[i].target == NULL)
 			continue;
-		/* Of a deleted row only the key matters, and only that must convert. */
-		if (deleted && i != mapping->key)
+		/* Of such a row only the key matters, and only that must convert. */
+		if ((deleted || kept) && i != mapping->key)
 			filling->nulls[attribute] = true;
 		else
 			filling->values[attribute] = convert_text(&filling->converters[i],

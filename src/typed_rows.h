@@ -36,7 +36,8 @@ typedef struct TypedRows
 } TypedRows;
 
 /*
- * The source of a batch in the target's types: "deleted" boolean, then c1 to
+ * The source of a batch in the target's types: "deleted" boolean (null: all
+ * that is known is that the key is there), then c1 to
  * cn for the mapping's columns that have a target (n: their index, from 1).
  * whole: previous with the delta over it, otherwise the delta alone.
  */

@@ -382,7 +382,7 @@ sub write_changes
 		}
 		push @rows, $make->($row ? pick('insert', 'merge') : 'delete', $key, $row, 0);
 	}
-	for (1 .. $style->{clean} ? 0 : pick(0, 0, 1, 3))
+	for (1 .. ($style->{clean} ? 0 : pick(0, 0, 1, 3)))
 	{
 		# of any key, known or not; the source is so from now on
 		my $key = pick(@{ $source->{keys}{$file} });

@@ -1,0 +1,353 @@
+# The model beside the server: plain tables that hold what must be, statements that
+# say what differs, and the plain SQL that applies a batch to a copy of the targets.
+package Compare;
+
+use strict;
+use warnings;
+
+sub new
+{
+	my ($class, $node, $folder, @mappings) = @_;
+	return bless { node => $node, folder => $folder, mappings => \@mappings, loads => 0 }, $class;
+}
+
+# ---------- small tools ----------
+
+sub literal
+{
+	my ($value) = @_;
+	return 'NULL' if !defined $value;
+	return "'" . $value =~ s/'/''/gr . "'" if $value !~ /\\/;
+	return " E'" . $value =~ s/([\\'])/\\$1/gr . "'";
+}
+
+sub name
+{
+	return join ', ', map { '"' . s/"/""/gr . '"' } @_;
+}
+
+# The columns of a mapping: as stored, and those with a target.
+sub stored { return name(map { $_->[0] } @{ $_[0]{columns} }) }
+
+sub mapped { return grep { defined $_->[1] } @{ $_[0]{columns} } }
+
+sub key { return $_[0]{columns}[ $_[0]{key} ] }
+
+# Runs statements. Result: what they print, and the error, if any.
+sub try_sql
+{
+	my ($self, $sql) = @_;
+	my ($status, $out, $err) = $self->{node}->psql('postgres', $sql, on_error_stop => 1);
+	return ($out, $status == 0 ? '' : $err);
+}
+
+# Runs statements that do not fail.
+sub sql
+{
+	my ($self, $sql) = @_;
+	my ($out, $err) = $self->try_sql($sql);
+	die "$err\nin:\n$sql\n" if $err ne '';
+	return $out;
+}
+
+# SQL that fills a table with rows; undef is null.
+sub fill
+{
+	my ($self, $table, $columns, @rows) = @_;
+	my $path = "$self->{folder}/load." . $self->{loads}++ % 100;
+	open my $file, '>:raw', $path or die "$path: $!";
+	for my $row (@rows)
+	{
+		print $file join("\t", map { defined $_ ? s/([\\\t\n\r])/{"\\" => '\\\\', "\t" => '\t', "\n" => '\n', "\r" => '\r'}->{$1}/ger : '\N' } @$row), "\n";
+	}
+	close $file or die "$path: $!";
+	return "TRUNCATE $table;\n" if !@rows;
+	return "TRUNCATE $table;\nCOPY $table ($columns) FROM " . literal($path) . ";\n";
+}
+
+# A query for the rows by which two queries differ, as text.
+sub difference
+{
+	my ($label, $actual, $expected) = @_;
+	return "SELECT " . literal("$label: not expected: ") . " || d::text FROM (($actual) EXCEPT ALL ($expected)) AS d\n"
+	  . "UNION ALL SELECT " . literal("$label: missing: ") . " || d::text FROM (($expected) EXCEPT ALL ($actual)) AS d;\n";
+}
+
+# ---------- the tables ----------
+
+# SQL for the targets and for the model's tables.
+sub create_tables
+{
+	my ($self) = @_;
+	my $sql = "CREATE SCHEMA target; CREATE SCHEMA model;\n";
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my $texts = join ', ', map { name($_->[0]) . ' text COLLATE "C"' } @{ $mapping->{columns} };
+		my $typed = join ', ', map { "$_->[1] $_->[2]" } mapped($mapping);
+		$sql .= "CREATE TABLE target.$name ($typed, extra text DEFAULT 'kept', PRIMARY KEY (" . key($mapping)->[1] . "));\n"
+		  . "CREATE TABLE model.$name (LIKE target.$name INCLUDING DEFAULTS INCLUDING INDEXES);\n"
+		  . "CREATE TABLE model.after_$name (LIKE target.$name INCLUDING DEFAULTS INCLUDING INDEXES);\n"
+		  . "CREATE TABLE model.source_$name (deleted boolean, $texts);\n"
+		  . "CREATE TABLE model.previous_$name ($texts);\n"
+		  . "CREATE TABLE model.delta_$name (number int, command text, $texts);\n";
+	}
+	return $sql . <<'SQL';
+CREATE TABLE model.batch (number int, batch uuid, mode text, status text, prepared boolean, source_changes boolean);
+CREATE TABLE model.stored_change (number int, mapping text, command text, key text);
+CREATE TABLE model.cell (number int, mapping text, command text, key text, column_name text, old_value text, new_value text);
+CREATE TABLE model.quarantine (number int, mapping text, line bigint, reason text, key text, raw text);
+CREATE TABLE model.counter (number int, mapping text, rows_read bigint, rows_kept bigint, null_keys bigint, duplicates bigint, rejected bigint, empty_links bigint,
+	delta_inserted bigint, delta_updated bigint, delta_deleted bigint, suspended boolean, inserted bigint, updated bigint, deleted bigint, stored_before bigint);
+CREATE TABLE model.check (mapping text, counter text, count bigint, maximum bigint, base bigint, max_percentage numeric, exceeded boolean);
+CREATE TABLE model.version (mapping text, key text, version text);
+CREATE FUNCTION model.checksums() RETURNS TABLE (name text, digest text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOR name IN
+		SELECT c.oid::regclass FROM pg_class c
+		WHERE c.relkind = 'r' AND c.relnamespace::regnamespace::text IN ('syncup', 'syncup_previous', 'syncup_delta', 'syncup_changes', 'target')
+		ORDER BY c.oid::regclass::text
+	LOOP
+		EXECUTE format('SELECT md5(string_agg(r::text, chr(10) ORDER BY r::text COLLATE "C")) FROM %s r', name) INTO digest;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+SQL
+}
+
+# Everything that a preview must leave as it is: a digest per table.
+sub checksums
+{
+	my ($self) = @_;
+	return $self->sql('SELECT * FROM model.checksums()');
+}
+
+# ---------- the changes of a batch ----------
+
+# Finds with plain SQL what a batch does to the targets as the model has them: into
+# model.after_*, and as cells and changes of number 0. rows: by mapping, the rows of
+# the source ([deleted, fields...]); whole: they are all there is, except for the keys
+# in keep, and where suspended says that nothing is deleted. Result: counters by mapping.
+sub find_changes
+{
+	my ($self, $rows, $whole, $suspended, $keep) = @_;
+	my $sql = "DELETE FROM model.cell WHERE number = 0; DELETE FROM model.stored_change WHERE number = 0;\n";
+	my (%counters, @counts);
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my $key = key($mapping)->[1];
+		my @others = grep { $_->[1] ne $key } mapped($mapping);
+		my $value = sub { return 's.' . name($_[0][0]) . "::$_[0][2]" };
+		my $same_key = "a.$key = " . $value->(key($mapping));
+		my $differs = join(' OR ', map { "a.$_->[1] IS DISTINCT FROM " . $value->($_) } @others);
+		my $changed = join(' OR ', map { "t.$_->[1] IS DISTINCT FROM a.$_->[1]" } @others);
+
+		$sql .= $self->fill("model.source_$name", 'deleted, ' . stored($mapping), @{ $rows->{$name} })
+		  . "TRUNCATE model.after_$name; INSERT INTO model.after_$name SELECT * FROM model.$name;\n"
+		  . "ANALYZE model.source_$name; ANALYZE model.after_$name;\n";
+		$sql .= "DELETE FROM model.after_$name a WHERE NOT EXISTS (SELECT FROM model.source_$name s WHERE $same_key)"
+		  . join('', map { " AND $key\::text <> " . literal($_) } sort keys %{ $keep->{$name} }) . ";\n" if $whole && !$suspended->{$name};
+		$sql .= "DELETE FROM model.after_$name a USING model.source_$name s WHERE s.deleted AND $same_key;\n" if !$whole;
+		$sql .= "UPDATE model.after_$name a SET "
+		  . join(', ', map { "$_->[1] = CASE WHEN a.$_->[1] IS DISTINCT FROM " . $value->($_) . ' THEN ' . $value->($_) . " ELSE a.$_->[1] END" } @others)
+		  . " FROM model.source_$name s WHERE NOT s.deleted AND $same_key AND ($differs);\n"
+		  . "INSERT INTO model.after_$name (" . join(', ', map { $_->[1] } mapped($mapping)) . ') SELECT '
+		  . join(', ', map { $value->($_) } mapped($mapping))
+		  . " FROM model.source_$name s WHERE NOT s.deleted AND NOT EXISTS (SELECT FROM model.after_$name a WHERE $same_key);\n";
+
+		my $both = "FROM model.$name t FULL JOIN model.after_$name a ON t.$key = a.$key";
+		my $command = "CASE WHEN t.$key IS NULL THEN 'insert' WHEN a.$key IS NULL THEN 'delete' ELSE 'update' END";
+		$sql .= "INSERT INTO model.stored_change SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text $both"
+		  . " WHERE t.$key IS NULL OR a.$key IS NULL OR $changed;\n"
+		  . "INSERT INTO model.cell SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text, v.name, v.old, v.new $both CROSS JOIN LATERAL (VALUES "
+		  . join(', ', map { "('$_->[1]', t.$_->[1]::text, a.$_->[1]::text, t.$_->[1] IS DISTINCT FROM a.$_->[1])" } @others)
+		  . ") AS v (name, old, new, differs) WHERE v.differs;\n"
+
+		  # a row that has nothing but its key is shown by that
+		  . "INSERT INTO model.cell SELECT 0, '$name', c.command, c.key, '$key', CASE WHEN c.command = 'delete' THEN c.key END, CASE WHEN c.command = 'insert' THEN c.key END"
+		  . " FROM model.stored_change c WHERE c.number = 0 AND c.mapping = '$name' AND NOT EXISTS (SELECT FROM model.cell o WHERE o.number = 0 AND o.mapping = c.mapping AND o.key = c.key);\n";
+		push @counts, "SELECT '$name', count(*) FILTER (WHERE c.command = 'insert'), count(*) FILTER (WHERE c.command = 'update'),"
+		  . " count(*) FILTER (WHERE c.command = 'delete'), (SELECT count(*) FROM model.$name) FROM model.stored_change c WHERE c.number = 0 AND c.mapping = '$name'";
+	}
+	for (split /\n/, $self->sql($sql . join(' UNION ALL ', @counts)))
+	{
+		my ($name, $inserted, $updated, $deleted, $stored) = split /\|/;
+		$counters{$name} = { inserted => $inserted, updated => $updated, deleted => $deleted, stored => $stored };
+	}
+	return \%counters;
+}
+
+# The targets after the changes that were stored under a number, whatever else was
+# changed in the targets since: into model.after_*.
+sub find_stored_changes
+{
+	my ($self, $number) = @_;
+	my $sql = '';
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my ($key, $type) = @{ key($mapping) }[ 1, 2 ];
+		my $ours = "c.number = $number AND c.mapping = '$name'";
+		$sql .= "TRUNCATE model.after_$name; INSERT INTO model.after_$name SELECT * FROM model.$name;\n"
+		  . "DELETE FROM model.after_$name a USING model.stored_change c WHERE $ours AND c.command = 'delete' AND a.$key = c.key::$type;\n"
+		  . "INSERT INTO model.after_$name ($key) SELECT c.key::$type FROM model.stored_change c WHERE $ours AND c.command = 'insert';\n";
+		for my $column (grep { $_->[1] ne $key } mapped($mapping))
+		{
+			$sql .= "UPDATE model.after_$name a SET $column->[1] = c.new_value::$column->[2] FROM model.cell c"
+			  . " WHERE $ours AND c.column_name = '$column->[1]' AND c.command <> 'delete' AND a.$key = c.key::$type;\n";
+		}
+	}
+	$self->sql($sql);
+	return;
+}
+
+# How many rows that are written for a number break the constraint of their target.
+sub count_violations
+{
+	my ($self, $number) = @_;
+	return $self->sql('SELECT sum(n) FROM (' . join(' UNION ALL ', map {
+		my ($key, $type) = @{ key($_) }[ 1, 2 ];
+		"SELECT count(*) AS n FROM model.after_$_->{name} a JOIN model.stored_change c ON c.number = $number AND c.mapping = '$_->{name}'"
+		  . " AND c.command <> 'delete' AND a.$key = c.key::$type WHERE NOT (" . ($_->{allows} // 'true') . ')'
+	} @{ $self->{mappings} }) . ') AS counted');
+}
+
+# The model's targets become what was found.
+sub take_changes
+{
+	my ($self) = @_;
+	$self->sql(join '', map { "TRUNCATE model.$_->{name}; INSERT INTO model.$_->{name} SELECT * FROM model.after_$_->{name};\n" } @{ $self->{mappings} });
+	return;
+}
+
+# What was found as number 0 is what is stored under a number.
+sub store_changes
+{
+	my ($self, $number) = @_;
+	$self->sql(join '', map { "DELETE FROM $_ WHERE number = $number; UPDATE $_ SET number = $number WHERE number = 0;\n" } 'model.cell', 'model.stored_change');
+	return;
+}
+
+# ---------- the comparison ----------
+
+# Remembers the versions of rows, to see later which were written.
+sub remember_versions
+{
+	my ($self, $prefix) = @_;
+	$self->sql('TRUNCATE model.version;' . join '', map {
+		"INSERT INTO model.version SELECT 'target $_->{name}', " . key($_)->[1] . "::text, xmin::text FROM target.$_->{name};\n"
+		  . "INSERT INTO model.version SELECT 'previous $_->{name}', " . name(key($_)->[0]) . ", xmin::text FROM syncup_previous.${prefix}_$_->{name};\n"
+	} @{ $self->{mappings} });
+	return;
+}
+
+# How many rows were written over since, by what was remembered.
+sub count_rewritten
+{
+	my ($self, $prefix) = @_;
+	my %count;
+	for (split /\n/, $self->sql(join ' UNION ALL ', map {
+		"SELECT v.mapping, count(*) FROM model.version v JOIN target.$_->{name} t ON v.key = t." . key($_)->[1] . "::text AND v.version <> t.xmin::text WHERE v.mapping = 'target $_->{name}' GROUP BY 1"
+		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON v.key = p." . name(key($_)->[0]) . " AND v.version <> p.xmin::text WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
+	} @{ $self->{mappings} }))
+	{
+		my ($what, $rows) = split /\|/;
+		$count{$what} = $rows;
+	}
+	return \%count;
+}
+
+# Everything by which the server differs from the model, as lines.
+sub differences
+{
+	my ($self, $model, $connector) = @_;
+	my $prefix = lc $connector;
+	my @batches = @{ $model->{batches} };
+	my @waiting = $model->queue;
+	my @held = (@waiting, grep { $_->{kept} } @batches);
+	my @with_changes = grep { $_->{stored} } @held;
+	my $numbers = join ', ', -1, map { $_->{number} } @with_changes;
+	my @recent = grep { $_->{prepared} } @batches[ ($#batches > 3 ? $#batches - 3 : 0) .. $#batches ];
+	my $recent = join ', ', -1, map { $_->{number} } @recent;
+	my $boolean = sub { return $_[0] ? 't' : 'f' };
+	my (@quarantine, @counters);
+
+	for my $batch (grep { $_->{prepared} } @batches)
+	{
+		for my $name (sort keys %{ $batch->{work} })
+		{
+			my $work = $batch->{work}{$name};
+			my $changes = $batch->{changes}{$name};
+			push @counters, [ $batch->{number}, $name,
+				@{ $work->{counter} }{qw(rows_read rows_kept null_keys duplicates rejected empty_links delta_inserted delta_updated delta_deleted)},
+				$boolean->($work->{suspended}), @{ $changes // {} }{qw(inserted updated deleted stored_before)} ];
+		}
+	}
+	for my $batch (@recent)
+	{
+		for my $name (sort keys %{ $batch->{work} })
+		{
+			push @quarantine, map { [ $batch->{number}, $name, @$_ ] } @{ $batch->{work}{$name}{quarantine} };
+		}
+	}
+
+	my $sql = $self->fill('model.batch', 'number, batch, mode, status, prepared, source_changes',
+		map { [ $_->{number}, $_->{uuid}, $_->{mode}, $_->{status}, $boolean->($_->{prepared}), $boolean->($_->{source_changes}) ] } @batches)
+	  . $self->fill('model.counter', 'number, mapping, rows_read, rows_kept, null_keys, duplicates, rejected, empty_links, delta_inserted, delta_updated, delta_deleted, suspended, inserted, updated, deleted, stored_before', @counters)
+	  . $self->fill('model.quarantine', 'number, mapping, line, reason, key, raw', @quarantine)
+	  . difference('syncup.batch',
+		'SELECT m.number, b.mode, b.status, b.prepared_at IS NOT NULL AS prepared, b.source_changes FROM syncup.batch b LEFT JOIN model.batch m USING (batch) WHERE b.connector = ' . literal($connector),
+		'SELECT number, mode, status, prepared, source_changes FROM model.batch')
+	  . difference('syncup.batch_counter',
+		'SELECT m.number, c.mapping, c.rows_read, c.rows_kept, c.null_keys, c.duplicates, c.rejected, c.empty_links, c.delta_inserted, c.delta_updated, c.delta_deleted, c.deletions_suspended, c.inserted, c.updated, c.deleted, c.stored_before FROM syncup.batch_counter c LEFT JOIN model.batch m USING (batch)',
+		'SELECT * FROM model.counter')
+	  . difference('syncup.quarantine',
+		"SELECT m.number, q.mapping, q.line, q.reason, nullif(q.key, '') AS key, q.raw FROM syncup.quarantine q LEFT JOIN model.batch m USING (batch) WHERE coalesce(m.number, -1) IN ($recent)",
+		'SELECT * FROM model.quarantine')
+	  . difference('syncup.status',
+		'SELECT s.queue_length, s.blocked, s.needs_complete FROM syncup.status s WHERE s.connector = ' . literal($connector),
+		'SELECT ' . @waiting . '::bigint, ' . literal((map { $_->{uuid} } grep { $_->{status} eq 'blocked' } @waiting)[0]) . '::uuid, ' . ($model->{needs_complete} ? 'true' : 'false'));
+
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my $stored = stored($mapping);
+		my $texts = join ', ', map { "$_->[1]::text" } mapped($mapping);
+		my $previous = $model->{previous}{$name};
+		my @delta;
+		for my $batch (@held)
+		{
+			my $delta = $batch->{work}{$name}{delta};
+			push @delta, map { [ $batch->{number}, $delta->{$_}[0], @{ $delta->{$_}[1] } ] } sort keys %$delta;
+		}
+		$sql .= $self->fill("model.previous_$name", $stored, map { $previous->{$_} } sort keys %$previous)
+		  . $self->fill("model.delta_$name", "number, command, $stored", @delta)
+		  . difference("previous of $name", "SELECT $stored FROM syncup_previous.${prefix}_$name", "SELECT $stored FROM model.previous_$name")
+		  . difference("delta of $name", "SELECT m.number, command, $stored FROM syncup_delta.${prefix}_$name LEFT JOIN model.batch m USING (batch) WHERE command IN ('insert', 'update', 'delete')", "SELECT number, command, $stored FROM model.delta_$name")
+		  . difference("target $name", "SELECT $texts, extra FROM target.$name", "SELECT $texts, extra FROM model.$name")
+		  . difference("changes of $name", "SELECT m.number, c.command, c." . key($mapping)->[1] . "::text FROM syncup_changes.${prefix}_$name c LEFT JOIN model.batch m USING (batch)",
+			"SELECT number, command, key FROM model.stored_change WHERE mapping = '$name' AND number IN ($numbers)");
+	}
+	for my $batch (@with_changes)
+	{
+		# a boolean is shown as the type writes it, or as SQL does
+		my $shown = sub { return "CASE WHEN column_name = 'active' THEN left($_[0], 1) ELSE $_[0] END" };
+		my $cells = 'mapping, command, key, column_name::text, ' . join ', ', map { $shown->($_) } 'old_value', 'new_value';
+		$sql .= difference("changed cells of batch $batch->{number}", "SELECT $cells FROM syncup_changes('$batch->{uuid}')",
+			"SELECT $cells FROM model.cell WHERE number = $batch->{number}");
+	}
+	return $self->sql($sql);
+}
+
+# How the checks of a batch, or rows of a preview, differ from those of the model.
+sub check_differences
+{
+	my ($self, $actual, $checks) = @_;
+	my $columns = 'mapping, counter, count, maximum, base, max_percentage, exceeded';
+	return $self->sql($self->fill('model.check', $columns, @$checks)
+		  . difference('threshold_check', "SELECT $columns FROM $actual WHERE counter NOT LIKE 'link%'", "SELECT $columns FROM model.check"));
+}
+
+1;

@@ -1,0 +1,574 @@
+# What syncup must do, once more and in another way: SPEC 4.1 to 4.4 and 6.2 in
+# plain perl, slow and short. A model knows previous and the queue of one connector
+# and predicts, from the bytes of files, what a prepare makes of them.
+#
+# Where the SPEC leaves a choice, the reading tested here is marked "reading:".
+package Model;
+
+use strict;
+use warnings;
+
+my $NEWLINE = qr/\r\n|\r|\n/;
+
+# What a prepare says of a file that it does not take; which fault it meets first
+# is not predicted.
+my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|bad rows/;
+
+# ---------- CSV (SPEC 2.5, 4.2, 4.3) ----------
+
+# One record at a position of the text. Result: its fields (undef: null), where it
+# ends and the next begins; fault: "quote" or "unterminated", then the fields before.
+sub record
+{
+	my ($text, $at, $delimiter, $quoted_empty) = @_;
+	my @fields;
+	pos($$text) = $at;
+	while (1)
+	{
+		my $value;
+		if ($$text =~ /\G"/gc)
+		{
+			$value = '';
+			while (1)
+			{
+				$value .= $1 if $$text =~ /\G([^"]+)/gc;
+				return { fields => \@fields, fault => 'unterminated' } if pos($$text) == length $$text;
+				$$text =~ /\G"/gc;
+				if ($$text =~ /\G"/gc) { $value .= '"' }
+				elsif ($$text =~ /\G(?=\Q$delimiter\E|\r|\n|\z)/gc) { last }
+				else { return { fields => \@fields, fault => 'quote' } }
+			}
+			$value = undef if $value eq '' && $quoted_empty eq 'null';
+		}
+		else
+		{
+			$$text =~ /\G([^"\Q$delimiter\E\r\n]*)/gc;
+			$value = $1 eq '' ? undef : $1;
+			return { fields => \@fields, fault => 'quote' } if $$text =~ /\G"/gc;
+		}
+		push @fields, $value;
+		next if $$text =~ /\G\Q$delimiter\E/gc;
+		my $end = pos($$text) // 0;
+		$$text =~ /\G$NEWLINE/gc;
+		return { fields => \@fields, end => $end, next => pos($$text) // $end };
+	}
+}
+
+# Whether a text is valid UTF-8, as the server has it, without NUL.
+sub is_valid
+{
+	my ($bytes) = @_;
+	return 1 if $bytes !~ /[\x80-\xff\0]/;
+	return $bytes =~ /\A(?:[\x01-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}
+		|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})*\z/x;
+}
+
+# Bytes as quarantine shows them.
+sub shown
+{
+	my ($raw) = @_;
+	return $raw if is_valid($raw);
+	return $raw =~ s/([\x80-\xff\0])/sprintf '\\x%02x', ord $1/ger;
+}
+
+# Reads a file: its header, and a list of rows {line, raw, fields}; one that cannot
+# be used has a fault (malformed, encoding), and in "known" the fields that are
+# certain all the same. cut: an open quote swallows the end of the file.
+sub read_file
+{
+	my ($text, $dialect) = @_;
+	my $at = 0;
+	my $line = 1;
+	my (@header, @rows);
+	my $recovering = 0;
+
+	my $pass_line = sub {
+		pos($text) = $at;
+		$text =~ /\G[^\r\n]*/gc;
+		my $end = pos($text) // $at;
+		$text =~ /\G$NEWLINE/gc;
+		my $from = $at;
+		$at = pos($text) // $end;
+		$line++;
+		return substr $text, $from, $end - $from;
+	};
+	$pass_line->() for 1 .. $dialect->{skip_lines};
+	while (1)
+	{
+		pos($text) = $at;
+		if ($text =~ /\G$NEWLINE/gc)
+		{
+			$at = pos $text;
+			$line++;
+			next;
+		}
+		last if $at >= length $text;
+
+		my $record = record(\$text, $at, $dialect->{delimiter}, $dialect->{quoted_empty});
+		my $row = { line => $line, fields => $record->{fields} };
+		my $width_is_right = !@header || @{ $row->{fields} } == @header;
+		if (defined $record->{end} && ($width_is_right || substr($text, $at, $record->{end} - $at) !~ /[\r\n]/))
+		{
+			$row->{raw} = substr $text, $at, $record->{end} - $at;
+			$at = $record->{next};
+			$line += 1 + (() = $row->{raw} =~ /$NEWLINE/g);
+			if (!@header)
+			{
+				@header = map { $_ // '' } @{ $row->{fields} };
+				next;
+			}
+			if (!$width_is_right)
+			{
+				# only a first field that a delimiter follows cannot have moved
+				$row->{fault} = 'malformed';
+				$row->{known} = [ $row->{fields}[0] ] if !$recovering && @{ $row->{fields} } > 1;
+			}
+			else
+			{
+				$recovering = 0;
+				if (!is_valid($row->{raw}))
+				{
+					$row->{fault} = 'encoding';
+					$row->{known} = $row->{fields};
+				}
+			}
+		}
+		else
+		{
+			# A quote went astray: one line is given up, and the next one is tried.
+			$row->{fault} = 'malformed';
+			$row->{known} = defined $record->{end} ? [ $row->{fields}[0] ] : $row->{fields} if !$recovering;
+			$row->{raw} = $pass_line->();
+			$recovering = 1;
+			if (($record->{fault} // '') eq 'unterminated')
+			{
+				my $rescue = grep {
+					my $single = $_;
+					my $try = record(\$single, 0, $dialect->{delimiter}, $dialect->{quoted_empty});
+					length $single && defined $try->{end} && @{ $try->{fields} } == @header;
+				} split $NEWLINE, substr $text, $at;
+				return { cut => 1 } if !$rescue;
+			}
+		}
+		push @rows, $row;
+	}
+	return { header => \@header, rows => \@rows };
+}
+
+# ---------- values ----------
+
+my %pattern = (
+	int => qr/\A\s*[+-]?\d{1,9}\s*\z/,
+	uuid => qr/\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/,
+	numeric => qr/\A\s*(?:[+-]?\d+(?:\.\d+)?(?:e\d)?|NaN)\s*\z/,
+	'numeric(8,2)' => qr/\A-?\d{1,6}(?:\.\d+)?\z/,
+	date => qr/\A(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:[0-2]\d|3[01])\z/,
+	timestamp => qr/\A\d{4}-\d\d-\d\d(?:[ T](?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d+)?)?)?\z/,
+	boolean => qr/\A(?:t|true|yes|f|no|0|1)\z/,
+	text => qr//);
+
+# Whether a type takes the text; for the values that Export writes.
+sub converts
+{
+	my ($type, $value) = @_;
+	return 1 if !defined $value;
+	if ($type =~ /\Avarchar/)
+	{
+		# blanks beyond the length are cut off, as SQL says
+		my $characters = () = $value =~ /[\x00-\x7f\xc0-\xff]/g;
+		my ($limit) = $type =~ /(\d+)/;
+		my $blanks = $value =~ /( *)\z/ ? length $1 : 0;
+		return $characters - $blanks <= $limit;
+	}
+	return 0 if $type eq 'date' && $value =~ /02-30/;
+	return 0 if $type eq 'numeric(8,2)' && $value =~ /\A-?(\d+)/ && $1 > 999999;
+	return scalar $value =~ $pattern{$type};
+}
+
+# The first column of a row whose target does not take its value.
+sub refused
+{
+	my ($mapping, $row) = @_;
+	for my $i (0 .. $#$row)
+	{
+		my $column = $mapping->{columns}[$i];
+		return $column->[0] if defined $column->[1] && !converts($column->[2], $row->[$i]);
+	}
+	return;
+}
+
+# ---------- what a mapping makes of a file ----------
+
+sub same
+{
+	my ($a, $b) = @_;
+	for my $i (0 .. $#$a)
+	{
+		return 0 if defined $a->[$i] != defined $b->[$i];
+		return 0 if defined $a->[$i] && $a->[$i] ne $b->[$i];
+	}
+	return 1;
+}
+
+# The places of the mapping's columns, and maybe the command's, in the header.
+sub find_columns
+{
+	my ($header, @names) = @_;
+	my @places;
+	for my $name (@names)
+	{
+		my ($at) = grep { $header->[$_] eq $name } 0 .. $#$header;
+		($at) = grep { lc $header->[$_] eq lc $name } 0 .. $#$header if !defined $at;
+		push @places, $at;
+	}
+	return @places;
+}
+
+# The key of a row that is malformed or holds a bad byte; undef: cannot be read.
+sub readable_key
+{
+	my ($row, $place) = @_;
+	return if !$row->{known} || $place > $#{ $row->{known} };
+	my $key = $row->{known}[$place];
+	return defined $key && length $key && is_valid($key) ? $key : undef;
+}
+
+sub new_work
+{
+	return {
+		counter => { map { $_ => 0 } qw(rows_read rows_kept null_keys duplicates rejected empty_links delta_inserted delta_updated delta_deleted) },
+		quarantine => [],
+		delta => {},
+		kept_keys => {},		# of rows set aside: never deleted, even if only the target has them
+		suspended => 0 };
+}
+
+# Sets a row aside.
+sub set_aside
+{
+	my ($work, $counter, $row, $reason, $key) = @_;
+	$work->{counter}{$counter}++;
+	push @{ $work->{quarantine} }, [ $row->{line}, $reason, $key, shown($row->{raw}) ];
+	return;
+}
+
+# Adds a row to the delta.
+sub put_delta
+{
+	my ($work, $command, $key, $row) = @_;
+	$work->{delta}{$key} = [ $command, $row ];
+	$work->{counter}{"delta_$command" . ($command eq 'insert' ? 'ed' : 'd')}++;
+	return;
+}
+
+# SPEC 4.1 and 4.3: a full extract against the baseline.
+sub cleanse
+{
+	my ($mapping, $baseline, $file, $options) = @_;
+	my $work = new_work();
+	my @places = find_columns($file->{header}, map { $_->[0] } @{ $mapping->{columns} });
+	my $key_place = $places[ $mapping->{key} ];
+	my (%contents, %contradicted, %seen);
+
+	if ($options->{duplicates} eq 'reject')
+	{
+		for my $row (grep { !$_->{fault} } @{ $file->{rows} })
+		{
+			my $key = $row->{fields}[$key_place];
+			next if !defined $key || $key eq '';
+			my @content = @{ $row->{fields} }[@places];
+			$contents{$key} //= \@content;
+			$contradicted{$key} = 1 if !same($contents{$key}, \@content);
+		}
+	}
+	for my $row (@{ $file->{rows} })
+	{
+		$work->{counter}{rows_read}++;
+		if ($row->{fault})
+		{
+			my $key = readable_key($row, $key_place);
+			if (defined $key) { $work->{kept_keys}{$key} = 1 }
+			else { $work->{suspended} = 1 }
+			set_aside($work, 'rejected', $row, $row->{fault}, $key);
+			next;
+		}
+		my @content = @{ $row->{fields} }[@places];
+		my $key = $content[ $mapping->{key} ];
+		if (!defined $key || $key eq '') { set_aside($work, 'null_keys', $row, 'null key') }
+		elsif ($contradicted{$key})
+		{
+			$work->{kept_keys}{$key} = 1;
+			set_aside($work, 'duplicates', $row, 'duplicate', $key);
+		}
+		elsif ($seen{$key}++) { set_aside($work, 'duplicates', $row, 'duplicate', $key) }
+		elsif ($baseline->{$key} && same($baseline->{$key}, \@content)) { $work->{counter}{rows_kept}++ }
+		elsif (refused($mapping, \@content))
+		{
+			$work->{kept_keys}{$key} = 1;
+			set_aside($work, 'rejected', $row, 'conversion', $key);
+		}
+		else
+		{
+			$work->{counter}{rows_kept}++;
+			put_delta($work, $baseline->{$key} ? 'update' : 'insert', $key, \@content);
+		}
+	}
+	return $work if $work->{suspended};
+	for my $key (keys %$baseline)
+	{
+		put_delta($work, 'delete', $key, $baseline->{$key}) if !$seen{$key} && !$work->{kept_keys}{$key};
+	}
+	return $work;
+}
+
+my %command = (insert => 'insert', add => 'insert', update => 'update', modify => 'update', delete => 'delete', merge => 'merge');
+
+# SPEC 4.4: the net effect of a file of changes.
+sub net_effect
+{
+	my ($mapping, $baseline, $file, $options) = @_;
+	my $work = new_work();
+	my ($command_place, @places) = find_columns($file->{header}, $options->{command_column}, map { $_->[0] } @{ $mapping->{columns} });
+	my $key_at = $mapping->{key};
+	my (%state, %sign_of_life);
+
+	for my $row (@{ $file->{rows} })
+	{
+		$work->{counter}{rows_read}++;
+		if ($row->{fault})
+		{
+			my $key = readable_key($row, $places[$key_at]);
+			if (defined $key) { $sign_of_life{$key} = 1 }
+			else { $work->{suspended} = 1 }
+			set_aside($work, 'rejected', $row, $row->{fault}, $key);
+			next;
+		}
+		my @content = @{ $row->{fields} }[@places];
+		my $key = $content[$key_at];
+		if (!defined $key || $key eq '')
+		{
+			set_aside($work, 'null_keys', $row, 'null key');
+			next;
+		}
+		my $command = $command{ lc($row->{fields}[$command_place] // '') };
+		if (!$command)
+		{
+			$work->{bad_command} = 1;
+			$sign_of_life{$key} = 1;
+			set_aside($work, 'rejected', $row, 'malformed', $key);
+			next;
+		}
+		$state{$key} = $baseline->{$key} if !exists $state{$key};
+		if ($command eq 'delete')
+		{
+			$state{$key} = undef;
+			delete $sign_of_life{$key};
+			$work->{counter}{rows_kept}++;
+			next;
+		}
+		if ($command eq 'update' && !$state{$key})
+		{
+			$sign_of_life{$key} = 1;
+			set_aside($work, 'rejected', $row, 'unknown key', $key);
+			next;
+		}
+		my $before = $command eq 'insert' ? undef : $state{$key};
+		for my $i (0 .. $#content)
+		{
+			next if $i == $key_at;
+			if (!defined $content[$i]) { $content[$i] = $before->[$i] if $before }
+			elsif ($content[$i] eq 'NULL_NULL' && $command ne 'insert') { $content[$i] = undef }
+		}
+		if (refused($mapping, \@content))
+		{
+			$work->{bad_value} = 1;
+			$sign_of_life{$key} = 1;
+			set_aside($work, 'rejected', $row, 'conversion', $key);
+			next;
+		}
+		$state{$key} = \@content;
+		delete $sign_of_life{$key};
+		$work->{counter}{rows_kept}++;
+	}
+	for my $key (keys %state)
+	{
+		my $before = $baseline->{$key};
+		my $now = $state{$key};
+		if ($now && !$before) { put_delta($work, 'insert', $key, $now) }
+		elsif ($now && !same($before, $now)) { put_delta($work, 'update', $key, $now) }
+		elsif ($before && !$now && !$sign_of_life{$key} && !$work->{suspended}) { put_delta($work, 'delete', $key, $before) }
+	}
+	return $work;
+}
+
+# ---------- the connector ----------
+
+sub new
+{
+	my ($class, @mappings) = @_;
+	return bless {
+		mappings => \@mappings,
+		previous => { map { $_->{name} => {} } @mappings },
+		batches => [],
+		needs_complete => 0,
+		carried => {},
+		limits => {},
+	}, $class;
+}
+
+sub queue
+{
+	my ($self) = @_;
+	return grep { $_->{prepared} && $_->{status} =~ /\A(?:prepared|blocked|failed)\z/ } @{ $self->{batches} };
+}
+
+# A mapping's rows after the given deltas.
+sub overlay
+{
+	my ($rows, @deltas) = @_;
+	my %result = %$rows;
+	for my $delta (@deltas)
+	{
+		for my $key (keys %$delta)
+		{
+			if ($delta->{$key}[0] eq 'delete') { delete $result{$key} }
+			else { $result{$key} = $delta->{$key}[1] }
+		}
+	}
+	return \%result;
+}
+
+# Why a prepare is refused before any file is read, as a pattern; undef: it is not.
+sub refusal
+{
+	my ($self, $mode, $is_empty) = @_;
+	if ($mode eq 'initial')
+	{
+		return qr/has a batch that waits/ if $self->queue;
+		return qr/an initial run .* is not possible/ if !$is_empty || grep { %$_ } values %{ $self->{previous} };
+	}
+	if ($mode eq 'incremental')
+	{
+		return qr/is blocked by batch/ if grep { $_->{status} eq 'blocked' } $self->queue;
+		return qr/needs a complete run/ if $self->{needs_complete};
+		return qr/has no applied initial or complete run/
+		  if !grep { $_->{mode} ne 'incremental' && $_->{status} =~ /applied|undone/ } @{ $self->{batches} };
+	}
+	return;
+}
+
+# Predicts a prepare. files: by mapping, as read_file gives them; options: by
+# mapping, with duplicates, on_error, reject_limit and, where the file carries
+# changes, command_column. Result: a batch, or a pattern of its error.
+sub prepare
+{
+	my ($self, $mode, $is_empty, $files, $options) = @_;
+	my $refusal = $self->refusal($mode, $is_empty);
+	return (undef, $refusal) if $refusal;
+
+	my $batch = { mode => $mode, status => 'prepared', prepared => 1, work => {}, source_changes => 0, lost => 0 };
+	my @queue = $mode eq 'complete' ? () : $self->queue;
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my $file = $files->{$name};
+		my $own = $options->{$name};
+		my $changes = $mode eq 'incremental' && defined $own->{command_column};
+		return (undef, $BAD_FILE) if $file->{cut};
+		my $baseline = overlay($self->{previous}{$name}, map { $_->{work}{$name}{delta} } @queue);
+		my $work = $changes ? net_effect($mapping, $baseline, $file, $own) : cleanse($mapping, $baseline, $file, $own);
+		if ($own->{on_error} eq 'stop')
+		{
+			# an update of an unknown key is set aside even so
+			my @fatal = grep { $_->[1] =~ /malformed|encoding|conversion/ } @{ $work->{quarantine} };
+			return (undef, $BAD_FILE) if @fatal;
+		}
+		return (undef, $BAD_FILE)
+		  if defined $own->{reject_limit} && $work->{counter}{rejected} > $own->{reject_limit};
+		$batch->{work}{$name} = $work;
+		$batch->{source_changes} ||= $changes;
+		$batch->{forgets} = 1 if $changes && $work->{suspended};
+	}
+	if ($mode eq 'complete')
+	{
+		# reading: the complete run stands for what it supersedes. Declined, the
+		# changes that only the cancelled batches knew are lost.
+		for my $waiting ($self->queue)
+		{
+			$waiting->{status} = 'cancelled';
+			$batch->{lost} ||= $waiting->{source_changes} || $waiting->{lost};
+		}
+	}
+
+	# deletions that the source computed will not come again
+	$self->{needs_complete} = 1 if $batch->{forgets};
+	push @{ $self->{batches} }, $batch;
+	$batch->{number} = @{ $self->{batches} };
+	return ($batch, undef);
+}
+
+# A prepare that failed in syncup_run: recorded, but no part of the queue.
+sub record_failed_prepare
+{
+	my ($self, $mode) = @_;
+	push @{ $self->{batches} }, { mode => $mode, status => 'failed', prepared => 0, number => @{ $self->{batches} } + 1, work => {} };
+	return;
+}
+
+# SPEC 6.2: every check of a batch: [mapping, counter, count, maximum, base,
+# max_percentage, exceeded]. changes: by mapping, inserted, updated, deleted and
+# stored_before.
+sub checks
+{
+	my ($self, $changes) = @_;
+	my @checks;
+	for my $scope (undef, map { $_->{name} } @{ $self->{mappings} })
+	{
+		my @counted = defined $scope ? $changes->{$scope} : values %$changes;
+		for my $counter (qw(inserted updated deleted))
+		{
+			my ($count, $base) = (0, 0);
+			for my $of (@counted)
+			{
+				$count += $of->{$counter};
+				$base += $of->{stored_before};
+			}
+			my $limit = $self->{limits}{ $scope // '' }{$counter} // { maximum => 0, percentage => 0 };
+			my $exceeded = ($limit->{maximum} > 0 && $count > $limit->{maximum})
+			  || ($limit->{percentage} > 0 && $count * 100 > $limit->{percentage} * $base);
+			push @checks, [ $scope, "${counter}_lines", $count, $limit->{maximum} || undef, $base, $limit->{percentage} || undef, $exceeded ? 't' : 'f' ];
+		}
+	}
+	return \@checks;
+}
+
+# A batch was applied: previous follows.
+sub apply
+{
+	my ($self, $batch, $keep) = @_;
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my $changes = $batch->{changes}{$name};
+		$self->{previous}{$name} = overlay($self->{previous}{$name}, $batch->{work}{$name}{delta});
+		$self->{carried}{$name} = $changes->{stored_before} + $changes->{inserted} - $changes->{deleted};
+	}
+	$batch->{status} = 'applied';
+	$batch->{kept} = $keep && $batch->{mode} ne 'initial';
+	$self->{needs_complete} = 0 if $batch->{mode} eq 'complete';
+	return;
+}
+
+# A batch and those behind it are declined.
+sub discard
+{
+	my ($self, $batch) = @_;
+	for my $waiting (grep { $_->{number} >= $batch->{number} } $self->queue)
+	{
+		$waiting->{status} = 'discarded';
+		$self->{needs_complete} = 1 if $waiting->{source_changes} || $waiting->{lost};
+	}
+	return;
+}
+
+1;
