@@ -42,6 +42,7 @@ CREATE TABLE syncup.batch_counter (
 	kind text NOT NULL,
 	file text,
 	file_modified timestamptz,
+	file_size bigint,
 	rows_read bigint NOT NULL DEFAULT 0,
 	rows_kept bigint NOT NULL DEFAULT 0,
 	null_keys bigint NOT NULL DEFAULT 0,

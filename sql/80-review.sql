@@ -40,6 +40,10 @@ DECLARE
 	m record;
 	cells text;
 BEGIN
+	IF NOT EXISTS (SELECT FROM syncup.batch b WHERE b.batch = syncup_changes.batch) THEN
+		RAISE EXCEPTION 'batch % does not exist', batch
+			USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
+	END IF;
 	FOR m IN
 		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target
 		FROM syncup.batch b

@@ -412,8 +412,8 @@ BEGIN
 
 	-- As before, with what to look for in each column.
 	SELECT string_agg(format(
-			$sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, c.old ->> %2$L, %4$L::name, %5$s, %6$L::text, %7$L::text)$sql$,
-			k.ordinal, k.target, k.change_column, s.partner,
+			$sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, c.old ->> %2$L, %4$s, %5$L::text, %6$L::text)$sql$,
+			k.ordinal, k.target, k.change_column,
 			CASE WHEN p.target IS NULL THEN 'NULL'
 				ELSE format('CASE WHEN c.old ? %L THEN c.old ->> %1$L WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%2$I) COLLATE "default" END',
 					p.target, p.change_column) END,
@@ -427,26 +427,30 @@ BEGIN
 	EXECUTE format($sql$
 		SELECT jsonb_agg(counted)
 		FROM (
-			SELECT v.ordinal, v.name, v.partner, v.constant, v.kind,
+			SELECT v.ordinal,
 				count(*) AS changed,
 				count(*) FILTER (WHERE v.old <> '' AND coalesce(v.new, '') = '') AS emptied,
-				count(*) FILTER (WHERE v.new = v.partner_old) AS moved,
-				count(*) FILTER (WHERE v.new IS NULL AND v.partner_old IS NULL) AS moved_nothing,
-				min(v.new COLLATE "C") FILTER (WHERE v.new = v.partner_old)
-					<> max(v.new COLLATE "C") FILTER (WHERE v.new = v.partner_old) AS moved_varied,
-				count(*) FILTER (WHERE v.new = v.constant) AS same,
-				CASE WHEN min(v.old COLLATE "C") = max(v.old COLLATE "C") AND count(v.old) = count(*) THEN min(v.old COLLATE "C") END AS same_before,
+				count(*) FILTER (WHERE v.moved) AS moved,
+				count(*) FILTER (WHERE v.moved_nothing) AS moved_nothing,
+				min(v.new) FILTER (WHERE v.moved) <> max(v.new) FILTER (WHERE v.moved) AS moved_varied,
+				count(*) FILTER (WHERE v.same) AS same,
+				CASE WHEN min(v.old) = max(v.old) AND count(v.old) = count(*) THEN min(v.old) END AS same_before,
 				count(*) FILTER (WHERE v.reformatted) AS reformatted,
 				min(format('"%%s" -> "%%s"', left(v.old, 40), left(v.new, 40)) COLLATE "C")
 					FILTER (WHERE v.reformatted) AS example
 			FROM (
-				SELECT v.*, CASE WHEN v.kind IS NOT NULL THEN syncup.format_difference(v.old, v.new) = v.kind END AS reformatted
+				-- Little is carried into the sort that groups millions of cells.
+				SELECT v.ordinal, v.old COLLATE "C" AS old, v.new COLLATE "C" AS new,
+					v.new = v.partner_old AS moved,
+					v.new IS NULL AND v.partner_old IS NULL AS moved_nothing,
+					v.new = v.constant AS same,
+					CASE WHEN v.kind IS NOT NULL THEN syncup.format_difference(v.old, v.new) = v.kind END AS reformatted
 				FROM syncup_changes.%I c
-				CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, name, new, old, partner, partner_old, constant, kind)
+				CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, name, new, old, partner_old, constant, kind)
 				WHERE c.batch = $1 AND c.command = 'update' AND v.name = ANY (c.changed)
 				OFFSET 0
 			) AS v
-			GROUP BY v.ordinal, v.name, v.partner, v.constant, v.kind
+			GROUP BY v.ordinal
 		) AS counted
 		$sql$, m.table_name, cells)
 	INTO counts USING column_findings.batch;
@@ -455,9 +459,14 @@ BEGIN
 	WITH counted AS (
 		SELECT s.*, CASE WHEN m.stored_before > 0 THEN
 				format(' (%s %% of the %s stored)', round(s.changed * 100.0 / m.stored_before, 1), m.stored_before) END AS share
-		FROM jsonb_to_recordset(counts) AS s (ordinal int, name name, partner name, constant text, kind text,
-			changed bigint, emptied bigint, moved bigint, moved_nothing bigint, moved_varied boolean,
-			same bigint, same_before text, reformatted bigint, example text)
+		FROM (
+			SELECT n.*, k.target AS name, c.partner, c.constant, c.kind
+			FROM jsonb_to_recordset(counts) AS n (ordinal int, changed bigint, emptied bigint,
+				moved bigint, moved_nothing bigint, moved_varied boolean,
+				same bigint, same_before text, reformatted bigint, example text)
+			JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping AND k.ordinal = n.ordinal
+			LEFT JOIN jsonb_to_recordset(candidates) AS c (name name, partner name, constant text, kind text) ON c.name = k.target
+		) AS s
 	), found AS (
 		SELECT s.*, f.finding, f.rows, l.rank
 		FROM counted s

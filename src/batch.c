@@ -98,20 +98,20 @@ batch_has_base(const char *connector)
 }
 
 void
-batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const char *file,
-					TimestampTz modified, const PrepareCounter *counter)
+batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const SourceFile *file,
+					const PrepareCounter *counter)
 {
-	own_sql("INSERT INTO syncup.batch_counter (batch, mapping, kind, file, file_modified, rows_read, rows_kept, null_keys,"
+	own_sql("INSERT INTO syncup.batch_counter (batch, mapping, kind, file, file_modified, file_size, rows_read, rows_kept, null_keys,"
 			" duplicates, rejected, empty_links, delta_inserted, delta_updated, delta_deleted, deletions_suspended)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
 			SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->name),
 					 SQL_TEXT(mapping->association ? "association" : "entity type"),
-					 SQL_TEXT(file), SQL_TIME(modified), SQL_INT8(counter->rows_read),
-					 SQL_INT8(counter->rows_kept), SQL_INT8(counter->null_keys),
-					 SQL_INT8(counter->duplicates), SQL_INT8(counter->rejected),
-					 SQL_INT8(counter->empty_links), SQL_INT8(counter->delta_inserted),
-					 SQL_INT8(counter->delta_updated), SQL_INT8(counter->delta_deleted),
-					 SQL_BOOL(counter->deletions_suspended)));
+					 SQL_TEXT(file->path), SQL_TIME(file->modified), SQL_INT8(file->size),
+					 SQL_INT8(counter->rows_read), SQL_INT8(counter->rows_kept),
+					 SQL_INT8(counter->null_keys), SQL_INT8(counter->duplicates),
+					 SQL_INT8(counter->rejected), SQL_INT8(counter->empty_links),
+					 SQL_INT8(counter->delta_inserted), SQL_INT8(counter->delta_updated),
+					 SQL_INT8(counter->delta_deleted), SQL_BOOL(counter->deletions_suspended)));
 }
 
 void

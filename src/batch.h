@@ -7,6 +7,7 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "source.h"
 
 typedef struct Batch
 {
@@ -59,8 +60,7 @@ extern List *batch_queue(const char *connector);
 extern bool batch_has_base(const char *connector);
 
 extern void batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping,
-								const char *file, TimestampTz modified,
-								const PrepareCounter *counter);
+								const SourceFile *file, const PrepareCounter *counter);
 
 /* Ends the batch's wait: its delta and change rows go, unless kept. */
 extern void batch_forget_rows(const pg_uuid_t *id, const Connector *connector,

@@ -277,6 +277,13 @@ write_change(void *arg, uint64 row)
 	table_writer_put(sink->writer, 200);
 }
 
+/* Whether the caller may read every column of the target. */
+static bool
+may_read_all(const Mapping *mapping)
+{
+	return pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 /* Prepares to write changes of a mapping. */
 static void
 begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
@@ -284,7 +291,7 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 {
 	Relation	target = table_open(mapping->target, AccessShareLock);
 	TupleDesc	tupdesc = RelationGetDescr(target);
-	bool		all_readable = pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+	bool		all_readable = may_read_all(mapping);
 
 	sink->mapping = mapping;
 	sink->batch = *batch;
@@ -324,16 +331,34 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 
 /* ---------- the query ---------- */
 
+/*
+ * The columns of the target to read, as r."column": all of them where the
+ * caller may, otherwise those that the mapping needs.
+ */
+static char *
+readable_columns(const Mapping *mapping)
+{
+	StringInfoData list;
+
+	if (may_read_all(mapping))
+		return "r.*";
+	initStringInfo(&list);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+			appendStringInfo(&list, "%sr.%s", list.len ? ", " : "",
+							 quote_identifier(mapping->columns[i].target));
+	if (mapping->options->deleted_column != NULL)
+		appendStringInfo(&list, ", r.%s", quote_identifier(mapping->options->deleted_column));
+	return list.data;
+}
+
 char *
 target_rows(const Mapping *mapping)
 {
 	const Options *options = mapping->options;
 
-	if (options->scope == NULL && options->deleted_column == NULL)
-		return psprintf("(SELECT r.*, false AS syncup_outside, NULL::pg_catalog.timestamptz AS syncup_retired FROM %s r) t",
-						mapping->target_name);
-	return psprintf("(SELECT r.*, (%s\n) IS NOT TRUE AS syncup_outside, %s::pg_catalog.timestamptz AS syncup_retired FROM %s r) t",
-					options->scope ? options->scope : "true",
+	return psprintf("(SELECT %s, (%s\n) IS NOT TRUE AS syncup_outside, %s::pg_catalog.timestamptz AS syncup_retired FROM %s r) t",
+					readable_columns(mapping), options->scope ? options->scope : "true",
 					options->deleted_column ?
 					psprintf("r.%s", quote_identifier(options->deleted_column)) : "NULL",
 					mapping->target_name);

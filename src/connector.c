@@ -63,12 +63,17 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 					 errmsg("directory \"%s\" is not an absolute path", directory),
 					 errhint("The server reads the files: give the path there.")));
 		canonicalize_path(directory);
-		source_check_readable(psprintf("%s/x", directory));
+		source_check_directory(directory);
 	}
 	(void) options_read(OPTIONS_OF_FILES, 1, &options);
 
 	SPI_connect();
 	lock_connector(connector);
+	/* Rows that do not change are only read in the new way by a complete run. */
+	own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1"
+			" AND options <> coalesce($2, '{}') AND EXISTS (SELECT FROM syncup.batch b"
+			"   WHERE b.connector = $1 AND b.status = 'applied')",
+			SQL_ARGS(SQL_TEXT(connector), SQL_JSONB(options)));
 	own_sql("INSERT INTO syncup.connector (connector, directory, options) VALUES ($1, $2, coalesce($3, '{}'))"
 			" ON CONFLICT (connector) DO UPDATE SET directory = excluded.directory, options = excluded.options",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(directory), SQL_JSONB(options)));

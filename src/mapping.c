@@ -875,9 +875,9 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	take_unique_keys(&draft, unique_keys);
 	check_columns(&draft);
 	check_key(&draft, key);
-	check_fillable(&draft);
 	if (mapping->options->constants != NULL)
 		check_constants(&draft);
+	check_fillable(&draft);
 	if (mapping->options->deleted_column != NULL)
 		check_deleted_column(&draft);
 	if (mapping->options->scope != NULL)

@@ -91,8 +91,8 @@ check_incremental(Prepare *prepare)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connector \"%s\" needs a complete run", name),
-				 errdetail("Its mapping changed, or changes computed by the source were declined."),
-				 errhint("Call syncup_prepare('%s', 'complete') and syncup_synchronize('%s').", name, name)));
+				 errdetail("Its options or a mapping changed, or changes computed by the source were declined, undone or not readable."),
+				 errhint("CALL syncup_run('%s', 'complete').", name)));
 	if (!batch_has_base(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -295,7 +295,7 @@ static void
 record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	   const PrepareCounter *counter)
 {
-	batch_count_prepare(prepare->batch, mapping, group->file.path, group->file.modified, counter);
+	batch_count_prepare(prepare->batch, mapping, &group->file, counter);
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
 		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
@@ -374,6 +374,39 @@ read_changes(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	}
 }
 
+/*
+ * Whether this very file of changes was read before: an export that has not
+ * come must not apply its last changes, and its deletions, once more.
+ */
+static bool
+was_read_before(Prepare *prepare, FileGroup *group)
+{
+	Mapping    *mapping = linitial(group->mappings);
+
+	if (own_sql("SELECT b.batch FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
+				" WHERE b.connector = $1 AND b.mode = 'incremental' AND b.batch <> $2 AND c.mapping = $3"
+				" AND c.file = $4 AND c.file_modified = $5 AND c.file_size = $6 ORDER BY b.seq DESC LIMIT 1",
+				SQL_ARGS(SQL_TEXT(prepare->connector->name), SQL_UUID(prepare->batch),
+						 SQL_TEXT(mapping->name), SQL_TEXT(group->file.path),
+						 SQL_TIME(group->file.modified), SQL_INT8(group->file.size))) == 0)
+		return false;
+	ereport(NOTICE,
+			(errmsg("file \"%s\" is left alone: its changes were read by batch %s already",
+					group->file.path, sql_text(0, 1))));
+	return true;
+}
+
+/* Records that a file of changes brings nothing new. */
+static void
+skip_changes(Prepare *prepare, FileGroup *group)
+{
+	PrepareCounter nothing = {0};
+	ListCell   *cell;
+
+	foreach(cell, group->mappings)
+		record(prepare, group, lfirst(cell), &nothing);
+}
+
 /* Reads one file for all its mappings. */
 static void
 read_group(Prepare *prepare, FileGroup *group)
@@ -385,7 +418,10 @@ read_group(Prepare *prepare, FileGroup *group)
 	mapping_enter(&scope, linitial(group->mappings));
 	reader = reader_open(group->file.path, group->options);
 	group->file.modified = source_modified(reader_source(reader));
-	if (carries_changes(prepare, group->options))
+	group->file.size = source_size(reader_source(reader));
+	if (carries_changes(prepare, group->options) && was_read_before(prepare, group))
+		skip_changes(prepare, group);
+	else if (carries_changes(prepare, group->options))
 		read_changes(prepare, group, reader, &scope);
 	else
 		read_extract(prepare, group, reader, &scope);

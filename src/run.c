@@ -67,6 +67,15 @@ what_exceeds(const pg_uuid_t *batch)
 	return sql_text(0, 1);
 }
 
+/* The code that the five characters of an SQLSTATE stand for. */
+static int
+sqlstate_code(const char *state)
+{
+	if (state == NULL || strlen(state) != 5)
+		return ERRCODE_RAISE_EXCEPTION;
+	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
 /* Says what became of a batch, or raises its failure. */
 static void
 report(RunWork *work, BatchResult *result)
@@ -75,7 +84,7 @@ report(RunWork *work, BatchResult *result)
 
 	if (strcmp(result->status, "failed") == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_RAISE_EXCEPTION),
+				(errcode(sqlstate_code(result->sqlstate)),
 				 errmsg("batch %s of connector \"%s\" failed", id, work->connector),
 				 errhint("The reason is in column \"error\" of syncup.batch; the next syncup_synchronize() tries it again.")));
 	if (strcmp(result->status, "blocked") == 0)

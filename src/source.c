@@ -157,6 +157,12 @@ source_check_readable(const char *path)
 	check_touch(path, resolve(path), ROLE_PG_READ_SERVER_FILES);
 }
 
+void
+source_check_directory(const char *directory)
+{
+	check_touch(directory, resolve(psprintf("%s/file", directory)), ROLE_PG_READ_SERVER_FILES);
+}
+
 bool
 source_is_readable(const char *path)
 {

@@ -31,6 +31,9 @@ extern void source_check_readable(const char *path);
 extern void source_check_writable(const char *path);
 extern bool source_is_readable(const char *path);
 
+/* The same as source_check_readable() for the files of a directory. */
+extern void source_check_directory(const char *directory);
+
 /*
  * Opens a directory that is there and whose files the current user may write,
  * for openat() and its kin: whatever becomes of its name meanwhile, they stay

@@ -256,7 +256,7 @@ batch_result(const Batch *batch, TimestampTz started)
 {
 	BatchResult *result = palloc0(sizeof(BatchResult));
 
-	own_sql("SELECT b.status, b.error, coalesce(sum(c.inserted) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
+	own_sql("SELECT b.status, b.sqlstate, coalesce(sum(c.inserted) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
 			" coalesce(sum(c.updated) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
 			" coalesce(sum(c.deleted) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
 			" coalesce(sum(c.inserted) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
@@ -267,7 +267,7 @@ batch_result(const Batch *batch, TimestampTz started)
 	result->batch = batch->id;
 	result->mode = batch->mode;
 	result->status = sql_text(0, 1);
-	result->error = sql_text(0, 2);
+	result->sqlstate = sql_text(0, 2);
 	result->inserted = sql_int8(0, 3);
 	result->updated = sql_int8(0, 4);
 	result->deleted = sql_int8(0, 5);

@@ -23,7 +23,7 @@ typedef struct BatchResult
 	int64		orphans;
 	TimestampTz started;
 	TimestampTz ended;
-	char	   *error;			/* of a failed one */
+	char	   *sqlstate;		/* of a failed one */
 } BatchResult;
 
 typedef struct SynchronizeOptions

@@ -30,10 +30,10 @@ _PG_init(void)
 							   NULL, NULL, NULL);
 	DefineCustomIntVariable("syncup.keep_changes_for",
 							"How long the changes of applied batches are kept, so that they can be looked at and undone.",
-							"0 keeps them only where keep_changes is asked for, until syncup_purge().",
+							"For example 90d. 0 keeps them only where keep_changes is asked for, until syncup_purge().",
 							&syncup_keep_changes_for,
 							0, 0, INT_MAX,
-							PGC_USERSET,
+							PGC_SUSET,
 							GUC_UNIT_S,
 							NULL, NULL, NULL);
 	MarkGUCPrefixReserved("syncup");

@@ -1,6 +1,7 @@
 -- What tests of whole runs share: included after begin.sql, with its echo off.
 \set ECHO none
 \pset null '(null)'
+\pset format unaligned
 
 -- A connector with one mapping "m" of the file m.csv; limits off unless asked for.
 CREATE FUNCTION t.unlimited(connector text DEFAULT 'C') RETURNS void
