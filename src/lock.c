@@ -9,6 +9,7 @@
  */
 #include "syncup.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
 #include "compat.h"
@@ -40,6 +41,17 @@ lock_connector(const char *connector)
 	uint64		hash = hash_bytes_extended((const unsigned char *) connector,
 										   strlen(connector), 0);
 	int			pid;
+
+	/*
+	 * What another run committed before we got the lock must be seen, which an
+	 * old snapshot would hide.
+	 */
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("connector \"%s\" cannot be worked on at isolation level %s", connector,
+						XactIsoLevel == XACT_SERIALIZABLE ? "serializable" : "repeatable read"),
+				 errhint("Use READ COMMITTED.")));
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, table, (uint32) hash,
 					   (uint16) (hash >> 32));

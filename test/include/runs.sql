@@ -43,7 +43,7 @@ CREATE FUNCTION t.waiting() RETURNS uuid
 LANGUAGE sql AS $$ SELECT batch FROM syncup.batch WHERE status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL ORDER BY seq LIMIT 1 $$;
 -- Why the last batch failed.
 CREATE FUNCTION t.failure(connector text DEFAULT 'C') RETURNS text
-LANGUAGE sql AS $$ SELECT format('%s %s: %s', status, sqlstate, t.mask(error)) FROM syncup.batch WHERE batch = t.last(connector) $$;
+LANGUAGE sql AS $$ SELECT format('%s %s: %s', status, sqlstate, t.mask(error)) FROM syncup.batch WHERE batch = t.last(failure.connector) $$;
 CREATE VIEW t.batches AS
 SELECT row_number() OVER (ORDER BY seq) AS n, mode, status, decision, t.mask(reason) AS reason, changes_kept AS kept, forced FROM syncup.batch WHERE connector = 'C';
 CREATE FUNCTION t.batch(n int) RETURNS uuid

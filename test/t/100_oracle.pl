@@ -30,7 +30,7 @@ my $json = JSON::PP->new->canonical;
 
 my $node = PostgreSQL::Test::Cluster->new('oracle');
 $node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nstatement_timeout = '120s'\n");
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nstatement_timeout = '120s'\n" . ($ENV{SLOW} ? "log_min_duration_statement = $ENV{SLOW}\n" : ''));
 $node->start;
 my $folder = PostgreSQL::Test::Utils::tempdir;
 mkdir "$folder/files" or die "$folder/files: $!";
