@@ -123,6 +123,25 @@ write_rows(const Mapping *mapping, const char *sql, int64 expected)
 				 errhint("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
 }
 
+/* Errors if a row that was written has left the mapping's own scope. */
+static void
+check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	if (mapping->options->scope == NULL)
+		return;
+	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND t.syncup_outside LIMIT 1",
+							rows->name, target_rows(mapping),
+							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+							where), SQL_NO_ARGS) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
+				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
+						 mapping->options->scope)));
+}
+
 /* Writes the columns that changes of an action change. */
 static void
 update_rows(Application *application, ChangeAction action)
@@ -139,7 +158,8 @@ update_rows(Application *application, ChangeAction action)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target != NULL && i != mapping->key)
+		/* What no change writes is not named: triggers on columns, identities. */
+		if (column->target != NULL && i != mapping->key && application->changes->written[i])
 			appendStringInfo(&set, "%s%s = CASE WHEN s.h%d THEN s.c%d ELSE t.%s END",
 							 set.len ? ", " : "", quote_identifier(column->target),
 							 i + 1, i + 1, quote_identifier(column->target));
@@ -157,6 +177,7 @@ update_rows(Application *application, ChangeAction action)
 			   psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
 						mapping->target_name, set.data, where.data),
 			   application->changes->actions[action]);
+	check_written_scope(mapping, application->changes, is_action(action));
 }
 
 void
@@ -177,7 +198,38 @@ void
 apply_updates(Application *application)
 {
 	update_rows(application, ACTION_UPDATE);
+}
+
+void
+apply_revivals(Application *application)
+{
 	update_rows(application, ACTION_REVIVE);
+}
+
+/*
+ * A constant in a form that reads the same whatever the session's settings:
+ * converted as values of the file are, and written back.
+ */
+static char *
+constant_text(const Mapping *mapping, const char *column, const char *text)
+{
+	AttrNumber	attnum = get_attnum(mapping->target, column);
+	Converter	converter;
+	int			level;
+	bool		isnull;
+	char	   *result;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (text == NULL)
+		return NULL;
+	get_atttypetypmodcoll(mapping->target, attnum, &type, &typmod, &collation);
+	level = settings_pin(mapping->options->timezone);
+	converter_init(&converter, type, typmod, NULL);
+	result = convert_value(&converter, convert_text(&converter, text, &isnull));
+	settings_restore(level);
+	return result;
 }
 
 /* Adds the constants of a mapping to the lists of an insert. */
@@ -197,7 +249,7 @@ add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
 		char	   *text;
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		text = json_scalar_text(&value);
+		text = constant_text(mapping, name, json_scalar_text(&value));
 		appendStringInfo(columns, ", %s", quote_identifier(name));
 		appendStringInfo(values, ", %s", text ? quote_literal_cstr(text) : "NULL");
 	}
@@ -262,25 +314,6 @@ insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where)
 					values.data, rows->name, where, mapping->key + 1);
 }
 
-/* Errors if an inserted row is not in the mapping's own scope. */
-static void
-check_inserted_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
-{
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
-	if (mapping->options->scope == NULL)
-		return;
-	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND t.syncup_outside LIMIT 1",
-							rows->name, target_rows(mapping),
-							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
-							where), SQL_NO_ARGS) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("a row inserted into %s lies outside the scope of the mapping", mapping->target_name),
-				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
-						 mapping->options->scope)));
-}
-
 void
 apply_inserts(Application *application)
 {
@@ -290,7 +323,7 @@ apply_inserts(Application *application)
 		return;
 	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT)),
 			   application->changes->actions[ACTION_INSERT]);
-	check_inserted_scope(mapping, application->changes, is_action(ACTION_INSERT));
+	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
 
 int64
@@ -300,7 +333,7 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	int64		count = source->count;
 
 	write_rows(mapping, insert_sql(mapping, source, "true"), count);
-	check_inserted_scope(mapping, source, "true");
+	check_written_scope(mapping, source, "true");
 	typed_rows_forget(source);
 	return count;
 }

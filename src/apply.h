@@ -20,6 +20,7 @@ typedef struct Application Application;
 extern Application *apply_begin(const Mapping *mapping, const pg_uuid_t *batch, bool back);
 extern void apply_deletes(Application *application);
 extern void apply_updates(Application *application);
+extern void apply_revivals(Application *application);
 extern void apply_inserts(Application *application);
 extern void apply_end(Application *application);
 

@@ -28,6 +28,7 @@ struct Cleanser
 	const Mapping *mapping;
 	const Options *options;
 	bool		complete;		/* the batch looks at every row of the target */
+	bool		convert_all;	/* also values that have not changed */
 	Reader	   *reader;
 	Quarantine *quarantine;
 	Baseline   *baseline;
@@ -49,7 +50,7 @@ struct Cleanser
 
 Cleanser *
 cleanser_open(const Mapping *mapping, const Options *options, bool complete,
-			  Reader *reader, const pg_uuid_t *batch, List *queue,
+			  bool convert_all, Reader *reader, const pg_uuid_t *batch, List *queue,
 			  Quarantine *quarantine, Size budget)
 {
 	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
@@ -58,6 +59,7 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	cleanser->mapping = mapping;
 	cleanser->options = options;
 	cleanser->complete = complete;
+	cleanser->convert_all = convert_all;
 	cleanser->reader = reader;
 	cleanser->quarantine = quarantine;
 	cleanser->columns = palloc(sizeof(int) * n);
@@ -291,6 +293,25 @@ values_are_good(Cleanser *cleanser)
 	return error == NULL;
 }
 
+/*
+ * Takes a row that the baseline has.  Its values were tried when they came; but
+ * if the mapping has changed since, they may not fit any more, and then all
+ * that is known of the target's row is that it must stay.
+ */
+static void
+take_unchanged(Cleanser *cleanser)
+{
+	int			key = cleanser->mapping->key;
+
+	if (cleanser->convert_all && !values_are_good(cleanser))
+	{
+		write_kept_key(cleanser, cleanser->fields[key], cleanser->lengths[key]);
+		return;
+	}
+	cleanser->counter.rows_read++;
+	cleanser->counter.rows_kept++;
+}
+
 /* Takes a row that is new or differs from the baseline. */
 static void
 take_difference(Cleanser *cleanser, Verdict verdict)
@@ -362,8 +383,7 @@ take_row(Cleanser *cleanser)
 					  psprintf("key was already given on line %lld", (long long) other_line));
 			break;
 		case ROW_UNCHANGED:
-			counter->rows_read++;
-			counter->rows_kept++;
+			take_unchanged(cleanser);
 			break;
 		case ROW_CHANGED:
 		case ROW_NEW:

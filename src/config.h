@@ -69,6 +69,9 @@ extern Mapping *config_find_mapping(Connector *connector, const char *mapping);
  */
 extern void config_check_target(Mapping *mapping);
 
+/* Errors with 42P16 unless the key's target column is unique and not null. */
+extern void config_check_key(const Mapping *mapping);
+
 /* The text of a column's type, as a mapping keeps it. */
 extern char *config_type_text(Oid type, int32 typmod);
 

@@ -26,7 +26,13 @@
 #include "lib/stringinfo.h"
 #include "lock.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_clause.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "miscadmin.h"
 #include "reader.h"
@@ -374,34 +380,11 @@ check_columns(Draft *draft)
 	check_privilege(draft->target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
 }
 
-/* Whether a unique index that holds for every row covers just this column. */
-static bool
-is_unique(Relation target, AttrNumber attnum)
-{
-	List	   *indexes = RelationGetIndexList(target);
-	ListCell   *cell;
-	bool		found = false;
-
-	foreach(cell, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		if (form->indisunique && form->indisvalid && form->indnkeyatts == 1 &&
-			form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL)
-			found = true;
-		index_close(index, AccessShareLock);
-	}
-	return found;
-}
-
 /* Errors unless the key's column tells rows apart. */
 static void
 check_key(Draft *draft, const char *key)
 {
 	Mapping    *mapping = draft->mapping;
-	MappingColumn *column;
-	Form_pg_attribute attribute;
 
 	mapping->key = find_source(mapping, key);
 	if (mapping->key < 0 || mapping->columns[mapping->key].target == NULL)
@@ -410,14 +393,7 @@ check_key(Draft *draft, const char *key)
 				 errmsg("key \"%s\" is not mapped to a column of table %s",
 						key, mapping->target_name),
 				 errhint("Name the source column, and map it: columns => '{\"%s\": \"...\"}'.", key)));
-	column = &mapping->columns[mapping->key];
-	attribute = TupleDescAttr(RelationGetDescr(draft->target), column->attnum - 1);
-	if (!attribute->attnotnull || !is_unique(draft->target, column->attnum))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("key column \"%s\" of table %s must be unique and not null",
-						column->target, mapping->target_name),
-				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
+	config_check_key(mapping);
 }
 
 /* Errors about a column that an insert could not fill. */
@@ -524,25 +500,60 @@ check_deleted_column(Draft *draft)
 	check_privilege(draft->target, attribute->attnum, ACL_UPDATE, "update its deleted_column");
 }
 
-/* Errors unless the scope is one boolean expression over the target's columns. */
+/* Whether a statement parsed from an expression holds one and nothing else. */
+static bool
+is_bare_expression(const SelectStmt *statement)
+{
+	const ResTarget *target;
+
+	if (list_length(statement->targetList) != 1 || statement->fromClause != NIL ||
+		statement->whereClause != NULL || statement->groupClause != NIL ||
+		statement->havingClause != NULL || statement->sortClause != NIL ||
+		statement->limitCount != NULL || statement->limitOffset != NULL ||
+		statement->distinctClause != NIL || statement->windowClause != NIL ||
+		statement->lockingClause != NIL || statement->op != SETOP_NONE)
+		return false;
+	target = linitial_node(ResTarget, statement->targetList);
+	return target->name == NULL &&
+		!(IsA(target->val, ColumnRef) && IsA(linitial(((ColumnRef *) target->val)->fields), A_Star));
+}
+
+/*
+ * Errors unless the scope is one boolean expression over the target's columns,
+ * of the kind that a check constraint may have: no subquery, and nothing whose
+ * answer changes from one look to the next.  It is evaluated with the rights of
+ * whoever runs the connector.
+ */
 static void
 check_scope(Draft *draft)
 {
 	const char *scope = draft->mapping->options->scope;
 	List	   *parsed = raw_parser(scope, RAW_PARSE_PLPGSQL_EXPR);
-	SelectStmt *expression = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	SelectStmt *statement = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	ParseState *state = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+	Node	   *expression;
 
-	if (list_length(expression->targetList) != 1 || expression->fromClause != NIL ||
-		expression->whereClause != NULL || expression->groupClause != NIL ||
-		expression->havingClause != NULL || expression->sortClause != NIL ||
-		expression->limitCount != NULL || expression->limitOffset != NULL ||
-		expression->distinctClause != NIL || expression->windowClause != NIL ||
-		expression->op != SETOP_NONE)
+	if (!is_bare_expression(statement))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("option \"scope\" is not an expression"),
 				 errhint("Give a condition over the target's columns, such as source = 'AD'.")));
-	/* Its names and types are the server's to judge. */
+
+	state->p_sourcetext = scope;
+	item = addRangeTableEntryForRelation(state, draft->target, AccessShareLock,
+										 makeAlias("r", NIL), false, true);
+	addNSItemToQuery(state, item, false, true, true);
+	expression = transformWhereClause(state, linitial_node(ResTarget, statement->targetList)->val,
+									  EXPR_KIND_CHECK_CONSTRAINT, "scope");
+	assign_expr_collations(state, expression);
+	if (contain_volatile_functions(expression))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"scope\" calls a volatile function"),
+				 errhint("Whether a row belongs to the mapping must depend on its columns.")));
+	free_parsestate(state);
+	/* The caller must be able to evaluate it. */
 	caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", draft->mapping->target_name, scope),
 			   SQL_NO_ARGS);
 }
@@ -729,12 +740,13 @@ same_columns(const Mapping *a, const Mapping *b)
 	return true;
 }
 
-/* Whether two options documents say the same. */
+/* Whether rows whose text does not change still mean the same. */
 static bool
-same_document(Jsonb *a, Jsonb *b)
+same_meaning(const Options *a, const Options *b)
 {
-	return a != NULL && b != NULL &&
-		compareJsonbContainers(&a->root, &b->root) == 0;
+#define SAME(m) ((a->m == NULL) == (b->m == NULL) && (a->m == NULL || strcmp(a->m, b->m) == 0))
+	return SAME(timezone) && SAME(scope) && SAME(deleted_column);
+#undef SAME
 }
 
 /* Refuses an update that would make stored data wrong (SPEC 2.1). */
@@ -775,14 +787,6 @@ forget_kept_changes(const Connector *connector)
 			SQL_ARGS(SQL_TEXT(connector->name)));
 }
 
-/* From now on only a complete run can tell what the targets should hold. */
-static void
-ask_for_complete(const Connector *connector)
-{
-	own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-			SQL_ARGS(SQL_TEXT(connector->name)));
-}
-
 /* Brings our own tables in line with an updated mapping. */
 static void
 update_tables(const Mapping *old, Mapping *new)
@@ -804,8 +808,8 @@ update_tables(const Mapping *old, Mapping *new)
 		create_delta(new);
 		create_changes(new);
 	}
-	if (applied && !(same_columns(old, new) && same_document(old->own_options, new->own_options)))
-		ask_for_complete(new->connector);
+	if (applied && !(same_columns(old, new) && same_meaning(old->options, new->options)))
+		batch_ask_for_complete(new->connector->name);
 }
 
 /* Gives the new mapping a table name that nobody else has. */
@@ -929,7 +933,7 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 		create_changes(mapping);
 		/* A file of changes has nothing to start from. */
 		if (mapping->options->command_column != NULL && batch_has_base(connector_name))
-			ask_for_complete(connector);
+			batch_ask_for_complete(connector_name);
 	}
 	else
 	{

@@ -187,8 +187,7 @@ syncup_discard(PG_FUNCTION_ARGS)
 				 errmsg("batch %s does not wait: it is %s", batch_text(&batch->id), batch->status),
 				 errhint("Only prepared, blocked or failed batches can be discarded.")));
 	if (lost_changes)
-		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(connector->name)));
+		batch_ask_for_complete(connector->name);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -234,7 +233,10 @@ check_previous(const Batch *batch, const Mapping *mapping)
 					 "Later batches changed them: undo those first.");
 }
 
-/* Writes everything back that the batch has written. */
+/*
+ * Writes everything back that the batch has written, in the reverse order of
+ * apply_batch(), so that constraints hold at every step as they held then.
+ */
 static void
 take_back(Connector *connector, const pg_uuid_t *batch)
 {
@@ -245,13 +247,14 @@ take_back(Connector *connector, const pg_uuid_t *batch)
 		Application *application = apply_begin(&connector->mappings[i], batch, true);
 
 		apply_deletes(application);
+		apply_updates(application);
 		apply_end(application);
 	}
 	for (int i = 0; i < n; i++)
 	{
 		Application *application = apply_begin(&connector->mappings[i], batch, true);
 
-		apply_updates(application);
+		apply_revivals(application);
 		apply_inserts(application);
 		apply_end(application);
 		delta_take_back(&connector->mappings[i], batch);
@@ -262,7 +265,7 @@ take_back(Connector *connector, const pg_uuid_t *batch)
 static pg_uuid_t *
 record_undo(const Connector *connector, const Batch *undone)
 {
-	pg_uuid_t  *id = batch_create(connector->name, "undo", false);
+	pg_uuid_t  *id = batch_create(connector->name, "undo");
 
 	for (int i = 0; i < connector->nmappings; i++)
 	{
@@ -311,8 +314,7 @@ syncup_undo(PG_FUNCTION_ARGS)
 			SQL_ARGS(SQL_UUID(&batch->id)));
 	batch_forget_rows(&batch->id, connector, false);
 	if (batch->source_changes)
-		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(connector->name)));
+		batch_ask_for_complete(connector->name);
 	SPI_finish();
 	PG_RETURN_UUID_P(result);
 }

@@ -93,10 +93,27 @@ exceeds_thresholds(BatchWork *work)
 				   SQL_ARGS(SQL_UUID(&work->batch->id))) > 0;
 }
 
-/* Lets deferred constraints speak now, while a failure can still be recorded. */
+/*
+ * Lets deferred constraints speak now, while a failure can still be recorded:
+ * first those of each target, so that the failure names its mapping, then any
+ * other.
+ */
 static void
-check_deferred_constraints(void)
+check_deferred_constraints(Connector *connector)
 {
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+		MappingScope scope;
+
+		mapping_enter(&scope, mapping);
+		if (caller_sql("SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
+					   " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace"
+					   " WHERE c.conrelid = $1 AND c.condeferrable",
+					   SQL_ARGS(SQL_OID(mapping->target))) > 0 && sql_text(0, 1) != NULL)
+			caller_sql(psprintf("SET CONSTRAINTS %s IMMEDIATE", sql_text(0, 1)), SQL_NO_ARGS);
+		mapping_leave(&scope);
+	}
 	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
 }
 
@@ -132,11 +149,12 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
 		application = apply_begin(&connector->mappings[i], &batch->id, false);
 		apply_updates(application);
+		apply_revivals(application);
 		apply_inserts(application);
 		apply_end(application);
 		mapping_leave(&scope);
 	}
-	check_deferred_constraints();
+	check_deferred_constraints(connector);
 	for (int i = 0; i < n; i++)
 	{
 		if (keep_changes)
@@ -145,12 +163,9 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		delta_apply_to_previous(&connector->mappings[i], &batch->id);
 	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
-	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
-			SQL_ARGS(SQL_UUID(&batch->id), SQL_BOOL(keep_changes)));
 	batch_set_status(&batch->id, "applied");
 	if (strcmp(batch->mode, "complete") == 0)
-		own_sql("UPDATE syncup.connector SET needs_complete = false WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(connector->name)));
+		batch_complete_done(&batch->id);
 }
 
 /* An initial batch: straight into the targets, which are empty. */
@@ -164,6 +179,7 @@ load_initial(BatchWork *work)
 		ChangeCounter counter = {0};
 
 		mapping_enter(&scope, mapping);
+		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
 		if (changes_target_has_rows(mapping))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -155,7 +155,7 @@ END
 $$;
 \pset format unaligned
 SELECT r.* FROM (VALUES ('id', 'SECRET'), ('born', '2024-02-01'), ('born', '30/02/2024'), ('seen', '31.01.2024'), ('seen_local', 'Janvier 31, 2024 11:59 PM'), ('zoned', '2024-07-01T12:00:00'), ('day_of_year', '2023366'),
-	('created', '20240131'), ('expires', '-1'), ('braces', '{6F9619FF-8B86}'), ('octets', 'ff19'), ('sid', 'S-1-5-18x'), ('rdn', 'Jane Doe'), ('flag', 'peut-etre'), ('word', 'Actif'), ('disabled', '1.5'),
+	('created', '20240131'), ('expires', '-1'), ('braces', '{6F9619FF-8B86}'), ('octets', 'ff19'), ('sid', 'S-1-5-18x'), ('rdn', 'Jane Doe'), ('flag', 'peut-etre'), ('word', 'Aktiv'), ('disabled', '1.5'),
 	('photo', 'AAEC/v8'), ('hash', '0x0'), ('amount', '1,234.5'), ('amount', '12.34,5'), ('amount2', '123456789,0'), ('whole', '1.5'), ('ratio', '1e5')) AS v (name, value), t.refusal(name, value) r;
 \pset format aligned
 -- A key that its format makes null is none.
