@@ -120,7 +120,7 @@ write_rows(const Mapping *mapping, const char *sql, int64 expected)
 				 errmsg("%lld of %lld changes of %s could not be written",
 						(long long) (expected - written), (long long) expected,
 						mapping->target_name),
-				 errhint("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
+				 errdetail("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
 }
 
 /* Errors if a row that was written has left the mapping's own scope. */
@@ -131,10 +131,10 @@ check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *w
 
 	if (mapping->options->scope == NULL)
 		return;
-	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND t.syncup_outside LIMIT 1",
+	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND %s LIMIT 1",
 							rows->name, target_rows(mapping),
 							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
-							where), SQL_NO_ARGS) > 0)
+							where, is_outside(mapping)), SQL_NO_ARGS) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
@@ -346,21 +346,21 @@ state_sql(const Mapping *mapping)
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
 	char	   *found = psprintf("%s IS NOT NULL", target_column(key));
+	char	   *retired = retired_at(mapping);
+	char	   *becomes = as_it_becomes(mapping);
+	char	   *was = as_it_was(mapping);
 
 	return psprintf("CASE s.action"
-					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open'"
-					"   WHEN t.syncup_retired IS NULL AND %s THEN 'done' ELSE 'stale' END"
+					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open' WHEN %s IS NULL AND %s THEN 'done' ELSE 'stale' END"
 					" WHEN 'delete' THEN CASE WHEN NOT (%s) THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
-					" WHEN 'retire' THEN CASE WHEN NOT (%s) OR t.syncup_retired IS NOT NULL THEN 'done'"
-					"   WHEN %s THEN 'open' ELSE 'stale' END"
+					" WHEN 'retire' THEN CASE WHEN NOT (%s) OR %s IS NOT NULL THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" WHEN 'revive' THEN CASE WHEN NOT (%s) THEN 'stale'"
-					"   WHEN t.syncup_retired IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
+					"   WHEN %s IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
 					"   WHEN %s THEN 'open' ELSE 'stale' END"
 					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" END",
-					found, as_it_becomes(mapping), found, as_it_was(mapping),
-					found, as_it_was(mapping), found, as_it_becomes(mapping), as_it_was(mapping),
-					found, as_it_becomes(mapping), as_it_was(mapping));
+					found, retired, becomes, found, was, found, retired, was,
+					found, retired, becomes, was, found, becomes, was);
 }
 
 int64
@@ -374,7 +374,7 @@ apply_review(Application *application, StringInfo stale)
 	int64		nstale = 0;
 
 	count = caller_sql(psprintf("SELECT * FROM (SELECT s.place, %s AS state, s.c%d::pg_catalog.text FROM syncup_change s"
-								" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open'",
+								" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
 								state_sql(mapping), mapping->key + 1, target_rows(mapping),
 								equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1))),
 					   SQL_NO_ARGS);

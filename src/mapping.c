@@ -23,6 +23,7 @@
 #include "commands/extension.h"
 #include "config.h"
 #include "connector.h"
+#include "guard.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
 #include "mb/pg_wchar.h"
@@ -396,6 +397,30 @@ check_key(Draft *draft, const char *key)
 	config_check_key(mapping);
 }
 
+/* What a column is asked whether it takes. */
+static void
+convert_null(void *arg)
+{
+	bool		isnull;
+
+	(void) convert_text(arg, NULL, &isnull);
+}
+
+/* Whether a column can be left out of an insert: a domain may refuse nulls, too. */
+static bool
+takes_null(Form_pg_attribute attribute)
+{
+	Converter	converter;
+
+	if (attribute->attnotnull)
+		return false;
+	if (get_typtype(attribute->atttypid) != TYPTYPE_DOMAIN ||
+		get_typdefault(attribute->atttypid) != NULL)
+		return true;
+	converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
+	return guarded(convert_null, &converter) == NULL;
+}
+
 /* Errors about a column that an insert could not fill. */
 static void
 check_fillable(Draft *draft)
@@ -407,8 +432,8 @@ check_fillable(Draft *draft)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
 		const char *name = NameStr(attribute->attname);
-		bool		filled = !attribute->attnotnull || attribute->atthasdef ||
-			attribute->attidentity || attribute->attisdropped;
+		bool		filled = attribute->attisdropped || attribute->atthasdef ||
+			attribute->attidentity || attribute->attgenerated || takes_null(attribute);
 
 		for (int c = 0; c < mapping->ncolumns && !filled; c++)
 			filled = mapping->columns[c].target != NULL &&
@@ -476,6 +501,15 @@ check_constants(Draft *draft)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("constant of column \"%s\" is not a single value", name)));
+		if (attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("column \"%s\" of table %s numbers itself and takes no constant",
+							name, draft->mapping->target_name)));
+		if (text == NULL && attribute->attnotnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("constant of column \"%s\" must not be null", name)));
 		check_privilege(draft->target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
 		converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
 		if (text != NULL)

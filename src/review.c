@@ -306,9 +306,9 @@ syncup_undo(PG_FUNCTION_ARGS)
 					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	}
 	*result = *record_undo(connector, batch);
-	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
+	constraints_defer();
 	take_back(connector, &batch->id);
-	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+	constraints_check();
 	batch_record_decision(&batch->id, "undo", NULL);
 	own_sql("UPDATE syncup.batch SET status = 'undone', changes_kept = false WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(&batch->id)));

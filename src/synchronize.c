@@ -93,6 +93,23 @@ exceeds_thresholds(BatchWork *work)
 				   SQL_ARGS(SQL_UUID(&work->batch->id))) > 0;
 }
 
+void
+constraints_defer(void)
+{
+	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
+}
+
+void
+constraints_check(void)
+{
+	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+	if (caller_sql("SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
+				   " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace"
+				   " WHERE c.condeferred AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')", SQL_NO_ARGS) > 0 &&
+		sql_text(0, 1) != NULL)
+		caller_sql(psprintf("SET CONSTRAINTS %s DEFERRED", sql_text(0, 1)), SQL_NO_ARGS);
+}
+
 /*
  * Lets deferred constraints speak now, while a failure can still be recorded:
  * first those of each target, so that the failure names its mapping, then any
@@ -114,7 +131,7 @@ check_deferred_constraints(Connector *connector)
 			caller_sql(psprintf("SET CONSTRAINTS %s IMMEDIATE", sql_text(0, 1)), SQL_NO_ARGS);
 		mapping_leave(&scope);
 	}
-	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+	constraints_check();
 }
 
 void
@@ -124,7 +141,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	MappingScope scope;
 
 	/* What can be checked once the whole batch is written, is. */
-	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
+	constraints_defer();
 
 	/*
 	 * Deletes of dependent tables first and inserts last: mappings are deleted

@@ -130,7 +130,7 @@ sub change_source
 		my $keys = $source->{keys}{$file};
 		for (1 .. pick(0, 0, 1, 1, 2, 3, 5, 12, int @$keys / 2))
 		{
-			my $key = pick(@$keys);
+			my $key = $file eq 'words' && chance(0.1) ? 'NULL_NULL' : pick(@$keys);
 			my @columns = grep { $_->[0] ne $file_key{$file} } file_columns($file);
 			if (!$rows->{$key}) { $rows->{$key} = random_row($file, $key) }
 			elsif (chance(0.3)) { delete $rows->{$key} }

@@ -259,12 +259,14 @@ SELECT * FROM target.event ORDER BY id;
 SELECT id, day FROM syncup_previous.ad_event ORDER BY id;
 SELECT syncup_prepare('AD', 'incremental') IS NOT NULL AS prepared;
 SELECT * FROM t.synchronize('AD');
--- A format that no longer takes what is stored: that is found when it is applied,
--- and nothing is changed.
+-- A format that no longer takes what is stored, in rows that have not changed: the
+-- complete run that it asks for finds them, and says where. With on_error quarantine
+-- such a row is set aside, and what the target has stays.
 SELECT t.map_event('datetime:DD/MM/YYYY', 'number:,.');
-SELECT syncup_prepare('AD', 'complete') IS NOT NULL AS prepared;
+SELECT t.refused($$SELECT syncup_prepare('AD', 'complete')$$);
+SELECT syncup_prepare('AD', 'complete', '{"on_error": "quarantine"}') IS NOT NULL AS prepared;
+SELECT line, q.reason, key, message FROM syncup.quarantine q JOIN syncup.batch b USING (batch) WHERE b.status = 'prepared' ORDER BY line;
 SELECT * FROM t.synchronize('AD');
-SELECT sqlstate, error FROM syncup.batch WHERE status = 'failed';
 SELECT * FROM target.event ORDER BY id;
 
 \set end :srcdir '/include/end.sql'
