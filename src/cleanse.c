@@ -15,6 +15,7 @@
 
 #include "catalog/pg_type.h"
 #include "compare.h"
+#include "compat.h"
 #include "convert.h"
 #include "delta.h"
 #include "guard.h"
@@ -443,7 +444,7 @@ find_conflicts(Cleanser *cleanser)
 		tuplesort_putdatum(sort, PointerGetDatum(image), false);
 	}
 	tuplesort_performsort(sort);
-	while (tuplesort_getdatum(sort, true, &value, &isnull, NULL))
+	while (sorted_datum(sort, &value, &isnull))
 	{
 		Digest		pair[2];
 

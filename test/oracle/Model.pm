@@ -501,17 +501,19 @@ sub prepare
 	}
 	if ($mode eq 'complete')
 	{
-		# Should it be declined, the changes that only they knew are lost.
+		# The complete run stands for what it supersedes. Declined in turn, the
+		# changes that only the cancelled batches knew are lost.
 		for my $waiting ($self->queue)
 		{
-			$self->ask_for_complete if $waiting->{source_changes};
+			$batch->{source_changes} ||= $waiting->{source_changes};
 			$waiting->{status} = 'cancelled';
 		}
 	}
 
-	# deletions that the source computed will not come again
 	push @{ $self->{batches} }, $batch;
 	$batch->{number} = @{ $self->{batches} };
+
+	# deletions that the source computed will not come again
 	$self->ask_for_complete if $batch->{forgets};
 	return ($batch, undef);
 }
@@ -618,7 +620,6 @@ sub undo
 	# reading: what only the source knew is lost again, also what a complete run
 	# had made good
 	$self->ask_for_complete if $batch->{source_changes} || $batch->{was_needed};
-	$self->ask_for_complete if $batch->{source_changes} || $batch->{lost} || $batch->{was_needed};
 	return $undo;
 }
 
@@ -629,17 +630,8 @@ sub discard
 	for my $waiting (grep { $_->{number} >= $batch->{number} } $self->queue)
 	{
 		$waiting->{status} = 'discarded';
-		$self->ask_for_complete if $waiting->{source_changes} || $waiting->{lost};
+		$self->ask_for_complete if $waiting->{source_changes};
 	}
-	return;
-}
-
-# Only a complete run that is prepared from now on will do.
-sub ask_for_complete
-{
-	my ($self) = @_;
-	$self->{needs_complete} = 1;
-	$self->{complete_after} = @{ $self->{batches} };
 	return;
 }
 
