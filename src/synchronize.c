@@ -189,6 +189,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 static void
 load_initial(BatchWork *work)
 {
+	constraints_defer();
 	for (int i = 0; i < work->connector->nmappings; i++)
 	{
 		Mapping    *mapping = &work->connector->mappings[i];
