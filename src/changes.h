@@ -36,6 +36,9 @@ extern void count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping)
  */
 extern char *target_rows(const Mapping *mapping);
 
+/* The same with a column that is not mapped. */
+extern char *target_rows_with(const Mapping *mapping, const char *column);
+
 /* Whether the target has a row in the mapping's scope, retired or not. */
 extern bool changes_target_has_rows(const Mapping *mapping);
 
