@@ -285,6 +285,26 @@ may_read_all(const Mapping *mapping)
 	return pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
+/*
+ * Whether a column of the target holds links of the connector: they have
+ * changes of their own.
+ */
+static bool
+holds_links(const Mapping *mapping, const char *column)
+{
+	const Connector *connector = mapping->connector;
+
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		const Mapping *other = &connector->mappings[i];
+
+		if (other->association && !other->pairs && other->target == mapping->target &&
+			strcmp(other->ends[1 - other->holder].target, column) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Prepares to write changes of a mapping. */
 static void
 begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
@@ -319,7 +339,7 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 
 		for (int n = 0; n < sink->nmapped && !mapped; n++)
 			mapped = mapping->columns[sink->mapped[n]].attnum == attribute->attnum;
-		if (mapped)
+		if (mapped || holds_links(mapping, NameStr(attribute->attname)))
 			continue;
 		sink->others[sink->nothers].name = pstrdup(NameStr(attribute->attname));
 		getTypeOutputInfo(attribute->atttypid, &function, &varlena);

@@ -677,7 +677,10 @@ link_table_query(const Mapping *mapping, bool whole, bool keep_missing)
 					has_target_sql(mapping), has_target_sql(mapping));
 }
 
-/* The same of a mono-valued association, whose holders have one link or none. */
+/*
+ * The same of a mono-valued association, whose holders have one link or none.
+ * What is to be stored may not be known yet: then the link is new.
+ */
 static char *
 link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 {
@@ -699,13 +702,14 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" FROM %s %s JOIN %s ON %s"
 					" WHERE CASE WHEN s.here IS NULL THEN %s IS NOT NULL AND NOT t.syncup_outside AND t.syncup_retired IS NULL"
 					" WHEN s.deleted IS NULL OR t.syncup_outside THEN false WHEN s.deleted THEN %s IS NOT NULL"
-					" WHEN %s THEN %s ELSE true END",
+					" WHEN %s IS NULL OR NOT (%s) THEN true ELSE %s END",
 					goes, column, changed_sql(mapping),
 					column, quote_literal_cstr(end->target), column,
 					keys[0], keys[1], key_of_stored(end, column), value,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping, false), is_holder_sql(mapping, psprintf("s.k%d", holder)),
-					column, column, has_target_sql(mapping), distinct_sql(&end->stored, column, value));
+					column, column, value, has_target_sql(mapping),
+					distinct_sql(&end->stored, column, value));
 }
 
 void
