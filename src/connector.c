@@ -124,6 +124,8 @@ syncup_drop_connector(PG_FUNCTION_ARGS)
 	check_not_linked_to(connector);
 	for (int i = 0; i < connector->nmappings; i++)
 		drop_mapping_tables(&connector->mappings[i]);
+	own_sql("DELETE FROM syncup.association WHERE connector = $1",
+			SQL_ARGS(SQL_TEXT(connector->name)));
 	own_sql("DELETE FROM syncup.connector WHERE connector = $1",
 			SQL_ARGS(SQL_TEXT(connector->name)));
 	SPI_finish();

@@ -151,7 +151,6 @@ sub new_source
 	my $new = { map { $_ => {} } qw(user group members nested heads owners accounts person) };
 	$new->{user}{$_} = { dn => "d$_", login => "l$_" } for 1 .. 8;
 	$new->{group}{"g$_"} = { dn => 'd' . (20 + $_) } for 1 .. 4;
-	$new->{person}{$_} = 1 for 1 .. 5;
 	return $new;
 }
 
