@@ -295,6 +295,9 @@ syncup_undo(PG_FUNCTION_ARGS)
 	}
 	*result = *record_undo(connector, batch);
 	take_back(connector, &batch->id);
+	own_sql("UPDATE syncup.batch_counter c SET orphans = (SELECT count(*) FROM syncup.orphan o"
+			" WHERE o.connector = $2 AND o.mapping = c.mapping) WHERE c.batch = $1",
+			SQL_ARGS(SQL_UUID(result), SQL_TEXT(connector->name)));
 	batch_record_decision(&batch->id, "undo", NULL);
 	own_sql("UPDATE syncup.batch SET status = 'undone', changes_kept = false WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(&batch->id)));

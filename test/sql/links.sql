@@ -181,7 +181,6 @@ SELECT reason, key FROM t.set_aside WHERE reason <> 'orphan';
 SELECT * FROM t.go('complete', members => 'G1,B');
 
 -- A mono-valued side given twice: the first stays, or with duplicates "reject" the old link.
-SELECT syncup_map_association('AD', 'head', 'head.csv', 'head', 'user.dn', 'group', 'group.gid', 'target.grp', target_column1 => 'head');
 ALTER TABLE target.grp ADD head text UNIQUE REFERENCES target.usr;
 SELECT syncup_map_association('AD', 'head', 'head.csv', 'head', 'user.dn', 'group', 'group.gid', 'target.grp', target_column1 => 'head');
 CREATE FUNCTION t.heads(content text, mode text DEFAULT 'incremental') RETURNS TABLE (result text, heads text)
