@@ -6,6 +6,7 @@ CREATE TABLE syncup.connector (
 	options jsonb NOT NULL DEFAULT '{}',
 	active boolean NOT NULL DEFAULT true,
 	needs_complete boolean NOT NULL DEFAULT false,
+	complete_after bigint NOT NULL DEFAULT 0,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE syncup.connector IS 'One managed system each, with its source directory and CSV options. Written by syncup_create_connector() and its kin only.';
@@ -13,6 +14,7 @@ COMMENT ON COLUMN syncup.connector.directory IS 'where its files lie, on the ser
 COMMENT ON COLUMN syncup.connector.options IS 'CSV options shared by its files';
 COMMENT ON COLUMN syncup.connector.active IS 'false: prepare is refused, and jobs leave the connector out';
 COMMENT ON COLUMN syncup.connector.needs_complete IS 'true: incremental runs are refused until a complete run was applied';
+COMMENT ON COLUMN syncup.connector.complete_after IS 'only a complete run prepared after the batch of this seq will do';
 SELECT pg_catalog.pg_extension_config_dump('syncup.connector', '');
 
 CREATE FUNCTION syncup_create_connector(connector text, directory text DEFAULT NULL, options jsonb DEFAULT '{}')

@@ -21,8 +21,9 @@ CREATE TABLE syncup.batch (
 	sqlstate text,
 	error text
 );
-CREATE UNIQUE INDEX batch_seq ON syncup.batch (seq);
-CREATE INDEX batch_of_connector ON syncup.batch (connector, seq);
+CREATE UNIQUE INDEX batch_of_connector ON syncup.batch (connector, seq);
+CREATE INDEX batch_kept ON syncup.batch (connector) WHERE changes_kept;
+CREATE INDEX batch_applied ON syncup.batch (connector, seq) WHERE status = 'applied';
 CREATE INDEX batch_queue ON syncup.batch (connector, seq)
 	WHERE status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL;
 COMMENT ON TABLE syncup.batch IS 'One row per batch: queue and history.';

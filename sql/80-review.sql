@@ -34,7 +34,9 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 SET datestyle = 'ISO, YMD'
 SET timezone = 'UTC'
+SET intervalstyle = 'postgres'
 SET bytea_output = 'hex'
+SET extra_float_digits = 1
 AS $$
 DECLARE
 	m record;
@@ -77,8 +79,8 @@ BEGIN
 			CONTINUE;
 		END IF;
 		-- Every mapped column; the key itself is shown of rows without another value.
-		SELECT string_agg(format('(%s, %L::name, c.%I::text, %L::boolean)',
-				mc.ordinal, mc.target, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
+		SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END, %L::boolean)',
+				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
 		INTO cells
 		FROM syncup.mapping_column mc
 		JOIN syncup.mapping p USING (connector, mapping)

@@ -105,7 +105,26 @@ write_rows(const Mapping *mapping, const char *sql, int64 expected)
 				 errmsg("%lld of %lld changes of %s could not be written",
 						(long long) (expected - written), (long long) expected,
 						mapping->target_name),
-				 errhint("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
+				 errdetail("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
+}
+
+/* Errors if a row that was written has left the mapping's own scope. */
+static void
+check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	if (mapping->options->scope == NULL)
+		return;
+	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND %s LIMIT 1",
+							rows->name, target_rows(mapping),
+							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+							where, is_outside(mapping)), SQL_NO_ARGS) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
+				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
+						 mapping->options->scope)));
 }
 
 /* Writes the columns that changes of an action change. */
@@ -124,7 +143,8 @@ update_rows(Application *application, ChangeAction action)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target != NULL && i != mapping->key)
+		/* What no change writes is not named: triggers on columns, identities. */
+		if (column->target != NULL && i != mapping->key && application->changes->written[i])
 			appendStringInfo(&set, "%s%s = CASE WHEN s.h%d THEN s.c%d ELSE t.%s END",
 							 set.len ? ", " : "", quote_identifier(column->target),
 							 i + 1, i + 1, quote_identifier(column->target));
@@ -142,6 +162,7 @@ update_rows(Application *application, ChangeAction action)
 			   psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
 						mapping->target_name, set.data, where.data),
 			   application->changes->actions[action]);
+	check_written_scope(mapping, application->changes, is_action(action));
 }
 
 /* Writes what goes. */
@@ -162,6 +183,8 @@ apply_deletes(Application *application)
 							as_it_was(mapping)),
 				   application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
+	if (application->back)
+		update_rows(application, ACTION_UPDATE);
 }
 
 /* Writes what stays and changes. */
@@ -169,7 +192,39 @@ static void
 apply_updates(Application *application)
 {
 	update_rows(application, ACTION_UPDATE);
+}
+
+/* Writes rows that come back. */
+static void
+apply_revivals(Application *application)
+{
 	update_rows(application, ACTION_REVIVE);
+}
+
+/*
+ * A constant in a form that reads the same whatever the session's settings:
+ * converted as values of the file are, and written back.
+ */
+static char *
+constant_text(const Mapping *mapping, const char *column, const char *text)
+{
+	AttrNumber	attnum = get_attnum(mapping->target, column);
+	Converter	converter;
+	int			level;
+	bool		isnull;
+	char	   *result;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (text == NULL)
+		return NULL;
+	get_atttypetypmodcoll(mapping->target, attnum, &type, &typmod, &collation);
+	level = settings_pin(mapping->options->timezone);
+	converter_init(&converter, type, typmod, NULL);
+	result = convert_value(&converter, convert_text(&converter, text, &isnull));
+	settings_restore(level);
+	return result;
 }
 
 /* Adds the constants of a mapping to the lists of an insert. */
@@ -189,7 +244,7 @@ add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
 		char	   *text;
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		text = json_scalar_text(&value);
+		text = constant_text(mapping, name, json_scalar_text(&value));
 		appendStringInfo(columns, ", %s", quote_identifier(name));
 		appendStringInfo(values, ", %s", text ? quote_literal_cstr(text) : "NULL");
 	}
@@ -254,25 +309,6 @@ insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where)
 					values.data, rows->name, where, mapping->key + 1);
 }
 
-/* Errors if an inserted row is not in the mapping's own scope. */
-static void
-check_inserted_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
-{
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
-	if (mapping->options->scope == NULL)
-		return;
-	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND t.syncup_outside LIMIT 1",
-							rows->name, target_rows(mapping),
-							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
-							where), SQL_NO_ARGS) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("a row inserted into %s lies outside the scope of the mapping", mapping->target_name),
-				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
-						 mapping->options->scope)));
-}
-
 /* Writes what changes and what comes. */
 static void
 apply_inserts(Application *application)
@@ -284,12 +320,14 @@ apply_inserts(Application *application)
 		links_insert(mapping, application->changes, application->back);
 		return;
 	}
-	apply_updates(application);
+	if (!application->back)
+		apply_updates(application);
+	apply_revivals(application);
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
 	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT)),
 			   application->changes->actions[ACTION_INSERT]);
-	check_inserted_scope(mapping, application->changes, is_action(ACTION_INSERT));
+	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
 
 /* Writes one step of the changes of one mapping. */
@@ -325,17 +363,15 @@ apply_steps(Connector *connector, const pg_uuid_t *batch, bool back, bool associ
 void
 apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 {
-	/* What can be checked once the whole batch is written, is. */
-	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
-
-	/* Rows of dependent tables are deleted first and inserted last. */
+	/*
+	 * Rows of dependent tables are deleted first and inserted last.  Updates
+	 * come between, so that what takes a batch back goes in the reverse order,
+	 * and constraints hold at every step as they held then.
+	 */
 	apply_steps(connector, batch, back, true, true, apply_deletes);
 	apply_steps(connector, batch, back, false, true, apply_deletes);
 	apply_steps(connector, batch, back, false, false, apply_inserts);
 	apply_steps(connector, batch, back, true, false, apply_inserts);
-
-	/* Let them speak now, while a failure can still be recorded. */
-	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
 }
 
 int64
@@ -345,7 +381,7 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	int64		count = source->count;
 
 	write_rows(mapping, insert_sql(mapping, source, "true"), count);
-	check_inserted_scope(mapping, source, "true");
+	check_written_scope(mapping, source, "true");
 	typed_rows_forget(source);
 	return count;
 }
@@ -358,21 +394,21 @@ state_sql(const Mapping *mapping)
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
 	char	   *found = psprintf("%s IS NOT NULL", target_column(key));
+	char	   *retired = retired_at(mapping);
+	char	   *becomes = as_it_becomes(mapping);
+	char	   *was = as_it_was(mapping);
 
 	return psprintf("CASE s.action"
-					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open'"
-					"   WHEN t.syncup_retired IS NULL AND %s THEN 'done' ELSE 'stale' END"
+					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open' WHEN %s IS NULL AND %s THEN 'done' ELSE 'stale' END"
 					" WHEN 'delete' THEN CASE WHEN NOT (%s) THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
-					" WHEN 'retire' THEN CASE WHEN NOT (%s) OR t.syncup_retired IS NOT NULL THEN 'done'"
-					"   WHEN %s THEN 'open' ELSE 'stale' END"
+					" WHEN 'retire' THEN CASE WHEN NOT (%s) OR %s IS NOT NULL THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" WHEN 'revive' THEN CASE WHEN NOT (%s) THEN 'stale'"
-					"   WHEN t.syncup_retired IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
+					"   WHEN %s IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
 					"   WHEN %s THEN 'open' ELSE 'stale' END"
 					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" END",
-					found, as_it_becomes(mapping), found, as_it_was(mapping),
-					found, as_it_was(mapping), found, as_it_becomes(mapping), as_it_was(mapping),
-					found, as_it_becomes(mapping), as_it_was(mapping));
+					found, retired, becomes, found, was, found, retired, was,
+					found, retired, becomes, was, found, becomes, was);
 }
 
 /* The query of changes that are done already or stale: place, state, key. */
@@ -382,7 +418,7 @@ review_sql(const Mapping *mapping)
 	const MappingColumn *key = &mapping->columns[mapping->key];
 
 	return psprintf("SELECT * FROM (SELECT s.place, %s AS state, s.c%d::pg_catalog.text FROM syncup_change s"
-					" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open'",
+					" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
 					state_sql(mapping), mapping->key + 1, target_rows(mapping),
 					equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)));
 }

@@ -352,8 +352,6 @@ update_association(const Mapping *old, Mapping *new)
 		drop_mapping_tables(old);
 		create_mapping_tables(new);
 	}
-	else if (!same_document(old->own_options, new->own_options))
-		ask_for_complete(new->connector);
 }
 
 /* Writes the association's two rows. */

@@ -20,13 +20,19 @@ batch_text(const pg_uuid_t *id)
 }
 
 pg_uuid_t *
-batch_create(const char *connector, const char *mode, bool source_changes)
+batch_create(const char *connector, const char *mode)
 {
-	own_sql("INSERT INTO syncup.batch (connector, mode, status, prepared_at, prepared_by, source_changes)"
-			" VALUES ($1, $2, 'prepared', clock_timestamp(), $3::name, $4) RETURNING batch",
-			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode), SQL_TEXT(acting_role()),
-					 SQL_BOOL(source_changes)));
+	own_sql("INSERT INTO syncup.batch (connector, mode, status, prepared_at, prepared_by)"
+			" VALUES ($1, $2, 'prepared', clock_timestamp(), $3::name) RETURNING batch",
+			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode), SQL_TEXT(acting_role())));
 	return sql_uuid(0, 1);
+}
+
+void
+batch_mark_source_changes(const pg_uuid_t *id)
+{
+	own_sql("UPDATE syncup.batch SET source_changes = true WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id)));
 }
 
 pg_uuid_t *
@@ -115,8 +121,26 @@ batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const SourceFil
 }
 
 void
+batch_ask_for_complete(const char *connector)
+{
+	own_sql("UPDATE syncup.connector SET needs_complete = true, complete_after ="
+			" (SELECT coalesce(max(seq), 0) FROM syncup.batch WHERE connector = $1) WHERE connector = $1",
+			SQL_ARGS(SQL_TEXT(connector)));
+}
+
+void
+batch_complete_done(const pg_uuid_t *id)
+{
+	own_sql("UPDATE syncup.connector c SET needs_complete = false FROM syncup.batch b"
+			" WHERE b.batch = $1 AND c.connector = b.connector AND c.needs_complete AND b.seq > c.complete_after",
+			SQL_ARGS(SQL_UUID(id)));
+}
+
+void
 batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 {
+	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
+			SQL_ARGS(SQL_UUID(id), SQL_BOOL(keep)));
 	if (keep)
 		return;
 	for (int i = 0; i < connector->nmappings; i++)

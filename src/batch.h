@@ -40,8 +40,10 @@ typedef struct PrepareCounter
 extern char *batch_text(const pg_uuid_t *id);
 
 /* Queues a new batch: status prepared, prepared by the current role, now. */
-extern pg_uuid_t *batch_create(const char *connector, const char *mode,
-							   bool source_changes);
+extern pg_uuid_t *batch_create(const char *connector, const char *mode);
+
+/* Notes that a batch holds changes computed by the source. */
+extern void batch_mark_source_changes(const pg_uuid_t *id);
 
 /* Records a prepare that failed: it holds no place in the queue. */
 extern pg_uuid_t *batch_record_failed_prepare(const char *connector,
@@ -61,6 +63,15 @@ extern bool batch_has_base(const char *connector);
 
 extern void batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping,
 								const SourceFile *file, const PrepareCounter *counter);
+
+/*
+ * From now on only a complete run that is prepared later can tell what the
+ * targets should hold: incremental ones are refused until it is applied.
+ */
+extern void batch_ask_for_complete(const char *connector);
+
+/* A complete batch was applied: what it was asked for is done. */
+extern void batch_complete_done(const pg_uuid_t *id);
 
 /* Ends the batch's wait: its delta and change rows go, unless kept. */
 extern void batch_forget_rows(const pg_uuid_t *id, const Connector *connector,

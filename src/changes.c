@@ -352,6 +352,35 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 
 /* ---------- the query ---------- */
 
+/* "t"."name" of a column that target_rows() adds: no column of the target. */
+static char *
+added_column(const Mapping *mapping, const char *name)
+{
+	char	   *free_name = pstrdup(name);
+
+	while (get_attnum(mapping->target, free_name) != InvalidAttrNumber)
+		free_name = psprintf("%s_", free_name);
+	return psprintf("t.%s", free_name);
+}
+
+char *
+is_outside(const Mapping *mapping)
+{
+	return added_column(mapping, "syncup_outside");
+}
+
+char *
+retired_at(const Mapping *mapping)
+{
+	return added_column(mapping, "syncup_retired");
+}
+
+char *
+is_current(const Mapping *mapping)
+{
+	return psprintf("NOT %s AND %s IS NULL", is_outside(mapping), retired_at(mapping));
+}
+
 /*
  * The columns of the target to read, as r."column": all of them where the
  * caller may, otherwise those that the mapping needs, and one more.
@@ -386,11 +415,12 @@ target_rows_with(const Mapping *mapping, const char *column)
 {
 	const Options *options = mapping->options;
 
-	return psprintf("(SELECT %s, (%s\n) IS NOT TRUE AS syncup_outside, %s::pg_catalog.timestamptz AS syncup_retired FROM %s r) t",
+	return psprintf("(SELECT %s, (%s\n) IS NOT TRUE AS %s, %s::pg_catalog.timestamptz AS %s FROM %s r) t",
 					readable_columns(mapping, column), options->scope ? options->scope : "true",
+					is_outside(mapping) + strlen("t."),
 					options->deleted_column ?
 					psprintf("r.%s", quote_identifier(options->deleted_column)) : "NULL",
-					mapping->target_name);
+					retired_at(mapping) + strlen("t."), mapping->target_name);
 }
 
 /* The query of a complete or an incremental batch; see the enum above. */
@@ -403,14 +433,14 @@ changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
 	char	   *same_key = equal_sql(key, target_column(key), source_key);
 	char	   *has_source = psprintf("%s IS NOT NULL", source_key);
 	char	   *has_target = psprintf("%s IS NOT NULL", target_column(key));
-	char	   *is_ours = "NOT t.syncup_outside AND t.syncup_retired IS NULL";
-	char	   *differs = psprintf("t.syncup_outside OR t.syncup_retired IS NOT NULL OR %s",
-								   any_distinct(mapping));
+	char	   *is_ours = is_current(mapping);
+	char	   *differs = psprintf("%s OR %s IS NOT NULL OR %s", is_outside(mapping),
+								   retired_at(mapping), any_distinct(mapping));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT %s, %s, s.deleted, t.syncup_outside, t.syncup_retired",
-					 has_source, has_target);
+	appendStringInfo(&sql, "SELECT %s, %s, s.deleted, %s, %s",
+					 has_source, has_target, is_outside(mapping), retired_at(mapping));
 	for (int n = 0; n < sink->nmapped; n++)
 	{
 		int			i = sink->mapped[n];
@@ -469,8 +499,8 @@ count_target(const Mapping *mapping)
 {
 	if (mapping->association)
 		return links_count(mapping);
-	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s WHERE NOT t.syncup_outside AND t.syncup_retired IS NULL",
-						target_rows(mapping)), SQL_NO_ARGS);
+	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s",
+						target_rows(mapping), is_current(mapping)), SQL_NO_ARGS);
 	return sql_int8(0, 1);
 }
 
@@ -479,8 +509,8 @@ changes_target_has_rows(const Mapping *mapping)
 {
 	if (mapping->association)
 		return mapping->pairs && links_count(mapping) > 0;
-	return caller_sql(psprintf("SELECT FROM %s WHERE NOT t.syncup_outside LIMIT 1",
-							   target_rows(mapping)), SQL_NO_ARGS) > 0;
+	return caller_sql(psprintf("SELECT FROM %s WHERE NOT %s LIMIT 1",
+							   target_rows(mapping), is_outside(mapping)), SQL_NO_ARGS) > 0;
 }
 
 int64

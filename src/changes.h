@@ -31,10 +31,14 @@ extern void changes_build(const Mapping *mapping, const pg_uuid_t *batch,
 extern void count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping);
 
 /*
- * SQL: the rows of the target as "t", with syncup_outside (not in the scope)
- * and syncup_retired (the time in deleted_column).
+ * SQL: the rows of the target as "t", with two columns more, which the next
+ * three name: whether the row is not in the scope, and the time in its
+ * deleted_column; current rows are in the scope and not retired.
  */
 extern char *target_rows(const Mapping *mapping);
+extern char *is_outside(const Mapping *mapping);
+extern char *retired_at(const Mapping *mapping);
+extern char *is_current(const Mapping *mapping);
 
 /* The same with a column that is not mapped. */
 extern char *target_rows_with(const Mapping *mapping, const char *column);

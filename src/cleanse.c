@@ -32,6 +32,7 @@ struct Cleanser
 	const Mapping *mapping;
 	const Options *options;
 	bool		complete;		/* the batch looks at every row of the target */
+	bool		convert_all;	/* also values that have not changed */
 	Reader	   *reader;
 	Quarantine *quarantine;
 	Baseline   *baseline;
@@ -54,7 +55,7 @@ struct Cleanser
 
 Cleanser *
 cleanser_open(const Mapping *mapping, const Options *options, bool complete,
-			  Reader *reader, const pg_uuid_t *batch, List *queue,
+			  bool convert_all, Reader *reader, const pg_uuid_t *batch, List *queue,
 			  Quarantine *quarantine, Size budget)
 {
 	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
@@ -63,6 +64,7 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	cleanser->mapping = mapping;
 	cleanser->options = options;
 	cleanser->complete = complete;
+	cleanser->convert_all = convert_all;
 	cleanser->reader = reader;
 	cleanser->quarantine = quarantine;
 	cleanser->columns = palloc(sizeof(int) * n);
@@ -384,6 +386,23 @@ values_are_good(Cleanser *cleanser)
 	return error == NULL;
 }
 
+/*
+ * Takes a row that the baseline has.  Its values were tried when they came; but
+ * if the mapping has changed since, they may not fit any more, and then all
+ * that is known of the target's row is that it must stay.
+ */
+static void
+take_unchanged(Cleanser *cleanser)
+{
+	if (cleanser->convert_all && !values_are_good(cleanser))
+	{
+		write_kept_key(cleanser);
+		return;
+	}
+	cleanser->counter.rows_read++;
+	cleanser->counter.rows_kept++;
+}
+
 /* Takes a row that is new or differs from the baseline. */
 static void
 take_difference(Cleanser *cleanser, Verdict verdict)
@@ -457,8 +476,7 @@ take_record(Cleanser *cleanser, int64 place)
 			take_repeated(cleanser, verdict, place_line(other_place));
 			break;
 		case ROW_UNCHANGED:
-			counter->rows_read++;
-			counter->rows_kept++;
+			take_unchanged(cleanser);
 			break;
 		case ROW_CHANGED:
 		case ROW_NEW:

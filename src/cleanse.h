@@ -18,10 +18,11 @@ typedef struct Cleanser Cleanser;
 /*
  * Finds the mapping's columns in the file and opens its delta.  budget: bytes
  * for telling rows apart.  complete: the batch will be held against every row
- * of the target.  queue: the batches ahead, list of Batch.
+ * of the target.  convert_all: values that did not change are tried as well.
+ * queue: the batches ahead, list of Batch.
  */
 extern Cleanser *cleanser_open(const Mapping *mapping, const Options *options,
-							   bool complete, Reader *reader, const pg_uuid_t *batch, List *queue,
+							   bool complete, bool convert_all, Reader *reader, const pg_uuid_t *batch, List *queue,
 							   Quarantine *quarantine, Size budget);
 extern void cleanser_close(Cleanser *cleanser);
 

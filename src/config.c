@@ -4,13 +4,18 @@
  */
 #include "config.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
 #include "lib/stringinfo.h"
 #include "sql.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/syscache.h"
 
 /* The names of one column of a query for a hint: "a", "b". */
@@ -258,6 +263,42 @@ check_column(Mapping *mapping, MappingColumn *column)
 				 errhint("Map the table again with syncup_map_entity_type().")));
 }
 
+bool
+is_unique_column(Relation target, AttrNumber attnum)
+{
+	List	   *indexes = RelationGetIndexList(target);
+	ListCell   *cell;
+	bool		found = false;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisunique && form->indisvalid && form->indnkeyatts == 1 &&
+			form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL)
+			found = true;
+		index_close(index, AccessShareLock);
+	}
+	return found;
+}
+
+void
+config_check_key(const Mapping *mapping)
+{
+	const MappingColumn *column = &mapping->columns[mapping->key];
+	Relation	target = table_open(mapping->target, AccessShareLock);
+
+	if (!TupleDescAttr(RelationGetDescr(target), column->attnum - 1)->attnotnull ||
+		!is_unique_column(target, column->attnum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("key column \"%s\" of table %s must be unique and not null",
+						column->target, mapping->target_name),
+				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
+	table_close(target, NoLock);
+}
+
 /* Looks at what is stored of an end, and at the column that it is stored in. */
 static void
 check_end(Mapping *mapping, AssociationEnd *end)
@@ -320,6 +361,8 @@ config_check_target(Mapping *mapping)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
 			check_column(mapping, &mapping->columns[i]);
+	if (!mapping->association)
+		config_check_key(mapping);
 	for (int i = 0; i < 2 && mapping->association; i++)
 		check_end(mapping, &mapping->ends[i]);
 }

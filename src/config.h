@@ -10,6 +10,7 @@
 #include "access/attnum.h"
 #include "convert.h"
 #include "options.h"
+#include "utils/relcache.h"
 
 typedef struct MappingColumn
 {
@@ -84,6 +85,12 @@ extern Mapping *config_find_mapping(Connector *connector, const char *mapping);
  * 42703 or 42804 if table or columns are gone or changed (SPEC 4.2).
  */
 extern void config_check_target(Mapping *mapping);
+
+/* Errors with 42P16 unless the key's target column is unique and not null. */
+extern void config_check_key(const Mapping *mapping);
+
+/* Whether a unique index that holds for every row covers just this column. */
+extern bool is_unique_column(Relation target, AttrNumber attnum);
 
 /* Whether a column is the key, or part of it. */
 extern bool is_key_column(const Mapping *mapping, int column);

@@ -4,6 +4,7 @@
  */
 #include "connector.h"
 
+#include "batch.h"
 #include "config.h"
 #include "lock.h"
 #include "mb/pg_wchar.h"
@@ -69,11 +70,14 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	lock_connector(connector);
-	/* Rows that do not change are only read in the new way by a complete run. */
-	own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1"
-			" AND options <> coalesce($2, '{}') AND EXISTS (SELECT FROM syncup.batch b"
-			"   WHERE b.connector = $1 AND b.status = 'applied')",
-			SQL_ARGS(SQL_TEXT(connector), SQL_JSONB(options)));
+	/*
+	 * Values that the source does not change are only read in another time zone
+	 * by a complete run; any other option shows in the text of the rows.
+	 */
+	if (own_sql("SELECT FROM syncup.connector WHERE connector = $1"
+				" AND options ->> 'timezone' IS DISTINCT FROM $2 ->> 'timezone'",
+				SQL_ARGS(SQL_TEXT(connector), SQL_JSONB(options))) > 0 && batch_has_base(connector))
+		batch_ask_for_complete(connector);
 	own_sql("INSERT INTO syncup.connector (connector, directory, options) VALUES ($1, $2, coalesce($3, '{}'))"
 			" ON CONFLICT (connector) DO UPDATE SET directory = excluded.directory, options = excluded.options",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(directory), SQL_JSONB(options)));

@@ -395,6 +395,9 @@ links_find(Mapping *mapping, const pg_uuid_t *batch, bool *whole)
 
 	if (see_others(mapping))
 		*whole = true;
+	/* As in typed_source(): the planner knows little of delta tables. */
+	if (*whole)
+		setting_pin("enable_nestloop", "off");
 	for (int i = 0; i < 2; i++)
 	{
 		const MappingColumn *key = key_of_end(&mapping->ends[i]);
@@ -552,8 +555,9 @@ links_count(const Mapping *mapping)
 	if (mapping->pairs)
 		caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s", link_rows(mapping, false)), SQL_NO_ARGS);
 	else
-		caller_sql(psprintf("SELECT pg_catalog.count(%s) FROM %s WHERE NOT t.syncup_outside AND t.syncup_retired IS NULL",
-							column_of("t", other_end(mapping)->target), link_rows(mapping, false)),
+		caller_sql(psprintf("SELECT pg_catalog.count(%s) FROM %s WHERE %s",
+							column_of("t", other_end(mapping)->target), link_rows(mapping, false),
+							is_current(holder_end(mapping)->entity)),
 				   SQL_NO_ARGS);
 	return sql_int8(0, 1);
 }
@@ -700,15 +704,16 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" (%s)::pg_catalog.text, (%s)::pg_catalog.text, CASE WHEN NOT s.deleted THEN (%s)::pg_catalog.text END,"
 					" CASE WHEN NOT s.deleted THEN %s END"
 					" FROM %s %s JOIN %s ON %s"
-					" WHERE CASE WHEN s.here IS NULL THEN %s IS NOT NULL AND NOT t.syncup_outside AND t.syncup_retired IS NULL"
-					" WHEN s.deleted IS NULL OR t.syncup_outside THEN false WHEN s.deleted THEN %s IS NOT NULL"
+					" WHERE CASE WHEN s.here IS NULL THEN %s IS NOT NULL AND %s"
+					" WHEN s.deleted IS NULL OR %s THEN false WHEN s.deleted THEN %s IS NOT NULL"
 					" WHEN %s IS NULL OR NOT (%s) THEN true ELSE %s END",
 					goes, column, changed_sql(mapping),
 					column, quote_literal_cstr(end->target), column,
 					keys[0], keys[1], key_of_stored(end, column), value,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping, false), is_holder_sql(mapping, psprintf("s.k%d", holder)),
-					column, column, value, has_target_sql(mapping),
+					column, is_current(holder_end(mapping)->entity), is_outside(holder_end(mapping)->entity),
+					column, value, has_target_sql(mapping),
 					distinct_sql(&end->stored, column, value));
 }
 
@@ -999,7 +1004,7 @@ link_column_review(const Mapping *mapping, bool back)
 					" WHEN 'insert' THEN CASE WHEN %s IS NULL THEN 'open' WHEN %s THEN 'done' ELSE 'stale' END"
 					" ELSE CASE WHEN NOT (%s) OR %s IS NULL THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END END AS state,"
 					" s.k::pg_catalog.text FROM syncup_change s LEFT JOIN %s ON %s) AS reviewed"
-					" WHERE state OPERATOR(pg_catalog.<>) 'open'",
+					" WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
 					column, equal_sql(&end->stored, column, expected_sql(mapping, back)),
 					column, equal_sql(&end->stored, column, wanted_sql(mapping, back)),
 					has_target, column, equal_sql(&end->stored, column, wanted_sql(mapping, back)),

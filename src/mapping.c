@@ -24,10 +24,17 @@
 #include "commands/extension.h"
 #include "config.h"
 #include "connector.h"
+#include "guard.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_clause.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_node.h"
+#include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "miscadmin.h"
 #include "reader.h"
@@ -380,33 +387,11 @@ check_columns(Draft *draft)
 	check_privilege(draft->target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
 }
 
-bool
-is_unique_column(Relation target, AttrNumber attnum)
-{
-	List	   *indexes = RelationGetIndexList(target);
-	ListCell   *cell;
-	bool		found = false;
-
-	foreach(cell, indexes)
-	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		Form_pg_index form = index->rd_index;
-
-		if (form->indisunique && form->indisvalid && form->indnkeyatts == 1 &&
-			form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL)
-			found = true;
-		index_close(index, AccessShareLock);
-	}
-	return found;
-}
-
 /* Errors unless the key's column tells rows apart. */
 static void
 check_key(Draft *draft, const char *key)
 {
 	Mapping    *mapping = draft->mapping;
-	MappingColumn *column;
-	Form_pg_attribute attribute;
 
 	mapping->key = find_source(mapping, key);
 	if (mapping->key < 0 || mapping->columns[mapping->key].target == NULL)
@@ -415,14 +400,31 @@ check_key(Draft *draft, const char *key)
 				 errmsg("key \"%s\" is not mapped to a column of table %s",
 						key, mapping->target_name),
 				 errhint("Name the source column, and map it: columns => '{\"%s\": \"...\"}'.", key)));
-	column = &mapping->columns[mapping->key];
-	attribute = TupleDescAttr(RelationGetDescr(draft->target), column->attnum - 1);
-	if (!attribute->attnotnull || !is_unique_column(draft->target, column->attnum))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("key column \"%s\" of table %s must be unique and not null",
-						column->target, mapping->target_name),
-				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
+	config_check_key(mapping);
+}
+
+/* What a column is asked whether it takes. */
+static void
+convert_null(void *arg)
+{
+	bool		isnull;
+
+	(void) convert_text(arg, NULL, &isnull);
+}
+
+/* Whether a column can be left out of an insert: a domain may refuse nulls, too. */
+static bool
+takes_null(Form_pg_attribute attribute)
+{
+	Converter	converter;
+
+	if (attribute->attnotnull)
+		return false;
+	if (get_typtype(attribute->atttypid) != TYPTYPE_DOMAIN ||
+		get_typdefault(attribute->atttypid) != NULL)
+		return true;
+	converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
+	return guarded(convert_null, &converter) == NULL;
 }
 
 /* Errors about a column that an insert could not fill. */
@@ -436,8 +438,8 @@ check_fillable(Draft *draft)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
 		const char *name = NameStr(attribute->attname);
-		bool		filled = !attribute->attnotnull || attribute->atthasdef ||
-			attribute->attidentity || attribute->attisdropped;
+		bool		filled = attribute->attisdropped || attribute->atthasdef ||
+			attribute->attidentity || attribute->attgenerated || takes_null(attribute);
 
 		for (int c = 0; c < mapping->ncolumns && !filled; c++)
 			filled = mapping->columns[c].target != NULL &&
@@ -505,6 +507,15 @@ check_constants(Draft *draft)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("constant of column \"%s\" is not a single value", name)));
+		if (attribute->attidentity == ATTRIBUTE_IDENTITY_ALWAYS)
+			ereport(ERROR,
+					(errcode(ERRCODE_GENERATED_ALWAYS),
+					 errmsg("column \"%s\" of table %s numbers itself and takes no constant",
+							name, draft->mapping->target_name)));
+		if (text == NULL && attribute->attnotnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("constant of column \"%s\" must not be null", name)));
 		check_privilege(draft->target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
 		converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
 		if (text != NULL)
@@ -529,25 +540,60 @@ check_deleted_column(Draft *draft)
 	check_privilege(draft->target, attribute->attnum, ACL_UPDATE, "update its deleted_column");
 }
 
-/* Errors unless the scope is one boolean expression over the target's columns. */
+/* Whether a statement parsed from an expression holds one and nothing else. */
+static bool
+is_bare_expression(const SelectStmt *statement)
+{
+	const ResTarget *target;
+
+	if (list_length(statement->targetList) != 1 || statement->fromClause != NIL ||
+		statement->whereClause != NULL || statement->groupClause != NIL ||
+		statement->havingClause != NULL || statement->sortClause != NIL ||
+		statement->limitCount != NULL || statement->limitOffset != NULL ||
+		statement->distinctClause != NIL || statement->windowClause != NIL ||
+		statement->lockingClause != NIL || statement->op != SETOP_NONE)
+		return false;
+	target = linitial_node(ResTarget, statement->targetList);
+	return target->name == NULL &&
+		!(IsA(target->val, ColumnRef) && IsA(linitial(((ColumnRef *) target->val)->fields), A_Star));
+}
+
+/*
+ * Errors unless the scope is one boolean expression over the target's columns,
+ * of the kind that a check constraint may have: no subquery, and nothing whose
+ * answer changes from one look to the next.  It is evaluated with the rights of
+ * whoever runs the connector.
+ */
 static void
 check_scope(Draft *draft)
 {
 	const char *scope = draft->mapping->options->scope;
 	List	   *parsed = raw_parser(scope, RAW_PARSE_PLPGSQL_EXPR);
-	SelectStmt *expression = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	SelectStmt *statement = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
+	ParseState *state = make_parsestate(NULL);
+	ParseNamespaceItem *item;
+	Node	   *expression;
 
-	if (list_length(expression->targetList) != 1 || expression->fromClause != NIL ||
-		expression->whereClause != NULL || expression->groupClause != NIL ||
-		expression->havingClause != NULL || expression->sortClause != NIL ||
-		expression->limitCount != NULL || expression->limitOffset != NULL ||
-		expression->distinctClause != NIL || expression->windowClause != NIL ||
-		expression->op != SETOP_NONE)
+	if (!is_bare_expression(statement))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("option \"scope\" is not an expression"),
 				 errhint("Give a condition over the target's columns, such as source = 'AD'.")));
-	/* Its names and types are the server's to judge. */
+
+	state->p_sourcetext = scope;
+	item = addRangeTableEntryForRelation(state, draft->target, AccessShareLock,
+										 makeAlias("r", NIL), false, true);
+	addNSItemToQuery(state, item, false, true, true);
+	expression = transformWhereClause(state, linitial_node(ResTarget, statement->targetList)->val,
+									  EXPR_KIND_CHECK_CONSTRAINT, "scope");
+	assign_expr_collations(state, expression);
+	if (contain_volatile_functions(expression))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"scope\" calls a volatile function"),
+				 errhint("Whether a row belongs to the mapping must depend on its columns.")));
+	free_parsestate(state);
+	/* The caller must be able to evaluate it. */
 	caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", draft->mapping->target_name, scope),
 			   SQL_NO_ARGS);
 }
@@ -835,11 +881,13 @@ same_columns(const Mapping *a, const Mapping *b)
 	return true;
 }
 
-bool
-same_document(Jsonb *a, Jsonb *b)
+/* Whether rows whose text does not change still mean the same. */
+static bool
+same_meaning(const Options *a, const Options *b)
 {
-	return a != NULL && b != NULL &&
-		compareJsonbContainers(&a->root, &b->root) == 0;
+#define SAME(m) ((a->m == NULL) == (b->m == NULL) && (a->m == NULL || strcmp(a->m, b->m) == 0))
+	return SAME(timezone) && SAME(scope) && SAME(deleted_column);
+#undef SAME
 }
 
 void
@@ -887,13 +935,6 @@ forget_kept_changes(const Connector *connector)
 			SQL_ARGS(SQL_TEXT(connector->name)));
 }
 
-void
-ask_for_complete(const Connector *connector)
-{
-	own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-			SQL_ARGS(SQL_TEXT(connector->name)));
-}
-
 /* Brings our own tables in line with an updated mapping. */
 static void
 update_tables(const Mapping *old, Mapping *new)
@@ -915,8 +956,8 @@ update_tables(const Mapping *old, Mapping *new)
 		create_delta(new);
 		create_changes(new);
 	}
-	if (applied && !(same_columns(old, new) && same_document(old->own_options, new->own_options)))
-		ask_for_complete(new->connector);
+	if (applied && !(same_columns(old, new) && same_meaning(old->options, new->options)))
+		batch_ask_for_complete(new->connector->name);
 }
 
 /* Gives a new mapping a table name that nobody else has. */
@@ -952,7 +993,7 @@ create_mapping_tables(Mapping *mapping)
 	create_changes(mapping);
 	/* A file of changes has nothing to start from. */
 	if (mapping->options->command_column != NULL && batch_has_base(mapping->connector->name))
-		ask_for_complete(mapping->connector);
+		batch_ask_for_complete(mapping->connector->name);
 }
 
 Mapping *

@@ -21,9 +21,6 @@ extern Mapping *begin_mapping(Connector *connector, const char *name, Relation t
 /* Errors unless the current user may do this to the table or its column. */
 extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);
 
-/* Whether a unique index that holds for every row covers just this column. */
-extern bool is_unique_column(Relation target, AttrNumber attnum);
-
 /* Names the columns of the previous, delta and change tables. */
 extern void name_stored_columns(Mapping *mapping);
 
@@ -36,14 +33,8 @@ extern void check_no_batch_waits(const Mapping *mapping);
 /* Whether any row was applied for the mapping. */
 extern bool has_previous(const Mapping *mapping);
 
-/* Whether two options documents say the same. */
-extern bool same_document(Jsonb *a, Jsonb *b);
-
 /* Writes the mapping's rows of configuration. */
 extern void store_mapping(Mapping *mapping, ArrayType *unique_keys);
-
-/* From now on only a complete run can tell what the targets should hold. */
-extern void ask_for_complete(const Connector *connector);
 
 /* Sees that previous has an index on each property that associations use. */
 extern void index_properties(Mapping *entity);

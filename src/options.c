@@ -56,8 +56,17 @@ static void
 set_text(Options *options, const OptionKind *kind, const char *value,
 		 const JsonbValue *json)
 {
-	*(char **) ((char *) options + kind->field) =
-		*value ? pstrdup(value) : NULL;
+	/* Empty: unset, where a more general document has set it. */
+	*(char **) ((char *) options + kind->field) = *value ? pstrdup(value) : NULL;
+}
+
+static void
+set_scope(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	if (strspn(value, " \t\r\n") == strlen(value))
+		refuse(kind, "a condition over the target's columns, such as source = 'AD'");
+	options->scope = pstrdup(value);
 }
 
 static void
@@ -218,7 +227,7 @@ static const OptionKind option_kinds[] = {
 	{"min_age", OPTION_READ, set_seconds, offsetof(Options, min_age)},
 	{"incremental_file", OPTION_PREPARE, set_text, offsetof(Options, incremental_file)},
 	{"duplicates", OPTION_PREPARE, set_duplicates, 0},
-	{"scope", OPTION_ENTITY_TYPE, set_text, offsetof(Options, scope)},
+	{"scope", OPTION_ENTITY_TYPE, set_scope, 0},
 	{"constants", OPTION_ENTITY_TYPE, set_constants, 0},
 	{"deleted_column", OPTION_ENTITY_TYPE, set_text, offsetof(Options, deleted_column)},
 	{"store1", OPTION_ASSOCIATION, set_text, offsetof(Options, store1)},

@@ -111,6 +111,9 @@ cancel_queue(Prepare *prepare)
 	{
 		Batch	   *batch = lfirst(cell);
 
+		/* If this complete run is declined in turn, they are lost. */
+		if (batch->source_changes)
+			batch_ask_for_complete(prepare->connector->name);
 		batch_set_status(&batch->id, "cancelled");
 		batch_forget_rows(&batch->id, prepare->connector, false);
 	}
@@ -234,6 +237,7 @@ group_files(Prepare *prepare, Jsonb *options)
 static inline void
 show_rows(Reader *reader, int64 rows)
 {
+	progress_keep();
 	if (rows % 1024 != 0)
 		return;
 	progress_bytes(source_position(reader_source(reader)), source_size(reader_source(reader)));
@@ -298,8 +302,7 @@ record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	batch_count_prepare(prepare->batch, mapping, &group->file, counter);
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
-		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(prepare->connector->name)));
+		batch_ask_for_complete(prepare->connector->name);
 	if (counter->deletions_suspended)
 		ereport(NOTICE,
 				(errmsg("batch %s deletes nothing in mapping \"%s\" of connector \"%s\": a bad row has no readable key",
@@ -323,7 +326,9 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 		mapping_enter(scope, mapping);
 		cleansers = lappend(cleansers,
 							cleanser_open(mapping, mapping->options,
-										  strcmp(prepare->mode, "complete") == 0, reader, prepare->batch,
+										  strcmp(prepare->mode, "complete") == 0,
+										  prepare->connector->needs_complete,
+										  reader, prepare->batch,
 										  prepare->queue, prepare->quarantine, budget));
 	}
 	reader_enter(reader);
@@ -422,7 +427,10 @@ read_group(Prepare *prepare, FileGroup *group)
 	if (carries_changes(prepare, group->options) && was_read_before(prepare, group))
 		skip_changes(prepare, group);
 	else if (carries_changes(prepare, group->options))
+	{
 		read_changes(prepare, group, reader, &scope);
+		batch_mark_source_changes(prepare->batch);
+	}
 	else
 		read_extract(prepare, group, reader, &scope);
 	mapping_leave(&scope);
@@ -436,7 +444,6 @@ pg_uuid_t *
 prepare(const char *connector, const char *mode, Jsonb *options)
 {
 	Prepare		work = {0};
-	bool		source_changes = false;
 	List	   *groups;
 	ListCell   *cell;
 
@@ -448,9 +455,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	check_mode(&work);
 	groups = group_files(&work, options);
 
-	foreach(cell, groups)
-		source_changes |= carries_changes(&work, ((FileGroup *) lfirst(cell))->options);
-	work.batch = batch_create(connector, mode, source_changes);
+	work.batch = batch_create(connector, mode);
 	work.quarantine = quarantine_open(work.batch);
 	foreach(cell, groups)
 		read_group(&work, lfirst(cell));

@@ -45,6 +45,41 @@ return_checks(PreviewWork *work, const pg_uuid_t *batch)
 	}
 }
 
+/* One batch of the queue, and whether it blocks. */
+typedef struct QueuedBatch
+{
+	Connector  *connector;
+	Batch	   *batch;
+	const SynchronizeOptions *options;
+	bool		blocked;
+} QueuedBatch;
+
+static void
+synchronize_queued(void *arg)
+{
+	QueuedBatch *queued = arg;
+
+	queued->blocked = synchronize_batch(queued->connector, queued->batch, queued->options);
+}
+
+/*
+ * Takes a batch as far as a run would; whether it blocks.  Its failure is told
+ * without the values that a constraint's error quotes.
+ */
+static bool
+preview_batch(Connector *connector, Batch *batch, const SynchronizeOptions *options)
+{
+	QueuedBatch queued = {connector, batch, options, false};
+	ErrorData  *error = guarded(synchronize_queued, &queued);
+
+	if (error != NULL)
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("batch %s of connector \"%s\" would fail", batch_text(&batch->id), connector->name),
+				 errhint("syncup_synchronize() records the reason in column \"error\" of syncup.batch.")));
+	return queued.blocked;
+}
+
 /* Prepares and goes through the queue, up to where a run would end. */
 static void
 preview_run(void *arg)
@@ -62,7 +97,7 @@ preview_run(void *arg)
 		bool		ours = memcmp(&batch->id, id, sizeof(pg_uuid_t)) == 0;
 
 		options.rehearse = ours;
-		if (synchronize_batch(connector, batch, &options) || ours)
+		if (preview_batch(connector, batch, &options) || ours)
 		{
 			return_checks(work, &batch->id);
 			return;

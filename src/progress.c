@@ -79,6 +79,12 @@ progress_rows(int64 done)
 }
 
 void
+progress_keep(void)
+{
+	ensure_shown();
+}
+
+void
 progress_end(void)
 {
 	shown.table = InvalidOid;

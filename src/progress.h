@@ -32,6 +32,9 @@ extern void progress_phase(ProgressOperation operation, ProgressPhase phase,
 extern void progress_bytes(int64 done, int64 total);
 extern void progress_rows(int64 done);
 
+/* Shows the phase again if a failed subtransaction has hidden it. */
+extern void progress_keep(void);
+
 /* Nothing is going on any more. */
 extern void progress_end(void);
 

@@ -187,6 +187,8 @@ reader_raise(Reader *reader)
 					 ERRCODE_CHARACTER_NOT_IN_REPERTOIRE :
 					 ERRCODE_BAD_COPY_FILE_FORMAT),
 			 errmsg("%s", reader->message),
+			 reader->names == NULL ?
+			 errhint("This is the header line; have the export corrected, or check the options \"skip_lines\" and \"quoting\".") :
 			 reader->row.fault == CSV_UNTERMINATED_AT_END ?
 			 errhint("The file was probably cut; have it exported again.") :
 			 reader->row.fault == CSV_STRAY_QUOTE && !reader->options.csv.lenient ?

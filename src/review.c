@@ -189,8 +189,7 @@ syncup_discard(PG_FUNCTION_ARGS)
 				 errmsg("batch %s does not wait: it is %s", batch_text(&batch->id), batch->status),
 				 errhint("Only prepared, blocked or failed batches can be discarded.")));
 	if (lost_changes)
-		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(connector->name)));
+		batch_ask_for_complete(connector->name);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -236,7 +235,10 @@ check_previous(const Batch *batch, const Mapping *mapping)
 					 "Later batches changed them: undo those first.");
 }
 
-/* Writes everything back that the batch has written. */
+/*
+ * Writes everything back that the batch has written, in the reverse order of
+ * apply_batch(), so that constraints hold at every step as they held then.
+ */
 static void
 take_back(Connector *connector, const pg_uuid_t *batch)
 {
@@ -253,7 +255,7 @@ take_back(Connector *connector, const pg_uuid_t *batch)
 static pg_uuid_t *
 record_undo(const Connector *connector, const Batch *undone)
 {
-	pg_uuid_t  *id = batch_create(connector->name, "undo", false);
+	pg_uuid_t  *id = batch_create(connector->name, "undo");
 
 	for (int i = 0; i < connector->nmappings; i++)
 	{
@@ -294,7 +296,9 @@ syncup_undo(PG_FUNCTION_ARGS)
 					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	}
 	*result = *record_undo(connector, batch);
+	constraints_defer();
 	take_back(connector, &batch->id);
+	constraints_check();
 	own_sql("UPDATE syncup.batch_counter c SET orphans = (SELECT count(*) FROM syncup.orphan o"
 			" WHERE o.connector = $2 AND o.mapping = c.mapping) WHERE c.batch = $1",
 			SQL_ARGS(SQL_UUID(result), SQL_TEXT(connector->name)));
@@ -303,8 +307,7 @@ syncup_undo(PG_FUNCTION_ARGS)
 			SQL_ARGS(SQL_UUID(&batch->id)));
 	batch_forget_rows(&batch->id, connector, false);
 	if (batch->source_changes)
-		own_sql("UPDATE syncup.connector SET needs_complete = true WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(connector->name)));
+		batch_ask_for_complete(connector->name);
 	SPI_finish();
 	PG_RETURN_UUID_P(result);
 }

@@ -112,9 +112,53 @@ exceeds_thresholds(BatchWork *work)
 }
 
 void
+constraints_defer(void)
+{
+	caller_sql("SET CONSTRAINTS ALL DEFERRED", SQL_NO_ARGS);
+}
+
+void
+constraints_check(void)
+{
+	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+	if (caller_sql("SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
+				   " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace"
+				   " WHERE c.condeferred AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')", SQL_NO_ARGS) > 0 &&
+		sql_text(0, 1) != NULL)
+		caller_sql(psprintf("SET CONSTRAINTS %s DEFERRED", sql_text(0, 1)), SQL_NO_ARGS);
+}
+
+/*
+ * Lets deferred constraints speak now, while a failure can still be recorded:
+ * first those of each target, so that the failure names its mapping, then any
+ * other.
+ */
+static void
+check_deferred_constraints(Connector *connector)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+		MappingScope scope;
+
+		mapping_enter(&scope, mapping);
+		if (caller_sql("SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
+					   " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace"
+					   " WHERE c.conrelid = $1 AND c.condeferrable",
+					   SQL_ARGS(SQL_OID(mapping->target))) > 0 && sql_text(0, 1) != NULL)
+			caller_sql(psprintf("SET CONSTRAINTS %s IMMEDIATE", sql_text(0, 1)), SQL_NO_ARGS);
+		mapping_leave(&scope);
+	}
+	constraints_check();
+}
+
+void
 apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 {
+	/* What can be checked once the whole batch is written, is. */
+	constraints_defer();
 	apply_changes(connector, &batch->id, false);
+	check_deferred_constraints(connector);
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[i];
@@ -127,12 +171,9 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 			links_remember(mapping, &batch->id);
 	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
-	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
-			SQL_ARGS(SQL_UUID(&batch->id), SQL_BOOL(keep_changes)));
 	batch_set_status(&batch->id, "applied");
 	if (strcmp(batch->mode, "complete") == 0)
-		own_sql("UPDATE syncup.connector SET needs_complete = false WHERE connector = $1",
-				SQL_ARGS(SQL_TEXT(connector->name)));
+		batch_complete_done(&batch->id);
 }
 
 /* Writes the rows of one mapping straight into its target, which is empty. */
@@ -145,6 +186,7 @@ load_mapping(BatchWork *work, Mapping *mapping)
 	bool		whole = true;
 
 	mapping_enter(&scope, mapping);
+	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
 	if (changes_target_has_rows(mapping))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

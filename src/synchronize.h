@@ -46,6 +46,13 @@ extern List *synchronize_queue(Connector *connector, const SynchronizeOptions *o
 extern bool synchronize_batch(Connector *connector, Batch *batch,
 							  const SynchronizeOptions *options);
 
+/*
+ * Deferrable constraints wait until a whole batch is written; then they are
+ * checked, and wait again as they were declared.
+ */
+extern void constraints_defer(void);
+extern void constraints_check(void);
+
 /* Whether changes are kept: asked for, or by syncup.keep_changes_for. */
 extern bool keeps_changes(bool asked);
 

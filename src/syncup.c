@@ -39,9 +39,8 @@ _PG_init(void)
 	MarkGUCPrefixReserved("syncup");
 }
 
-/* Sets one setting until the level is restored. */
-static void
-pin(const char *name, const char *value)
+void
+setting_pin(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -57,16 +56,16 @@ settings_pin(const char *timezone)
 {
 	int			level = NewGUCNestLevel();
 
-	pin("search_path", "pg_catalog, pg_temp");
-	pin("datestyle", "ISO, YMD");
-	pin("intervalstyle", "postgres");
-	pin("timezone", timezone ? timezone : "UTC");
-	pin("bytea_output", "hex");
-	pin("extra_float_digits", "1");
-	pin("xmloption", "content");
-	pin("array_nulls", "on");
-	pin("timezone_abbreviations", "Default");
-	pin("lc_monetary", "C");
+	setting_pin("search_path", "pg_catalog, pg_temp");
+	setting_pin("datestyle", "ISO, YMD");
+	setting_pin("intervalstyle", "postgres");
+	setting_pin("timezone", timezone ? timezone : "UTC");
+	setting_pin("bytea_output", "hex");
+	setting_pin("extra_float_digits", "1");
+	setting_pin("xmloption", "content");
+	setting_pin("array_nulls", "on");
+	setting_pin("timezone_abbreviations", "Default");
+	setting_pin("lc_monetary", "C");
 	return level;
 }
 

@@ -26,4 +26,7 @@ extern int	syncup_keep_changes_for;	/* seconds */
 extern int	settings_pin(const char *timezone);
 extern void settings_restore(int level);
 
+/* Pins one more setting, until the level at hand is restored. */
+extern void setting_pin(const char *name, const char *value);
+
 #endif							/* SYNCUP_H */

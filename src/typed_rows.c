@@ -103,15 +103,14 @@ source_query(const Mapping *mapping, bool whole)
 						stored_columns(mapping, "d."), delta_table(mapping));
 	return psprintf("SELECT 'insert', %s FROM %s d WHERE d.batch = $1 AND d.command IN ('insert', 'update')"
 					" UNION ALL SELECT 'insert', %s FROM %s p WHERE NOT EXISTS"
-					" (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s AND d.command <> 'keep')"
+					" (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s)"
 					" UNION ALL SELECT DISTINCT 'keep', %s FROM %s k WHERE k.batch = $1 AND k.command = 'keep'"
-					" AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = k.%s AND d.command <> 'keep')"
-					" AND NOT EXISTS (SELECT FROM %s p WHERE p.%s = k.%s)",
+					" AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = k.%s AND d.command <> 'keep')",
 					stored_columns(mapping, "d."), delta_table(mapping),
 					stored_columns(mapping, "p."), previous_table(mapping),
 					delta_table(mapping), key, key,
 					stored_columns(mapping, "k."), delta_table(mapping),
-					delta_table(mapping), key, key, previous_table(mapping), key, key);
+					delta_table(mapping), key, key);
 }
 
 /* What turns rows of a query of ours into typed rows. */
@@ -198,6 +197,12 @@ typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole)
 	TypedRows  *rows = begin_source(mapping);
 	Filling		filling;
 
+	/*
+	 * Statistics of a delta table are older than the batch, so the planner may
+	 * think that it is empty: a nested loop over a million rows would not end.
+	 */
+	if (whole)
+		setting_pin("enable_nestloop", "off");
 	begin_filling(&filling, rows, mapping, true);
 	sql_for_each(own_cursor(source_query(mapping, whole), SQL_ARGS(SQL_UUID(batch))),
 				 add_source, &filling);
@@ -379,6 +384,8 @@ add_change(void *arg, uint64 row)
 		fill_column(filling, column, &base->converters[i], action,
 					has_name(changed, nchanged, column->target), i == mapping->key,
 					old, new, isnull, attribute);
+		if (action == ACTION_UPDATE || action == ACTION_REVIVE || action == ACTION_RETIRE)
+			base->rows->written[i] |= has_name(changed, nchanged, column->target);
 		attribute += 3;
 	}
 	for (int n = 0; n < base->rows->nothers; n++)
@@ -460,6 +467,7 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		rows->others[n] = pstrdup(NameStr(others[n]->attname));
 	}
 	rows->nothers = nothers;
+	rows->written = palloc0(sizeof(bool) * mapping->ncolumns);
 
 	begin_filling(&filling.base, rows, mapping, false);
 	filling.back = back;

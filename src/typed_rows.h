@@ -32,6 +32,7 @@ typedef struct TypedRows
 	TupleDesc	tupdesc;
 	int64		count;
 	int64		actions[ACTIONS];	/* of changes: how many of each */
+	bool	   *written;		/* of changes: per mapping column, whether any writes it */
 	int			nothers;		/* columns x1 to xn of changes: */
 	char	  **others;			/* the target columns that they restore */
 } TypedRows;

@@ -48,7 +48,20 @@ CREATE VIEW t.batches AS
 SELECT row_number() OVER (ORDER BY seq) AS n, mode, status, decision, t.mask(reason) AS reason, changes_kept AS kept, forced FROM syncup.batch WHERE connector = 'C';
 CREATE FUNCTION t.batch(n int) RETURNS uuid
 LANGUAGE sql AS $$ SELECT batch FROM syncup.batch WHERE connector = 'C' ORDER BY seq OFFSET n - 1 LIMIT 1 $$;
--- A field of a CSV file, and a whole file of rows.
+-- Whether a statement succeeds; it is taken back.
+CREATE FUNCTION t.accepted(statement text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+	done boolean := false;
+BEGIN
+	EXECUTE statement;
+	done := true;
+	RAISE 'back';
+EXCEPTION WHEN OTHERS THEN
+	RETURN done;
+END
+$$;
+-- A field of a CSV file.
 CREATE FUNCTION t.field(value text) RETURNS text
 LANGUAGE sql AS $$ SELECT coalesce('"' || replace(value, '"', '""') || '"', '') $$;
 -- All rows of a table, in the order of their texts.

@@ -93,8 +93,9 @@ sub create_tables
 		  . "CREATE TABLE model.delta_$name (number int, command text, $texts);\n";
 	}
 	return $sql . <<'SQL';
-CREATE TABLE model.batch (number int, batch uuid, mode text, status text, prepared boolean, source_changes boolean);
-CREATE TABLE model.stored_change (number int, mapping text, command text, key text);
+CREATE TABLE model.batch (number int, batch uuid, mode text, status text, prepared boolean);
+CREATE TABLE model.stored_change (number int, mapping text, command text, key text, extra text);
+CREATE TABLE model.review (mapping text, command text, key text, extra text, state text);
 CREATE TABLE model.cell (number int, mapping text, command text, key text, column_name text, old_value text, new_value text);
 CREATE TABLE model.quarantine (number int, mapping text, line bigint, reason text, key text, raw text);
 CREATE TABLE model.counter (number int, mapping text, rows_read bigint, rows_kept bigint, null_keys bigint, duplicates bigint, rejected bigint, empty_links bigint,
@@ -159,7 +160,7 @@ sub find_changes
 
 		my $both = "FROM model.$name t FULL JOIN model.after_$name a ON t.$key = a.$key";
 		my $command = "CASE WHEN t.$key IS NULL THEN 'insert' WHEN a.$key IS NULL THEN 'delete' ELSE 'update' END";
-		$sql .= "INSERT INTO model.stored_change SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text $both"
+		$sql .= "INSERT INTO model.stored_change SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text, t.extra $both"
 		  . " WHERE t.$key IS NULL OR a.$key IS NULL OR $changed;\n"
 		  . "INSERT INTO model.cell SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text, v.name, v.old, v.new $both CROSS JOIN LATERAL (VALUES "
 		  . join(', ', map { "('$_->[1]', t.$_->[1]::text, a.$_->[1]::text, t.$_->[1] IS DISTINCT FROM a.$_->[1])" } @others)
@@ -171,7 +172,7 @@ sub find_changes
 		push @counts, "SELECT '$name', count(*) FILTER (WHERE c.command = 'insert'), count(*) FILTER (WHERE c.command = 'update'),"
 		  . " count(*) FILTER (WHERE c.command = 'delete'), (SELECT count(*) FROM model.$name) FROM model.stored_change c WHERE c.number = 0 AND c.mapping = '$name'";
 	}
-	for (split /\n/, $self->sql($sql . join(' UNION ALL ', @counts)))
+	for (split /\n/, $self->sql("SET enable_nestloop = off;\n$sql" . join(' UNION ALL ', @counts)))
 	{
 		my ($name, $inserted, $updated, $deleted, $stored) = split /\|/;
 		$counters{$name} = { inserted => $inserted, updated => $updated, deleted => $deleted, stored => $stored };
@@ -179,38 +180,80 @@ sub find_changes
 	return \%counters;
 }
 
-# The targets after the changes that were stored under a number, whatever else was
-# changed in the targets since: into model.after_*.
-sub find_stored_changes
+# Looks at what was stored under a number, or back: at what would take that back:
+# is it open, done already, or overtaken by somebody else's change (stale)? Result:
+# the number of stale changes. What is open is made in model.after_*.
+sub review
 {
-	my ($self, $number) = @_;
-	my $sql = '';
+	my ($self, $number, $back) = @_;
+	my ($old, $new) = $back ? ('new_value', 'old_value') : ('old_value', 'new_value');
+	my ($insert, $delete) = $back ? ('delete', 'insert') : ('insert', 'delete');
+	my $sql = "TRUNCATE model.review;\n";
 	for my $mapping (@{ $self->{mappings} })
 	{
 		my $name = $mapping->{name};
 		my ($key, $type) = @{ key($mapping) }[ 1, 2 ];
-		my $ours = "c.number = $number AND c.mapping = '$name'";
+		my @others = grep { $_->[1] ne $key } mapped($mapping);
+		my $cell = sub { return "x_$_[0][1].$_[1]::$_[0][2]" };
+		my $is = sub { return "t.$_[0][1] IS NOT DISTINCT FROM " . $cell->(@_) };
+		my $all = sub {
+			my ($test) = @_;
+			return join ' AND ', map { '(' . $test->($_) . ')' } @others;
+		};
+		my $is_old = $all->(sub { $is->($_[0], $old) });
+		my $is_new = $all->(sub { $is->($_[0], $new) });
+		my $is_new_if_changed = $all->(sub { "x_$_[0][1].key IS NULL OR " . $is->($_[0], $new) });
+		my $is_either = $all->(sub { "x_$_[0][1].key IS NULL OR " . $is->($_[0], $old) . ' OR ' . $is->($_[0], $new) });
+		$sql .= "INSERT INTO model.review SELECT c.mapping, CASE c.command WHEN '$insert' THEN 'insert' WHEN '$delete' THEN 'delete' ELSE 'update' END, c.key, c.extra,\n"
+		  . " CASE c.command WHEN '$insert' THEN CASE WHEN t.$key IS NULL THEN 'open' WHEN $is_new THEN 'done' ELSE 'stale' END"
+		  . " WHEN '$delete' THEN CASE WHEN t.$key IS NULL THEN 'done' WHEN $is_old THEN 'open' ELSE 'stale' END"
+		  . " ELSE CASE WHEN t.$key IS NULL THEN 'stale' WHEN $is_new_if_changed THEN 'done' WHEN $is_either THEN 'open' ELSE 'stale' END END\n"
+		  . " FROM model.stored_change c LEFT JOIN model.$name t ON t.$key = c.key::$type"
+		  . join('', map { " LEFT JOIN model.cell x_$_->[1] ON x_$_->[1].number = c.number AND x_$_->[1].mapping = c.mapping AND x_$_->[1].key = c.key AND x_$_->[1].column_name = '$_->[1]'" } @others)
+		  . " WHERE c.number = $number AND c.mapping = '$name';\n";
+
+		my $open = "r.mapping = '$name' AND r.state = 'open'";
 		$sql .= "TRUNCATE model.after_$name; INSERT INTO model.after_$name SELECT * FROM model.$name;\n"
-		  . "DELETE FROM model.after_$name a USING model.stored_change c WHERE $ours AND c.command = 'delete' AND a.$key = c.key::$type;\n"
-		  . "INSERT INTO model.after_$name ($key) SELECT c.key::$type FROM model.stored_change c WHERE $ours AND c.command = 'insert';\n";
-		for my $column (grep { $_->[1] ne $key } mapped($mapping))
+		  . "DELETE FROM model.after_$name a USING model.review r WHERE $open AND r.command = 'delete' AND a.$key = r.key::$type;\n"
+		  . "INSERT INTO model.after_$name ($key) SELECT r.key::$type FROM model.review r WHERE $open AND r.command = 'insert';\n";
+		$sql .= "UPDATE model.after_$name a SET extra = r.extra FROM model.review r WHERE $open AND r.command = 'insert' AND a.$key = r.key::$type;\n" if $back;
+		for my $column (@others)
 		{
-			$sql .= "UPDATE model.after_$name a SET $column->[1] = c.new_value::$column->[2] FROM model.cell c"
-			  . " WHERE $ours AND c.column_name = '$column->[1]' AND c.command <> 'delete' AND a.$key = c.key::$type;\n";
+			$sql .= "UPDATE model.after_$name a SET $column->[1] = c.$new\::$column->[2] FROM model.cell c JOIN model.review r USING (mapping, key)"
+			  . " WHERE c.number = $number AND $open AND c.column_name = '$column->[1]' AND r.command <> 'delete' AND a.$key = c.key::$type"
+			  . " AND a.$column->[1] IS DISTINCT FROM c.$new\::$column->[2];\n";
 		}
 	}
-	$self->sql($sql);
-	return;
+	return $self->sql("SET enable_nestloop = off;\n${sql}SELECT count(*) FROM model.review WHERE state = 'stale'");
 }
 
-# How many rows that are written for a number break the constraint of their target.
-sub count_violations
+# Changes that are done already are changes no more. Result: the counters of the rest.
+sub drop_done
 {
 	my ($self, $number) = @_;
+	$self->sql(join '', map { "DELETE FROM $_ c USING model.review r WHERE c.number = $number AND r.mapping = c.mapping AND r.key = c.key AND r.state = 'done';\n" } 'model.cell', 'model.stored_change');
+	my %counters;
+	for (split /\n/, $self->sql(join ' UNION ALL ', map {
+		"SELECT '$_->{name}', count(*) FILTER (WHERE command = 'insert'), count(*) FILTER (WHERE command = 'update'), count(*) FILTER (WHERE command = 'delete')"
+		  . " FROM model.stored_change WHERE number = $number AND mapping = '$_->{name}'"
+	} @{ $self->{mappings} }))
+	{
+		my ($name, $inserted, $updated, $deleted) = split /\|/;
+		$counters{$name} = { inserted => $inserted, updated => $updated, deleted => $deleted };
+	}
+	return \%counters;
+}
+
+# How many rows that are written break the constraint of their target: of number 0,
+# or of what is open in the review.
+sub count_violations
+{
+	my ($self, $reviewed) = @_;
+	my $written = $reviewed ? "model.review c ON c.state = 'open'" : 'model.stored_change c ON c.number = 0';
 	return $self->sql('SELECT sum(n) FROM (' . join(' UNION ALL ', map {
 		my ($key, $type) = @{ key($_) }[ 1, 2 ];
-		"SELECT count(*) AS n FROM model.after_$_->{name} a JOIN model.stored_change c ON c.number = $number AND c.mapping = '$_->{name}'"
-		  . " AND c.command <> 'delete' AND a.$key = c.key::$type WHERE NOT (" . ($_->{allows} // 'true') . ')'
+		"SELECT count(*) AS n FROM model.after_$_->{name} a JOIN $written AND c.mapping = '$_->{name}' AND c.command <> 'delete' AND a.$key = c.key::$type"
+		  . ' WHERE NOT (' . ($_->{allows} // 'true') . ')'
 	} @{ $self->{mappings} }) . ') AS counted');
 }
 
@@ -293,13 +336,13 @@ sub differences
 		}
 	}
 
-	my $sql = $self->fill('model.batch', 'number, batch, mode, status, prepared, source_changes',
-		map { [ $_->{number}, $_->{uuid}, $_->{mode}, $_->{status}, $boolean->($_->{prepared}), $boolean->($_->{source_changes}) ] } @batches)
+	my $sql = $self->fill('model.batch', 'number, batch, mode, status, prepared',
+		map { [ $_->{number}, $_->{uuid}, $_->{mode}, $_->{status}, $boolean->($_->{prepared}) ] } @batches)
 	  . $self->fill('model.counter', 'number, mapping, rows_read, rows_kept, null_keys, duplicates, rejected, empty_links, delta_inserted, delta_updated, delta_deleted, suspended, inserted, updated, deleted, stored_before', @counters)
 	  . $self->fill('model.quarantine', 'number, mapping, line, reason, key, raw', @quarantine)
 	  . difference('syncup.batch',
-		'SELECT m.number, b.mode, b.status, b.prepared_at IS NOT NULL AS prepared, b.source_changes FROM syncup.batch b LEFT JOIN model.batch m USING (batch) WHERE b.connector = ' . literal($connector),
-		'SELECT number, mode, status, prepared, source_changes FROM model.batch')
+		'SELECT m.number, b.mode, b.status, b.prepared_at IS NOT NULL AS prepared FROM syncup.batch b LEFT JOIN model.batch m USING (batch) WHERE b.connector = ' . literal($connector),
+		'SELECT number, mode, status, prepared FROM model.batch')
 	  . difference('syncup.batch_counter',
 		'SELECT m.number, c.mapping, c.rows_read, c.rows_kept, c.null_keys, c.duplicates, c.rejected, c.empty_links, c.delta_inserted, c.delta_updated, c.delta_deleted, c.deletions_suspended, c.inserted, c.updated, c.deleted, c.stored_before FROM syncup.batch_counter c LEFT JOIN model.batch m USING (batch)',
 		'SELECT * FROM model.counter')

@@ -130,7 +130,7 @@ sub change_source
 		my $keys = $source->{keys}{$file};
 		for (1 .. pick(0, 0, 1, 1, 2, 3, 5, 12, int @$keys / 2))
 		{
-			my $key = pick(@$keys);
+			my $key = $file eq 'words' && chance(0.1) ? 'NULL_NULL' : pick(@$keys);
 			my @columns = grep { $_->[0] ne $file_key{$file} } file_columns($file);
 			if (!$rows->{$key}) { $rows->{$key} = random_row($file, $key) }
 			elsif (chance(0.3)) { delete $rows->{$key} }
@@ -182,12 +182,23 @@ sub render_field
 
 # ---------- noise ----------
 
-# A row whose bytes are broken in one of the ways a reader meets.
+# A row whose bytes are broken in one of the ways a reader meets. readable: so that
+# its key can still be read, as far as that can be done.
 sub break_row
 {
-	my ($fields, $style, $column) = @_;
+	my ($fields, $style, $key, $readable) = @_;
 	my @rendered = map { render_field($_, $style) } @$fields;
-	my $kind = pick('short', 'short', 'long', 'key only', 'stray', 'after', 'open', $style->{utf16} ? () : ('byte', 'byte'));
+	my $column = int rand @rendered;
+	my @kinds = ('stray', 'after', 'open', $style->{utf16} ? () : ('byte', 'byte'));
+	if ($readable)
+	{
+		$column = $key + 1 + int rand($#rendered - $key) if $key < $#rendered;
+		@kinds = 'byte' if $key == $#rendered && !$style->{utf16};
+		$column = int rand $key if $key == $#rendered;
+		push @kinds, 'short', 'long' if $key == 0;
+	}
+	else { push @kinds, 'short', 'short', 'long', 'key only' }
+	my $kind = pick(@kinds);
 
 	if ($kind eq 'short') { pop @rendered }
 	elsif ($kind eq 'long') { push @rendered, 'more' }
@@ -208,7 +219,8 @@ sub break_row
 # a string is bytes, not fields. bad: also rows that a reader cannot use.
 sub add_noise
 {
-	my ($rows, $style, $columns, $key, $bad) = @_;
+	my ($rows, $style, $columns, $key, $bad, $command) = @_;
+	my $readable = chance(0.6);
 	my $count = pick(0, 0, 0, 1, 2, 3, 6);
 	$count = 0 if $style->{clean};
 	for (1 .. $count)
@@ -218,7 +230,7 @@ sub add_noise
 		$victim = [ map { $_->[1] eq '-' ? 'merge' : random_value($_) } @$columns ] if !ref $victim;
 		my @copy = @$victim;
 		$copy[$key] = pick('zz', '999', '"') if !defined $copy[$key];
-		my $kind = pick('null key', 'same', 'different', $bad ? ('broken', 'broken', 'conversion', 'instead') : ());
+		my $kind = pick('null key', 'same', 'different', $bad ? ('broken', 'broken', 'conversion', 'instead') : (), defined $command ? ('ghost', 'ghost') : ());
 		if ($kind eq 'null key') { $copy[$key] = pick(undef, '') }
 		elsif ($kind eq 'different')
 		{
@@ -234,9 +246,21 @@ sub add_noise
 				$copy[$other] = pick(@{ $values{ $columns->[$other][2] }[1] });
 			}
 		}
+		elsif ($kind eq 'ghost')
+		{
+			# something is told of a key that was deleted just before
+			my @deleted = grep { ref $rows->[$_] && lc $rows->[$_][$command] eq 'delete' } 0 .. $#$rows;
+			next if !@deleted;
+			$at = pick(@deleted);
+			my @ghost = @{ $rows->[$at] };
+			$ghost[$command] = 'update';
+			splice @$rows, $at + 1, 0, $bad && chance(0.5) ? break_row(\@ghost, $style, $key, 1) : \@ghost;
+			next;
+		}
 		elsif ($kind eq 'broken')
 		{
-			splice @$rows, $at, 0, break_row(\@copy, $style, int rand @$columns);
+			# also two in a row: where the second one begins is not certain
+			splice @$rows, $at, 0, map { break_row(\@copy, $style, $key, $readable) } 1 .. pick(1, 1, 2);
 			next;
 		}
 		elsif ($kind eq 'instead')
@@ -245,7 +269,7 @@ sub add_noise
 			next if !@$rows;
 			$at = int rand @$rows;
 			next if !ref $rows->[$at];
-			$rows->[$at] = break_row($rows->[$at], $style, int rand @$columns);
+			$rows->[$at] = break_row($rows->[$at], $style, $key, $readable);
 			next;
 		}
 		splice @$rows, $at, 0, \@copy;
@@ -396,7 +420,7 @@ sub write_changes
 	}
 	my ($key) = grep { $columns[$_][0] eq $file_key{$file} } 0 .. $#columns;
 	my ($command) = grep { $columns[$_][0] eq $args{command} } 0 .. $#columns;
-	add_noise(\@rows, $style, \@columns, $key, $args{bad});
+	add_noise(\@rows, $style, \@columns, $key, $args{bad}, $command);
 	if ($args{bad} && @rows && chance(0.3))
 	{
 		my $row = pick(@rows);

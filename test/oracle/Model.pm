@@ -452,7 +452,7 @@ sub refusal
 		return qr/is blocked by batch/ if grep { $_->{status} eq 'blocked' } $self->queue;
 		return qr/needs a complete run/ if $self->{needs_complete};
 		return qr/has no applied initial or complete run/
-		  if !grep { $_->{mode} ne 'incremental' && $_->{status} =~ /applied|undone/ } @{ $self->{batches} };
+		  if !grep { $_->{mode} =~ /initial|complete/ && $_->{status} =~ /applied|undone/ } @{ $self->{batches} };
 	}
 	return;
 }
@@ -476,7 +476,7 @@ sub prepare
 		my $changes = $mode eq 'incremental' && defined $own->{command_column};
 		return (undef, $BAD_FILE) if $file->{cut};
 		my $baseline = overlay($self->{previous}{$name}, map { $_->{work}{$name}{delta} } @queue);
-		my $work = $changes ? net_effect($mapping, $baseline, $file, $own) : cleanse($mapping, $baseline, $file, $own);
+		my $work = $changes && $file->{read_before} ? new_work() : $changes ? net_effect($mapping, $baseline, $file, $own) : cleanse($mapping, $baseline, $file, $own);
 		if ($own->{on_error} eq 'stop')
 		{
 			# an update of an unknown key is set aside even so
@@ -550,13 +550,65 @@ sub apply
 	{
 		my $name = $mapping->{name};
 		my $changes = $batch->{changes}{$name};
-		$self->{previous}{$name} = overlay($self->{previous}{$name}, $batch->{work}{$name}{delta});
+		my $delta = $batch->{work}{$name}{delta};
+		$batch->{before}{$name} = { map { $_ => $self->{previous}{$name}{$_} } keys %$delta };
+		$self->{previous}{$name} = overlay($self->{previous}{$name}, $delta);
 		$self->{carried}{$name} = $changes->{stored_before} + $changes->{inserted} - $changes->{deleted};
 	}
 	$batch->{status} = 'applied';
 	$batch->{kept} = $keep && $batch->{mode} ne 'initial';
-	$self->{needs_complete} = 0 if $batch->{mode} eq 'complete';
+	if ($batch->{mode} eq 'complete')
+	{
+		$batch->{was_needed} = $self->{needs_complete};
+		$self->{needs_complete} = 0;
+	}
 	return;
+}
+
+# Whether previous is, where the batch changed it, as the batch left it.
+sub previous_is_as_left
+{
+	my ($self, $batch) = @_;
+	for my $name (keys %{ $batch->{before} })
+	{
+		my $previous = $self->{previous}{$name};
+		my $delta = $batch->{work}{$name}{delta};
+		for my $key (keys %$delta)
+		{
+			my ($command, $row) = @{ $delta->{$key} };
+			return 0 if $command eq 'delete' ? $previous->{$key} : !$previous->{$key} || !same($previous->{$key}, $row);
+		}
+	}
+	return 1;
+}
+
+# An applied batch is taken back, as a batch of its own.
+sub undo
+{
+	my ($self, $batch) = @_;
+	my $undo = { mode => 'undo', status => 'applied', prepared => 1, number => @{ $self->{batches} } + 1, work => {} };
+	for my $mapping (@{ $self->{mappings} })
+	{
+		my $name = $mapping->{name};
+		my $changes = $batch->{changes}{$name};
+		for my $key (keys %{ $batch->{before}{$name} })
+		{
+			my $row = $batch->{before}{$name}{$key};
+			if ($row) { $self->{previous}{$name}{$key} = $row }
+			else { delete $self->{previous}{$name}{$key} }
+		}
+		$undo->{work}{$name} = new_work();
+		$undo->{changes}{$name} = { inserted => $changes->{deleted}, updated => $changes->{updated}, deleted => $changes->{inserted}, stored_before => $self->{carried}{$name} };
+		$self->{carried}{$name} += $changes->{deleted} - $changes->{inserted};
+	}
+	$batch->{status} = 'undone';
+	$batch->{kept} = 0;
+
+	# reading: what only the source knew is lost again, also what a complete run
+	# had made good
+	$self->{needs_complete} = 1 if $batch->{source_changes} || $batch->{lost} || $batch->{was_needed};
+	push @{ $self->{batches} }, $undo;
+	return $undo;
 }
 
 # A batch and those behind it are declined.

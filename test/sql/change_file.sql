@@ -196,7 +196,11 @@ SELECT * FROM target.person ORDER BY id;
 SELECT * FROM t.synchronize('HR');
 SELECT * FROM target.person ORDER BY id;
 SELECT id, name, age, city, mail FROM syncup_previous.hr_person ORDER BY id;
--- The same file once more changes nothing.
+-- The very file once more is left alone; written again, it is read again, and
+-- changes nothing.
+\! sh $PG_ABS_SRCDIR/include/psql "SELECT syncup_prepare('HR', 'incremental')"
+SELECT * FROM t.counters();
+CALL t.write('changes.csv', E'op,id,name,age,city,mail\nupdate,c,Cy,40,,c@x\ninsert,a,Ada,36,London,a@x\ninsert,y,Yo,,,\nupdate,b,,,,b@x\n');
 SELECT syncup_prepare('HR', 'incremental') IS NOT NULL AS prepared;
 SELECT * FROM t.counters();
 SELECT * FROM t.synchronize('HR');
@@ -226,6 +230,7 @@ SELECT t.map('{"incremental_file": "full.csv"}');
 SELECT syncup_prepare('HR', 'complete') IS NOT NULL AS prepared;
 SELECT * FROM t.synchronize('HR');
 SELECT syncup_prepare('HR', 'incremental') AS batch \gset
+CALL t.write('changes.csv', E'op,id,name,age,city,mail\nupdate,a,lost,,,\n');
 SELECT syncup_prepare('HR', 'incremental', '{"incremental_file": "changes.csv", "command_column": "op"}') IS NOT NULL AS prepared;
 SELECT source_changes, (SELECT count(*) FROM syncup_delta.hr_person d WHERE d.batch = b.batch) AS delta FROM syncup.batch b WHERE status = 'prepared' ORDER BY seq;
 BEGIN;
@@ -281,6 +286,7 @@ SELECT * FROM t.synchronize('HR');
 SELECT needs_complete FROM syncup.status;
 SELECT * FROM target.person ORDER BY id;
 -- The same behind a complete run that was prepared before it.
+CALL t.write('changes.csv', E'op,id,name,age,city,mail\ndelete,a,,,,\nupdate,b,Rob,,,\ninsert,x,Xi,,,\ndelete,c,,,,\ninsert,c,Si,,,\n"up"date,a,,,,\n');
 BEGIN;
 SET LOCAL client_min_messages = warning;
 SELECT syncup_prepare('HR', 'complete') IS NOT NULL AS prepared;

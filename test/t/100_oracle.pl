@@ -30,7 +30,7 @@ my $json = JSON::PP->new->canonical;
 
 my $node = PostgreSQL::Test::Cluster->new('oracle');
 $node->init(extra => [ '--no-locale', '--encoding=UTF8' ]);
-$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nstatement_timeout = '120s'\n" . ($ENV{SLOW} ? "log_min_duration_statement = $ENV{SLOW}\n" : ''));
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\njit = off\nstatement_timeout = '120s'\n" . ($ENV{SLOW} ? "log_min_duration_statement = $ENV{SLOW}\n" : ''));
 $node->start;
 my $folder = PostgreSQL::Test::Utils::tempdir;
 mkdir "$folder/files" or die "$folder/files: $!";
@@ -178,10 +178,12 @@ sub set_thresholds
 sub export_files
 {
 	my ($mode, %args) = @_;
-	my $dialect = random_dialect();
+	my $as_before = $args{as_connector} && $settings{connector};
+	my $dialect = $as_before ? $as_before->{dialect} : random_dialect();
 	my $quarantine = $settings{quarantine} && chance(0.95) || chance(0.05);
+	$quarantine = $as_before->{options}{on_error} eq 'quarantine' if $as_before;
 	my $bad = $settings{noise} && ($quarantine ? chance(0.6) : chance(0.03));
-	my %options = (
+	my %options = $as_before ? %{ $as_before->{options} } : (
 		delimiter => ',', quoted_empty => 'null', skip_lines => 0, encoding => 'UTF8',
 		%{ $dialect->{options} },
 		duplicates => chance(0.9) ? $settings{duplicates} : pick('first', 'reject'),
@@ -213,13 +215,18 @@ sub export_files
 		$files{ $mapping->{name} } = $texts{$file};
 		$own{ $mapping->{name} } = { %options, $settings{changes}{$file} ? (command_column => 'command') : () };
 	}
-	return { options => \%options, files => \%files, own => \%own };
+	return { dialect => $dialect, options => \%options, files => \%files, own => \%own };
 }
 
-# The connector reads its files so from now on.
+# The connector reads its files so from now on. What is stored was read in another
+# way: it takes a complete run to tell.
 sub give_connector_options
 {
 	my ($export) = @_;
+	my $changed = $json->encode($export->{options}) ne $json->encode($settings{connector} ? $settings{connector}{options} : {});
+	$model->{needs_complete} = 1 if $changed && grep { $_->{status} eq 'applied' } @{ $model->{batches} };
+	$settings{connector} = $export;
+	note_step('options of the connector: ' . $json->encode($export->{options})) if $changed;
 	run_expecting("SELECT syncup_create_connector('$connector', " . literal("$folder/files") . ', ' . literal($json->encode($export->{options})) . ')');
 	return;
 }
@@ -265,7 +272,7 @@ sub evaluate
 	{
 		$changes->{$name}{stored_before} = $whole ? $changes->{$name}{stored} : $model->{carried}{$name} // $changes->{$name}{stored};
 	}
-	return { changes => $changes, checks => $model->checks($changes), violations => $compare->count_violations(0) };
+	return { changes => $changes, checks => $model->checks($changes), violations => $compare->count_violations };
 }
 
 # Goes through the queue as synchronize must. Result: the rows it returns.
@@ -357,12 +364,12 @@ sub check_results
 sub prepare
 {
 	my ($mode, %args) = @_;
-	my $export = $args{export} // export_files($mode, %args);
+	my $by_connector = chance(0.3);
+	my $export = $args{export} // export_files($mode, %args, as_connector => $by_connector && chance(0.8));
+	give_connector_options($export) if $by_connector;
 	my $is_empty = $mode eq 'initial' && targets_are_empty();
 	my ($batch, $error) = $model->prepare($mode, $is_empty, $export->{files}, $export->{own});
-	my $by_connector = chance(0.3);
 	note_step("prepare $mode" . ($error ? " (refused: $error)" : " (batch $batch->{number})") . ' ' . $json->encode($export->{options}));
-	give_connector_options($export) if $by_connector;
 	my $out = run_expecting("SELECT syncup_prepare('$connector', '$mode'" . ($by_connector ? '' : ', ' . literal($json->encode($export->{options}))) . ')', $error);
 	if ($batch)
 	{
@@ -392,7 +399,7 @@ sub synchronize
 sub run
 {
 	my ($mode, %args) = @_;
-	my $export = $args{export} // export_files($mode, %args);
+	my $export = export_files($mode, %args, as_connector => chance($mode eq 'incremental' ? 0.9 : 0.4));
 	my $force = chance(0.3) ? 1 : 0;
 	my $keep = chance(0.2) ? 1 : 0;
 	give_connector_options($export);
@@ -448,27 +455,60 @@ sub check_preview
 	return;
 }
 
+# Resumes a blocked batch: what is done already is left out, and it is refused where
+# somebody has changed what it was to change.
 sub resume
 {
 	my ($batch) = @_;
-	$compare->remember_versions(lc $connector);
-	$compare->find_stored_changes($batch->{number});
+	my $statement = "SELECT batch, mode, status, inserted, updated, deleted FROM syncup_resume('$batch->{uuid}')";
 	my @expected;
-	if ($compare->count_violations($batch->{number}) > 0)
+	$compare->remember_versions(lc $connector);
+	if ($compare->review($batch->{number}) > 0)
+	{
+		note_step("resume batch $batch->{number}: refused, targets were changed");
+		run_expecting($statement, qr/cannot be resumed: \d+ rows? of mapping .* changed by somebody else since/);
+		compare_all();
+		return;
+	}
+	my $rest = $compare->drop_done($batch->{number});
+	if ($compare->count_violations(1) > 0)
 	{
 		$batch->{status} = 'failed';
 		@expected = ([ $batch, result_of($batch) ]);
 	}
 	else
 	{
+		$batch->{changes}{$_} = { %{ $batch->{changes}{$_} }, %{ $rest->{$_} } } for keys %$rest;
 		$compare->take_changes;
 		$model->apply($batch, $batch->{keep_wanted});
 		$batch->{stored} = $batch->{kept};
 		@expected = ([ $batch, result_of($batch) ], predict_queue(0, 0));
 	}
 	note_step("resume batch $batch->{number}: " . join ', ', map { "batch $_->[0]{number} $_->[1]" } @expected);
-	my $out = run_expecting("SELECT batch, mode, status, inserted, updated, deleted FROM syncup_resume('$batch->{uuid}')");
+	my $out = run_expecting($statement);
 	check_results($out, @expected);
+	compare_all();
+	return;
+}
+
+# Takes back an applied batch whose changes were kept.
+sub undo
+{
+	my ($batch) = @_;
+	my $error;
+	if ($batch->{status} ne 'applied') { $error = qr/is not applied but/ }
+	elsif (!$batch->{kept}) { $error = qr/were not kept/ }
+	elsif ($model->queue) { $error = qr/has a batch that waits/ }
+	elsif (!$model->previous_is_as_left($batch)) { $error = qr/cannot be undone/ }
+	elsif ($compare->review($batch->{number}, 1) > 0) { $error = qr/cannot be undone/ }
+	elsif ($compare->count_violations(1) > 0) { $error = qr/violates check constraint/ }
+	note_step("undo batch $batch->{number}" . ($error ? " (refused: $error)" : ''));
+	my $out = run_expecting("SELECT syncup_undo('$batch->{uuid}')", $error);
+	if (!$error)
+	{
+		$compare->take_changes;
+		$model->undo($batch)->{uuid} = $out;
+	}
 	compare_all();
 	return;
 }
@@ -483,22 +523,30 @@ sub discard
 	return;
 }
 
-# Somebody changes targets directly, but no row that a blocked batch waits to change.
+# Somebody changes targets directly: rows that a blocked batch waits to change as
+# well, or none of those.
 sub drift
 {
 	my $sql = '';
-	for my $mapping (mappings())
+	my $careless = chance(0.4);
+	for my $mapping (@{ $compare->{mappings} })
 	{
 		my $name = $mapping->{name};
 		my ($key, $type) = @{ Compare::key($mapping) }[ 1, 2 ];
 		my ($column) = pick(grep { $_->[1] ne $key } Compare::mapped($mapping));
-		my $free = "$key NOT IN (SELECT c.key::$type FROM model.stored_change c WHERE c.mapping = '$name')";
-		my $some = "abs(hashtext($key\::text)) % 7 = " . int(rand 7) . " AND $free";
+		my $some = "abs(hashtext($key\::text)) % 7 = " . int(rand 7)
+		  . ($careless ? '' : " AND $key NOT IN (SELECT c.key::$type FROM model.stored_change c WHERE c.mapping = '$name')");
+		my $new = pick(@{ $source->{keys}{ $mapping->{file} } });
 		my $statement = pick(
 			"DELETE FROM %s.$name WHERE $some",
-			"UPDATE %s.$name SET extra = 'seen' WHERE $some",
-			$mapping->{allows} ? () : ("UPDATE %s.$name SET $column->[1] = NULL WHERE $some"),
-			"UPDATE %s.$name SET $column->[1] = (SELECT $column->[1] FROM model.$name ORDER BY $key LIMIT 1) WHERE $some" . ($mapping->{allows} ? ' AND false' : ''));
+			"INSERT INTO %s.$name ($key) SELECT k FROM (VALUES (" . literal($new) . "::$type)) AS n (k)"
+			  . ($careless ? '' : " WHERE k NOT IN (SELECT c.key::$type FROM model.stored_change c WHERE c.mapping = '$name')") . ' ON CONFLICT DO NOTHING',
+
+			# under a constraint no row that breaks it already may be touched
+			$mapping->{allows} ? () : (
+				"UPDATE %s.$name SET extra = 'seen' WHERE $some",
+				"UPDATE %s.$name SET $column->[1] = NULL WHERE $some",
+				"UPDATE %s.$name SET $column->[1] = (SELECT $column->[1] FROM model.$name ORDER BY $key LIMIT 1) WHERE $some"));
 		next if chance(0.4);
 		note_step('drift: ' . sprintf $statement, 'target');
 
@@ -564,6 +612,7 @@ sub play_step
 	if ($blocked && chance(0.6))
 	{
 		my $choice = rand;
+		drift() if chance(0.2);
 		if ($choice < 0.5) { resume($blocked) }
 		elsif ($choice < 0.8) { discard(chance(0.8) ? $blocked : pick(@queue)) }
 		elsif ($choice < 0.9) { prepare('incremental') }
@@ -584,16 +633,28 @@ sub play_step
 		synchronize(force => chance(0.7)) if $batch;
 		repeat_complete($export) if $batch && $batch->{status} eq 'applied' && chance(0.7);
 	}
-	elsif ($choice < 0.58) { prepare(pick('complete', 'incremental', 'incremental', 'incremental')) }
-	elsif ($choice < 0.60) { prepare('initial') }
+	elsif ($choice < 0.54 && grep { $_->{prepared} } @{ $model->{batches} })
+	{
+		my @kept = grep { $_->{kept} } @{ $model->{batches} };
+		undo(@kept && chance(0.9) ? (chance(0.8) ? $kept[-1] : pick(@kept)) : pick(grep { $_->{prepared} } @{ $model->{batches} }));
+	}
+	elsif ($choice < 0.60) { prepare(pick('complete', 'incremental', 'incremental', 'incremental')) }
+	elsif ($choice < 0.62) { prepare('initial') }
 	elsif ($choice < 0.80) { run(pick('complete', 'incremental', 'incremental', 'incremental')) }
 	else
 	{
-		my $batch = prepare('incremental');
+		my $export = export_files('incremental');
+		my $batch = prepare('incremental', export => $export);
 		if ($batch && chance(0.3))
 		{
 			change_source($source);
 			prepare('incremental');
+		}
+		elsif ($batch && chance(0.3))
+		{
+			# an export that has not come: changes are not read twice
+			$_->{read_before} = 1 for values %{ $export->{files} };
+			prepare('incremental', export => $export);
 		}
 		synchronize() if chance(0.7);
 	}
