@@ -624,7 +624,7 @@ BEGIN
 		-- The two keys; of a mono-valued link that moves also the one it leaves.
 		RETURN QUERY EXECUTE format($sql$
 			SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"), c.command,
-				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(format(', before "%%s"', syncup.shorten(c.old_key, 36)), '')
+				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '')
 			FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
 			CROSS JOIN LATERAL (
 				SELECT c.* FROM syncup_changes.%I c

@@ -170,11 +170,12 @@ int64
 delta_changed_since(const Mapping *mapping, const pg_uuid_t *batch, StringInfo keys, int most)
 {
 	uint64		count = own_sql(psprintf("SELECT concat_ws(' -> ', %s) FROM %s d LEFT JOIN %s p ON %s WHERE d.batch = $1"
-										 " AND CASE WHEN d.command = 'delete' THEN p IS DISTINCT FROM NULL"
+										 " AND CASE WHEN d.command = 'delete' THEN p.%s IS NOT NULL"
 										 " WHEN d.command IN ('insert', 'update') THEN ROW(%s) IS DISTINCT FROM ROW(%s)"
 										 " ELSE false END ORDER BY %s",
 										 stored_key(mapping, "d."), delta_table(mapping), previous_table(mapping),
-										 same_stored_key(mapping, "p", "d"), stored_columns(mapping, "d."),
+										 same_stored_key(mapping, "p", "d"),
+										 quote_identifier(mapping->columns[mapping->key].stored), stored_columns(mapping, "d."),
 										 stored_columns(mapping, "p."), stored_key(mapping, "d.")),
 								SQL_ARGS(SQL_UUID(batch)));
 

@@ -651,7 +651,7 @@ static char *
 row_sql(const Mapping *mapping, bool all_columns)
 {
 	if (all_columns)
-		return "pg_catalog.to_jsonb(t)";
+		return "pg_catalog.to_jsonb(t.*)";
 	return psprintf("pg_catalog.jsonb_build_object(%s, %s, %s, %s)",
 					quote_literal_cstr(mapping->ends[0].target), column_of("t", mapping->ends[0].target),
 					quote_literal_cstr(mapping->ends[1].target), column_of("t", mapping->ends[1].target));

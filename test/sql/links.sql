@@ -9,7 +9,7 @@ SET client_min_messages = warning;
 CREATE TABLE target.usr (guid text PRIMARY KEY, manager text REFERENCES target.usr);
 CREATE TABLE target.grp (gid int PRIMARY KEY, id int UNIQUE NOT NULL GENERATED ALWAYS AS IDENTITY (START 100));
 CREATE TABLE target.member (grp int REFERENCES target.grp, usr text REFERENCES target.usr, note text DEFAULT 'n', PRIMARY KEY (grp, usr));
-CREATE TABLE target.part (grp int NOT NULL REFERENCES target.grp (id), part int NOT NULL REFERENCES target.grp (id) DEFERRABLE);
+CREATE TABLE target.part (grp int NOT NULL REFERENCES target.grp (id), t int, s text, e1 text, part int NOT NULL REFERENCES target.grp (id) DEFERRABLE);
 CREATE FUNCTION t.unlimited(connector text) RETURNS void
 LANGUAGE sql AS $$
 	SELECT syncup_set_thresholds(connector, (SELECT jsonb_object_agg(name, 0) FROM syncup.threshold_limit))
@@ -119,7 +119,7 @@ SELECT * FROM t.go('complete', parts => 'G2,G3');
 SELECT count(*) FROM target.part;
 -- Rows with a null are no links.
 ALTER TABLE target.part ALTER part DROP NOT NULL;
-INSERT INTO target.part SELECT id, NULL FROM target.grp WHERE gid = 1;
+INSERT INTO target.part (grp) SELECT id FROM target.grp WHERE gid = 1;
 SELECT * FROM t.go('complete');
 SELECT count(*) FROM target.part;
 DELETE FROM target.part WHERE part IS NULL;
