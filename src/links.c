@@ -51,41 +51,9 @@
 /* ---------- values looked up ---------- */
 
 /*
- * SQL: what the values of a side mean, before or after the batch $1: value, key
- * (null where several rows have the value), count.  wanted: only the values of
- * syncup_pair.
+ * SQL: the rows of an entity type that the batch $1 gives another value, or
+ * that come or go: key, value before and after.
  */
-static char *
-found_sql(const Mapping *mapping, int side, bool after, bool wanted)
-{
-	const AssociationEnd *end = &mapping->ends[side];
-	const char *property = property_stored(end);
-	const char *key = key_stored(end);
-	const char *previous = previous_table(end->entity);
-	const char *delta = delta_table(end->entity);
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT p.%s AS value, p.%s AS key FROM %s p WHERE p.%s IS NOT NULL",
-					 property, key, previous, property);
-	if (wanted)
-		appendStringInfo(&sql, " AND p.%s IN (SELECT v%d FROM syncup_pair)", property, side + 1);
-	if (after && is_own_end(mapping, end))
-	{
-		appendStringInfo(&sql, " AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s AND " IS_CHANGE("d") ")"
-						 " UNION ALL SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d")
-						 " AND d.%s IS NOT NULL",
-						 delta, key, key, property, key, delta, property);
-		if (wanted)
-			appendStringInfo(&sql, " AND d.%s IN (SELECT v%d FROM syncup_pair)", property, side + 1);
-	}
-	if (end->property == end->entity->key)
-		return psprintf("(SELECT f.value, f.key, 1 AS count FROM (%s) f)", sql.data);
-	return psprintf("(SELECT f.value, CASE WHEN count(*) = 1 THEN min(f.key) END AS key, count(*) FROM (%s) f GROUP BY f.value)",
-					sql.data);
-}
-
-/* SQL: the values of a side that the batch gives to a row or takes from one. */
 static char *
 moved_sql(const Mapping *mapping, int side)
 {
@@ -94,13 +62,64 @@ moved_sql(const Mapping *mapping, int side)
 	const char *key = key_stored(end);
 
 	if (!is_own_end(mapping, end))
-		return "SELECT NULL::text AS value WHERE $1 IS NULL";
-	return psprintf("SELECT v.value FROM %s d LEFT JOIN %s p ON p.%s = d.%s"
-					" CROSS JOIN LATERAL (VALUES (d.%s), (p.%s)) AS v (value)"
-					" WHERE d.batch = $1 AND " IS_CHANGE("d") " AND v.value IS NOT NULL"
-					" AND (d.command <> 'update' OR p.%s IS DISTINCT FROM d.%s)",
-					delta_table(end->entity), previous_table(end->entity), key, key,
-					property, property, property, property);
+		return "SELECT NULL::text AS key, NULL::text AS old, NULL::text AS new WHERE $1 IS NULL";
+	return psprintf("SELECT m.* FROM (SELECT d.%s AS key, p.%s AS old, CASE WHEN d.command <> 'delete' THEN d.%s END AS new"
+					" FROM %s d LEFT JOIN %s p ON p.%s = d.%s WHERE d.batch = $1 AND " IS_CHANGE("d") ") m"
+					" WHERE m.old IS DISTINCT FROM m.new",
+					key, property, property, delta_table(end->entity),
+					previous_table(end->entity), key, key);
+}
+
+/* SQL: what every value of a side means after the batch $1: value, key. */
+static char *
+all_values_sql(const Mapping *mapping, int side)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	const char *property = property_stored(end);
+	const char *key = key_stored(end);
+	const char *delta = delta_table(end->entity);
+	char	   *sql = psprintf("SELECT p.%s AS value, p.%s AS key FROM %s p WHERE p.%s IS NOT NULL",
+							   property, key, previous_table(end->entity), property);
+
+	if (!is_own_end(mapping, end))
+		return sql;
+	return psprintf("%s AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s AND " IS_CHANGE("d") ")"
+					" UNION ALL SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d")
+					" AND d.%s IS NOT NULL",
+					sql, delta, key, key, property, key, delta, property);
+}
+
+/* SQL: the same, before or after, of the values of syncup_pair alone. */
+static char *
+pair_values_sql(const Mapping *mapping, int side, bool after)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	const char *property = property_stored(end);
+	const char *key = key_stored(end);
+	int			n = side + 1;
+	char	   *sql = psprintf("SELECT p.%s AS value, p.%s AS key FROM %s p WHERE p.%s IN (SELECT v%d FROM syncup_pair)",
+							   property, key, previous_table(end->entity), property, n);
+
+	if (!after)
+		return sql;
+	return psprintf("%s AND NOT EXISTS (SELECT FROM syncup_moved%d m WHERE m.key = p.%s)"
+					" UNION ALL SELECT m.new, m.key FROM syncup_moved%d m WHERE m.new IN (SELECT v%d FROM syncup_pair)",
+					sql, n, key, n, n);
+}
+
+/*
+ * SQL: values with the key of the row that has each, null where several have
+ * it, and how many have.
+ */
+static char *
+found_sql(const Mapping *mapping, int side, const char *values)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+
+	if (end->property == end->entity->key)
+		return psprintf("(SELECT f.value, f.key, 1 AS count FROM (%s) f)", values);
+	return psprintf("(SELECT f.value, CASE WHEN count(*) = 1 THEN min(f.key) END AS key, count(*) FROM (%s) f GROUP BY f.value)",
+					values);
 }
 
 /* SQL: whether a remembered orphan o is the pair of these columns of x. */
@@ -148,12 +167,12 @@ all_pairs_sql(const Mapping *mapping)
 	return sql.data;
 }
 
-/* SQL: the same of pairs that can have changed. */
+/* SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta. */
 static char *
 touched_pairs_sql(const Mapping *mapping)
 {
 	const char *previous = previous_table(mapping);
-	const char *delta = delta_table(mapping);
+	const char *delta = "syncup_pair_delta";
 	char	   *same = same_stored_key(mapping, "d", "p");
 	StringInfoData sql;
 
@@ -167,8 +186,9 @@ touched_pairs_sql(const Mapping *mapping)
 	appendStringInfo(&sql, "SELECT p.* FROM %s p JOIN %s d ON %s WHERE d.batch = $1 AND d.command IN ('update', 'delete')",
 					 previous, delta, same);
 	for (int side = 0; side < 2; side++)
-		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN (SELECT value FROM syncup_moved%d)",
-						 previous, quote_identifier(mapping->columns[side].stored), side + 1);
+		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
+						 " (SELECT old FROM syncup_moved%d UNION ALL SELECT new FROM syncup_moved%d)",
+						 previous, quote_identifier(mapping->columns[side].stored), side + 1, side + 1);
 	appendStringInfo(&sql, " UNION SELECT p.* FROM %s p JOIN syncup.orphan o ON %s) p) x LEFT JOIN syncup.orphan o ON %s",
 					 previous,
 					 is_orphan_sql(psprintf("p.%s", quote_identifier(mapping->columns[0].stored)),
@@ -304,22 +324,49 @@ begin_links(const Mapping *mapping)
 	return rows;
 }
 
-/* The query of pairs looked up; see the enum above. */
+/* The query of all pairs looked up; see the enum above. */
 static char *
-lookup_sql(const Mapping *mapping, bool whole)
+all_lookup_sql(const Mapping *mapping)
 {
-	StringInfoData sql;
+	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, NULL::text, NULL::text FROM (%s) x"
+					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
+					all_pairs_sql(mapping), found_sql(mapping, 0, all_values_sql(mapping, 0)),
+					found_sql(mapping, 1, all_values_sql(mapping, 1)));
+}
 
-	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT x.*, a1.key, a1.count, a2.key, a2.count, %s FROM %s x"
-					 " LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
-					 whole ? "NULL::text, NULL::text" : "b1.key, b2.key",
-					 whole ? psprintf("(%s)", all_pairs_sql(mapping)) : "syncup_pair",
-					 found_sql(mapping, 0, true, !whole), found_sql(mapping, 1, true, !whole));
-	if (!whole)
-		appendStringInfo(&sql, " LEFT JOIN %s b1 ON b1.value = x.v1 LEFT JOIN %s b2 ON b2.value = x.v2",
-						 found_sql(mapping, 0, false, true), found_sql(mapping, 1, false, true));
-	return sql.data;
+/* The same of the pairs in syncup_pair. */
+static char *
+pair_lookup_sql(const Mapping *mapping)
+{
+	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, b1.key, b2.key FROM syncup_pair x"
+					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2"
+					" LEFT JOIN %s b1 ON b1.value = x.v1 LEFT JOIN %s b2 ON b2.value = x.v2",
+					found_sql(mapping, 0, pair_values_sql(mapping, 0, true)),
+					found_sql(mapping, 1, pair_values_sql(mapping, 1, true)),
+					found_sql(mapping, 0, pair_values_sql(mapping, 0, false)),
+					found_sql(mapping, 1, pair_values_sql(mapping, 1, false)));
+}
+
+/*
+ * Looks up the pairs that can have changed.  They and what they are found by are
+ * gathered first, so that the planner knows how few they are: it has no fresh
+ * statistics of deltas.
+ */
+static void
+look_up_touched(LinkSink *sink, int nargs, const SqlArg *args)
+{
+	const Mapping *mapping = sink->mapping;
+	TypedRows  *given[4];
+
+	given[0] = typed_rows_gather("syncup_pair_delta",
+								 own_cursor(psprintf("SELECT d.* FROM %s d WHERE d.batch = $1 AND " IS_CHANGE("d"),
+													 delta_table(mapping)), 1, args));
+	given[1] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
+	given[2] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
+	given[3] = typed_rows_gather("syncup_pair", own_cursor(touched_pairs_sql(mapping), nargs, args));
+	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
+	for (int i = 0; i < lengthof(given); i++)
+		typed_rows_forget(given[i]);
 }
 
 /* Looks up pairs of a batch. */
@@ -328,19 +375,11 @@ look_up(LinkSink *sink, const pg_uuid_t *batch, bool whole)
 {
 	const Mapping *mapping = sink->mapping;
 	SqlArg		args[] = {SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)};
-	TypedRows  *given[3] = {NULL};
 
-	if (!whole)
-	{
-		/* Gathered, so that the planner knows how few they are. */
-		given[0] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
-		given[1] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
-		given[2] = typed_rows_gather("syncup_pair", own_cursor(touched_pairs_sql(mapping), 3, args));
-	}
-	sql_for_each(own_cursor(lookup_sql(mapping, whole), whole ? 3 : 1, args), take_pair, sink);
-	for (int i = 0; i < 3; i++)
-		if (given[i] != NULL)
-			typed_rows_forget(given[i]);
+	if (whole)
+		sql_for_each(own_cursor(all_lookup_sql(mapping), lengthof(args), args), take_pair, sink);
+	else
+		look_up_touched(sink, lengthof(args), args);
 }
 
 /*

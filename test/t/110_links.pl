@@ -413,6 +413,8 @@ sub synchronize
 	my $out = sql("SELECT status, links_inserted - links_deleted FROM syncup_synchronize('A', " . ($force ? 'true' : 'false') . ', ' . ($keep ? 'true' : 'false') . ')');
 	my @results = map { [ split /\|/ ] } split /\n/, $out;
 	note_step('synchronize: ' . join ', ', map { "$_->[0] $_->[1]" } @results);
+	# what one batch writes another may take back
+	sql('TRUNCATE model_versions.rows') if @results > 1;
 	take_results(map { $_->[0] } @results);
 	compare();
 	my $change = 0;
