@@ -13,13 +13,6 @@
 /* The links of a target before: rows of a link table, or values of its column. */
 extern int64 links_count(const Mapping *mapping);
 
-/*
- * Looks up the pairs that the batch may have changed, or all of them, and notes
- * orphans in the delta and in quarantine; the links found are source rows for
- * links_build() or links_load().  *whole: all; may become true.
- */
-extern TypedRows *links_find(Mapping *mapping, const pg_uuid_t *batch, bool *whole);
-
 /* The links of stored, reviewed changes as such source rows. */
 extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch);
 
@@ -43,9 +36,5 @@ extern void links_insert(const Mapping *mapping, const TypedRows *changes, bool 
 
 /* The query of changes that are done already or stale: place, state, key. */
 extern char *links_review_sql(const Mapping *mapping, bool back);
-
-/* Lets the remembered orphans follow a batch that is applied, or taken back. */
-extern void links_remember(const Mapping *mapping, const pg_uuid_t *batch);
-extern void links_take_back(const Mapping *mapping, const pg_uuid_t *batch);
 
 #endif							/* SYNCUP_LINKS_H */

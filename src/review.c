@@ -14,6 +14,7 @@
 #include "guard.h"
 #include "links.h"
 #include "lock.h"
+#include "resolve.h"
 #include "sql.h"
 #include "synchronize.h"
 
@@ -247,7 +248,7 @@ take_back(Connector *connector, const pg_uuid_t *batch)
 	{
 		delta_take_back(&connector->mappings[i], batch);
 		if (connector->mappings[i].association)
-			links_take_back(&connector->mappings[i], batch);
+			orphans_take_back(&connector->mappings[i], batch);
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "lock.h"
 #include "miscadmin.h"
 #include "progress.h"
+#include "resolve.h"
 #include "sql.h"
 #include "storage/ipc.h"
 #include "utils/lsyscache.h"
@@ -69,7 +70,7 @@ build_mapping(BatchWork *work, Mapping *mapping)
 
 	if (mapping->association)
 	{
-		TypedRows  *links = links_find(mapping, batch, &complete);
+		TypedRows  *links = resolve_pairs(mapping, batch, &complete);
 
 		links_build(mapping, batch, links, complete, keep_missing, &counter);
 	}
@@ -168,7 +169,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
 		delta_apply_to_previous(mapping, &batch->id);
 		if (mapping->association)
-			links_remember(mapping, &batch->id);
+			orphans_apply(mapping, &batch->id);
 	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
 	batch_set_status(&batch->id, "applied");
@@ -193,7 +194,7 @@ load_mapping(BatchWork *work, Mapping *mapping)
 				 errmsg("%s is not empty any more", mapping->target_name),
 				 errhint("Prepare a complete run instead.")));
 	counter.inserted = mapping->association ?
-		links_load(mapping, links_find(mapping, batch, &whole)) : apply_initial(mapping, batch);
+		links_load(mapping, resolve_pairs(mapping, batch, &whole)) : apply_initial(mapping, batch);
 	count_changes(batch, mapping, &counter);
 	mapping_leave(&scope);
 }
