@@ -131,9 +131,11 @@ batch_ask_for_complete(const char *connector)
 void
 batch_complete_done(const pg_uuid_t *id)
 {
-	own_sql("UPDATE syncup.connector c SET needs_complete = false FROM syncup.batch b"
-			" WHERE b.batch = $1 AND c.connector = b.connector AND c.needs_complete AND b.seq > c.complete_after",
-			SQL_ARGS(SQL_UUID(id)));
+	if (own_sql("UPDATE syncup.connector c SET needs_complete = false FROM syncup.batch b"
+				" WHERE b.batch = $1 AND c.connector = b.connector AND c.needs_complete AND b.seq > c.complete_after",
+				SQL_ARGS(SQL_UUID(id))) > 0)
+		/* If it is undone, the need is back. */
+		batch_mark_source_changes(id);
 }
 
 void

@@ -42,7 +42,10 @@ extern char *batch_text(const pg_uuid_t *id);
 /* Queues a new batch: status prepared, prepared by the current role, now. */
 extern pg_uuid_t *batch_create(const char *connector, const char *mode);
 
-/* Notes that a batch holds changes computed by the source. */
+/*
+ * Notes that a batch holds changes computed by the source, or stands for such:
+ * once it is declined or undone, only a complete run can make good for them.
+ */
 extern void batch_mark_source_changes(const pg_uuid_t *id);
 
 /* Records a prepare that failed: it holds no place in the queue. */

@@ -18,6 +18,7 @@
 
 #include "catalog/pg_type.h"
 #include "compare.h"
+#include "compat.h"
 #include "convert.h"
 #include "delta.h"
 #include "guard.h"
@@ -587,7 +588,7 @@ find_conflicts(Cleanser *cleanser)
 		}
 	}
 	tuplesort_performsort(sort);
-	while (tuplesort_getdatum(sort, true, &value, &isnull, NULL))
+	while (sorted_datum(sort, &value, &isnull))
 	{
 		Digest		pair[2];
 

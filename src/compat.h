@@ -7,10 +7,12 @@
 
 #include "postgres.h"
 
-#include "commands/explain.h"
 #include "executor/executor.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 
 #if PG_VERSION_NUM < 150000
 #error "syncup needs PostgreSQL 15 or later"
@@ -32,20 +34,13 @@
 	ExecInsertIndexTuples((info), (slot), (estate), false, false, NULL, NIL)
 #endif
 
-/* Privilege checks by class: one generic function from 16 on. */
+/* The next value of a sort: may be left in the sort's memory from 16 on. */
 #if PG_VERSION_NUM >= 160000
-#define schema_aclcheck(oid, role, mode) \
-	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
+#define sorted_datum(sort, value, isnull) \
+	tuplesort_getdatum((sort), true, true, (value), (isnull), NULL)
 #else
-#define schema_aclcheck(oid, role, mode) \
-	pg_namespace_aclcheck((oid), (role), (mode))
-#endif
-
-/* Row types of a slot's attributes are reached through a function from 18 on. */
-#if PG_VERSION_NUM < 180000
-#define tuple_attribute(desc, i)	(&(desc)->attrs[i])
-#else
-#define tuple_attribute(desc, i)	TupleDescAttr((desc), (i))
+#define sorted_datum(sort, value, isnull) \
+	tuplesort_getdatum((sort), true, (value), (isnull), NULL)
 #endif
 
 #endif							/* SYNCUP_COMPAT_H */

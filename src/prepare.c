@@ -40,6 +40,7 @@ typedef struct Prepare
 	const char *mode;
 	bool		incremental;
 	List	   *queue;			/* batches ahead */
+	bool		supersedes_changes; /* computed by the source, of cancelled batches */
 	pg_uuid_t  *batch;
 	Quarantine *quarantine;
 } Prepare;
@@ -111,9 +112,7 @@ cancel_queue(Prepare *prepare)
 	{
 		Batch	   *batch = lfirst(cell);
 
-		/* If this complete run is declined in turn, they are lost. */
-		if (batch->source_changes)
-			batch_ask_for_complete(prepare->connector->name);
+		prepare->supersedes_changes |= batch->source_changes;
 		batch_set_status(&batch->id, "cancelled");
 		batch_forget_rows(&batch->id, prepare->connector, false);
 	}
@@ -456,6 +455,9 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	groups = group_files(&work, options);
 
 	work.batch = batch_create(connector, mode);
+	/* If the complete run is declined in turn, they are lost. */
+	if (work.supersedes_changes)
+		batch_mark_source_changes(work.batch);
 	work.quarantine = quarantine_open(work.batch);
 	foreach(cell, groups)
 		read_group(&work, lfirst(cell));

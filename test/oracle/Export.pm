@@ -381,16 +381,17 @@ sub write_changes
 	my @keys = shuffle(sort keys %{ $source->{dirty}{$file} });
 	my @rows;
 
+	# A row that makes the row so; known: what need not be said.
 	my $make = sub {
-		my ($command, $key, $row, $partial) = @_;
+		my ($command, $key, $row, $known) = @_;
 		return [
 			map {
 				my $column = $_;
 				$column->[0] eq $args{command} ? spell($command)
 				  : $column->[0] eq $file_key{$file} ? $key
 				  : $column->[1] eq '-' || !$row ? pick(undef, 'x')
+				  : $known && ($row->{ $column->[0] } // '') eq ($known->{ $column->[0] } // '') && defined $row->{ $column->[0] } == defined $known->{ $column->[0] } && chance(0.8) ? undef
 				  : !defined $row->{ $column->[0] } || ($row->{ $column->[0] } eq '' && $style->{quoted_empty} eq 'null') ? ($command eq 'insert' ? undef : 'NULL_NULL')
-				  : $partial && chance(0.3) ? undef
 				  : $row->{ $column->[0] }
 			} @columns ];
 	};
@@ -402,9 +403,16 @@ sub write_changes
 		for (1 .. pick(0, 0, 0, 1, 2))
 		{
 			my $command = pick('insert', 'update', 'delete', 'merge');
-			push @rows, $make->($command, $key, random_row($file, $key), $command ne 'insert' && chance(0.5));
+			push @rows, $make->($command, $key, random_row($file, $key));
 		}
-		push @rows, $make->($row ? pick('insert', 'merge') : 'delete', $key, $row, 0);
+		if ($row && chance(0.3))
+		{
+			# in two steps; what the second one does not name is as the first one says
+			my %half = map { $_ => chance(0.5) ? random_row($file, $key)->{$_} : $row->{$_} } sort keys %$row;
+			push @rows, $make->('insert', $key, \%half), $make->(pick('update', 'merge'), $key, $row, \%half);
+			next;
+		}
+		push @rows, $make->($row ? pick('insert', 'merge') : 'delete', $key, $row);
 	}
 	for (1 .. ($style->{clean} ? 0 : pick(0, 0, 1, 3)))
 	{
@@ -412,11 +420,17 @@ sub write_changes
 		my $key = pick(@{ $source->{keys}{$file} });
 		my $command = pick('update', 'update', 'merge', 'delete');
 		my $now = $source->{rows}{$file}{$key};
-		my $row = random_row($file, $key);
 		next if $source->{dirty}{$file}{$key};
-		if ($command eq 'delete') { delete $source->{rows}{$file}{$key} }
-		elsif ($now || $command eq 'merge') { $source->{rows}{$file}{$key} = $row }
-		push @rows, $make->($command, $key, $row, 0);
+		if ($command eq 'delete')
+		{
+			delete $source->{rows}{$file}{$key};
+			push @rows, $make->($command, $key);
+			next;
+		}
+		my $row = random_row($file, $key);
+		$row = { %$row, map { $_ => $now->{$_} } grep { chance(0.6) } sort keys %$now } if $now;
+		$source->{rows}{$file}{$key} = $row if $now || $command eq 'merge';
+		push @rows, $make->($command, $key, $row, $now);
 	}
 	my ($key) = grep { $columns[$_][0] eq $file_key{$file} } 0 .. $#columns;
 	my ($command) = grep { $columns[$_][0] eq $args{command} } 0 .. $#columns;

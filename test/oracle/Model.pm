@@ -411,9 +411,19 @@ sub new
 		previous => { map { $_->{name} => {} } @mappings },
 		batches => [],
 		needs_complete => 0,
+		complete_after => 0,
 		carried => {},
 		limits => {},
 	}, $class;
+}
+
+# Only a complete run that is prepared from now on will do.
+sub ask_for_complete
+{
+	my ($self) = @_;
+	$self->{needs_complete} = 1;
+	$self->{complete_after} = @{ $self->{batches} };
+	return;
 }
 
 sub queue
@@ -466,7 +476,7 @@ sub prepare
 	my $refusal = $self->refusal($mode, $is_empty);
 	return (undef, $refusal) if $refusal;
 
-	my $batch = { mode => $mode, status => 'prepared', prepared => 1, work => {}, source_changes => 0, lost => 0 };
+	my $batch = { mode => $mode, status => 'prepared', prepared => 1, work => {}, source_changes => 0 };
 	my @queue = $mode eq 'complete' ? () : $self->queue;
 	for my $mapping (@{ $self->{mappings} })
 	{
@@ -486,24 +496,25 @@ sub prepare
 		return (undef, $BAD_FILE)
 		  if defined $own->{reject_limit} && $work->{counter}{rejected} > $own->{reject_limit};
 		$batch->{work}{$name} = $work;
-		$batch->{source_changes} ||= $changes;
+		$batch->{source_changes} ||= $changes && !$file->{read_before};
 		$batch->{forgets} = 1 if $changes && $work->{suspended};
 	}
 	if ($mode eq 'complete')
 	{
-		# reading: the complete run stands for what it supersedes. Declined, the
+		# The complete run stands for what it supersedes. Declined in turn, the
 		# changes that only the cancelled batches knew are lost.
 		for my $waiting ($self->queue)
 		{
+			$batch->{source_changes} ||= $waiting->{source_changes};
 			$waiting->{status} = 'cancelled';
-			$batch->{lost} ||= $waiting->{source_changes} || $waiting->{lost};
 		}
 	}
 
-	# deletions that the source computed will not come again
-	$self->{needs_complete} = 1 if $batch->{forgets};
 	push @{ $self->{batches} }, $batch;
 	$batch->{number} = @{ $self->{batches} };
+
+	# deletions that the source computed will not come again
+	$self->ask_for_complete if $batch->{forgets};
 	return ($batch, undef);
 }
 
@@ -557,7 +568,7 @@ sub apply
 	}
 	$batch->{status} = 'applied';
 	$batch->{kept} = $keep && $batch->{mode} ne 'initial';
-	if ($batch->{mode} eq 'complete')
+	if ($batch->{mode} eq 'complete' && $batch->{number} > ($self->{complete_after} // 0))
 	{
 		$batch->{was_needed} = $self->{needs_complete};
 		$self->{needs_complete} = 0;
@@ -604,10 +615,11 @@ sub undo
 	$batch->{status} = 'undone';
 	$batch->{kept} = 0;
 
+	push @{ $self->{batches} }, $undo;
+
 	# reading: what only the source knew is lost again, also what a complete run
 	# had made good
-	$self->{needs_complete} = 1 if $batch->{source_changes} || $batch->{lost} || $batch->{was_needed};
-	push @{ $self->{batches} }, $undo;
+	$self->ask_for_complete if $batch->{source_changes} || $batch->{was_needed};
 	return $undo;
 }
 
@@ -618,7 +630,7 @@ sub discard
 	for my $waiting (grep { $_->{number} >= $batch->{number} } $self->queue)
 	{
 		$waiting->{status} = 'discarded';
-		$self->{needs_complete} = 1 if $waiting->{source_changes} || $waiting->{lost};
+		$self->ask_for_complete if $waiting->{source_changes};
 	}
 	return;
 }
