@@ -11,7 +11,7 @@
  * renamed together with its pairs changes nothing.
  *
  * A complete run looks up every pair.  An incremental one looks only at those
- * that can have changed: the pairs of the delta, the orphans, and the pairs
+ * that can have changed: the pairs of the delta, and those, orphans among them,
  * with a value that the deltas of the entity types give to a row or take from
  * one.  Ends of another connector have no delta here: where that connector has
  * applied a batch since, every pair is looked up.
@@ -179,11 +179,7 @@ touched_pairs_sql(const Mapping *mapping)
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
 						 " (SELECT old FROM syncup_moved%d UNION ALL SELECT new FROM syncup_moved%d)",
 						 previous, quote_identifier(mapping->columns[side].stored), side + 1, side + 1);
-	appendStringInfo(&sql, " UNION SELECT p.* FROM %s p JOIN syncup.orphan o ON %s) p) x LEFT JOIN syncup.orphan o ON %s",
-					 previous,
-					 is_orphan_sql(psprintf("p.%s", quote_identifier(mapping->columns[0].stored)),
-								   psprintf("p.%s", quote_identifier(mapping->columns[1].stored))),
-					 is_orphan_sql("x.v1", "x.v2"));
+	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql("x.v1", "x.v2"));
 	return sql.data;
 }
 
