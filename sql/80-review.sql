@@ -47,13 +47,37 @@ BEGIN
 			USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
 	END IF;
 	FOR m IN
-		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target
+		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target,
+			e.column_name, e.holder
 		FROM syncup.batch b
 		JOIN syncup.mapping p USING (connector)
-		JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
-		WHERE b.batch = syncup_changes.batch AND p.kind = 'entity type'
+		LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
+			AND k.source = p.key AND k.target IS NOT NULL
+		LEFT JOIN LATERAL (
+			-- side 2 is the value; a mono-valued link has one column only
+			SELECT (array_agg(a.target_column ORDER BY a.side DESC) FILTER (WHERE a.target_column IS NOT NULL))[1] AS column_name,
+				CASE WHEN count(a.target_column) = 1 THEN max(a.side) FILTER (WHERE a.target_column IS NULL) END AS holder
+			FROM syncup.association a
+			WHERE a.connector = p.connector AND a.mapping = p.mapping
+		) AS e ON true
+		WHERE b.batch = syncup_changes.batch
 		ORDER BY p.ordinal
 	LOOP
+		IF m.kind = 'association' THEN
+			-- Where side 2 holds the link, one that moves leaves one row of side 1 and comes to another.
+			RETURN QUERY EXECUTE format(
+				'SELECT %L::text, c.command, v.key, %L::name, v.old_value, v.new_value'
+				' FROM syncup_changes.%I c CROSS JOIN LATERAL (VALUES'
+				'  (c.command <> ''update'' OR %4$L = ''1'', c.key1, CASE c.command WHEN ''delete'' THEN c.key2 WHEN ''update'' THEN c.old_key END,'
+				'   CASE WHEN c.command <> ''delete'' THEN c.key2 END),'
+				'  (c.command = ''update'' AND %4$L = ''2'', c.old_key, c.key2, NULL),'
+				'  (c.command = ''update'' AND %4$L = ''2'', c.key1, NULL, c.key2)) AS v (shown, key, old_value, new_value)'
+				' WHERE c.batch = $1 AND v.shown'
+				' ORDER BY c.command, v.key COLLATE "C", coalesce(v.old_value, v.new_value) COLLATE "C"',
+				m.mapping, m.column_name, m.table_name, m.holder)
+			USING syncup_changes.batch;
+			CONTINUE;
+		END IF;
 		-- Every mapped column; the key itself is shown of rows without another value.
 		SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END, %L::boolean)',
 				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
@@ -81,4 +105,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup_changes(uuid) IS
-'The stored changes of a batch, a row per changed cell.';
+'The stored changes of a batch, a row per changed cell. Of links: key = that of side 1, new or old value = that of side 2.';

@@ -610,13 +610,30 @@ DECLARE
 	m record;
 	cells text;
 BEGIN
-	SELECT p.connector, p.mapping, p.target, p.table_name, p.key, k.change_column AS key_column
+	SELECT p.connector, p.mapping, p.kind, p.target, p.table_name, p.key, k.change_column AS key_column
 	INTO m
 	FROM syncup.batch b
 	JOIN syncup.mapping p USING (connector)
-	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
-	WHERE b.batch = sample_changes.batch AND p.mapping = sample_changes.mapping AND p.kind = 'entity type';
+	LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
+		AND k.source = p.key AND k.target IS NOT NULL
+	WHERE b.batch = sample_changes.batch AND p.mapping = sample_changes.mapping;
 	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF m.kind = 'association' THEN
+		-- The two keys; of a mono-valued link that moves also the one it leaves.
+		RETURN QUERY EXECUTE format($sql$
+			SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"), c.command,
+				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '')
+			FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
+			CROSS JOIN LATERAL (
+				SELECT c.* FROM syncup_changes.%I c
+				WHERE c.batch = $1 AND c.command = command.command
+				ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"
+				LIMIT $2
+			) AS c
+			$sql$, m.table_name)
+		USING sample_changes.batch, sample_changes.count;
 		RETURN;
 	END IF;
 	SELECT coalesce(string_agg(format($sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END)$sql$,
@@ -743,6 +760,11 @@ BEGIN
 			SELECT syncup.wrap(format('A bad row of mapping "%s" has no readable key: nothing is deleted there.', c.mapping), 2)
 			FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.deletions_suspended
 			ORDER BY c.mapping LIMIT max_mappings);
+		page := page || ARRAY(
+			SELECT syncup.wrap(format(CASE c.orphans WHEN 1 THEN '%s pair of mapping "%s" has' ELSE '%s pairs of mapping "%s" have' END
+				|| ' an end that is not found: see syncup.orphan.', c.orphans, c.mapping), 2)
+			FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.orphans > 0
+			ORDER BY c.mapping LIMIT max_mappings);
 	END IF;
 
 	-- What exceeds its limits, and by how much.
@@ -803,12 +825,13 @@ BEGIN
 			SELECT m.ordinal, m.mapping, c.*
 			FROM syncup.mapping m
 			CROSS JOIN LATERAL syncup.sample_changes(b.batch, m.mapping, max_changes) AS c
-			WHERE m.connector = b.connector AND m.kind = 'entity type'
+			WHERE m.connector = b.connector
 			ORDER BY c.place, m.ordinal, c.command LIMIT max_changes
 		) AS c
 	) AS s;
 	IF part IS NOT NULL THEN
-		SELECT sum(c.inserted + c.updated + c.deleted) INTO changes FROM syncup.batch_counter c WHERE c.batch = b.batch;
+		-- A link that moves was counted three times.
+		SELECT sum(c.inserted + CASE c.kind WHEN 'association' THEN -c.updated ELSE c.updated END + c.deleted) INTO changes FROM syncup.batch_counter c WHERE c.batch = b.batch;
 		page := page || ARRAY['', format('Changes (%s of %s)', cardinality(part), changes)] || part;
 	END IF;
 

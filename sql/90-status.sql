@@ -16,7 +16,8 @@ SELECT c.connector, c.active,
 	now() - (SELECT min(k.file_modified) FROM syncup.batch_counter k WHERE k.batch = (
 		SELECT b.batch FROM syncup.batch b
 		WHERE b.connector = c.connector AND b.status = 'applied' AND b.mode <> 'undo'
-		ORDER BY b.seq DESC LIMIT 1)) AS age
+		ORDER BY b.seq DESC LIMIT 1)) AS age,
+	(SELECT count(*) FROM syncup.orphan o WHERE o.connector = c.connector) AS orphans
 FROM syncup.connector c
 LEFT JOIN LATERAL (
 	SELECT b.* FROM syncup.batch b WHERE b.connector = c.connector ORDER BY b.seq DESC LIMIT 1
@@ -28,4 +29,5 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW syncup.status IS
 'A row per connector: last success, last batch, queue, what it waits for, and the age of its data.';
 COMMENT ON COLUMN syncup.status.blocked IS 'the batch that waits for a decision';
+COMMENT ON COLUMN syncup.status.orphans IS 'pairs of associations of which an end is not found: see syncup.orphan';
 COMMENT ON COLUMN syncup.status.age IS 'time since the oldest file of the last applied batch was written';

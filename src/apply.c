@@ -13,7 +13,9 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "links.h"
 #include "options.h"
+#include "progress.h"
 #include "sql.h"
 #include "storage/itemptr.h"
 #include "utils/array.h"
@@ -24,28 +26,13 @@
 /* Rows named when changes are refused. */
 #define MAX_NAMED_ROWS	10
 
-struct Application
+/* The stored changes of a mapping, ready to be written. */
+typedef struct Application
 {
 	const Mapping *mapping;
 	TypedRows  *changes;
-};
-
-Application *
-apply_begin(const Mapping *mapping, const pg_uuid_t *batch, bool back)
-{
-	Application *application = palloc0(sizeof(Application));
-
-	application->mapping = mapping;
-	application->changes = typed_changes(mapping, batch, back);
-	return application;
-}
-
-void
-apply_end(Application *application)
-{
-	typed_rows_forget(application->changes);
-	pfree(application);
-}
+	bool		back;			/* what takes them back instead */
+} Application;
 
 /* SQL: whether target row and change have the same key. */
 static char *
@@ -101,15 +88,13 @@ as_it_becomes(const Mapping *mapping)
 	return sql.data;
 }
 
-/* SQL: whether the change is this action. */
-static char *
+char *
 is_action(ChangeAction action)
 {
 	return psprintf("s.action OPERATOR(pg_catalog.=) '%s'", action_name(action));
 }
 
-/* Runs a statement that must write just so many rows. */
-static void
+void
 write_rows(const Mapping *mapping, const char *sql, int64 expected)
 {
 	int64		written = caller_sql(sql, SQL_NO_ARGS);
@@ -180,11 +165,17 @@ update_rows(Application *application, ChangeAction action)
 	check_written_scope(mapping, application->changes, is_action(action));
 }
 
-void
+/* Writes what goes. */
+static void
 apply_deletes(Application *application)
 {
 	const Mapping *mapping = application->mapping;
 
+	if (mapping->association)
+	{
+		links_delete(mapping, application->changes, application->back);
+		return;
+	}
 	if (application->changes->actions[ACTION_DELETE] > 0)
 		write_rows(mapping,
 				   psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
@@ -192,15 +183,19 @@ apply_deletes(Application *application)
 							as_it_was(mapping)),
 				   application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
+	if (application->back)
+		update_rows(application, ACTION_UPDATE);
 }
 
-void
+/* Writes what stays and changes. */
+static void
 apply_updates(Application *application)
 {
 	update_rows(application, ACTION_UPDATE);
 }
 
-void
+/* Writes rows that come back. */
+static void
 apply_revivals(Application *application)
 {
 	update_rows(application, ACTION_REVIVE);
@@ -314,16 +309,69 @@ insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where)
 					values.data, rows->name, where, mapping->key + 1);
 }
 
-void
+/* Writes what changes and what comes. */
+static void
 apply_inserts(Application *application)
 {
 	const Mapping *mapping = application->mapping;
 
+	if (mapping->association)
+	{
+		links_insert(mapping, application->changes, application->back);
+		return;
+	}
+	if (!application->back)
+		apply_updates(application);
+	apply_revivals(application);
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
 	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT)),
 			   application->changes->actions[ACTION_INSERT]);
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
+}
+
+/* Writes one step of the changes of one mapping. */
+static void
+apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Application *))
+{
+	MappingScope scope;
+	Application application = {mapping, NULL, back};
+
+	mapping_enter(&scope, mapping);
+	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
+	application.changes = mapping->association ? links_changes(mapping, batch, back) :
+		typed_changes(mapping, batch, back);
+	step(&application);
+	typed_rows_forget(application.changes);
+	mapping_leave(&scope);
+}
+
+/* The same of all mappings of a kind, in the order they were made or in reverse. */
+static void
+apply_steps(Connector *connector, const pg_uuid_t *batch, bool back, bool associations,
+			bool reverse, void (*step) (Application *))
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[reverse ? connector->nmappings - 1 - i : i];
+
+		if (mapping->association == associations)
+			apply_step(mapping, batch, back, step);
+	}
+}
+
+void
+apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
+{
+	/*
+	 * Rows of dependent tables are deleted first and inserted last.  Updates
+	 * come between, so that what takes a batch back goes in the reverse order,
+	 * and constraints hold at every step as they held then.
+	 */
+	apply_steps(connector, batch, back, true, true, apply_deletes);
+	apply_steps(connector, batch, back, false, true, apply_deletes);
+	apply_steps(connector, batch, back, false, false, apply_inserts);
+	apply_steps(connector, batch, back, true, false, apply_inserts);
 }
 
 int64
@@ -363,22 +411,30 @@ state_sql(const Mapping *mapping)
 					found, retired, becomes, was, found, becomes, was);
 }
 
-int64
-apply_review(Application *application, StringInfo stale)
+/* The query of changes that are done already or stale: place, state, key. */
+static char *
+review_sql(const Mapping *mapping)
 {
-	const Mapping *mapping = application->mapping;
 	const MappingColumn *key = &mapping->columns[mapping->key];
-	uint64		count;
-	Datum	   *done;
+
+	return psprintf("SELECT * FROM (SELECT s.place, %s AS state, s.c%d::pg_catalog.text FROM syncup_change s"
+					" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
+					state_sql(mapping), mapping->key + 1, target_rows(mapping),
+					equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)));
+}
+
+int64
+apply_review(const Mapping *mapping, const pg_uuid_t *batch, bool back, StringInfo stale)
+{
+	TypedRows  *changes = mapping->association ? links_changes(mapping, batch, back) :
+		typed_changes(mapping, batch, back);
+	uint64		count = caller_sql(mapping->association ? links_review_sql(mapping, back) :
+								   review_sql(mapping), SQL_NO_ARGS);
+	Datum	   *done = palloc(sizeof(Datum) * (count + 1));
 	int			ndone = 0;
 	int64		nstale = 0;
 
-	count = caller_sql(psprintf("SELECT * FROM (SELECT s.place, %s AS state, s.c%d::pg_catalog.text FROM syncup_change s"
-								" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
-								state_sql(mapping), mapping->key + 1, target_rows(mapping),
-								equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1))),
-					   SQL_NO_ARGS);
-	done = palloc(sizeof(Datum) * (count + 1));
+	typed_rows_forget(changes);
 	for (uint64 row = 0; row < count; row++)
 	{
 		bool		isnull;

@@ -10,26 +10,25 @@
 #include "lib/stringinfo.h"
 
 /*
- * The stored changes of a mapping, ready to be written.  They are written in
- * three steps, so that those of several mappings can take turns (SPEC 5.5).
- * Each errors with 40001 if a target row is not as the change says it was.
+ * Holds the changes of a batch, or what takes them back, against the target as
+ * it is now.  Those already done are dropped from the change table; returns how
+ * many meet a row that somebody else has changed, and names the first of them.
  */
-typedef struct Application Application;
-
-/* back: what takes the changes back instead (syncup_undo). */
-extern Application *apply_begin(const Mapping *mapping, const pg_uuid_t *batch, bool back);
-extern void apply_deletes(Application *application);
-extern void apply_updates(Application *application);
-extern void apply_revivals(Application *application);
-extern void apply_inserts(Application *application);
-extern void apply_end(Application *application);
+extern int64 apply_review(const Mapping *mapping, const pg_uuid_t *batch, bool back,
+						  StringInfo stale);
 
 /*
- * Holds the changes against the target as it is now.  Those already done are
- * dropped from the change table (begin again afterwards); returns how many
- * meet a row that somebody else has changed, and names the first of them.
+ * Writes the stored changes of every mapping of a connector, or takes them
+ * back: links go first and come last (SPEC 5.5).  Errors with 40001 if a target
+ * row is not as a change says it was.
  */
-extern int64 apply_review(Application *application, StringInfo stale);
+extern void apply_changes(Connector *connector, const pg_uuid_t *batch, bool back);
+
+/* SQL: whether change s is this action. */
+extern char *is_action(ChangeAction action);
+
+/* Runs a statement that must write just so many rows; errors with 40001. */
+extern void write_rows(const Mapping *mapping, const char *sql, int64 expected);
 
 /*
  * Writes the delta of an initial batch straight into the target, which is

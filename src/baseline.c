@@ -126,6 +126,7 @@ take_digests(Baseline *baseline, const DigestKey *digest_key, Digest *key, Diges
 {
 	int			key_column = baseline->mapping->key;
 
+	/* Of pairs the whole row is the key. */
 	row_bytes_reset(&baseline->bytes);
 	for (int i = 0; i < baseline->mapping->ncolumns; i++)
 	{
@@ -136,7 +137,7 @@ take_digests(Baseline *baseline, const DigestKey *digest_key, Digest *key, Diges
 						  VARSIZE_ANY_EXHDR(DatumGetPointer(baseline->values[i])));
 	}
 	*row = digest_bytes(digest_key, baseline->bytes.data, baseline->bytes.length);
-	*key = digest_bytes(digest_key, VARDATA_ANY(DatumGetPointer(baseline->values[key_column])),
+	*key = baseline->mapping->pairs ? *row : digest_bytes(digest_key, VARDATA_ANY(DatumGetPointer(baseline->values[key_column])),
 						VARSIZE_ANY_EXHDR(DatumGetPointer(baseline->values[key_column])));
 }
 
@@ -176,7 +177,7 @@ load_table(Baseline *baseline, int number, const pg_uuid_t *batch, Comparison *c
 		take_digests(baseline, digest_key, &key, &row);
 		if (batch != NULL && has_command(table, "delete"))
 			comparison_remove(comparison, &key);
-		else if (batch == NULL || !has_command(table, "keep"))
+		else if (batch == NULL || has_command(table, "insert") || has_command(table, "update"))
 			comparison_add(comparison, &key, &row, place);
 		if ((++rows & 1023) == 0)
 		{
@@ -234,32 +235,34 @@ static void
 prepare_lookups(Baseline *baseline)
 {
 	const Mapping *mapping = baseline->mapping;
-	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
+	const char *same = mapping->pairs ? "$1, $2" : "$1";
 
 	baseline->queued_by_key =
 		own_prepare(psprintf("SELECT %s, d.command = 'delete' FROM %s d JOIN syncup.batch b USING (batch)"
-							 " WHERE d.%s = $1 AND d.batch = ANY ($2) AND d.command <> 'keep' ORDER BY b.seq DESC LIMIT 1",
-							 stored_columns(mapping, "d."), delta_table(mapping), key),
-					2, (Oid[]) {TEXTOID, UUIDARRAYOID});
+							 " WHERE (%s) = (%s) AND d.batch = ANY ($3) AND d.command IN ('insert', 'update', 'delete')"
+							 " ORDER BY b.seq DESC LIMIT 1",
+							 stored_columns(mapping, "d."), delta_table(mapping),
+							 stored_key(mapping, "d."), same),
+					3, (Oid[]) {TEXTOID, TEXTOID, UUIDARRAYOID});
 	baseline->previous_by_key =
-		own_prepare(psprintf("SELECT %s, false FROM %s p WHERE p.%s = $1",
-							 stored_columns(mapping, "p."), previous_table(mapping), key),
-					1, (Oid[]) {TEXTOID});
+		own_prepare(psprintf("SELECT %s, false FROM %s p WHERE (%s) = (%s)",
+							 stored_columns(mapping, "p."), previous_table(mapping),
+							 stored_key(mapping, "p."), same),
+					2, (Oid[]) {TEXTOID, TEXTOID});
 }
 
 bool
-baseline_lookup(Baseline *baseline, const char *key, Datum *values, bool *nulls)
+baseline_lookup(Baseline *baseline, const Datum *key, Datum *values, bool *nulls)
 {
 	int			n = baseline->mapping->ncolumns;
-	Datum		arguments[2];
+	Datum		arguments[3] = {key[0], key[1]};
 	uint64		found = 0;
 
 	if (baseline->previous_by_key == NULL)
 		prepare_lookups(baseline);
-	arguments[0] = CStringGetTextDatum(key);
 	if (baseline->queue != NIL)
 	{
-		arguments[1] = PointerGetDatum(queue_array(baseline));
+		arguments[2] = PointerGetDatum(queue_array(baseline));
 		found = own_execute(baseline->queued_by_key, arguments);
 		if (found > 0 && sql_bool(0, n + 1))
 		{

@@ -29,9 +29,10 @@ extern void baseline_fetch(Baseline *baseline, BaselinePlace place,
 
 /*
  * Copies the stored fields of the row with this key into the arrays, texts in
- * the current memory context; false where there is none.
+ * the current memory context; false where there is none.  key: its one value,
+ * or both of a pair.
  */
-extern bool baseline_lookup(Baseline *baseline, const char *key,
+extern bool baseline_lookup(Baseline *baseline, const Datum *key,
 							Datum *values, bool *nulls);
 
 #endif							/* SYNCUP_BASELINE_H */

@@ -44,6 +44,10 @@ change_command_name(ChangeCommand command)
 			return "merge";
 		case COMMAND_KEEP:
 			return "keep";
+		case COMMAND_ORPHAN:
+			return "orphan";
+		case COMMAND_FOUND:
+			return "found";
 		case COMMAND_NONE:
 			break;
 	}

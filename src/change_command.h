@@ -16,7 +16,9 @@ typedef enum ChangeCommand
 	COMMAND_MERGE,
 
 	/* in deltas only */
-	COMMAND_KEEP				/* a row that was set aside: its key is there */
+	COMMAND_KEEP,				/* a row that was set aside: its key is there */
+	COMMAND_ORPHAN,				/* a pair with an end that is not found */
+	COMMAND_FOUND				/* an orphan of before that is none any more */
 } ChangeCommand;
 
 /*
@@ -25,7 +27,7 @@ typedef enum ChangeCommand
  */
 extern ChangeCommand change_command_parse(const char *value);
 
-/* "insert", "update", "delete", "merge" or "keep". */
+/* The word of a command, as it stands in deltas. */
 extern const char *change_command_name(ChangeCommand command);
 
 #endif							/* SYNCUP_CHANGE_COMMAND_H */

@@ -22,6 +22,7 @@
 #include "delta.h"
 #include "executor/executor.h"
 #include "guard.h"
+#include "parts.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
@@ -43,6 +44,8 @@ struct ChangeFile
 	int			command_column; /* of the file */
 	ChangeCommand command;		/* of the row being taken */
 	int		   *columns;		/* of the file, per stored column */
+	const char **fields;		/* of the row at hand */
+	size_t	   *lengths;
 	Converter  *converters;
 	Tuplesortstate *sort;
 	TupleTableSlot *slot;
@@ -108,6 +111,8 @@ change_file_open(const Mapping *mapping, const Options *options, Reader *reader,
 	file->quarantine = quarantine;
 	file->command_column = reader_find_column(reader, options->command_column, false);
 	file->columns = palloc(sizeof(int) * n);
+	file->fields = palloc(sizeof(char *) * n);
+	file->lengths = palloc(sizeof(size_t) * n);
 	file->converters = palloc0(sizeof(Converter) * n);
 	for (int i = 0; i < n; i++)
 	{
@@ -169,27 +174,43 @@ set_aside(ChangeFile *file, const char *reason, const char *key, const char *mes
 	count_rejected(file, message);
 }
 
-/* Sends a row on its way; command none: only a sign of life. */
+/*
+ * A text that only rows of the same key have: the key, or both values of a
+ * pair, the first with its length.
+ */
+static text *
+sort_key(const ChangeFile *file)
+{
+	int			key = file->mapping->key;
+	StringInfoData text;
+
+	if (!file->mapping->pairs)
+		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
+	initStringInfo(&text);
+	appendStringInfo(&text, "%zu ", file->lengths[0]);
+	appendBinaryStringInfo(&text, file->fields[0], file->lengths[0]);
+	appendBinaryStringInfo(&text, file->fields[1], file->lengths[1]);
+	return cstring_to_text_with_len(text.data, text.len);
+}
+
+/* Sends the row at hand on its way; command none: only a sign of life. */
 static void
-sort_row(ChangeFile *file, ChangeCommand command, const char *key, size_t length)
+sort_row(ChangeFile *file, ChangeCommand command)
 {
 	TupleTableSlot *slot = file->slot;
 
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
-	slot->tts_values[ROW_KEY] = PointerGetDatum(cstring_to_text_with_len(key, length));
+	slot->tts_values[ROW_KEY] = PointerGetDatum(sort_key(file));
 	slot->tts_values[ROW_LINE] = Int64GetDatum(reader_line(file->reader));
 	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
 	memset(slot->tts_isnull, false, ROW_RAW);
-	for (int i = 0; i < file->mapping->ncolumns && command != COMMAND_NONE; i++)
+	for (int i = 0; i < file->mapping->ncolumns; i++)
 	{
-		size_t		field_length;
-		const char *field = reader_field(file->reader, file->columns[i], &field_length);
-
-		if (field == NULL)
+		if (file->fields[i] == NULL)
 			continue;
 		slot->tts_values[ROW_FIELDS + i] =
-			PointerGetDatum(cstring_to_text_with_len(field, field_length));
+			PointerGetDatum(cstring_to_text_with_len(file->fields[i], file->lengths[i]));
 		slot->tts_isnull[ROW_FIELDS + i] = false;
 	}
 	if (command != COMMAND_NONE)
@@ -201,19 +222,91 @@ sort_row(ChangeFile *file, ChangeCommand command, const char *key, size_t length
 	tuplesort_puttupleslot(file->sort, slot);
 }
 
+/*
+ * Sends the row at hand on its way, that of an association as the pairs of the
+ * values in its cells; returns how many there are.
+ */
+static int64
+sort_values(ChangeFile *file, ChangeCommand command)
+{
+	const char *separator = file->options->split;
+	const char *cell;
+	const char *value;
+	size_t		cell_length;
+	size_t		length;
+	int64		count = 0;
+	Parts		first;
+	Parts		second;
+
+	if (!file->mapping->association)
+	{
+		sort_row(file, command);
+		return 1;
+	}
+	cell = file->fields[1];
+	cell_length = file->lengths[1];
+	parts_begin(&first, separator, file->fields[0], file->lengths[0]);
+	while (parts_next(&first, &value, &length))
+	{
+		file->fields[0] = value;
+		file->lengths[0] = length;
+		parts_begin(&second, separator, cell, cell_length);
+		while (parts_next(&second, &file->fields[1], &file->lengths[1]))
+		{
+			sort_row(file, command);
+			count++;
+		}
+	}
+	return count;
+}
+
+/* The key of the row at hand, for a person. */
+static char *
+key_text(const ChangeFile *file)
+{
+	int			key = file->mapping->key;
+
+	if (file->mapping->pairs)
+		return psprintf("%.*s -> %.*s", (int) file->lengths[0], file->fields[0],
+						(int) file->lengths[1], file->fields[1]);
+	return pnstrdup(file->fields[key], file->lengths[key]);
+}
+
+/* Whether a field of the row at hand holds something. */
+static bool
+has_field(const ChangeFile *file, int column)
+{
+	return file->fields[column] != NULL && file->lengths[column] > 0;
+}
+
+/* Whether the row at hand has its key, wholly. */
+static bool
+has_key(const ChangeFile *file)
+{
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		if (is_key_column(file->mapping, i) && !has_field(file, i))
+			return false;
+	return true;
+}
+
 /* Takes a row that is malformed or holds invalid bytes. */
 static void
 take_faulty(ChangeFile *file)
 {
-	size_t		length;
-	const char *key = reader_certain_field(file->reader, file->columns[file->mapping->key], &length);
+	char	   *key = NULL;
 
-	if (key != NULL && length > 0)
-		sort_row(file, COMMAND_NONE, key, length);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		file->fields[i] = is_key_column(file->mapping, i) ?
+			reader_certain_field(file->reader, file->columns[i], &file->lengths[i]) : NULL;
+	if (has_key(file))
+	{
+		key = key_text(file);
+		sort_values(file, COMMAND_NONE);
+	}
 	else
 		file->counter.deletions_suspended = true;
 	set_aside(file, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
-			  key ? pnstrdup(key, length) : NULL, reader_fault_message(file->reader));
+			  key, reader_fault_message(file->reader));
 }
 
 /* Reads the command of the present row. */
@@ -229,23 +322,37 @@ parse_command(void *arg)
 	reader_at_column(file->reader, -1);
 }
 
+/*
+ * Sends a row of an association on its way.  Where it says nothing of a link it
+ * is dropped; of a mono-valued one an empty cell may also take the link away.
+ */
+static void
+take_link(ChangeFile *file)
+{
+	int64		count = has_key(file) ? sort_values(file, file->command) : 0;
+
+	file->counter.rows_read += Max(count, 1);
+	if (count == 0)
+		file->counter.empty_links++;
+}
+
 /* Takes a row, in memory that is forgotten with it. */
 static void
 take_row(ChangeFile *file)
 {
-	size_t		length;
-	const char *key;
 	ErrorData  *error = NULL;
 
-	file->counter.rows_read++;
 	if (reader_fault(file->reader) != ROW_OK)
 	{
+		file->counter.rows_read++;
 		take_faulty(file);
 		return;
 	}
-	key = reader_field(file->reader, file->columns[file->mapping->key], &length);
-	if (key == NULL || length == 0)
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		file->fields[i] = reader_field(file->reader, file->columns[i], &file->lengths[i]);
+	if (!file->mapping->association && !has_key(file))
 	{
+		file->counter.rows_read++;
 		quarantine_row(file->quarantine, file->mapping, file->reader, "null key", NULL,
 					   psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
 		file->counter.null_keys++;
@@ -257,13 +364,22 @@ take_row(ChangeFile *file)
 		error = guarded(parse_command, file);
 	if (error != NULL)
 	{
+		char	   *key = has_key(file) ? key_text(file) : NULL;
+
 		if (!is_value_error(error))
 			ReThrowError(error);
-		sort_row(file, COMMAND_NONE, key, length);
-		set_aside(file, "malformed", pnstrdup(key, length), error->message);
-		return;
+		file->counter.rows_read++;
+		if (key != NULL)
+			sort_values(file, COMMAND_NONE);
+		set_aside(file, "malformed", key, error->message);
 	}
-	sort_row(file, file->command, key, length);
+	else if (file->mapping->association)
+		take_link(file);
+	else
+	{
+		file->counter.rows_read++;
+		sort_row(file, file->command);
+	}
 }
 
 void
@@ -297,9 +413,12 @@ static void
 set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 {
 	char	   *raw = TextDatumGetCString(file->slot->tts_values[ROW_RAW]);
+	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
+	char	   *key = !file->mapping->pairs ? file->key :
+		psprintf("%s -> %s", TextDatumGetCString(fields[0]), TextDatumGetCString(fields[1]));
 
 	quarantine_text(file->quarantine, file->mapping, reader_path(file->reader), file->line,
-					raw, reason, file->key, message);
+					raw, reason, key, message);
 	file->alive = true;
 	count_rejected(file, message);
 }
@@ -327,7 +446,7 @@ lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
 		Datum		value = file->slot->tts_values[ROW_FIELDS + i];
 
 		file->next_nulls[i] = isnull ||
-			(partial && i != file->mapping->key && is_emptying(value));
+			(partial && !is_key_column(file->mapping, i) && is_emptying(value));
 		if (!file->next_nulls[i])
 			file->next[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 		else if (isnull && keep_unnamed)
@@ -386,6 +505,15 @@ accept_next(ChangeFile *file)
 {
 	int			n = file->mapping->ncolumns;
 
+	/* A holder without a value has no link. */
+	if (file->mapping->association &&
+		(file->next_nulls[0] || file->next_nulls[1]))
+	{
+		file->exists = false;
+		file->alive = false;
+		file->counter.empty_links++;
+		return;
+	}
 	memcpy(file->now, file->next, sizeof(Datum) * n);
 	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
 	file->exists = true;
@@ -405,7 +533,8 @@ apply_command(ChangeFile *file, ChangeCommand command)
 			file->counter.rows_kept++;
 			break;
 		case COMMAND_UPDATE:
-			if (!file->exists)
+			/* Of a holder only its link is known: it may be there without one. */
+			if (!file->exists && (!file->mapping->association || file->mapping->pairs))
 			{
 				set_aside_applied(file, "unknown key", "there is no row of this key to update");
 				break;
@@ -421,8 +550,7 @@ apply_command(ChangeFile *file, ChangeCommand command)
 			if (values_are_good(file))
 				accept_next(file);
 			break;
-		case COMMAND_NONE:
-		case COMMAND_KEEP:
+		default:
 			file->alive = true;
 			break;
 	}
@@ -432,10 +560,13 @@ apply_command(ChangeFile *file, ChangeCommand command)
 static void
 begin_key(ChangeFile *file)
 {
-	int			n = file->mapping->ncolumns;
+	const Mapping *mapping = file->mapping;
+	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
+	Datum		key[] = {fields[mapping->pairs ? 0 : mapping->key], fields[mapping->pairs ? 1 : mapping->key]};
+	int			n = mapping->ncolumns;
 
 	file->key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
-	file->stored = baseline_lookup(file->baseline, file->key, file->before, file->before_nulls);
+	file->stored = baseline_lookup(file->baseline, key, file->before, file->before_nulls);
 	if (file->stored)
 	{
 		memcpy(file->now, file->before, sizeof(Datum) * n);

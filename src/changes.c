@@ -19,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "links.h"
 #include "miscadmin.h"
 #include "sql.h"
 #include "table_writer.h"
@@ -284,6 +285,26 @@ may_read_all(const Mapping *mapping)
 	return pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
+/*
+ * Whether a column of the target holds links of the connector: they have
+ * changes of their own.
+ */
+static bool
+holds_links(const Mapping *mapping, const char *column)
+{
+	const Connector *connector = mapping->connector;
+
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		const Mapping *other = &connector->mappings[i];
+
+		if (other->association && !other->pairs && other->target == mapping->target &&
+			strcmp(other->ends[1 - other->holder].target, column) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Prepares to write changes of a mapping. */
 static void
 begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
@@ -318,7 +339,7 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 
 		for (int n = 0; n < sink->nmapped && !mapped; n++)
 			mapped = mapping->columns[sink->mapped[n]].attnum == attribute->attnum;
-		if (mapped)
+		if (mapped || holds_links(mapping, NameStr(attribute->attname)))
 			continue;
 		sink->others[sink->nothers].name = pstrdup(NameStr(attribute->attname));
 		getTypeOutputInfo(attribute->atttypid, &function, &varlena);
@@ -362,10 +383,10 @@ is_current(const Mapping *mapping)
 
 /*
  * The columns of the target to read, as r."column": all of them where the
- * caller may, otherwise those that the mapping needs.
+ * caller may, otherwise those that the mapping needs, and one more.
  */
 static char *
-readable_columns(const Mapping *mapping)
+readable_columns(const Mapping *mapping, const char *more)
 {
 	StringInfoData list;
 
@@ -378,16 +399,24 @@ readable_columns(const Mapping *mapping)
 							 quote_identifier(mapping->columns[i].target));
 	if (mapping->options->deleted_column != NULL)
 		appendStringInfo(&list, ", r.%s", quote_identifier(mapping->options->deleted_column));
+	if (more != NULL)
+		appendStringInfo(&list, ", r.%s", quote_identifier(more));
 	return list.data;
 }
 
 char *
 target_rows(const Mapping *mapping)
 {
+	return target_rows_with(mapping, NULL);
+}
+
+char *
+target_rows_with(const Mapping *mapping, const char *column)
+{
 	const Options *options = mapping->options;
 
 	return psprintf("(SELECT %s, (%s\n) IS NOT TRUE AS %s, %s::pg_catalog.timestamptz AS %s FROM %s r) t",
-					readable_columns(mapping), options->scope ? options->scope : "true",
+					readable_columns(mapping, column), options->scope ? options->scope : "true",
 					is_outside(mapping) + strlen("t."),
 					options->deleted_column ?
 					psprintf("r.%s", quote_identifier(options->deleted_column)) : "NULL",
@@ -468,6 +497,8 @@ check_keys_differ(const Mapping *mapping)
 static int64
 count_target(const Mapping *mapping)
 {
+	if (mapping->association)
+		return links_count(mapping);
 	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s",
 						target_rows(mapping), is_current(mapping)), SQL_NO_ARGS);
 	return sql_int8(0, 1);
@@ -476,6 +507,8 @@ count_target(const Mapping *mapping)
 bool
 changes_target_has_rows(const Mapping *mapping)
 {
+	if (mapping->association)
+		return mapping->pairs && links_count(mapping) > 0;
 	return caller_sql(psprintf("SELECT FROM %s WHERE NOT %s LIMIT 1",
 							   target_rows(mapping), is_outside(mapping)), SQL_NO_ARGS) > 0;
 }
@@ -515,9 +548,11 @@ changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 void
 count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping)
 {
+	/* A link that moves counts as an update, an insert and a delete (SPEC 6.2). */
 	own_sql(psprintf("UPDATE syncup.batch_counter SET (inserted, updated, deleted) ="
-					 " (SELECT count(*) FILTER (WHERE command = 'insert'), count(*) FILTER (WHERE command = 'update'),"
-					 " count(*) FILTER (WHERE command = 'delete') FROM %s WHERE batch = $1)"
+					 " (SELECT count(*) FILTER (WHERE command = 'insert' OR $3 AND command = 'update'),"
+					 " count(*) FILTER (WHERE command = 'update'),"
+					 " count(*) FILTER (WHERE command = 'delete' OR $3 AND command = 'update') FROM %s WHERE batch = $1)"
 					 " WHERE batch = $1 AND mapping = $2", changes_table(mapping)),
-			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name)));
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_BOOL(mapping->association)));
 }

@@ -40,6 +40,9 @@ extern char *is_outside(const Mapping *mapping);
 extern char *retired_at(const Mapping *mapping);
 extern char *is_current(const Mapping *mapping);
 
+/* The same with a column that is not mapped. */
+extern char *target_rows_with(const Mapping *mapping, const char *column);
+
 /* Whether the target has a row in the mapping's scope, retired or not. */
 extern bool changes_target_has_rows(const Mapping *mapping);
 

@@ -10,6 +10,9 @@
  *
  * A row that is set aside but whose key is known counts as present: its old
  * version stays (SPEC 4.3).
+ *
+ * A row of an association is a pair of values, or with option "split" every
+ * pair of the values in its two cells; each pair then goes the way of a row.
  */
 #include "cleanse.h"
 
@@ -20,6 +23,7 @@
 #include "delta.h"
 #include "guard.h"
 #include "miscadmin.h"
+#include "parts.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
@@ -45,6 +49,7 @@ struct Cleanser
 	RowBytes	bytes;
 	MemoryContext row_context;
 
+	Tuplesortstate *sort;		/* of digests, while conflicts are looked for */
 	Digest	   *conflicts;		/* keys given twice with different contents */
 	int			nconflicts;
 };
@@ -117,10 +122,13 @@ take_fields(Cleanser *cleanser)
 										   &cleanser->lengths[i]);
 }
 
-static Digest
-key_digest(Cleanser *cleanser, const char *key, size_t length)
+/* Whether the key of the row at hand is empty. */
+static bool
+is_key_empty(const Cleanser *cleanser)
 {
-	return digest_bytes(comparison_key(cleanser->comparison), key, length);
+	int			key = cleanser->mapping->key;
+
+	return cleanser->fields[key] == NULL || cleanser->lengths[key] == 0;
 }
 
 static Digest
@@ -131,6 +139,68 @@ row_digest(Cleanser *cleanser)
 		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
 	return digest_bytes(comparison_key(cleanser->comparison),
 						cleanser->bytes.data, cleanser->bytes.length);
+}
+
+/* Of pairs the whole row is the key. */
+static Digest
+key_digest(Cleanser *cleanser)
+{
+	int			key = cleanser->mapping->key;
+
+	if (cleanser->mapping->pairs)
+		return row_digest(cleanser);
+	return digest_bytes(comparison_key(cleanser->comparison),
+						cleanser->fields[key], cleanser->lengths[key]);
+}
+
+/*
+ * The place of a row in the file: its line, and the number of the pair among
+ * those of its cells.
+ */
+#define PAIR_BITS		24
+#define place_line(p)	((p) >> PAIR_BITS)
+
+static int64
+row_place(const Cleanser *cleanser, int64 pair)
+{
+	return (reader_line(cleanser->reader) << PAIR_BITS) + pair;
+}
+
+/*
+ * Takes each pair of the values in the two cells at hand; returns how many
+ * there are.
+ */
+static int64
+take_pairs(Cleanser *cleanser, void (*take) (Cleanser *cleanser, int64 place))
+{
+	const char *separator = cleanser->options->split;
+	const char *cells[] = {cleanser->fields[0], cleanser->fields[1]};
+	size_t		lengths[] = {cleanser->lengths[0], cleanser->lengths[1]};
+	Parts		first;
+	Parts		second;
+	int64		count = 0;
+
+	parts_begin(&first, separator, cells[0], lengths[0]);
+	while (parts_next(&first, &cleanser->fields[0], &cleanser->lengths[0]))
+	{
+		const char *value = cleanser->fields[0];
+		size_t		length = cleanser->lengths[0];
+
+		parts_begin(&second, separator, cells[1], lengths[1]);
+		while (parts_next(&second, &cleanser->fields[1], &cleanser->lengths[1]))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (count == (INT64CONST(1) << PAIR_BITS))
+				ereport(ERROR,
+						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						 errmsg("a row holds more than %lld pairs", (long long) count),
+						 errhint("Have the export write a row for each pair.")));
+			take(cleanser, row_place(cleanser, count++));
+			cleanser->fields[0] = value;
+			cleanser->lengths[0] = length;
+		}
+	}
+	return count;
 }
 
 /* Sets the row at hand aside.  key: its key, or NULL. */
@@ -157,6 +227,9 @@ key_text(Cleanser *cleanser)
 {
 	int			key = cleanser->mapping->key;
 
+	if (cleanser->mapping->pairs)
+		return psprintf("%.*s -> %.*s", (int) cleanser->lengths[0], cleanser->fields[0],
+						(int) cleanser->lengths[1], cleanser->fields[1]);
 	return pnstrdup(cleanser->fields[key], cleanser->lengths[key]);
 }
 
@@ -175,16 +248,16 @@ try_key(void *arg)
 
 /* Notes in the delta of a complete run that the source has a row of this key. */
 static void
-write_kept_key(Cleanser *cleanser, const char *key, size_t length)
+write_kept_key(Cleanser *cleanser)
 {
-	int			key_column = cleanser->mapping->key;
+	const Mapping *mapping = cleanser->mapping;
 
 	if (!cleanser->complete)
 		return;
-	memset(cleanser->fields, 0, sizeof(char *) * cleanser->mapping->ncolumns);
-	cleanser->fields[key_column] = key;
-	cleanser->lengths[key_column] = length;
-	if (guarded(try_key, cleanser) == NULL)
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (!is_key_column(mapping, i))
+			cleanser->fields[i] = NULL;
+	if (mapping->association || guarded(try_key, cleanser) == NULL)
 		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths);
 }
 
@@ -194,33 +267,50 @@ write_kept_key(Cleanser *cleanser, const char *key, size_t length)
  * not delete it: that is noted in the delta.
  */
 static void
-keep_key(Cleanser *cleanser, const Digest *digest, const char *key, size_t length)
+keep_key(Cleanser *cleanser, int64 place)
 {
-	if (comparison_mark_present(cleanser->comparison, digest, reader_line(cleanser->reader)))
-		write_kept_key(cleanser, key, length);
+	Digest		key = key_digest(cleanser);
+
+	if (comparison_mark_present(cleanser->comparison, &key, place))
+		write_kept_key(cleanser);
+}
+
+/* Takes what is certain of the key of a row with a fault; whether that is all. */
+static bool
+take_certain_key(Cleanser *cleanser)
+{
+	const Mapping *mapping = cleanser->mapping;
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		cleanser->fields[i] = NULL;
+		if (!is_key_column(mapping, i))
+			continue;
+		cleanser->fields[i] = reader_certain_field(cleanser->reader, cleanser->columns[i],
+												   &cleanser->lengths[i]);
+		if (cleanser->fields[i] == NULL || cleanser->lengths[i] == 0)
+			return false;
+	}
+	return true;
 }
 
 /* Takes a row that is malformed or holds invalid bytes. */
 static void
 take_faulty(Cleanser *cleanser)
 {
-	size_t		length;
-	const char *key = reader_certain_field(cleanser->reader,
-										   cleanser->columns[cleanser->mapping->key], &length);
 	const char *reason = reader_fault(cleanser->reader) == ROW_ENCODING ?
 		"encoding" : "malformed";
+	bool		certain = take_certain_key(cleanser);
+	char	   *key = certain ? key_text(cleanser) : NULL;
 
-	if (key != NULL && length > 0)
-	{
-		Digest		digest = key_digest(cleanser, key, length);
-
-		keep_key(cleanser, &digest, key, length);
-	}
-	else
+	if (!certain)
 		cleanser->counter.deletions_suspended = true;
+	else if (cleanser->mapping->association)
+		(void) take_pairs(cleanser, keep_key);
+	else
+		keep_key(cleanser, row_place(cleanser, 0));
 	if (comparison_is_first_pass(cleanser->comparison))
-		set_aside(cleanser, &cleanser->counter.rejected, reason,
-				  key ? pnstrdup(key, length) : NULL,
+		set_aside(cleanser, &cleanser->counter.rejected, reason, key,
 				  reader_fault_message(cleanser->reader));
 }
 
@@ -279,6 +369,9 @@ values_are_good(Cleanser *cleanser)
 {
 	ErrorData  *error = NULL;
 
+	/* Values of links are never converted: only keys that they lead to. */
+	if (cleanser->mapping->association)
+		return true;
 	if (cleanser->options->on_error == ON_ERROR_STOP)
 		try_conversions(cleanser);
 	else
@@ -302,14 +395,12 @@ values_are_good(Cleanser *cleanser)
 static void
 take_unchanged(Cleanser *cleanser)
 {
-	int			key = cleanser->mapping->key;
-
 	if (cleanser->convert_all && !values_are_good(cleanser))
 	{
 		/* Previous forgets what is not cleansed any more; the target keeps it. */
 		delta_write(cleanser->delta, COMMAND_DELETE, cleanser->fields, cleanser->lengths);
 		cleanser->counter.delta_deleted++;
-		write_kept_key(cleanser, cleanser->fields[key], cleanser->lengths[key]);
+		write_kept_key(cleanser);
 		return;
 	}
 	cleanser->counter.rows_read++;
@@ -321,12 +412,11 @@ static void
 take_difference(Cleanser *cleanser, Verdict verdict)
 {
 	PrepareCounter *counter = &cleanser->counter;
-	int			key = cleanser->mapping->key;
 
 	if (!values_are_good(cleanser))
 	{
 		if (verdict == ROW_NEW)
-			write_kept_key(cleanser, cleanser->fields[key], cleanser->lengths[key]);
+			write_kept_key(cleanser);
 		return;
 	}
 	counter->rows_read++;
@@ -339,52 +429,55 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 				cleanser->fields, cleanser->lengths);
 }
 
-/* Takes a row, in memory that is forgotten with it. */
+/* Takes a row whose key was seen before in this file. */
 static void
-take_row(Cleanser *cleanser)
+take_repeated(Cleanser *cleanser, Verdict verdict, int64 other_line)
+{
+	const Mapping *mapping = cleanser->mapping;
+	const char *reason = "duplicate";
+	const char *format = "key was already given on line %lld";
+
+	if (mapping->association && verdict == ROW_CONTRADICTED)
+	{
+		reason = "conflict";
+		format = "another value was already given for it on line %lld";
+	}
+	else if (mapping->association)
+		format = "pair was already given on line %lld";
+	set_aside(cleanser, &cleanser->counter.duplicates, reason, key_text(cleanser),
+			  psprintf(format, (long long) other_line));
+}
+
+/* Takes the fields at hand, which have a key, as a row. */
+static void
+take_record(Cleanser *cleanser, int64 place)
 {
 	PrepareCounter *counter = &cleanser->counter;
-	int			key_column = cleanser->mapping->key;
-	Digest		key;
+	Digest		key = key_digest(cleanser);
 	Digest		row;
 	Verdict		verdict;
 	bool		done;
-	int64		other_line;
+	int64		other_place;
 
-	if (reader_fault(cleanser->reader) != ROW_OK)
-	{
-		take_faulty(cleanser);
-		return;
-	}
-	take_fields(cleanser);
-	if (cleanser->fields[key_column] == NULL || cleanser->lengths[key_column] == 0)
-	{
-		if (comparison_is_first_pass(cleanser->comparison))
-			set_aside(cleanser, &counter->null_keys, "null key", NULL,
-					  psprintf("\"%s\" is empty", cleanser->mapping->columns[key_column].source));
-		return;
-	}
-
-	key = key_digest(cleanser, cleanser->fields[key_column], cleanser->lengths[key_column]);
 	if (is_conflict(cleanser, &key))
 	{
 		if (comparison_is_first_pass(cleanser->comparison))
-			set_aside(cleanser, &counter->duplicates, "duplicate", key_text(cleanser),
+			set_aside(cleanser, &counter->duplicates,
+					  cleanser->mapping->association ? "conflict" : "duplicate", key_text(cleanser),
 					  "key is given more than once, with different contents");
-		keep_key(cleanser, &key, cleanser->fields[key_column], cleanser->lengths[key_column]);
+		keep_key(cleanser, place);
 		return;
 	}
 
 	row = row_digest(cleanser);
-	verdict = comparison_take(cleanser->comparison, &key, &row,
-							  reader_line(cleanser->reader), &done, &other_line);
+	verdict = comparison_take(cleanser->comparison, &key, &row, place, &done, &other_place);
 	if (verdict == ROW_ELSEWHERE || done)
 		return;
 	switch (verdict)
 	{
 		case ROW_REPEATED:
-			set_aside(cleanser, &counter->duplicates, "duplicate", key_text(cleanser),
-					  psprintf("key was already given on line %lld", (long long) other_line));
+		case ROW_CONTRADICTED:
+			take_repeated(cleanser, verdict, place_line(other_place));
 			break;
 		case ROW_UNCHANGED:
 			take_unchanged(cleanser);
@@ -396,6 +489,47 @@ take_row(Cleanser *cleanser)
 		case ROW_ELSEWHERE:
 			break;
 	}
+}
+
+/* Whether both cells of an association's row hold something. */
+static bool
+is_link(const Cleanser *cleanser)
+{
+	return cleanser->fields[0] != NULL && cleanser->lengths[0] > 0 &&
+		cleanser->fields[1] != NULL && cleanser->lengths[1] > 0;
+}
+
+/* Takes a row of an association: without a value on either side it is no link. */
+static void
+take_link(Cleanser *cleanser)
+{
+	if (is_link(cleanser) && take_pairs(cleanser, take_record) > 0)
+		return;
+	if (comparison_is_first_pass(cleanser->comparison))
+	{
+		cleanser->counter.rows_read++;
+		cleanser->counter.empty_links++;
+	}
+}
+
+/* Takes a row, in memory that is forgotten with it. */
+static void
+take_row(Cleanser *cleanser)
+{
+	if (reader_fault(cleanser->reader) != ROW_OK)
+	{
+		take_faulty(cleanser);
+		return;
+	}
+	take_fields(cleanser);
+	if (cleanser->mapping->association)
+		take_link(cleanser);
+	else if (!is_key_empty(cleanser))
+		take_record(cleanser, row_place(cleanser, 0));
+	else if (comparison_is_first_pass(cleanser->comparison))
+		set_aside(cleanser, &cleanser->counter.null_keys, "null key", NULL,
+				  psprintf("\"%s\" is empty",
+						   cleanser->mapping->columns[cleanser->mapping->key].source));
 }
 
 void
@@ -410,6 +544,20 @@ cleanser_take(Cleanser *cleanser)
 
 /* ---------- keys given twice with different contents ---------- */
 
+/* Sends the digests of key and row of the fields at hand to the sort. */
+static void
+sort_digests(Cleanser *cleanser, int64 place)
+{
+	char		image[VARHDRSZ + 2 * sizeof(Digest)];
+	Digest		pair[2];
+
+	SET_VARSIZE(image, sizeof(image));
+	pair[0] = key_digest(cleanser);
+	pair[1] = row_digest(cleanser);
+	memcpy(image + VARHDRSZ, pair, sizeof(pair));
+	tuplesort_putdatum(cleanser->sort, PointerGetDatum(image), false);
+}
+
 /*
  * Finds, in a reading of its own, the keys that option "duplicates": "reject"
  * sets aside: a row may only be kept once no other one contradicts it.  The
@@ -422,29 +570,25 @@ find_conflicts(Cleanser *cleanser)
 	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, byteas->lt_opr, InvalidOid,
 												 false, maintenance_work_mem / 2, NULL,
 												 TUPLESORT_NONE);
-	int			key_column = cleanser->mapping->key;
-	char		image[VARHDRSZ + 2 * sizeof(Digest)];
-	Digest	   *digests = (Digest *) (image + VARHDRSZ);
 	Digest		last[2] = {{0}};
 	int			capacity = 0;
 	Datum		value;
 	bool		isnull;
 
-	SET_VARSIZE(image, sizeof(image));
+	cleanser->sort = sort;
 	while (reader_next(cleanser->reader))
 	{
-		Digest		pair[2];
-
 		CHECK_FOR_INTERRUPTS();
 		if (reader_fault(cleanser->reader) != ROW_OK)
 			continue;
 		take_fields(cleanser);
-		if (cleanser->fields[key_column] == NULL || cleanser->lengths[key_column] == 0)
-			continue;
-		pair[0] = key_digest(cleanser, cleanser->fields[key_column], cleanser->lengths[key_column]);
-		pair[1] = row_digest(cleanser);
-		memcpy(digests, pair, sizeof(pair));
-		tuplesort_putdatum(sort, PointerGetDatum(image), false);
+		if (cleanser->mapping->association ? is_link(cleanser) : !is_key_empty(cleanser))
+		{
+			if (cleanser->mapping->association)
+				(void) take_pairs(cleanser, sort_digests);
+			else
+				sort_digests(cleanser, 0);
+		}
 	}
 	tuplesort_performsort(sort);
 	while (sorted_datum(sort, &value, &isnull))

@@ -9,7 +9,7 @@
  * bit of their digest: one half is dropped on the spot and left to a pass of
  * its own, which reads baseline and file once more.  What was already written
  * for rows of the dropped half stays written; its own pass therefore goes over
- * the rows up to that line without writing ("done").  A half may be split
+ * the rows up to that place without writing ("done").  A half may be split
  * again, so memory is bounded whatever comes, at the cost of reading more.
  */
 #include "compare.h"
@@ -21,7 +21,7 @@
 typedef struct Entry
 {
 	Digest		key;
-	Digest		row;			/* of the baseline; low is the line once seen */
+	Digest		row;			/* of the baseline; once seen, low is the place */
 	ItemPointerData tid;
 	uint8		table;
 	uint8		flags;
@@ -36,7 +36,7 @@ typedef struct Pass
 {
 	uint64		mask;
 	uint64		bits;
-	int64		done_until;		/* rows up to this line were dealt with */
+	int64		done_until;		/* rows up to this place were dealt with */
 } Pass;
 
 #define CHUNK_ENTRIES	8192	/* entries are allocated in chunks */
@@ -56,7 +56,7 @@ struct Comparison
 	uint32		count;
 	uint32	   *index;			/* numbers of entries, by hash */
 	uint32		index_size;		/* a power of two */
-	int64		line;			/* of the row at hand */
+	int64		place;			/* of the row at hand */
 };
 
 Comparison *
@@ -107,7 +107,7 @@ comparison_next_pass(Comparison *comparison)
 	comparison->pass = *(Pass *) llast(comparison->todo);
 	comparison->todo = list_delete_last(comparison->todo);
 	comparison->count = 0;
-	comparison->line = 0;
+	comparison->place = 0;
 	memset(comparison->index, 0xFF, sizeof(uint32) * comparison->index_size);
 	return true;
 }
@@ -174,7 +174,7 @@ split_pass(Comparison *comparison)
 	*other = comparison->pass;
 	other->mask |= bit;
 	other->bits |= bit;
-	other->done_until = Max(comparison->pass.done_until, comparison->line - 1);
+	other->done_until = Max(comparison->pass.done_until, comparison->place - 1);
 	comparison->todo = lappend(comparison->todo, other);
 	comparison->pass.mask |= bit;
 	MemoryContextSwitchTo(before);
@@ -260,23 +260,27 @@ comparison_remove(Comparison *comparison, const Digest *key)
 		entry->flags &= ~ENTRY_STORED;
 }
 
-/* Marks an entry as seen on a line; from then on its row's digest is not needed. */
+/*
+ * Marks an entry as seen.  From then on the baseline's row is not needed: of
+ * the file's, half of the digest is kept to tell whether it is contradicted.
+ */
 static void
-mark_seen(Entry *entry, int64 line)
+mark_seen(Entry *entry, const Digest *row, int64 place)
 {
 	entry->flags |= ENTRY_SEEN;
-	entry->row.low = line;
+	entry->row.low = place;
+	entry->row.high = row->high;
 }
 
 Verdict
 comparison_take(Comparison *comparison, const Digest *key, const Digest *row,
-				int64 line, bool *done, int64 *other_line)
+				int64 place, bool *done, int64 *other_place)
 {
 	Entry	   *entry;
 	Verdict		verdict;
 
-	comparison->line = line;
-	*done = line <= comparison->pass.done_until;
+	comparison->place = place;
+	*done = place <= comparison->pass.done_until;
 	if (!is_ours(comparison, key))
 		return ROW_ELSEWHERE;
 	entry = find(comparison, key);
@@ -288,22 +292,22 @@ comparison_take(Comparison *comparison, const Digest *key, const Digest *row,
 	}
 	if (entry->flags & ENTRY_SEEN)
 	{
-		*other_line = entry->row.low;
-		return ROW_REPEATED;
+		*other_place = entry->row.low;
+		return entry->row.high == row->high ? ROW_REPEATED : ROW_CONTRADICTED;
 	}
 	verdict = !(entry->flags & ENTRY_STORED) ? ROW_NEW :
 		digest_equal(&entry->row, row) ? ROW_UNCHANGED : ROW_CHANGED;
-	mark_seen(entry, line);
+	mark_seen(entry, row, place);
 	return verdict;
 }
 
 bool
-comparison_mark_present(Comparison *comparison, const Digest *key, int64 line)
+comparison_mark_present(Comparison *comparison, const Digest *key, int64 place)
 {
 	Entry	   *entry;
 	bool		news;
 
-	comparison->line = line;
+	comparison->place = place;
 	if (!is_ours(comparison, key))
 		return false;
 	entry = find(comparison, key);
@@ -311,7 +315,7 @@ comparison_mark_present(Comparison *comparison, const Digest *key, int64 line)
 		entry = add(comparison, key);
 	if (entry == NULL)
 		return false;
-	news = entry->flags == 0 && line > comparison->pass.done_until;
+	news = entry->flags == 0 && place > comparison->pass.done_until;
 	entry->flags |= ENTRY_PRESENT;
 	return news;
 }

@@ -18,7 +18,8 @@ typedef enum Verdict
 	ROW_UNCHANGED,
 	ROW_CHANGED,
 	ROW_NEW,
-	ROW_REPEATED				/* its key was seen before in this file */
+	ROW_REPEATED,				/* its key was seen before in this file */
+	ROW_CONTRADICTED			/* the same, with other contents */
 } Verdict;
 
 /* Where the present version of a baseline row lies. */
@@ -50,20 +51,20 @@ extern void comparison_add(Comparison *comparison, const Digest *key,
 extern void comparison_remove(Comparison *comparison, const Digest *key);
 
 /*
- * Takes a row of the file.  *done tells that an earlier pass has dealt with
- * it, so that nothing must be written.  *other_line is the line of the first
- * row of a repeated key.
+ * Takes a row of the file, or one of the pairs of its cells; place grows with
+ * each.  *done tells that an earlier pass has dealt with it, so that nothing
+ * must be written.  *other_place is that of the first row of a repeated key.
  */
 extern Verdict comparison_take(Comparison *comparison, const Digest *key,
-							   const Digest *row, int64 line,
-							   bool *done, int64 *other_line);
+							   const Digest *row, int64 place,
+							   bool *done, int64 *other_place);
 
 /*
  * Says that a key is present in the file, whatever its row holds (SPEC 4.3).
  * Result: whether that is news, since the baseline does not have the key and
  * nothing was said of it before.
  */
-extern bool comparison_mark_present(Comparison *comparison, const Digest *key, int64 line);
+extern bool comparison_mark_present(Comparison *comparison, const Digest *key, int64 place);
 
 /* Calls visit for every baseline row of this pass that the file does not have. */
 extern void comparison_visit_missing(Comparison *comparison,

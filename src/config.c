@@ -44,6 +44,8 @@ no_such_connector(const char *name)
 			 errhint("Create one with syncup_create_connector().")));
 }
 
+static Connector *load_connector(const char *name, bool with_ends);
+
 /* Reads the columns of one mapping. */
 static void
 load_columns(Mapping *mapping, const char *key)
@@ -93,6 +95,7 @@ load_mappings(Connector *connector)
 		mapping->target = sql_oid(i, 3);
 		mapping->file = sql_text(i, 4);
 		keys[i] = sql_text(i, 5);
+		mapping->holder = -1;
 		mapping->own_options = sql_jsonb(i, 6);
 		mapping->table_name = sql_text(i, 7);
 	}
@@ -108,8 +111,68 @@ load_mappings(Connector *connector)
 	}
 }
 
-Connector *
-config_load(const char *name)
+/* The connector of an end: the association's own, or one read before, or read now. */
+static Connector *
+connector_of_end(Connector *connector, const char *name)
+{
+	ListCell   *cell;
+	Connector  *other;
+
+	if (strcmp(connector->name, name) == 0)
+		return connector;
+	foreach(cell, connector->others)
+	{
+		other = lfirst(cell);
+		if (strcmp(other->name, name) == 0)
+			return other;
+	}
+	other = load_connector(name, false);
+	connector->others = lappend(connector->others, other);
+	return other;
+}
+
+/* Reads the two ends of an association. */
+static void
+load_ends(Mapping *mapping)
+{
+	char	   *connectors[2];
+	char	   *entities[2];
+	char	   *properties[2];
+
+	if (own_sql("SELECT entity_connector, entity, property, store, target_column, change_column"
+				" FROM syncup.association WHERE connector = $1 AND mapping = $2 ORDER BY side",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))) != 2)
+		elog(ERROR, "association \"%s\" has lost its ends", mapping->name);
+	for (int i = 0; i < 2; i++)
+	{
+		connectors[i] = sql_text(i, 1);
+		entities[i] = sql_text(i, 2);
+		properties[i] = sql_text(i, 3);
+		mapping->ends[i].seen = -1;
+		mapping->ends[i].store = sql_text(i, 4);
+		mapping->ends[i].target = sql_text(i, 5);
+		mapping->ends[i].change_column = sql_text(i, 6);
+	}
+	for (int i = 0; i < 2; i++)
+	{
+		AssociationEnd *end = &mapping->ends[i];
+
+		end->entity = config_find_mapping(connector_of_end(mapping->connector, connectors[i]), entities[i]);
+		end->property = -1;
+		for (int c = 0; c < end->entity->ncolumns; c++)
+			if (strcmp(end->entity->columns[c].source, properties[i]) == 0)
+				end->property = c;
+		if (end->property < 0)
+			elog(ERROR, "association \"%s\" has lost property \"%s\"", mapping->name, properties[i]);
+	}
+	mapping->pairs = mapping->ends[0].target != NULL && mapping->ends[1].target != NULL;
+	mapping->holder = mapping->pairs ? -1 : mapping->ends[0].target != NULL ? 1 : 0;
+	mapping->key = mapping->holder == 1 ? 1 : 0;
+}
+
+/* Reads a connector, and of associations also what they link. */
+static Connector *
+load_connector(const char *name, bool with_ends)
 {
 	Connector  *connector = palloc0(sizeof(Connector));
 
@@ -123,7 +186,16 @@ config_load(const char *name)
 	connector->active = sql_bool(0, 4);
 	connector->needs_complete = sql_bool(0, 5);
 	load_mappings(connector);
+	for (int i = 0; i < connector->nmappings && with_ends; i++)
+		if (connector->mappings[i].association)
+			load_ends(&connector->mappings[i]);
 	return connector;
+}
+
+Connector *
+config_load(const char *name)
+{
+	return load_connector(name, true);
 }
 
 Mapping *
@@ -191,9 +263,8 @@ check_column(Mapping *mapping, MappingColumn *column)
 				 errhint("Map the table again with syncup_map_entity_type().")));
 }
 
-/* Whether a unique index that holds for every row covers just this column. */
-static bool
-is_unique(Relation target, AttrNumber attnum)
+bool
+is_unique_column(Relation target, AttrNumber attnum)
 {
 	List	   *indexes = RelationGetIndexList(target);
 	ListCell   *cell;
@@ -219,13 +290,60 @@ config_check_key(const Mapping *mapping)
 	Relation	target = table_open(mapping->target, AccessShareLock);
 
 	if (!TupleDescAttr(RelationGetDescr(target), column->attnum - 1)->attnotnull ||
-		!is_unique(target, column->attnum))
+		!is_unique_column(target, column->attnum))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("key column \"%s\" of table %s must be unique and not null",
 						column->target, mapping->target_name),
 				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
 	table_close(target, NoLock);
+}
+
+/* Looks at what is stored of an end, and at the column that it is stored in. */
+static void
+check_end(Mapping *mapping, AssociationEnd *end)
+{
+	MappingColumn *stored = &end->stored;
+	AttrNumber	attnum;
+
+	config_check_target(end->entity);
+	*stored = *key_of_end(end);
+	if (end->store != NULL)
+	{
+		stored->target = end->store;
+		attnum = get_attnum(end->entity->target, end->store);
+		if (attnum == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of %s, which association \"%s\" stores, is gone",
+							end->store, end->entity->target_name, mapping->name),
+					 errhint("Drop the association with syncup_drop_mapping() and map it anew.")));
+		get_atttypetypmodcoll(end->entity->target, attnum, &stored->type, &stored->typmod,
+							  &stored->collation);
+		stored->attnum = attnum;
+	}
+	if (end->target == NULL)
+		return;
+	attnum = get_attnum(mapping->target, end->target);
+	if (attnum == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of target %s is gone", end->target, mapping->target_name),
+				 errhint("Drop the association with syncup_drop_mapping() and map it anew.")));
+	if (get_atttype(mapping->target, attnum) != stored->type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of %s has type %s, but would store column \"%s\" of %s, of type %s",
+						end->target, mapping->target_name,
+						config_type_text(get_atttype(mapping->target, attnum), -1),
+						stored->target, end->entity->target_name, config_type_text(stored->type, -1)),
+				 errhint("Give both columns the same type.")));
+}
+
+bool
+is_own_end(const Mapping *association, const AssociationEnd *end)
+{
+	return end->entity->connector == association->connector;
 }
 
 void
@@ -243,7 +361,10 @@ config_check_target(Mapping *mapping)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
 			check_column(mapping, &mapping->columns[i]);
-	config_check_key(mapping);
+	if (!mapping->association)
+		config_check_key(mapping);
+	for (int i = 0; i < 2 && mapping->association; i++)
+		check_end(mapping, &mapping->ends[i]);
 }
 
 Oid
@@ -277,6 +398,36 @@ stored_columns(const Mapping *mapping, const char *prefix)
 		appendStringInfo(&list, "%s%s%s", i ? ", " : "", prefix,
 						 quote_identifier(mapping->columns[i].stored));
 	return list.data;
+}
+
+bool
+is_key_column(const Mapping *mapping, int column)
+{
+	return mapping->pairs || column == mapping->key;
+}
+
+char *
+stored_key(const Mapping *mapping, const char *prefix)
+{
+	if (mapping->pairs)
+		return stored_columns(mapping, prefix);
+	return psprintf("%s%s", prefix, quote_identifier(mapping->columns[mapping->key].stored));
+}
+
+char *
+same_stored_key(const Mapping *mapping, const char *a, const char *b)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const char *column = quote_identifier(mapping->columns[i].stored);
+
+		if (is_key_column(mapping, i))
+			appendStringInfo(&sql, "%s%s.%s = %s.%s", sql.len ? " AND " : "", a, column, b, column);
+	}
+	return sql.data;
 }
 
 /* Adds connector and mapping to an error. */

@@ -10,6 +10,7 @@
 #include "access/attnum.h"
 #include "convert.h"
 #include "options.h"
+#include "utils/relcache.h"
 
 typedef struct MappingColumn
 {
@@ -27,6 +28,18 @@ typedef struct MappingColumn
 	Oid			collation;
 } MappingColumn;
 
+/* One side of an association: what a value of its column means. */
+typedef struct AssociationEnd
+{
+	struct Mapping *entity;		/* the entity type, maybe of another connector */
+	int			property;		/* its column that the values stand in */
+	char	   *store;			/* column stored instead of the key; NULL: the key */
+	char	   *target;			/* column of the association's target; NULL: none */
+	char	   *change_column;	/* name in the change table */
+	MappingColumn stored;		/* what is stored: a column of the entity's target */
+	int64		seen;			/* of another connector: its last batch, seen now */
+} AssociationEnd;
+
 typedef struct Mapping
 {
 	struct Connector *connector;
@@ -36,6 +49,9 @@ typedef struct Mapping
 	char	   *target_name;	/* qualified and quoted */
 	char	   *file;
 	int			key;			/* index in columns */
+	bool		pairs;			/* both columns together are the key: a link table's */
+	AssociationEnd ends[2];		/* of an association */
+	int			holder;			/* mono-valued: the end whose row holds the link; else -1 */
 	int			ncolumns;
 	MappingColumn *columns;
 	Options    *options;		/* the connector's, overlaid by its own */
@@ -52,6 +68,7 @@ typedef struct Connector
 	bool		needs_complete;
 	int			nmappings;
 	Mapping    *mappings;		/* in the order in which they are applied */
+	List	   *others;			/* of Connector: those that ends of associations lie in */
 } Connector;
 
 /*
@@ -71,6 +88,25 @@ extern void config_check_target(Mapping *mapping);
 
 /* Errors with 42P16 unless the key's target column is unique and not null. */
 extern void config_check_key(const Mapping *mapping);
+
+/* Whether a unique index that holds for every row covers just this column. */
+extern bool is_unique_column(Relation target, AttrNumber attnum);
+
+/* Whether a column is the key, or part of it. */
+extern bool is_key_column(const Mapping *mapping, int column);
+
+/* The key's columns in previous and delta, quoted, separated by commas. */
+extern char *stored_key(const Mapping *mapping, const char *prefix);
+
+/* SQL: whether rows a and b of previous or delta have the same key. */
+extern char *same_stored_key(const Mapping *mapping, const char *a, const char *b);
+
+/* The column of the entity type's key, and of the property, of an end. */
+#define key_of_end(e)		(&(e)->entity->columns[(e)->entity->key])
+#define property_of_end(e)	(&(e)->entity->columns[(e)->property])
+
+/* Whether an end is an entity type of the association's own connector. */
+extern bool is_own_end(const Mapping *association, const AssociationEnd *end);
 
 /* The text of a column's type, as a mapping keeps it. */
 extern char *config_type_text(Oid type, int32 typmod);

@@ -101,6 +101,20 @@ locked_connector(FunctionCallInfo fcinfo)
 	return config_load(name);
 }
 
+/* Errors if an association of another connector ends in one of its entity types. */
+static void
+check_not_linked_to(const Connector *connector)
+{
+	if (own_sql("SELECT entity, mapping, connector FROM syncup.association"
+				" WHERE entity_connector = $1 AND connector <> $1 ORDER BY 1, 2, 3 LIMIT 1",
+				SQL_ARGS(SQL_TEXT(connector->name))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("mapping \"%s\" of connector \"%s\" is used by association \"%s\" of connector \"%s\"",
+						sql_text(0, 1), connector->name, sql_text(0, 2), sql_text(0, 3)),
+				 errhint("Drop the association with syncup_drop_mapping() first.")));
+}
+
 /*
  * syncup_drop_connector(connector text) (SPEC 2.1).
  */
@@ -111,8 +125,11 @@ syncup_drop_connector(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	connector = locked_connector(fcinfo);
+	check_not_linked_to(connector);
 	for (int i = 0; i < connector->nmappings; i++)
 		drop_mapping_tables(&connector->mappings[i]);
+	own_sql("DELETE FROM syncup.association WHERE connector = $1",
+			SQL_ARGS(SQL_TEXT(connector->name)));
 	own_sql("DELETE FROM syncup.connector WHERE connector = $1",
 			SQL_ARGS(SQL_TEXT(connector->name)));
 	SPI_finish();

@@ -16,7 +16,7 @@ struct DeltaWriter
 	pg_uuid_t	batch;
 	TableWriter *writer;
 	int		   *attributes;		/* of the stored columns, from 0 */
-	Datum		commands[COMMAND_KEEP + 1];
+	Datum		commands[COMMAND_FOUND + 1];
 };
 
 /* The columns of a delta table before the stored ones. */
@@ -36,7 +36,7 @@ delta_open(const Mapping *mapping, const pg_uuid_t *batch)
 	writer->attributes = palloc(sizeof(int) * mapping->ncolumns);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		writer->attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
-	for (int i = COMMAND_INSERT; i <= COMMAND_KEEP; i++)
+	for (int i = COMMAND_INSERT; i <= COMMAND_FOUND; i++)
 		writer->commands[i] = CStringGetTextDatum(change_command_name(i));
 	writer->writer = table_writer_open(table);
 	return writer;
@@ -108,21 +108,12 @@ delta_close(DeltaWriter *writer)
 	pfree(writer);
 }
 
-/* The key's column in previous and delta, quoted. */
-static char *
-stored_key(const Mapping *mapping)
-{
-	return pstrdup(quote_identifier(mapping->columns[mapping->key].stored));
-}
-
 /* Deletes the rows of previous whose key a command of the batch names. */
 static void
 delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	char	   *key = stored_key(mapping);
-
-	own_sql(psprintf("DELETE FROM %s p USING %s d WHERE d.batch = $1 AND d.command = $2 AND p.%s = d.%s",
-					 previous_table(mapping), delta_table(mapping), key, key),
+	own_sql(psprintf("DELETE FROM %s p USING %s d WHERE d.batch = $1 AND d.command = $2 AND %s",
+					 previous_table(mapping), delta_table(mapping), same_stored_key(mapping, "p", "d")),
 			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
 }
 
@@ -130,7 +121,6 @@ delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 static void
 update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	char	   *key = stored_key(mapping);
 	StringInfoData set;
 
 	initStringInfo(&set);
@@ -138,12 +128,13 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	{
 		const char *column = quote_identifier(mapping->columns[i].stored);
 
-		if (i != mapping->key)
+		if (!is_key_column(mapping, i))
 			appendStringInfo(&set, "%s%s = d.%s", set.len ? ", " : "", column, column);
 	}
 	if (set.len > 0)
-		own_sql(psprintf("UPDATE %s p SET %s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND p.%s = d.%s",
-						 previous_table(mapping), set.data, delta_table(mapping), key, key),
+		own_sql(psprintf("UPDATE %s p SET %s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND %s",
+						 previous_table(mapping), set.data, delta_table(mapping),
+						 same_stored_key(mapping, "p", "d")),
 				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
 }
 
@@ -151,9 +142,9 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 static void
 insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2 ORDER BY d.%s",
+	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2 ORDER BY %s",
 					 previous_table(mapping), stored_columns(mapping, ""),
-					 stored_columns(mapping, "d."), delta_table(mapping), stored_key(mapping)),
+					 stored_columns(mapping, "d."), delta_table(mapping), stored_key(mapping, "d.")),
 			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
 }
 
@@ -168,24 +159,24 @@ delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
 void
 delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	char	   *key = stored_key(mapping);
-
-	own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN %s d ON p.%s = d.%s"
+	own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN %s d ON %s"
 					 " WHERE d.batch = $1 AND d.command = 'update'",
 					 delta_table(mapping), stored_columns(mapping, ""), stored_columns(mapping, "p."),
-					 previous_table(mapping), delta_table(mapping), key, key),
+					 previous_table(mapping), delta_table(mapping), same_stored_key(mapping, "p", "d")),
 			SQL_ARGS(SQL_UUID(batch)));
 }
 
 int64
 delta_changed_since(const Mapping *mapping, const pg_uuid_t *batch, StringInfo keys, int most)
 {
-	char	   *key = stored_key(mapping);
-	uint64		count = own_sql(psprintf("SELECT d.%s FROM %s d LEFT JOIN %s p ON p.%s = d.%s WHERE d.batch = $1"
-										 " AND CASE d.command WHEN 'delete' THEN p.%s IS NOT NULL WHEN 'before' THEN false WHEN 'keep' THEN false"
-										 " ELSE ROW(%s) IS DISTINCT FROM ROW(%s) END ORDER BY 1",
-										 key, delta_table(mapping), previous_table(mapping), key, key, key,
-										 stored_columns(mapping, "d."), stored_columns(mapping, "p.")),
+	uint64		count = own_sql(psprintf("SELECT concat_ws(' -> ', %s) FROM %s d LEFT JOIN %s p ON %s WHERE d.batch = $1"
+										 " AND CASE WHEN d.command = 'delete' THEN p.%s IS NOT NULL"
+										 " WHEN d.command IN ('insert', 'update') THEN ROW(%s) IS DISTINCT FROM ROW(%s)"
+										 " ELSE false END ORDER BY %s",
+										 stored_key(mapping, "d."), delta_table(mapping), previous_table(mapping),
+										 same_stored_key(mapping, "p", "d"),
+										 quote_identifier(mapping->columns[mapping->key].stored), stored_columns(mapping, "d."),
+										 stored_columns(mapping, "p."), stored_key(mapping, "d.")),
 								SQL_ARGS(SQL_UUID(batch)));
 
 	for (uint64 row = 0; row < count && row < most; row++)

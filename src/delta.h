@@ -23,7 +23,7 @@ extern DeltaWriter *delta_open(const Mapping *mapping, const pg_uuid_t *batch);
 extern void delta_write(DeltaWriter *writer, ChangeCommand command,
 						const char *const *fields, const size_t *lengths);
 
-/* The same from stored texts. */
+/* The same from stored texts; commands orphan and found: see resolve.c. */
 extern void delta_write_stored(DeltaWriter *writer, ChangeCommand command,
 							   const Datum *values, const bool *nulls);
 extern void delta_close(DeltaWriter *writer);

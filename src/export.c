@@ -229,18 +229,17 @@ file_name(const Mapping *mapping, const char *suffix)
 static char *
 sorted_query(const Mapping *mapping)
 {
-	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
-
 	return psprintf("SELECT %s FROM %s p WHERE NOT EXISTS"
-					" (SELECT FROM %s d WHERE d.batch = ANY ($1) AND d.%s = p.%s)"
+					" (SELECT FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update', 'delete'))"
 					" UNION ALL SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND d.command IN ('insert', 'update') AND NOT EXISTS"
-					" (SELECT FROM %s l WHERE l.batch = ANY ($1) AND l.%s = d.%s"
+					" (SELECT FROM %s l WHERE l.batch = ANY ($1) AND %s AND l.command IN ('insert', 'update', 'delete')"
 					" AND array_position($1, l.batch) > array_position($1, d.batch))"
-					" ORDER BY %d",
+					" ORDER BY %s",
 					stored_columns(mapping, "p."), previous_table(mapping),
-					delta_table(mapping), key, key,
+					delta_table(mapping), same_stored_key(mapping, "d", "p"),
 					stored_columns(mapping, "d."), delta_table(mapping),
-					delta_table(mapping), key, key, mapping->key + 1);
+					delta_table(mapping), same_stored_key(mapping, "l", "d"),
+					mapping->association ? "1, 2" : psprintf("%d", mapping->key + 1));
 }
 
 /* The queue's batches, oldest first, as an array. */
@@ -308,9 +307,9 @@ write_delta(Export *export, const Mapping *mapping)
 	csv_writer_text(export->writer, command_header(mapping));
 	write_header(export, mapping);
 	sql_for_each(own_cursor(psprintf("SELECT d.command, %s FROM %s d WHERE d.batch = $1"
-									 " AND d.command IN ('insert', 'update', 'delete') ORDER BY d.%s",
+									 " AND d.command IN ('insert', 'update', 'delete') ORDER BY %s",
 									 stored_columns(mapping, "d."), delta_table(mapping),
-									 quote_identifier(mapping->columns[mapping->key].stored)),
+									 mapping->association ? stored_columns(mapping, "d.") : stored_key(mapping, "d.")),
 							SQL_ARGS(SQL_UUID(&export->batch->id))),
 				 write_delta_row, &rows);
 }
@@ -350,6 +349,27 @@ write_set_aside(Export *export, const Mapping *mapping, const char *suffix,
 				 write_row, &rows);
 }
 
+/*
+ * <association>.orphans.csv: the pairs with an end that is not found, as rows of
+ * the source: those remembered, and what the queue changes in them.
+ */
+static void
+write_orphans(Export *export, const Mapping *mapping)
+{
+	Rows		rows = {export->writer, mapping->ncolumns};
+
+	csv_writer_begin(export->writer, file_name(mapping, ".orphans.csv"));
+	write_header(export, mapping);
+	sql_for_each(own_cursor(psprintf("SELECT value1, value2 FROM syncup.orphan o WHERE connector = $2 AND mapping = $3 AND NOT EXISTS"
+									 " (SELECT FROM %s d WHERE d.batch = ANY ($1) AND d.command = 'found' AND (o.value1, o.value2) = (%s))"
+									 " UNION SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND d.command = 'orphan' ORDER BY 1, 2",
+									 delta_table(mapping), stored_columns(mapping, "d."),
+									 stored_columns(mapping, "d."), delta_table(mapping)),
+							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, queue_array(export->queue)),
+									 SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))),
+				 write_row, &rows);
+}
+
 /* Whether the mapping was there when the batch was prepared. */
 static bool
 in_batch(Export *export, const Mapping *mapping)
@@ -371,7 +391,9 @@ write_mapping(Export *export, Mapping *mapping)
 	write_delta(export, mapping);
 	write_set_aside(export, mapping, ".duplicates.csv", "duplicate", "conflict");
 	write_set_aside(export, mapping, ".nullpk.csv", "null key", "null key");
-	if (has_set_aside(export, mapping, "orphan"))
+	if (mapping->association)
+		write_orphans(export, mapping);
+	else if (has_set_aside(export, mapping, "orphan"))
 		write_set_aside(export, mapping, ".orphans.csv", "orphan", "orphan");
 	else
 		csv_writer_remove(export->writer, file_name(mapping, ".orphans.csv"));

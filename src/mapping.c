@@ -1,6 +1,7 @@
 /*
  * mapping.c
- *		Mapping a file to a table: syncup_map_entity_type, syncup_drop_mapping.
+ *		Mapping a file to a table: syncup_map_entity_type, syncup_drop_mapping;
+ *		and what associations are mapped with.
  *
  * Everything that can be known when a mapping is made is checked then, so that
  * a run at night meets only what changed since.  Whoever maps a table must be
@@ -8,7 +9,7 @@
  * somebody with more rights, who must not be led to touch what its author may
  * not.
  */
-#include "syncup.h"
+#include "mapping.h"
 
 #include "access/genam.h"
 #include "access/table.h"
@@ -52,7 +53,10 @@ PG_FUNCTION_INFO_V1(syncup_drop_mapping);
 
 /* Names that our own tables use beside the columns of file and target. */
 static const char *const delta_names[] = {"batch", "command"};
-static const char *const change_names[] = {"batch", "command", "changed", "old"};
+static const char *const change_names[] = {"batch", "command", "changed", "old", "key1", "key2", "old_key"};
+
+/* Of these the last are in the change tables of associations only. */
+#define CHANGE_NAMES(m)	((m)->association ? lengthof(change_names) : 4)
 
 /* ---------- which columns ---------- */
 
@@ -275,8 +279,7 @@ free_name(const char *wanted, const char *const *reserved, int nreserved,
 	return name;
 }
 
-/* Names the columns of the previous, delta and change tables. */
-static void
+void
 name_stored_columns(Mapping *mapping)
 {
 	char	  **stored = palloc0(sizeof(char *) * mapping->ncolumns);
@@ -290,8 +293,12 @@ name_stored_columns(Mapping *mapping)
 											   lengthof(delta_names), stored, i);
 		if (column->target != NULL)
 			column->change_column = changed[i] =
-				free_name(column->target, change_names, lengthof(change_names), changed, i);
+				free_name(column->target, change_names, CHANGE_NAMES(mapping), changed, i);
 	}
+	for (int i = 0; i < 2 && mapping->association; i++)
+		if (mapping->ends[i].target != NULL)
+			mapping->ends[i].change_column = changed[i] =
+				free_name(mapping->ends[i].target, change_names, CHANGE_NAMES(mapping), changed, i);
 }
 
 /* ---------- is the target fit ---------- */
@@ -322,8 +329,7 @@ check_kind(Relation target)
 						RelationGetRelationName(target))));
 }
 
-/* Errors unless the current user may do this to the table or its column. */
-static void
+void
 check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what)
 {
 	Oid			table = RelationGetRelid(target);
@@ -608,6 +614,98 @@ check_only_mapping(Mapping *mapping)
 				 errhint("A table has one entity type mapping, or several with an option \"scope\" each.")));
 }
 
+/* Errors if an association writes a mapped column of the table. */
+static void
+check_no_link_column(const Mapping *mapping)
+{
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL &&
+			own_sql("SELECT connector, mapping FROM syncup.association a JOIN syncup.mapping m USING (connector, mapping)"
+					" WHERE m.target = $1 AND a.target_column = $2::name",
+					SQL_ARGS(SQL_OID(mapping->target), SQL_TEXT(mapping->columns[i].target))) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_OBJECT),
+					 errmsg("column \"%s\" of %s is written by association \"%s\" of connector \"%s\" already",
+							mapping->columns[i].target, mapping->target_name, sql_text(0, 2), sql_text(0, 1)),
+					 errhint("Leave the column to the association, or drop that with syncup_drop_mapping().")));
+}
+
+/* ---------- entity types that associations end in ---------- */
+
+/* The associations that end in an entity type: connector, mapping, property. */
+static uint64
+find_associations(const Mapping *entity)
+{
+	return own_sql("SELECT connector, mapping, property FROM syncup.association"
+				   " WHERE entity_connector = $1 AND entity = $2 ORDER BY connector, mapping, side",
+				   SQL_ARGS(SQL_TEXT(entity->connector->name), SQL_TEXT(entity->name)));
+}
+
+/* Errors if an association ends in a mapping that is to go. */
+static void
+check_no_association(const Mapping *mapping)
+{
+	if (find_associations(mapping) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+				 errmsg("mapping \"%s\" of connector \"%s\" is used by association \"%s\" of connector \"%s\"",
+						mapping->name, mapping->connector->name, sql_text(0, 2), sql_text(0, 1)),
+				 errhint("Drop the association with syncup_drop_mapping() first.")));
+}
+
+/* Errors if an association that ends in the entity type would lose its footing. */
+static void
+check_associations(const Mapping *old, const Mapping *new)
+{
+	bool		moved = old->target != new->target ||
+		strcmp(old->columns[old->key].source, new->columns[new->key].source) != 0;
+	uint64		count = find_associations(old);
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		char	   *property = sql_text(row, 3);
+		bool		stays = false;
+
+		for (int i = 0; i < new->ncolumns; i++)
+			stays |= strcmp(new->columns[i].source, property) == 0;
+		if (!stays || moved)
+			ereport(ERROR,
+					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+					 errmsg("%s of mapping \"%s\" of connector \"%s\" is used by association \"%s\" of connector \"%s\"",
+							stays ? "key or target" : psprintf("column \"%s\"", property),
+							new->name, new->connector->name, sql_text(row, 2), sql_text(row, 1)),
+					 errhint("Drop the association with syncup_drop_mapping() first.")));
+	}
+}
+
+/* Whether an index of a table begins with this column. */
+static bool
+has_index(Oid table, AttrNumber attnum)
+{
+	return own_sql("SELECT FROM pg_catalog.pg_index WHERE indrelid = $1 AND indkey[0] = $2",
+				   SQL_ARGS(SQL_OID(table), SQL_INT4(attnum))) > 0;
+}
+
+void
+index_properties(Mapping *entity)
+{
+	Oid			previous = config_table(entity, "syncup_previous");
+	uint64		count = find_associations(entity);
+	char	  **properties = palloc(sizeof(char *) * (count + 1));
+
+	for (uint64 row = 0; row < count; row++)
+		properties[row] = sql_text(row, 3);
+	for (uint64 row = 0; row < count; row++)
+	{
+		int			column = find_source(entity, properties[row]);
+		const char *stored = entity->columns[column].stored;
+
+		if (!has_index(previous, get_attnum(previous, stored)))
+			own_sql(psprintf("CREATE INDEX ON %s (%s)", previous_table(entity), quote_identifier(stored)),
+					SQL_NO_ARGS);
+	}
+}
+
 /* ---------- our own tables ---------- */
 
 /* Lets a table of ours go with the extension, and be dumped until then. */
@@ -632,9 +730,12 @@ create_previous(Mapping *mapping)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		appendStringInfo(&sql, "%s text COLLATE \"C\", ",
 						 quote_identifier(mapping->columns[i].stored));
-	appendStringInfo(&sql, "PRIMARY KEY (%s))",
-					 quote_identifier(mapping->columns[mapping->key].stored));
+	appendStringInfo(&sql, "PRIMARY KEY (%s))", stored_key(mapping, ""));
 	own_sql(sql.data, SQL_NO_ARGS);
+	/* Links are also found by their other side. */
+	if (mapping->association)
+		own_sql(psprintf("CREATE INDEX ON %s (%s)", previous_table(mapping),
+						 quote_identifier(mapping->columns[1 - mapping->key].stored)), SQL_NO_ARGS);
 	depend_on_extension(config_table(mapping, "syncup_previous"));
 }
 
@@ -651,8 +752,8 @@ create_delta(Mapping *mapping)
 						 quote_identifier(mapping->columns[i].stored));
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
-	own_sql(psprintf("CREATE INDEX ON %s (%s, batch)", delta_table(mapping),
-					 quote_identifier(mapping->columns[mapping->key].stored)), SQL_NO_ARGS);
+	own_sql(psprintf("CREATE INDEX ON %s (%s, batch)", delta_table(mapping), stored_key(mapping, "")),
+			SQL_NO_ARGS);
 	depend_on_extension(config_table(mapping, "syncup_delta"));
 }
 
@@ -669,6 +770,12 @@ create_changes(Mapping *mapping)
 			appendStringInfo(&sql, ", %s %s",
 							 quote_identifier(mapping->columns[i].change_column),
 							 mapping->columns[i].target_type);
+	if (mapping->association)
+		appendStringInfoString(&sql, ", key1 text, key2 text, old_key text");
+	for (int i = 0; i < 2 && mapping->association; i++)
+		if (mapping->ends[i].target != NULL)
+			appendStringInfo(&sql, ", %s %s", quote_identifier(mapping->ends[i].change_column),
+							 config_type_text(mapping->ends[i].stored.type, mapping->ends[i].stored.typmod));
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
 	own_sql(psprintf("CREATE INDEX ON %s (batch)", changes_table(mapping)), SQL_NO_ARGS);
@@ -689,8 +796,7 @@ drop_mapping_tables(const Mapping *mapping)
 				SQL_NO_ARGS);
 }
 
-/* Whether any row was applied for the mapping. */
-static bool
+bool
 has_previous(const Mapping *mapping)
 {
 	return own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)),
@@ -726,19 +832,20 @@ alter_previous(const Mapping *old, const Mapping *new)
 
 /* ---------- storing a mapping ---------- */
 
-/* Writes the mapping's rows of configuration. */
-static void
-store(Mapping *mapping, const char *key, ArrayType *unique_keys, Jsonb *options)
+void
+store_mapping(Mapping *mapping, ArrayType *unique_keys)
 {
 	own_sql("INSERT INTO syncup.mapping (connector, mapping, kind, ordinal, target, file, key, unique_keys, options, table_name)"
-			" VALUES ($1, $2, 'entity type', (SELECT coalesce(max(ordinal), 0) + 1 FROM syncup.mapping WHERE connector = $1),"
+			" VALUES ($1, $2, $9, (SELECT coalesce(max(ordinal), 0) + 1 FROM syncup.mapping WHERE connector = $1),"
 			" $3::oid::regclass, $4, $5, $6, coalesce($7, '{}'), $8::name)"
 			" ON CONFLICT (connector, mapping) DO UPDATE SET target = excluded.target, file = excluded.file,"
 			" key = excluded.key, unique_keys = excluded.unique_keys, options = excluded.options",
 			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
-					 SQL_OID(mapping->target), SQL_TEXT(mapping->file), SQL_TEXT(key),
+					 SQL_OID(mapping->target), SQL_TEXT(mapping->file),
+					 SQL_TEXT(mapping->columns[mapping->key].source),
 					 SQL_DATUM(TEXTARRAYOID, PointerGetDatum(unique_keys)),
-					 SQL_JSONB(options), SQL_TEXT(mapping->table_name)));
+					 SQL_JSONB(mapping->own_options), SQL_TEXT(mapping->table_name),
+					 SQL_TEXT(mapping->association ? "association" : "entity type")));
 	own_sql("DELETE FROM syncup.mapping_column WHERE connector = $1 AND mapping = $2",
 			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -783,18 +890,25 @@ same_meaning(const Options *a, const Options *b)
 #undef SAME
 }
 
+void
+check_no_batch_waits(const Mapping *mapping)
+{
+	if (own_sql("SELECT batch FROM syncup.batch WHERE connector = $1"
+				" AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL LIMIT 1",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name))) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("mapping \"%s\" of connector \"%s\" cannot change while batch %s waits",
+						mapping->name, mapping->connector->name, sql_text(0, 1)),
+				 errhint("Apply it with syncup_synchronize() or syncup_resume(), or decline it with syncup_discard().")));
+}
+
 /* Refuses an update that would make stored data wrong (SPEC 2.1). */
 static void
 check_update(const Mapping *old, const Mapping *new)
 {
-	if (own_sql("SELECT batch FROM syncup.batch WHERE connector = $1"
-				" AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL LIMIT 1",
-				SQL_ARGS(SQL_TEXT(new->connector->name))) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("mapping \"%s\" of connector \"%s\" cannot change while batch %s waits",
-						new->name, new->connector->name, sql_text(0, 1)),
-				 errhint("Apply it with syncup_synchronize() or syncup_resume(), or decline it with syncup_discard().")));
+	check_no_batch_waits(new);
+	check_associations(old, new);
 	if (!has_previous(old))
 		return;
 	if (strcmp(old->columns[old->key].source, new->columns[new->key].source) != 0 ||
@@ -846,7 +960,7 @@ update_tables(const Mapping *old, Mapping *new)
 		batch_ask_for_complete(new->connector->name);
 }
 
-/* Gives the new mapping a table name that nobody else has. */
+/* Gives a new mapping a table name that nobody else has. */
 static void
 name_tables(Mapping *mapping)
 {
@@ -869,8 +983,20 @@ name_tables(Mapping *mapping)
 	mapping->table_name = name;
 }
 
-/* The mapping of this name if there is one, else NULL. */
-static Mapping *
+void
+create_mapping_tables(Mapping *mapping)
+{
+	if (mapping->table_name == NULL)
+		name_tables(mapping);
+	create_previous(mapping);
+	create_delta(mapping);
+	create_changes(mapping);
+	/* A file of changes has nothing to start from. */
+	if (mapping->options->command_column != NULL && batch_has_base(mapping->connector->name))
+		batch_ask_for_complete(mapping->connector->name);
+}
+
+Mapping *
 existing_mapping(Connector *connector, const char *name)
 {
 	for (int i = 0; i < connector->nmappings; i++)
@@ -879,33 +1005,46 @@ existing_mapping(Connector *connector, const char *name)
 	return NULL;
 }
 
-/* Reads and checks the arguments into a mapping that is not stored yet. */
-static Mapping *
-draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
-			  Relation target, const char *key, ArrayType *unique_keys)
+Mapping *
+begin_mapping(Connector *connector, const char *name, Relation target,
+			  const char *file, Jsonb *options, bool association)
 {
 	Mapping    *mapping = palloc0(sizeof(Mapping));
-	Draft		draft = {mapping, target, 0};
 	Jsonb	   *documents[2];
 
 	mapping->connector = connector;
+	mapping->association = association;
+	mapping->holder = -1;
 	mapping->name = pstrdup(name);
 	mapping->target = RelationGetRelid(target);
 	mapping->target_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
 								   RelationGetRelationName(target));
-	mapping->file = required_text(fcinfo, 3, "file");
-	mapping->own_options = PG_ARGISNULL(7) ?
-		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))) :
-		PG_GETARG_JSONB_P(7);
+	mapping->file = pstrdup(file);
+	mapping->own_options = options != NULL ? options :
+		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 	documents[0] = connector->options;
 	documents[1] = mapping->own_options;
-	mapping->options = options_read(OPTIONS_OF_FILES | OPTION_ENTITY_TYPE, 2, documents);
+	mapping->options = options_read(OPTIONS_OF_FILES |
+									(association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
+									2, documents);
 
 	check_kind(target);
 	source_check_readable(source_path(connector->directory, mapping->file));
 	if (mapping->options->incremental_file != NULL)
 		source_check_readable(source_path(connector->directory, mapping->options->incremental_file));
+	return mapping;
+}
+
+/* Reads and checks the arguments into a mapping that is not stored yet. */
+static Mapping *
+draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
+			  Relation target, const char *key, ArrayType *unique_keys)
+{
+	Mapping    *mapping = begin_mapping(connector, name, target, required_text(fcinfo, 3, "file"),
+										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), false);
+	Draft		draft = {mapping, target, 0};
+
 	if (PG_ARGISNULL(5))
 		take_common_columns(&draft);
 	else
@@ -959,23 +1098,17 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 				 errmsg("mapping \"%s\" of connector \"%s\" is an association", name, connector_name)));
 	mapping = draft_mapping(fcinfo, connector, name, target, key, unique_keys);
 	check_only_mapping(mapping);
+	check_no_link_column(mapping);
 	if (old == NULL)
-	{
-		name_tables(mapping);
-		create_previous(mapping);
-		create_delta(mapping);
-		create_changes(mapping);
-		/* A file of changes has nothing to start from. */
-		if (mapping->options->command_column != NULL && batch_has_base(connector_name))
-			batch_ask_for_complete(connector_name);
-	}
+		create_mapping_tables(mapping);
 	else
 	{
 		mapping->table_name = old->table_name;
 		check_update(old, mapping);
 		update_tables(old, mapping);
+		index_properties(mapping);
 	}
-	store(mapping, mapping->columns[mapping->key].source, unique_keys, mapping->own_options);
+	store_mapping(mapping, unique_keys);
 	table_close(target, NoLock);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -994,7 +1127,8 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	SPI_connect();
 	lock_connector(connector_name);
 	mapping = config_find_mapping(config_load(connector_name), name);
-	check_update(mapping, mapping);
+	check_no_batch_waits(mapping);
+	check_no_association(mapping);
 	drop_mapping_tables(mapping);
 	forget_kept_changes(mapping->connector);
 	own_sql("DELETE FROM syncup.batch_counter c USING syncup.batch b"

@@ -54,13 +54,13 @@ quarantine_text(Quarantine *quarantine, const Mapping *mapping, const char *file
 	set_text(slot, Q_MAPPING, mapping->name);
 	set_text(slot, Q_FILE, file);
 	slot->tts_values[Q_LINE] = Int64GetDatum(line);
-	slot->tts_isnull[Q_LINE] = false;
+	slot->tts_isnull[Q_LINE] = line == 0;
 	set_text(slot, Q_REASON, reason);
 	set_text(slot, Q_KEY, key);
 	set_text(slot, Q_MESSAGE, message);
 	set_text(slot, Q_RAW, raw);
 	MemoryContextSwitchTo(before);
-	table_writer_put(quarantine->writer, strlen(raw) + 200);
+	table_writer_put(quarantine->writer, (raw ? strlen(raw) : 0) + 200);
 }
 
 void

@@ -18,7 +18,10 @@ extern void quarantine_row(Quarantine *quarantine, const Mapping *mapping,
 						   Reader *reader, const char *reason,
 						   const char *key, const char *message);
 
-/* Sets aside a row that was read before: its file, line and original text. */
+/*
+ * Sets aside a row that was read before: its file, line and original text.
+ * Line 0 and raw NULL: what is set aside is no row but a pair of values.
+ */
 extern void quarantine_text(Quarantine *quarantine, const Mapping *mapping,
 							const char *file, int64 line, const char *raw,
 							const char *reason, const char *key, const char *message);

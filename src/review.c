@@ -12,7 +12,9 @@
 #include "delta.h"
 #include "funcapi.h"
 #include "guard.h"
+#include "links.h"
 #include "lock.h"
+#include "resolve.h"
 #include "sql.h"
 #include "synchronize.h"
 
@@ -62,13 +64,11 @@ typedef struct ResumeWork
 static void
 review_changes(Batch *batch, Mapping *mapping, bool back, const char *what, const char *hint)
 {
-	Application *application = apply_begin(mapping, &batch->id, back);
 	StringInfoData keys;
 	int64		stale;
 
 	initStringInfo(&keys);
-	stale = apply_review(application, &keys);
-	apply_end(application);
+	stale = apply_review(mapping, &batch->id, back, &keys);
 	if (stale > 0)
 		refuse_stale(batch, what, mapping, stale, keys.data, hint);
 }
@@ -87,8 +87,11 @@ resume_batch(void *arg)
 		ChangeCounter counter;
 
 		mapping_enter(&scope, mapping);
-		if (work->force)
-			/* What was reviewed is to be, whatever the rows are now. */
+		/* Forced: what was reviewed is to be, whatever the rows are now. */
+		if (work->force && mapping->association)
+			links_build(mapping, &batch->id, links_reviewed(mapping, &batch->id),
+						false, false, &counter);
+		else if (work->force)
 			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id),
 						  false, false, &counter);
 		count_stored_changes(&batch->id, mapping);
@@ -240,24 +243,12 @@ check_previous(const Batch *batch, const Mapping *mapping)
 static void
 take_back(Connector *connector, const pg_uuid_t *batch)
 {
-	int			n = connector->nmappings;
-
-	for (int i = n - 1; i >= 0; i--)
+	apply_changes(connector, batch, true);
+	for (int i = 0; i < connector->nmappings; i++)
 	{
-		Application *application = apply_begin(&connector->mappings[i], batch, true);
-
-		apply_deletes(application);
-		apply_updates(application);
-		apply_end(application);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		Application *application = apply_begin(&connector->mappings[i], batch, true);
-
-		apply_revivals(application);
-		apply_inserts(application);
-		apply_end(application);
 		delta_take_back(&connector->mappings[i], batch);
+		if (connector->mappings[i].association)
+			orphans_take_back(&connector->mappings[i], batch);
 	}
 }
 
@@ -309,6 +300,9 @@ syncup_undo(PG_FUNCTION_ARGS)
 	constraints_defer();
 	take_back(connector, &batch->id);
 	constraints_check();
+	own_sql("UPDATE syncup.batch_counter c SET orphans = (SELECT count(*) FROM syncup.orphan o"
+			" WHERE o.connector = $2 AND o.mapping = c.mapping) WHERE c.batch = $1",
+			SQL_ARGS(SQL_UUID(result), SQL_TEXT(connector->name)));
 	batch_record_decision(&batch->id, "undo", NULL);
 	own_sql("UPDATE syncup.batch SET status = 'undone', changes_kept = false WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(&batch->id)));

@@ -14,13 +14,17 @@
 #include "changes.h"
 #include "commands/async.h"
 #include "connector.h"
+#include "csv_writer.h"
 #include "delta.h"
 #include "funcapi.h"
 #include "guard.h"
+#include "links.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "progress.h"
+#include "resolve.h"
 #include "sql.h"
+#include "storage/ipc.h"
 #include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(syncup_synchronize);
@@ -40,7 +44,7 @@ typedef struct BatchWork
 static void
 count_changes(const pg_uuid_t *batch, const Mapping *mapping, const ChangeCounter *counter)
 {
-	own_sql("UPDATE syncup.batch_counter SET inserted = $3, updated = $4, deleted = $5, orphans = 0, stored_before = $6"
+	own_sql("UPDATE syncup.batch_counter SET inserted = $3, updated = $4, deleted = $5, orphans = coalesce(orphans, 0), stored_before = $6"
 			" WHERE batch = $1 AND mapping = $2",
 			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_INT8(counter->inserted),
 					 SQL_INT8(counter->updated), SQL_INT8(counter->deleted),
@@ -55,24 +59,39 @@ deletions_suspended(const pg_uuid_t *batch, const Mapping *mapping)
 				   SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name))) > 0;
 }
 
+/* Finds and stores what the batch changes in the target of a mapping. */
+static void
+build_mapping(BatchWork *work, Mapping *mapping)
+{
+	const pg_uuid_t *batch = &work->batch->id;
+	bool		complete = strcmp(work->batch->mode, "incremental") != 0;
+	bool		keep_missing = deletions_suspended(batch, mapping);
+	ChangeCounter counter;
+
+	if (mapping->association)
+	{
+		TypedRows  *links = resolve_pairs(mapping, batch, &complete);
+
+		links_build(mapping, batch, links, complete, keep_missing, &counter);
+	}
+	else
+		changes_build(mapping, batch, typed_source(mapping, batch, complete), complete,
+					  keep_missing, &counter);
+	count_changes(batch, mapping, &counter);
+}
+
 /* Finds and stores what the batch changes in every target. */
 static void
 build_changes(BatchWork *work)
 {
-	bool		complete = strcmp(work->batch->mode, "incremental") != 0;
-
 	for (int i = 0; i < work->connector->nmappings; i++)
 	{
 		Mapping    *mapping = &work->connector->mappings[i];
 		MappingScope scope;
-		ChangeCounter counter;
 
 		mapping_enter(&scope, mapping);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
-		changes_build(mapping, &work->batch->id,
-					  typed_source(mapping, &work->batch->id, complete), complete,
-					  deletions_suspended(&work->batch->id, mapping), &counter);
-		count_changes(&work->batch->id, mapping, &counter);
+		build_mapping(work, mapping);
 		mapping_leave(&scope);
 	}
 }
@@ -137,47 +156,20 @@ check_deferred_constraints(Connector *connector)
 void
 apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 {
-	int			n = connector->nmappings;
-	MappingScope scope;
-
 	/* What can be checked once the whole batch is written, is. */
 	constraints_defer();
-
-	/*
-	 * Deletes of dependent tables first and inserts last: mappings are deleted
-	 * from in reverse order.
-	 */
-	for (int i = n - 1; i >= 0; i--)
-	{
-		Application *application;
-
-		mapping_enter(&scope, &connector->mappings[i]);
-		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
-		application = apply_begin(&connector->mappings[i], &batch->id, false);
-		apply_deletes(application);
-		apply_end(application);
-		mapping_leave(&scope);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		Application *application;
-
-		mapping_enter(&scope, &connector->mappings[i]);
-		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, &connector->mappings[i]);
-		application = apply_begin(&connector->mappings[i], &batch->id, false);
-		apply_updates(application);
-		apply_revivals(application);
-		apply_inserts(application);
-		apply_end(application);
-		mapping_leave(&scope);
-	}
+	apply_changes(connector, &batch->id, false);
 	check_deferred_constraints(connector);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < connector->nmappings; i++)
 	{
+		Mapping    *mapping = &connector->mappings[i];
+
 		if (keep_changes)
-			delta_keep_before(&connector->mappings[i], &batch->id);
-		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, &connector->mappings[i]);
-		delta_apply_to_previous(&connector->mappings[i], &batch->id);
+			delta_keep_before(mapping, &batch->id);
+		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
+		delta_apply_to_previous(mapping, &batch->id);
+		if (mapping->association)
+			orphans_apply(mapping, &batch->id);
 	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
 	batch_set_status(&batch->id, "applied");
@@ -185,28 +177,41 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		batch_complete_done(&batch->id);
 }
 
-/* An initial batch: straight into the targets, which are empty. */
+/* Writes the rows of one mapping straight into its target, which is empty. */
+static void
+load_mapping(BatchWork *work, Mapping *mapping)
+{
+	const pg_uuid_t *batch = &work->batch->id;
+	ChangeCounter counter = {0};
+	MappingScope scope;
+	bool		whole = true;
+
+	mapping_enter(&scope, mapping);
+	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
+	if (changes_target_has_rows(mapping))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s is not empty any more", mapping->target_name),
+				 errhint("Prepare a complete run instead.")));
+	counter.inserted = mapping->association ?
+		links_load(mapping, resolve_pairs(mapping, batch, &whole)) : apply_initial(mapping, batch);
+	count_changes(batch, mapping, &counter);
+	mapping_leave(&scope);
+}
+
+/* An initial batch: the rows, then the links between them. */
 static void
 load_initial(BatchWork *work)
 {
-	constraints_defer();
-	for (int i = 0; i < work->connector->nmappings; i++)
-	{
-		Mapping    *mapping = &work->connector->mappings[i];
-		MappingScope scope;
-		ChangeCounter counter = {0};
+	Connector  *connector = work->connector;
 
-		mapping_enter(&scope, mapping);
-		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
-		if (changes_target_has_rows(mapping))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("%s is not empty any more", mapping->target_name),
-					 errhint("Prepare a complete run instead.")));
-		counter.inserted = apply_initial(mapping, &work->batch->id);
-		count_changes(&work->batch->id, mapping, &counter);
-		mapping_leave(&scope);
-	}
+	constraints_defer();
+	for (int i = 0; i < connector->nmappings; i++)
+		if (!connector->mappings[i].association)
+			load_mapping(work, &connector->mappings[i]);
+	for (int i = 0; i < connector->nmappings; i++)
+		if (connector->mappings[i].association)
+			load_mapping(work, &connector->mappings[i]);
 }
 
 bool
@@ -412,6 +417,62 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 	return results;
 }
 
+/* ---------- orphans in a file ---------- */
+
+/* Writes one orphan: its association and the two values. */
+static void
+write_orphan(void *arg, uint64 row)
+{
+	for (int i = 1; i <= 3; i++)
+		csv_writer_text(arg, sql_text(row, i));
+	csv_writer_end_row(arg);
+}
+
+/* Writes all orphans of a connector, under a header. */
+static void
+write_orphans(const Connector *connector, CsvWriter *writer)
+{
+	csv_writer_text(writer, "mapping");
+	csv_writer_text(writer, "value1");
+	csv_writer_text(writer, "value2");
+	csv_writer_end_row(writer);
+	sql_for_each(own_cursor("SELECT mapping, value1, value2 FROM syncup.orphan WHERE connector = $1"
+							" ORDER BY mapping COLLATE \"C\", value1, value2",
+							SQL_ARGS(SQL_TEXT(connector->name))),
+				 write_orphan, writer);
+}
+
+/*
+ * Synchronizes, and then writes the connector's orphans to a file.  Whether that
+ * may be written is seen first.
+ */
+static List *
+synchronize_with_orphans(Connector *connector, const SynchronizeOptions *options, char *path)
+{
+	char	   *name = last_dir_separator(path);
+	CsvWriter  *writer;
+	List	   *results;
+
+	canonicalize_path(path);
+	if (!is_absolute_path(path) || name == NULL || name[1] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the absolute path of a file", "orphans"),
+				 errhint("The server writes the file: give the path there.")));
+	name = pstrdup(last_dir_separator(path) + 1);
+	get_parent_directory(path);
+	writer = csv_writer_open(path);
+	PG_ENSURE_ERROR_CLEANUP(csv_writer_abandon, PointerGetDatum(writer));
+	{
+		results = synchronize_queue(connector, options);
+		csv_writer_begin(writer, name);
+		write_orphans(connector, writer);
+		csv_writer_publish(writer);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(csv_writer_abandon, PointerGetDatum(writer));
+	return results;
+}
+
 /*
  * syncup_synchronize(connector text, force boolean, keep_changes boolean,
  * orphans text) returns setof syncup.result (SPEC 5).
@@ -423,17 +484,16 @@ syncup_synchronize(PG_FUNCTION_ARGS)
 	SynchronizeOptions options = {0};
 	List	   *results;
 
-	if (!PG_ARGISNULL(3))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("argument \"orphans\" is not supported yet"),
-				 errdetail("Orphans belong to associations, which this version does not map.")));
 	options.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	options.keep_changes = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	lock_connector(name);
-	results = synchronize_queue(config_load(name), &options);
+	if (PG_ARGISNULL(3))
+		results = synchronize_queue(config_load(name), &options);
+	else
+		results = synchronize_with_orphans(config_load(name), &options,
+										   text_to_cstring(PG_GETARG_TEXT_PP(3)));
 	return_results(fcinfo, name, results);
 	SPI_finish();
 	return (Datum) 0;

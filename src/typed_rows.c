@@ -18,9 +18,8 @@
 #include "utils/array.h"
 #include "utils/rel.h"
 
-/* A tuplestore with the columns added so far. */
-static TypedRows *
-begin_rows(const char *name, int ncolumns)
+TypedRows *
+typed_rows_begin(const char *name, int ncolumns)
 {
 	TypedRows  *rows = palloc0(sizeof(TypedRows));
 
@@ -40,9 +39,8 @@ describe(TypedRows *rows, int number, const char *letter, int column,
 	TupleDescInitEntryCollation(rows->tupdesc, number, collation);
 }
 
-/* Makes the rows visible to statements. */
-static void
-publish(TypedRows *rows)
+void
+typed_rows_publish(TypedRows *rows)
 {
 	sql_register_rows(rows->name, rows->store, rows->tupdesc, Max(rows->count, 1));
 }
@@ -52,6 +50,29 @@ typed_rows_forget(TypedRows *rows)
 {
 	sql_forget_rows(rows->name);
 	tuplestore_end(rows->store);
+}
+
+/* Puts the row at hand among gathered ones. */
+static void
+add_gathered(void *arg, uint64 row)
+{
+	TypedRows  *rows = arg;
+
+	tuplestore_puttuple(rows->store, SPI_tuptable->vals[row]);
+	rows->count++;
+}
+
+TypedRows *
+typed_rows_gather(const char *name, Portal cursor)
+{
+	TypedRows  *rows = palloc0(sizeof(TypedRows));
+
+	rows->name = name;
+	rows->tupdesc = CreateTupleDescCopy(cursor->tupDesc);
+	rows->store = tuplestore_begin_heap(true, false, maintenance_work_mem);
+	sql_for_each(cursor, add_gathered, rows);
+	typed_rows_publish(rows);
+	return rows;
 }
 
 /* Converters for the mapped columns of a mapping. */
@@ -159,7 +180,7 @@ begin_source(const Mapping *mapping)
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL;
-	rows = begin_rows("syncup_source", natts);
+	rows = typed_rows_begin("syncup_source", natts);
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
 	natts = 1;
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -186,7 +207,7 @@ typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole)
 	sql_for_each(own_cursor(source_query(mapping, whole), SQL_ARGS(SQL_UUID(batch))),
 				 add_source, &filling);
 	settings_restore(level);
-	publish(rows);
+	typed_rows_publish(rows);
 	return rows;
 }
 
@@ -422,7 +443,7 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL ? 3 : 0;
-	rows = begin_rows("syncup_change", natts + nothers);
+	rows = typed_rows_begin("syncup_change", natts + nothers);
 	TupleDescInitEntry(rows->tupdesc, 1, "action", TEXTOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 3, "retired", TIMESTAMPTZOID, -1, 0);
@@ -454,7 +475,7 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	sql_for_each(own_cursor(changes_query(mapping), SQL_ARGS(SQL_UUID(batch))),
 				 add_change, &filling);
 	settings_restore(level);
-	publish(rows);
+	typed_rows_publish(rows);
 	return rows;
 }
 
@@ -487,6 +508,6 @@ typed_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 	begin_filling(&filling, rows, mapping, false);
 	sql_for_each(own_cursor(changes_query(mapping), SQL_ARGS(SQL_UUID(batch))),
 				 add_reviewed, &filling);
-	publish(rows);
+	typed_rows_publish(rows);
 	return rows;
 }

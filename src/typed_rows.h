@@ -7,6 +7,7 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "utils/portal.h"
 #include "utils/tuplestore.h"
 
 /* What a change does to a target row. */
@@ -58,6 +59,13 @@ extern const char *action_name(ChangeAction action);
 
 /* The new values of stored changes in the form of typed_source(). */
 extern TypedRows *typed_reviewed(const Mapping *mapping, const pg_uuid_t *batch);
+
+/* Rows of a name without columns yet, to be filled and then published. */
+extern TypedRows *typed_rows_begin(const char *name, int ncolumns);
+extern void typed_rows_publish(TypedRows *rows);
+
+/* The rows of a cursor, which is closed, with the names that its query gives. */
+extern TypedRows *typed_rows_gather(const char *name, Portal cursor);
 
 extern void typed_rows_forget(TypedRows *rows);
 

@@ -1,0 +1,42 @@
+/*
+ * mapping.h
+ *		What entity types and associations share when they are mapped.
+ */
+#ifndef SYNCUP_MAPPING_H
+#define SYNCUP_MAPPING_H
+
+#include "syncup.h"
+#include "config.h"
+#include "nodes/parsenodes.h"
+#include "utils/array.h"
+#include "utils/rel.h"
+
+/* The mapping of this name if there is one, else NULL. */
+extern Mapping *existing_mapping(Connector *connector, const char *name);
+
+/* Reads target, file and options of a mapping that is not stored yet. */
+extern Mapping *begin_mapping(Connector *connector, const char *name, Relation target,
+							  const char *file, Jsonb *options, bool association);
+
+/* Errors unless the current user may do this to the table or its column. */
+extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);
+
+/* Names the columns of the previous, delta and change tables. */
+extern void name_stored_columns(Mapping *mapping);
+
+/* Gives a new mapping a table name that nobody else has, and makes the tables. */
+extern void create_mapping_tables(Mapping *mapping);
+
+/* Errors while a batch of the connector waits. */
+extern void check_no_batch_waits(const Mapping *mapping);
+
+/* Whether any row was applied for the mapping. */
+extern bool has_previous(const Mapping *mapping);
+
+/* Writes the mapping's rows of configuration. */
+extern void store_mapping(Mapping *mapping, ArrayType *unique_keys);
+
+/* Sees that previous has an index on each property that associations use. */
+extern void index_properties(Mapping *entity);
+
+#endif							/* SYNCUP_MAPPING_H */

@@ -1,0 +1,26 @@
+/*
+ * parts.h
+ *		A cell of many values, one after the other (option "split").
+ */
+#ifndef SYNCUP_PARTS_H
+#define SYNCUP_PARTS_H
+
+#include "syncup.h"
+
+typedef struct Parts
+{
+	const char *at;				/* NULL: nothing is left */
+	const char *end;
+	const char *separator;		/* NULL: the cell is one value */
+	bool		lines;			/* values stand on lines, of any kind of end */
+	bool		null;			/* a null is to be given, once */
+} Parts;
+
+/* Starts with a cell; data NULL: one null. */
+extern void parts_begin(Parts *parts, const char *separator,
+						const char *data, size_t length);
+
+/* Gives the next value that is not empty; false where there is none. */
+extern bool parts_next(Parts *parts, const char **value, size_t *length);
+
+#endif							/* SYNCUP_PARTS_H */

@@ -1,0 +1,494 @@
+/*
+ * resolve.c
+ *		Pairs of values become links between rows: which rows they mean, before
+ *		and after a batch.
+ *
+ * A pair (v1, v2) of the source means the row whose property is v1 and the one
+ * whose property is v2.  Both are looked up as texts in previous, in two
+ * states: as before the batch, which tells what link the pair was, and as after
+ * it, which tells what link it is.  What differs are the changes; so a value
+ * that moves from one row to another moves its links, and a row whose value is
+ * renamed together with its pairs changes nothing.
+ *
+ * A complete run looks up every pair.  An incremental one looks only at those
+ * that can have changed: the pairs of the delta, and those, orphans among them,
+ * with a value that the deltas of the entity types give to a row or take from
+ * one.  Ends of another connector have no delta here: where that connector has
+ * applied a batch since, every pair is looked up.
+ *
+ * A pair is an orphan if a value belongs to no row, or to more than one: the
+ * wrong link would be worse than none.  Orphans are rows of the delta (orphan;
+ * found: one that is none any more), so that they move with the batch.
+ */
+#include "resolve.h"
+
+#include "catalog/pg_type.h"
+#include "convert.h"
+#include "delta.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "quarantine.h"
+#include "sql.h"
+
+/* The column of previous that an end's values, and its keys, stand in. */
+#define property_stored(e)	quote_identifier(property_of_end(e)->stored)
+#define key_stored(e)		quote_identifier((e)->entity->columns[(e)->entity->key].stored)
+
+/* Rows of a delta that change previous. */
+#define IS_CHANGE(d)	d ".command IN ('insert', 'update', 'delete')"
+#define IS_PRESENT(d)	d ".command IN ('insert', 'update')"
+
+/* ---------- values looked up ---------- */
+
+/*
+ * SQL: the rows of an entity type that the batch $1 gives another value, or
+ * that come or go: key, value before and after.
+ */
+static char *
+moved_sql(const Mapping *mapping, int side)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	const char *property = property_stored(end);
+	const char *key = key_stored(end);
+
+	if (!is_own_end(mapping, end))
+		return "SELECT NULL::text AS key, NULL::text AS old, NULL::text AS new WHERE $1 IS NULL";
+	return psprintf("SELECT m.* FROM (SELECT d.%s AS key, p.%s AS old, CASE WHEN d.command <> 'delete' THEN d.%s END AS new"
+					" FROM %s d LEFT JOIN %s p ON p.%s = d.%s WHERE d.batch = $1 AND " IS_CHANGE("d") ") m"
+					" WHERE m.old IS DISTINCT FROM m.new",
+					key, property, property, delta_table(end->entity),
+					previous_table(end->entity), key, key);
+}
+
+/* SQL: what every value of a side means after the batch $1: value, key. */
+static char *
+all_values_sql(const Mapping *mapping, int side)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	const char *property = property_stored(end);
+	const char *key = key_stored(end);
+	const char *delta = delta_table(end->entity);
+	char	   *sql = psprintf("SELECT p.%s AS value, p.%s AS key FROM %s p WHERE p.%s IS NOT NULL",
+							   property, key, previous_table(end->entity), property);
+
+	if (!is_own_end(mapping, end))
+		return sql;
+	return psprintf("%s AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s AND " IS_CHANGE("d") ")"
+					" UNION ALL SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d")
+					" AND d.%s IS NOT NULL",
+					sql, delta, key, key, property, key, delta, property);
+}
+
+/* SQL: the same, before or after, of the values of syncup_pair alone. */
+static char *
+pair_values_sql(const Mapping *mapping, int side, bool after)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	const char *property = property_stored(end);
+	const char *key = key_stored(end);
+	int			n = side + 1;
+	char	   *sql = psprintf("SELECT p.%s AS value, p.%s AS key FROM %s p WHERE p.%s IN (SELECT v%d FROM syncup_pair)",
+							   property, key, previous_table(end->entity), property, n);
+
+	if (!after)
+		return sql;
+	return psprintf("%s AND NOT EXISTS (SELECT FROM syncup_moved%d m WHERE m.key = p.%s)"
+					" UNION ALL SELECT m.new, m.key FROM syncup_moved%d m WHERE m.new IN (SELECT v%d FROM syncup_pair)",
+					sql, n, key, n, n);
+}
+
+/*
+ * SQL: values with the key of the row that has each, null where several have
+ * it, and how many have.
+ */
+static char *
+found_sql(const Mapping *mapping, int side, const char *values)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+
+	if (end->property == end->entity->key)
+		return psprintf("(SELECT f.value, f.key, 1 AS count FROM (%s) f)", values);
+	return psprintf("(SELECT f.value, CASE WHEN count(*) = 1 THEN min(f.key) END AS key, count(*) FROM (%s) f GROUP BY f.value)",
+					values);
+}
+
+/* SQL: whether a remembered orphan o is the pair of these columns of x. */
+static char *
+is_orphan_sql(const char *v1, const char *v2)
+{
+	return psprintf("o.connector = $2 AND o.mapping = $3 AND o.value1 = %s AND o.value2 = %s", v1, v2);
+}
+
+/* SQL: "v1" and "v2" of a row of previous or delta. */
+static char *
+pair_columns(const Mapping *mapping, const char *alias)
+{
+	return psprintf("%s.%s AS v1, %s.%s AS v2",
+					alias, quote_identifier(mapping->columns[0].stored),
+					alias, quote_identifier(mapping->columns[1].stored));
+}
+
+/*
+ * SQL: every pair: v1, v2, whether it was one before, whether it is one after,
+ * whether it is a remembered orphan, whether its row was set aside.
+ */
+static char *
+all_pairs_sql(const Mapping *mapping)
+{
+	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
+	const char *delta = delta_table(mapping);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT x.v1, x.v2, false AS before, true AS after, o.value1 IS NOT NULL AS remembered, false AS kept"
+					 " FROM (SELECT %s FROM %s p WHERE NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s AND " IS_CHANGE("d") ")"
+					 " UNION ALL SELECT %s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d") ") x"
+					 " LEFT JOIN syncup.orphan o ON %s",
+					 pair_columns(mapping, "p"), previous_table(mapping), delta, same_stored_key(mapping, "d", "p"),
+					 pair_columns(mapping, "d"), delta, is_orphan_sql("x.v1", "x.v2"));
+	/* Orphans whose pair goes, and rows that were set aside. */
+	appendStringInfo(&sql, " UNION ALL SELECT o.value1, o.value2, false, false, true, false FROM syncup.orphan o"
+					 " WHERE o.connector = $2 AND o.mapping = $3 AND EXISTS (SELECT FROM %s d WHERE d.batch = $1"
+					 " AND d.command IN ('update', 'delete') AND d.%s = o.value%d%s)",
+					 delta, key, mapping->key + 1,
+					 mapping->pairs ? psprintf(" AND d.%s = o.value2", quote_identifier(mapping->columns[1].stored)) : "");
+	appendStringInfo(&sql, " UNION ALL SELECT %s, false, false, false, true FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
+					 pair_columns(mapping, "d"), delta);
+	return sql.data;
+}
+
+/* SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta. */
+static char *
+touched_pairs_sql(const Mapping *mapping)
+{
+	const char *previous = previous_table(mapping);
+	const char *delta = "syncup_pair_delta";
+	char	   *same = same_stored_key(mapping, "d", "p");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT x.*, o.value1 IS NOT NULL AS remembered, false AS kept FROM ("
+					 "SELECT %s, false AS before, true AS after FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d"),
+					 pair_columns(mapping, "d"), delta);
+	appendStringInfo(&sql, " UNION ALL SELECT %s, true, NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s"
+					 " AND d.command IN ('update', 'delete')) FROM (",
+					 stored_columns(mapping, "p."), delta, same);
+	appendStringInfo(&sql, "SELECT p.* FROM %s p JOIN %s d ON %s WHERE d.batch = $1 AND d.command IN ('update', 'delete')",
+					 previous, delta, same);
+	for (int side = 0; side < 2; side++)
+		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
+						 " (SELECT old FROM syncup_moved%d UNION ALL SELECT new FROM syncup_moved%d)",
+						 previous, quote_identifier(mapping->columns[side].stored), side + 1, side + 1);
+	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql("x.v1", "x.v2"));
+	return sql.data;
+}
+
+/* ---------- pairs become links ---------- */
+
+/* The columns of a pair looked up. */
+enum
+{
+	PAIR_VALUE1 = 1, PAIR_VALUE2, PAIR_BEFORE, PAIR_AFTER, PAIR_REMEMBERED, PAIR_KEPT,
+	PAIR_KEY1, PAIR_COUNT1, PAIR_KEY2, PAIR_COUNT2, PAIR_OLD_KEY1, PAIR_OLD_KEY2
+};
+
+/* What turns pairs looked up into links. */
+typedef struct LinkSink
+{
+	const Mapping *mapping;
+	TypedRows  *links;			/* "deleted", null: to be left alone; "k1", "k2" */
+	Converter	converters[2];
+	DeltaWriter *delta;
+	Quarantine *quarantine;
+	char	   *file;
+	int64		orphans;		/* more than there were */
+} LinkSink;
+
+/* Adds a link, by the texts of its keys. */
+static void
+add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2)
+{
+	Datum		values[3] = {BoolGetDatum(deleted)};
+	bool		nulls[3] = {kept, key1 == NULL, key2 == NULL};
+
+	if (key1 != NULL)
+		values[1] = convert_text(&sink->converters[0], key1, &nulls[1]);
+	if (key2 != NULL)
+		values[2] = convert_text(&sink->converters[1], key2, &nulls[2]);
+	tuplestore_putvalues(sink->links->store, sink->links->tupdesc, values, nulls);
+	sink->links->count++;
+}
+
+/* Writes the pair at hand to the delta. */
+static void
+write_pair(LinkSink *sink, ChangeCommand command, uint64 row)
+{
+	Datum		values[2];
+	bool		nulls[2];
+
+	values[0] = sql_datum(row, PAIR_VALUE1, &nulls[0]);
+	values[1] = sql_datum(row, PAIR_VALUE2, &nulls[1]);
+	delta_write_stored(sink->delta, command, values, nulls);
+}
+
+/* What is wrong with one side of an orphan; NULL: nothing. */
+static char *
+side_message(const Mapping *mapping, int side, bool found, int64 count)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+
+	if (found)
+		return NULL;
+	return psprintf(count > 1 ? "\"%s\": more than one \"%s\" has this \"%s\"" : "\"%s\": no \"%s\" has this \"%s\"",
+					mapping->columns[side].source, end->entity->name, property_of_end(end)->source);
+}
+
+/* Remembers a pair as an orphan, and sets it aside. */
+static void
+add_orphan(LinkSink *sink, uint64 row, const char *key1, const char *key2)
+{
+	char	   *first = side_message(sink->mapping, 0, key1 != NULL, sql_int8(row, PAIR_COUNT1));
+	char	   *second = side_message(sink->mapping, 1, key2 != NULL, sql_int8(row, PAIR_COUNT2));
+
+	sink->orphans++;
+	write_pair(sink, COMMAND_ORPHAN, row);
+	quarantine_text(sink->quarantine, sink->mapping, sink->file, 0, NULL, "orphan",
+					psprintf("%s -> %s", sql_text(row, PAIR_VALUE1), sql_text(row, PAIR_VALUE2)),
+					first && second ? psprintf("%s; %s", first, second) : first ? first : second);
+}
+
+/* Takes a pair that was looked up. */
+static void
+take_pair(void *arg, uint64 row)
+{
+	LinkSink   *sink = arg;
+	char	   *key1 = sql_text(row, PAIR_KEY1);
+	char	   *key2 = sql_text(row, PAIR_KEY2);
+	char	   *old_key1 = sql_text(row, PAIR_OLD_KEY1);
+	char	   *old_key2 = sql_text(row, PAIR_OLD_KEY2);
+	bool		remembered = sql_bool(row, PAIR_REMEMBERED);
+	bool		is = sql_bool(row, PAIR_AFTER) && key1 != NULL && key2 != NULL;
+	bool		was = sql_bool(row, PAIR_BEFORE) && old_key1 != NULL && old_key2 != NULL;
+
+	if (sql_bool(row, PAIR_KEPT))
+	{
+		/* Its row was set aside: the link, or the holder's, is left alone. */
+		if (sink->mapping->holder != 1 ? key1 != NULL : key2 != NULL)
+			add_link(sink, false, true, key1, key2);
+		return;
+	}
+	if (sql_bool(row, PAIR_AFTER) && !is)
+	{
+		if (!remembered)
+			add_orphan(sink, row, key1, key2);
+	}
+	else if (remembered)
+	{
+		sink->orphans--;
+		write_pair(sink, COMMAND_FOUND, row);
+	}
+	if (is)
+		add_link(sink, false, false, key1, key2);
+	if (was && !(is && strcmp(key1, old_key1) == 0 && strcmp(key2, old_key2) == 0))
+		add_link(sink, true, false, old_key1, old_key2);
+}
+
+/* Links without any row yet. */
+static TypedRows *
+begin_links(const Mapping *mapping)
+{
+	TypedRows  *rows = typed_rows_begin("syncup_link", 3);
+
+	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
+	for (int i = 0; i < 2; i++)
+	{
+		const MappingColumn *key = key_of_end(&mapping->ends[i]);
+
+		TupleDescInitEntry(rows->tupdesc, i + 2, i == 0 ? "k1" : "k2", key->type, key->typmod, 0);
+		TupleDescInitEntryCollation(rows->tupdesc, i + 2, key->collation);
+	}
+	return rows;
+}
+
+/* The query of all pairs looked up; see the enum above. */
+static char *
+all_lookup_sql(const Mapping *mapping)
+{
+	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, NULL::text, NULL::text FROM (%s) x"
+					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
+					all_pairs_sql(mapping), found_sql(mapping, 0, all_values_sql(mapping, 0)),
+					found_sql(mapping, 1, all_values_sql(mapping, 1)));
+}
+
+/* The same of the pairs in syncup_pair. */
+static char *
+pair_lookup_sql(const Mapping *mapping)
+{
+	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, b1.key, b2.key FROM syncup_pair x"
+					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2"
+					" LEFT JOIN %s b1 ON b1.value = x.v1 LEFT JOIN %s b2 ON b2.value = x.v2",
+					found_sql(mapping, 0, pair_values_sql(mapping, 0, true)),
+					found_sql(mapping, 1, pair_values_sql(mapping, 1, true)),
+					found_sql(mapping, 0, pair_values_sql(mapping, 0, false)),
+					found_sql(mapping, 1, pair_values_sql(mapping, 1, false)));
+}
+
+/*
+ * Looks up the pairs that can have changed.  They and what they are found by are
+ * gathered first, so that the planner knows how few they are: it has no fresh
+ * statistics of deltas.
+ */
+static void
+look_up_touched(LinkSink *sink, int nargs, const SqlArg *args)
+{
+	const Mapping *mapping = sink->mapping;
+	TypedRows  *given[4];
+
+	given[0] = typed_rows_gather("syncup_pair_delta",
+								 own_cursor(psprintf("SELECT d.* FROM %s d WHERE d.batch = $1 AND " IS_CHANGE("d"),
+													 delta_table(mapping)), 1, args));
+	given[1] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
+	given[2] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
+	given[3] = typed_rows_gather("syncup_pair", own_cursor(touched_pairs_sql(mapping), nargs, args));
+	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
+	for (int i = 0; i < lengthof(given); i++)
+		typed_rows_forget(given[i]);
+}
+
+/* Looks up pairs of a batch. */
+static void
+look_up(LinkSink *sink, const pg_uuid_t *batch, bool whole)
+{
+	const Mapping *mapping = sink->mapping;
+	SqlArg		args[] = {SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)};
+
+	if (whole)
+		sql_for_each(own_cursor(all_lookup_sql(mapping), lengthof(args), args), take_pair, sink);
+	else
+		look_up_touched(sink, lengthof(args), args);
+}
+
+/*
+ * Notes the last batch of the other connectors that ends lie in; whether one
+ * has applied any since the links were last looked up.
+ */
+static bool
+see_others(Mapping *mapping)
+{
+	bool		news = false;
+
+	for (int i = 0; i < 2; i++)
+	{
+		AssociationEnd *end = &mapping->ends[i];
+
+		if (is_own_end(mapping, end))
+			continue;
+		own_sql("SELECT coalesce((SELECT max(b.seq) FROM syncup.batch b WHERE b.connector = $3 AND b.status = 'applied'), 0), a.seen"
+				" FROM syncup.association a WHERE a.connector = $1 AND a.mapping = $2 AND a.side = $4",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
+						 SQL_TEXT(end->entity->connector->name), SQL_INT4(i + 1)));
+		end->seen = sql_int8(0, 1);
+		news |= sql_text(0, 2) == NULL || sql_int8(0, 2) != end->seen;
+	}
+	return news;
+}
+
+/* The file that the pairs of a batch came from. */
+static char *
+file_of(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	return own_sql("SELECT file FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2",
+				   SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name))) > 0 ? sql_text(0, 1) : NULL;
+}
+
+/* Records how many orphans there are after the batch. */
+static void
+count_orphans(const Mapping *mapping, const pg_uuid_t *batch, int64 more)
+{
+	own_sql("UPDATE syncup.batch_counter SET orphans = $4 +"
+			" (SELECT count(*) FROM syncup.orphan o WHERE o.connector = $3 AND o.mapping = $2)"
+			" WHERE batch = $1 AND mapping = $2",
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_TEXT(mapping->connector->name),
+					 SQL_INT8(more)));
+}
+
+TypedRows *
+resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole)
+{
+	LinkSink	sink = {.mapping = mapping};
+	int			level = settings_pin(mapping->ends[0].entity->options->timezone);
+
+	if (see_others(mapping))
+		*whole = true;
+	/* As in typed_source(): the planner knows little of delta tables. */
+	if (*whole)
+		setting_pin("enable_nestloop", "off");
+	for (int i = 0; i < 2; i++)
+	{
+		const MappingColumn *key = key_of_end(&mapping->ends[i]);
+
+		converter_init(&sink.converters[i], key->type, key->typmod, key->format);
+	}
+	sink.links = begin_links(mapping);
+	sink.delta = delta_open(mapping, batch);
+	sink.quarantine = quarantine_open(batch);
+	sink.file = file_of(mapping, batch);
+	look_up(&sink, batch, *whole);
+	quarantine_close(sink.quarantine);
+	delta_close(sink.delta);
+	count_orphans(mapping, batch, sink.orphans);
+	settings_restore(level);
+	typed_rows_publish(sink.links);
+	return sink.links;
+}
+
+/* ---------- orphans that are remembered ---------- */
+
+/* Adds the pairs of a command of the batch to the orphans, or takes them away. */
+static void
+add_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
+{
+	own_sql(psprintf("INSERT INTO syncup.orphan (connector, mapping, value1, value2, batch)"
+					 " SELECT $2, $3, %s, $1 FROM %s d WHERE d.batch = $1 AND d.command = $4 ORDER BY %s",
+					 stored_columns(mapping, "d."), delta_table(mapping), stored_columns(mapping, "d.")),
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
+					 SQL_TEXT(command)));
+}
+
+static void
+remove_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
+{
+	own_sql(psprintf("DELETE FROM syncup.orphan o USING %s d WHERE d.batch = $1 AND d.command = $4 AND %s",
+					 delta_table(mapping),
+					 is_orphan_sql(psprintf("d.%s", quote_identifier(mapping->columns[0].stored)),
+								   psprintf("d.%s", quote_identifier(mapping->columns[1].stored)))),
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
+					 SQL_TEXT(command)));
+}
+
+/* Records what of other connectors the links were looked up with; -1: unknown. */
+static void
+record_seen(const Mapping *mapping)
+{
+	for (int i = 0; i < 2; i++)
+		if (!is_own_end(mapping, &mapping->ends[i]))
+			own_sql("UPDATE syncup.association SET seen = nullif($4, -1) WHERE connector = $1 AND mapping = $2 AND side = $3",
+					SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
+							 SQL_INT4(i + 1), SQL_INT8(mapping->ends[i].seen)));
+}
+
+void
+orphans_apply(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	remove_orphans(mapping, batch, "found");
+	add_orphans(mapping, batch, "orphan");
+	record_seen(mapping);
+}
+
+void
+orphans_take_back(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	remove_orphans(mapping, batch, "orphan");
+	add_orphans(mapping, batch, "found");
+	record_seen(mapping);
+}

@@ -1,0 +1,24 @@
+/*
+ * resolve.h
+ *		Pairs of values become links between rows.
+ */
+#ifndef SYNCUP_RESOLVE_H
+#define SYNCUP_RESOLVE_H
+
+#include "syncup.h"
+#include "config.h"
+#include "typed_rows.h"
+
+/*
+ * Looks up the pairs that the batch may have changed, or all of them, and notes
+ * orphans in the delta and in quarantine; the links found are rows for
+ * links_build() or links_load(): "deleted" (null: to be left alone), "k1", "k2".
+ * *whole: all; may become true.
+ */
+extern TypedRows *resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole);
+
+/* Lets the remembered orphans follow a batch that is applied, or taken back. */
+extern void orphans_apply(const Mapping *mapping, const pg_uuid_t *batch);
+extern void orphans_take_back(const Mapping *mapping, const pg_uuid_t *batch);
+
+#endif							/* SYNCUP_RESOLVE_H */
