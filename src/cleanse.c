@@ -397,6 +397,9 @@ take_unchanged(Cleanser *cleanser)
 {
 	if (cleanser->convert_all && !values_are_good(cleanser))
 	{
+		/* Previous forgets what is not cleansed any more; the target keeps it. */
+		delta_write(cleanser->delta, COMMAND_DELETE, cleanser->fields, cleanser->lengths);
+		cleanser->counter.delta_deleted++;
 		write_kept_key(cleanser);
 		return;
 	}

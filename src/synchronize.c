@@ -205,6 +205,7 @@ load_initial(BatchWork *work)
 {
 	Connector  *connector = work->connector;
 
+	constraints_defer();
 	for (int i = 0; i < connector->nmappings; i++)
 		if (!connector->mappings[i].association)
 			load_mapping(work, &connector->mappings[i]);

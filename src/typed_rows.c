@@ -105,7 +105,7 @@ source_query(const Mapping *mapping, bool whole)
 					" UNION ALL SELECT 'insert', %s FROM %s p WHERE NOT EXISTS"
 					" (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s)"
 					" UNION ALL SELECT DISTINCT 'keep', %s FROM %s k WHERE k.batch = $1 AND k.command = 'keep'"
-					" AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = k.%s AND d.command <> 'keep')",
+					" AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = k.%s AND d.command IN ('insert', 'update'))",
 					stored_columns(mapping, "d."), delta_table(mapping),
 					stored_columns(mapping, "p."), previous_table(mapping),
 					delta_table(mapping), key, key,

@@ -114,7 +114,7 @@ sub begin_history
 		changes => { map { $_ => chance(0.5) ? 1 : 0 } qw(people words items) },
 		own_file => { map { $_ => chance(0.5) ? 1 : 0 } qw(people words items) },
 		noise => chance(0.8) ? 1 : 0,
-		loose => chance(0.4) ? 1 : 0);
+		loose => $big || chance(0.4) ? 1 : 0);
 	$ENV{PGOPTIONS} = $big ? '-c maintenance_work_mem=1MB' : '';
 	$source = new_source($big ? pick(8500, 9500) : 25);
 
@@ -169,6 +169,31 @@ sub set_thresholds
 	}
 	note_step("limits of '$scope': " . $json->encode(\%limits));
 	run_expecting("SELECT syncup_set_thresholds('$connector', " . literal($json->encode(\%limits)) . ($scope eq '' ? '' : ", '$scope'") . ')');
+	return;
+}
+
+# Sets a limit so that what the next batch would do is just allowed, or just not.
+sub set_tight_threshold
+{
+	my ($batch) = $model->queue;
+	return if !$batch || $batch->{status} eq 'blocked' || $batch->{mode} eq 'initial';
+	my $check = pick(grep { $_->[2] > 0 } @{ evaluate($batch)->{checks} }) or return;
+	my ($scope, $counter, $count, undef, $base) = @$check;
+	$counter =~ s/_lines//;
+	my $limit = $model->{limits}{ $scope // '' }{$counter} //= { maximum => 0, percentage => 0 };
+	my %limits;
+	if ($base > 0 && $count * 100 % $base == 0 && chance(0.7))
+	{
+		$limit->{percentage} = $count * 100 / $base - pick(0, 0, 0.01);
+		$limits{"max_percentage_${counter}_lines"} = $limit->{percentage};
+	}
+	else
+	{
+		$limit->{maximum} = $count - pick(0, 0, 1);
+		$limits{"maximum_${counter}_lines"} = $limit->{maximum};
+	}
+	note_step('tight limit of ' . ($scope // 'the connector') . ': ' . $json->encode(\%limits));
+	run_expecting("SELECT syncup_set_thresholds('$connector', " . literal($json->encode(\%limits)) . (defined $scope ? ", '$scope'" : '') . ')');
 	return;
 }
 
@@ -384,6 +409,7 @@ sub synchronize
 	my (%args) = @_;
 	my $force = $args{force} // chance(0.2) ? 1 : 0;
 	my $keep = chance(0.2) ? 1 : 0;
+	set_tight_threshold() if !$force && chance(0.2);
 	$compare->remember_versions(lc $connector);
 	my @expected = predict_queue($force, $keep);
 	note_step("synchronize force=$force keep=$keep: " . join ', ', map { "batch $_->[0]{number} $_->[1]" } @expected);
@@ -666,7 +692,8 @@ sub play_history
 	begin_history(@_);
 	my $started = Time::HiRes::time();
 	set_thresholds(1) if $settings{loose};
-	run(pick('initial', 'initial', 'complete', 'incremental'), clean => chance(0.5)) if chance(0.9);
+	if ($settings{big}) { run(pick('initial', 'complete'), clean => chance(0.5)) }
+	elsif (chance(0.9)) { run(pick('initial', 'initial', 'complete', 'incremental'), clean => chance(0.5)) }
 	for (1 .. ($settings{big} ? 3 : 25))
 	{
 		play_step();
