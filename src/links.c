@@ -250,6 +250,18 @@ row_sql(const Mapping *mapping, bool all_columns)
 					quote_literal_cstr(mapping->ends[1].target), column_of("t", mapping->ends[1].target));
 }
 
+/* SQL: whether what is stored of a side leads to a row that was set aside. */
+static char *
+is_kept_sql(const Mapping *mapping, int side, const char *stored)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+
+	return psprintf("COALESCE(%s, false)",
+					equal_sql(key_of_end(end), key_of_stored(end, stored),
+							  psprintf("ANY (SELECT l.k%d FROM syncup_link l WHERE l.deleted IS NULL AND l.k%d IS NULL)",
+									   side + 1, 2 - side)));
+}
+
 /* The query of a link table's changes; see the enum above. */
 static char *
 link_table_query(const Mapping *mapping, bool whole, bool keep_missing)
@@ -264,13 +276,14 @@ link_table_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" COALESCE(s.k1, %s)::pg_catalog.text, COALESCE(s.k2, %s)::pg_catalog.text, NULL::pg_catalog.text,"
 					" CASE WHEN %s THEN %s ELSE s.v1 END, CASE WHEN %s THEN %s ELSE s.v2 END"
 					" FROM %s %s JOIN %s ON %s"
-					" WHERE CASE WHEN s.here IS NULL THEN true WHEN s.deleted IS NULL THEN false"
+					" WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
 					" WHEN s.deleted THEN %s ELSE NOT (%s) END",
 					goes, changed_sql(mapping), goes, row_sql(mapping, all_columns),
 					key_of_stored(&mapping->ends[0], column1), key_of_stored(&mapping->ends[1], column2),
 					goes, column1, goes, column2,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping, all_columns), is_link_sql(mapping, "s.v1", "s.v2"),
+					is_kept_sql(mapping, 0, column1), is_kept_sql(mapping, 1, column2),
 					has_target_sql(mapping), has_target_sql(mapping));
 }
 
@@ -297,7 +310,7 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" (%s)::pg_catalog.text, (%s)::pg_catalog.text, CASE WHEN NOT s.deleted THEN (%s)::pg_catalog.text END,"
 					" CASE WHEN NOT s.deleted THEN %s END"
 					" FROM %s %s JOIN %s ON %s"
-					" WHERE CASE WHEN s.here IS NULL THEN %s IS NOT NULL AND %s"
+					" WHERE CASE WHEN s.here IS NULL THEN %s IS NOT NULL AND %s AND NOT %s"
 					" WHEN s.deleted IS NULL OR %s THEN false WHEN s.deleted THEN %s IS NOT NULL"
 					" WHEN %s IS NULL OR NOT (%s) THEN true ELSE %s END",
 					goes, column, changed_sql(mapping),
@@ -305,7 +318,8 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					keys[0], keys[1], key_of_stored(end, column), value,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping, false), is_holder_sql(mapping, psprintf("s.k%d", holder)),
-					column, is_current(holder_end(mapping)->entity), is_outside(holder_end(mapping)->entity),
+					column, is_current(holder_end(mapping)->entity),
+					is_kept_sql(mapping, 1 - mapping->holder, column), is_outside(holder_end(mapping)->entity),
 					column, value, has_target_sql(mapping),
 					distinct_sql(&end->stored, column, value));
 }

@@ -273,7 +273,8 @@ take_pair(void *arg, uint64 row)
 	if (sql_bool(row, PAIR_KEPT))
 	{
 		/* Its row was set aside: the link, or the holder's, is left alone. */
-		if (sink->mapping->holder != 1 ? key1 != NULL : key2 != NULL)
+		if (sink->mapping->pairs ? key1 != NULL && key2 != NULL :
+			sink->mapping->holder == 0 ? key1 != NULL : key2 != NULL)
 			add_link(sink, false, true, key1, key2);
 		return;
 	}
@@ -291,6 +292,39 @@ take_pair(void *arg, uint64 row)
 		add_link(sink, false, false, key1, key2);
 	if (was && !(is && strcmp(key1, old_key1) == 0 && strcmp(key2, old_key2) == 0))
 		add_link(sink, true, false, old_key1, old_key2);
+}
+
+/* Takes the key of a row of side 1 that was set aside: its links are left alone. */
+static void
+keep_side1(void *arg, uint64 row)
+{
+	add_link(arg, false, true, sql_text(row, 1), NULL);
+}
+
+/* The same of side 2. */
+static void
+keep_side2(void *arg, uint64 row)
+{
+	add_link(arg, false, true, NULL, sql_text(row, 1));
+}
+
+/*
+ * Notes the rows of the entity types that were set aside (SPEC 4.3): what is
+ * linked to them in the target is not known to be wrong.
+ */
+static void
+keep_sides(LinkSink *sink, const pg_uuid_t *batch)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *end = &sink->mapping->ends[i];
+
+		if (is_own_end(sink->mapping, end))
+			sql_for_each(own_cursor(psprintf("SELECT DISTINCT d.%s FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
+											 key_stored(end), delta_table(end->entity)),
+									SQL_ARGS(SQL_UUID(batch))),
+						 i == 0 ? keep_side1 : keep_side2, sink);
+	}
 }
 
 /* Links without any row yet. */
@@ -434,6 +468,8 @@ resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole)
 	sink.quarantine = quarantine_open(batch);
 	sink.file = file_of(mapping, batch);
 	look_up(&sink, batch, *whole);
+	if (*whole)
+		keep_sides(&sink, batch);
 	quarantine_close(sink.quarantine);
 	delta_close(sink.delta);
 	count_orphans(mapping, batch, sink.orphans);

@@ -12,7 +12,8 @@
 /*
  * Looks up the pairs that the batch may have changed, or all of them, and notes
  * orphans in the delta and in quarantine; the links found are rows for
- * links_build() or links_load(): "deleted" (null: to be left alone), "k1", "k2".
+ * links_build() or links_load(): "deleted" (null: to be left alone), "k1", "k2"
+ * (null: whatever the other side is).
  * *whole: all; may become true.
  */
 extern TypedRows *resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole);

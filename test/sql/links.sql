@@ -140,7 +140,9 @@ INSERT INTO target.member VALUES (1, 'g');
 DELETE FROM target.member WHERE usr = 'n' AND grp = 2;
 UPDATE target.usr SET manager = 'n' WHERE guid = 'f';
 SELECT t.error(format('SELECT syncup_resume(%L)', t.last()));
-UPDATE target.usr SET manager = 'g' WHERE guid = 'f';
+UPDATE target.usr SET manager = CASE guid WHEN 'f' THEN 'g' ELSE 'b' END WHERE guid IN ('f', 'n');
+SELECT t.error(format('SELECT syncup_resume(%L)', t.last()));
+UPDATE target.usr SET manager = NULL WHERE guid = 'n';
 BEGIN;
 SELECT status, links_inserted, links_deleted FROM syncup_resume(t.last());
 SELECT * FROM t.links();
@@ -179,6 +181,14 @@ CALL t.write('member.csv', convert_to(E'group,member,x\nG1,B,\nG2,Nobody,', 'UTF
 SELECT * FROM t.go('complete');
 SELECT reason, key FROM t.set_aside WHERE reason <> 'orphan';
 SELECT * FROM t.go('complete', members => 'G1,B');
+
+-- Nor does the bad row of one of its ends: in a complete run, what is linked to it stays.
+SELECT syncup_map_entity_type('AD', 'group', 'target.grp', 'group.csv', 'gid', '{"gid": "gid"}', '{dn}', '{"on_error": "quarantine"}');
+CALL t.write('group.csv', convert_to(E'gid,dn\n1,G1\n2,', 'UTF8') || '\xff0a'::bytea);
+DELETE FROM syncup_previous.ad_group WHERE gid = '2';
+INSERT INTO target.member VALUES (2, 'b');
+SELECT * FROM t.go('complete');
+SELECT * FROM t.go('complete', groups => '1,G1 2,G2');
 
 -- A mono-valued side given twice: the first stays, or with duplicates "reject" the old link.
 ALTER TABLE target.grp ADD head text UNIQUE REFERENCES target.usr;
@@ -324,5 +334,35 @@ SELECT id, gone IS NOT NULL AS gone, boss FROM target.soft ORDER BY id;
 SELECT * FROM t.soft('complete');
 CALL t.write('soft.csv', E'id,boss\n1,2\n2,\n3,1\n');
 SELECT * FROM t.soft('incremental');
+
+-- What is stored of a row that the same batch inserts is known only then; an undo makes a pair an orphan again, and takes the numbers back.
+SELECT syncup_create_connector('S', t.dir());
+SELECT t.unlimited('S');
+CREATE TABLE target.staff (code text PRIMARY KEY, sn int NOT NULL UNIQUE GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE target.desk (no int PRIMARY KEY, holder int REFERENCES target.staff (sn));
+SELECT syncup_map_entity_type('S', 'staff', 'target.staff', 'staff.csv', 'code', '{"code": "code"}');
+SELECT syncup_map_entity_type('S', 'desk', 'target.desk', 'desk.csv', 'no', '{"no": "no"}');
+SELECT syncup_map_association('S', 'holder', 'desk.csv', 'no', 'desk.no', 'who', 'staff.code', 'target.desk', target_column2 => 'holder', options => '{"store2": "sn"}');
+CREATE FUNCTION t.desks(mode text, staff text, desk text) RETURNS TABLE (result text, desks text)
+LANGUAGE plpgsql AS $$
+BEGIN
+	CALL t.write('staff.csv', 'code' || E'\n' || replace(staff, ' ', E'\n') || E'\n');
+	CALL t.write('desk.csv', 'no,who' || E'\n' || replace(desk, ' ', E'\n') || E'\n');
+	PERFORM syncup_prepare('S', mode);
+	SELECT r.result INTO result FROM t.result(connector => 'S') r;
+	RETURN QUERY SELECT result, (SELECT string_agg(concat(no, '>' || code, ' (' || sn || ')'), ' ' ORDER BY no) FROM target.desk LEFT JOIN target.staff ON sn = holder);
+END
+$$;
+SELECT * FROM t.desks('initial', 'ann bob', '1,ann 2,cid 3,');
+SELECT * FROM t.desks('incremental', 'ann bob cid', '1,ann 2,cid 3,bob');
+SELECT * FROM t.changes();
+SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
+SELECT mapping, value1, value2 FROM syncup.orphan WHERE connector = 'S';
+SELECT orphans FROM syncup.batch_counter WHERE batch = t.last() AND mapping = 'holder';
+SELECT * FROM t.desks('complete', 'ann bob cid dan', '1,cid 2,dan 3,bob');
+SELECT * FROM t.desks('complete', 'ann eve', '1,ann 2,eve 3,');
+SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
+SELECT no, code, sn FROM target.desk LEFT JOIN target.staff ON sn = holder ORDER BY no;
+SELECT * FROM t.desks('incremental', 'ann bob cid dan', '1,cid 2,dan 3,bob');
 \set end :srcdir '/include/end.sql'
 \i :end
