@@ -5,7 +5,8 @@
 #   SEED=n         begins with the history of that seed (printed on failure)
 #   SECONDS=60     as long; the history under way is finished
 #   HISTORIES=n    as many, whatever the time
-#   KEEP=folder    where the files of a failure are kept
+#   KEEP=/tmp      below which the files of a failure are kept
+#   SLOW=ms        slower statements go to the server's log
 use strict;
 use warnings;
 use FindBin;
@@ -52,7 +53,7 @@ sub note_step
 sub fail_history
 {
 	my ($what) = @_;
-	my $keep = $ENV{KEEP} // "/tmp/syncup_oracle_$seed";
+	my $keep = ($ENV{KEEP} // '/tmp') . "/syncup_oracle_$seed";
 	File::Path::remove_tree($keep);
 	File::Path::make_path($keep);
 	system 'cp', '-r', "$folder/files", $keep;
