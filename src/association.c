@@ -388,10 +388,7 @@ syncup_map_association(PG_FUNCTION_ARGS)
 	Mapping    *old;
 	Relation	target;
 
-	if (PG_ARGISNULL(7))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "target")));
+	required_argument(fcinfo, 7, "target");
 	check_name("mapping", name);
 
 	SPI_connect();

@@ -157,13 +157,7 @@ static void
 count_rejected(ChangeFile *file, const char *message)
 {
 	file->counter.rejected++;
-	if (file->options->reject_limit >= 0 &&
-		file->counter.rejected > file->options->reject_limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("more than %lld bad rows (option \"reject_limit\")",
-						(long long) file->options->reject_limit),
-				 errdetail("The last one: %s.", message)));
+	quarantine_check_limit(file->options, file->counter.rejected, message);
 }
 
 /* Sets aside a row that cannot be used, on reading. */

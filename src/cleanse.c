@@ -212,13 +212,8 @@ set_aside(Cleanser *cleanser, int64 *count, const char *reason,
 	(*count)++;
 	quarantine_row(cleanser->quarantine, cleanser->mapping, cleanser->reader,
 				   reason, key, message);
-	if (count == &cleanser->counter.rejected && cleanser->options->reject_limit >= 0 &&
-		*count > cleanser->options->reject_limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("more than %lld bad rows (option \"reject_limit\")",
-						(long long) cleanser->options->reject_limit),
-				 errdetail("The last one: %s.", message)));
+	if (count == &cleanser->counter.rejected)
+		quarantine_check_limit(cleanser->options, *count, message);
 }
 
 /* The key of the row at hand as a string. */

@@ -33,13 +33,19 @@ check_name(const char *kind, const char *name)
 					 errmsg("name of the %s holds a control character", kind)));
 }
 
-char *
-required_text(FunctionCallInfo fcinfo, int number, const char *name)
+void
+required_argument(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	if (PG_ARGISNULL(number))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
+}
+
+char *
+required_text(FunctionCallInfo fcinfo, int number, const char *name)
+{
+	required_argument(fcinfo, number, name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
@@ -211,10 +217,7 @@ syncup_set_thresholds(PG_FUNCTION_ARGS)
 	Connector  *connector;
 	Mapping    *mapping = NULL;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "limits")));
+	required_argument(fcinfo, 1, "limits");
 	limits = PG_GETARG_JSONB_P(1);
 
 	SPI_connect();

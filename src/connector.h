@@ -10,6 +10,9 @@
 /* Errors with 42602 unless the name can serve; kind is for the message. */
 extern void check_name(const char *kind, const char *name);
 
+/* Errors with 22004, naming the argument, if it is null. */
+extern void required_argument(FunctionCallInfo fcinfo, int number, const char *name);
+
 /* A text argument, or an error that names it. */
 extern char *required_text(FunctionCallInfo fcinfo, int number, const char *name);
 

@@ -412,10 +412,7 @@ syncup_export(PG_FUNCTION_ARGS)
 	Export		export = {0};
 	char	   *directory;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "batch")));
+	required_argument(fcinfo, 0, "batch");
 	directory = required_text(fcinfo, 1, "directory");
 
 	SPI_connect();

@@ -1081,10 +1081,7 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 	Mapping    *old;
 	Relation	target;
 
-	if (PG_ARGISNULL(2))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "target")));
+	required_argument(fcinfo, 2, "target");
 	check_name("mapping", name);
 
 	SPI_connect();

@@ -75,6 +75,17 @@ quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
 }
 
 void
+quarantine_check_limit(const Options *options, int64 rejected, const char *message)
+{
+	if (options->reject_limit >= 0 && rejected > options->reject_limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("more than %lld bad rows (option \"reject_limit\")",
+						(long long) options->reject_limit),
+				 errdetail("The last one: %s.", message)));
+}
+
+void
 quarantine_close(Quarantine *quarantine)
 {
 	table_writer_close(quarantine->writer);

@@ -25,6 +25,13 @@ extern void quarantine_row(Quarantine *quarantine, const Mapping *mapping,
 extern void quarantine_text(Quarantine *quarantine, const Mapping *mapping,
 							const char *file, int64 line, const char *raw,
 							const char *reason, const char *key, const char *message);
+
+/*
+ * Errors with 22P04 if more rows were rejected than option "reject_limit" lets;
+ * message: what was wrong with the last one.
+ */
+extern void quarantine_check_limit(const Options *options, int64 rejected,
+								   const char *message);
 extern void quarantine_close(Quarantine *quarantine);
 
 #endif							/* SYNCUP_QUARANTINE_H */

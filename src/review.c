@@ -9,6 +9,7 @@
 #include "batch.h"
 #include "changes.h"
 #include "config.h"
+#include "connector.h"
 #include "delta.h"
 #include "funcapi.h"
 #include "guard.h"
@@ -113,10 +114,7 @@ syncup_resume(PG_FUNCTION_ARGS)
 	ErrorData  *error;
 	List	   *results;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "batch")));
+	required_argument(fcinfo, 0, "batch");
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	work.batch = lock_batch(PG_GETARG_UUID_P(0), &work.connector);
@@ -164,10 +162,7 @@ syncup_discard(PG_FUNCTION_ARGS)
 	bool		found = false;
 	bool		lost_changes = false;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("argument \"%s\" must not be null", "batch")));
+	required_argument(fcinfo, 0, "batch");
 	SPI_connect();
 	batch = lock_batch(PG_GETARG_UUID_P(0), &connector);
 	queue = batch_queue(connector->name);

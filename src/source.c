@@ -169,12 +169,6 @@ source_is_readable(const char *path)
 	return may_touch(resolve(path), ROLE_PG_READ_SERVER_FILES);
 }
 
-void
-source_check_writable(const char *path)
-{
-	check_touch(path, resolve(path), ROLE_PG_WRITE_SERVER_FILES);
-}
-
 /*
  * Errors unless the current user may touch what was opened, wherever its name
  * led by then; in a directory, unless its files.

@@ -23,12 +23,11 @@ typedef struct SourceFile
 extern char *source_path(const char *directory, const char *file);
 
 /*
- * Errors with 42501 unless the current user may read (or write) the path:
- * pg_read_server_files (pg_write_server_files), or the file lies under a
+ * Errors with 42501 unless the current user may read the path:
+ * member of pg_read_server_files, or the file lies under a
  * directory of syncup.directories once links and ".." are resolved (SPEC 3).
  */
 extern void source_check_readable(const char *path);
-extern void source_check_writable(const char *path);
 extern bool source_is_readable(const char *path);
 
 /* The same as source_check_readable() for the files of a directory. */

@@ -22,6 +22,13 @@
 /* Rows fetched from a cursor at a time. */
 #define FETCH_ROWS	1000
 
+/* While held, the current user is the extension's owner. */
+typedef struct OwnerScope
+{
+	Oid			user;
+	int			context;
+} OwnerScope;
+
 /* The owner of the extension: of the schema that it brought. */
 static Oid
 extension_owner(void)
@@ -37,7 +44,8 @@ extension_owner(void)
 	return owner;
 }
 
-void
+/* Makes the extension's owner the current user. */
+static void
 owner_begin(OwnerScope *scope)
 {
 	GetUserIdAndSecContext(&scope->user, &scope->context);
@@ -45,7 +53,8 @@ owner_begin(OwnerScope *scope)
 						   scope->context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
-void
+/* Gives the current user back. */
+static void
 owner_end(const OwnerScope *scope)
 {
 	SetUserIdAndSecContext(scope->user, scope->context);

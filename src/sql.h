@@ -37,16 +37,6 @@ typedef struct SqlArg
 	lengthof(((SqlArg[]) {__VA_ARGS__})), (SqlArg[]) {__VA_ARGS__}
 #define SQL_NO_ARGS			0, NULL
 
-/* While held, the current user is the extension's owner. */
-typedef struct OwnerScope
-{
-	Oid			user;
-	int			context;
-} OwnerScope;
-
-extern void owner_begin(OwnerScope *scope);
-extern void owner_end(const OwnerScope *scope);
-
 /*
  * Runs a statement as the owner, or as the caller; returns the number of rows
  * processed, which then are in SPI_tuptable.

@@ -33,7 +33,6 @@ struct TableWriter
 	int			nslots;			/* created so far */
 	int			waiting;
 	size_t		bytes;
-	int64		count;
 };
 
 TableWriter *
@@ -113,25 +112,12 @@ table_writer_put(TableWriter *writer, size_t size)
 	ExecStoreVirtualTuple(writer->slots[writer->waiting]);
 	writer->slots[writer->waiting]->tts_tableOid = RelationGetRelid(writer->table);
 	writer->waiting++;
-	writer->count++;
 	writer->bytes += size;
 	if (writer->waiting == MAX_ROWS || writer->bytes >= MAX_BYTES)
 	{
 		CHECK_FOR_INTERRUPTS();
 		flush(writer);
 	}
-}
-
-TupleDesc
-table_writer_tupdesc(TableWriter *writer)
-{
-	return RelationGetDescr(writer->table);
-}
-
-int64
-table_writer_count(TableWriter *writer)
-{
-	return writer->count;
 }
 
 void

@@ -25,9 +25,6 @@ extern TupleTableSlot *table_writer_slot(TableWriter *writer);
 extern MemoryContext table_writer_memory(TableWriter *writer);
 extern void table_writer_put(TableWriter *writer, size_t size);
 
-extern TupleDesc table_writer_tupdesc(TableWriter *writer);
-extern int64 table_writer_count(TableWriter *writer);
-
 /* Writes what waits, makes it visible to later statements, closes the table. */
 extern void table_writer_close(TableWriter *writer);
 
