@@ -377,7 +377,7 @@ apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 int64
 apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	TypedRows  *source = typed_source(mapping, batch, false);
+	TypedRows  *source = typed_source(mapping, batch);
 	int64		count = source->count;
 
 	write_rows(mapping, insert_sql(mapping, source, "true"), count);

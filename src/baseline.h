@@ -9,12 +9,12 @@
 #include "syncup.h"
 #include "compare.h"
 #include "config.h"
-#include "executor/tuptable.h"
+#include "row_digest.h"
 
 typedef struct Baseline Baseline;
 
-/* queue: list of Batch, oldest first. */
-extern Baseline *baseline_open(const Mapping *mapping, List *queue);
+/* queue: list of Batch, oldest first.  Digests are taken with the epoch's key. */
+extern Baseline *baseline_open(const Mapping *mapping, const DigestEpoch *epoch, List *queue);
 extern void baseline_close(Baseline *baseline);
 
 /* Gives every row of the baseline to the comparison. */

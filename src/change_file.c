@@ -37,6 +37,7 @@ struct ChangeFile
 	const Options *options;
 	Reader	   *reader;
 	Quarantine *quarantine;
+	DigestEpoch epoch;
 	Baseline   *baseline;
 	DeltaWriter *delta;
 	PrepareCounter counter;
@@ -61,9 +62,11 @@ struct ChangeFile
 	bool		alive;			/* a row set aside spoke of it since */
 	Datum	   *now;
 	bool	   *now_nulls;
+	Digest		now_values;		/* of what the target gets of it */
 	Datum	   *next;			/* what the command at hand would make of it */
 	bool	   *next_nulls;
 
+	RowBytes	value_bytes;	/* of the values converted last */
 	int64		line;			/* of the row being applied */
 	int			at;				/* the stored column being converted */
 };
@@ -128,13 +131,15 @@ change_file_open(const Mapping *mapping, const Options *options, Reader *reader,
 	file->now_nulls = palloc(sizeof(bool) * n);
 	file->next = palloc(sizeof(Datum) * n);
 	file->next_nulls = palloc(sizeof(bool) * n);
+	row_bytes_init(&file->value_bytes);
 	file->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change row",
 											  ALLOCSET_DEFAULT_SIZES);
 	file->key_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change key",
 											  ALLOCSET_DEFAULT_SIZES);
 	begin_sort(file);
-	file->baseline = baseline_open(mapping, queue);
-	file->delta = delta_open(mapping, batch);
+	digest_epoch_load(&file->epoch, mapping);
+	file->baseline = baseline_open(mapping, &file->epoch, queue);
+	file->delta = delta_open(mapping, batch, &file->epoch);
 	return file;
 }
 
@@ -456,16 +461,19 @@ static void
 try_conversions(void *arg)
 {
 	ChangeFile *file = arg;
-	bool		isnull;
 
+	row_bytes_reset(&file->value_bytes);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 	{
+		Datum		value;
+		bool		isnull;
+
 		if (file->mapping->columns[i].target == NULL)
 			continue;
 		file->at = i;
-		(void) convert_text(&file->converters[i],
-							file->next_nulls[i] ? NULL : TextDatumGetCString(file->next[i]),
-							&isnull);
+		value = convert_stored(&file->converters[i], file->next_nulls[i] ? (Datum) 0 : file->next[i],
+							   &isnull);
+		converter_add_bytes(&file->converters[i], &file->value_bytes, value, isnull);
 	}
 	file->at = -1;
 }
@@ -510,6 +518,7 @@ accept_next(ChangeFile *file)
 	}
 	memcpy(file->now, file->next, sizeof(Datum) * n);
 	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
+	file->now_values = digest_bytes(&file->epoch.key, file->value_bytes.data, file->value_bytes.length);
 	file->exists = true;
 	file->alive = false;
 	file->counter.rows_kept++;
@@ -589,12 +598,12 @@ end_key(ChangeFile *file)
 
 	if (file->exists && !file->stored)
 	{
-		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls);
+		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls, &file->now_values);
 		file->counter.delta_inserted++;
 	}
 	else if (file->stored && !file->exists && !file->alive && !file->counter.deletions_suspended)
 	{
-		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls);
+		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
 		file->counter.delta_deleted++;
 	}
 	else if (file->stored && file->exists)
@@ -604,7 +613,7 @@ end_key(ChangeFile *file)
 								 file->now[i], file->now_nulls[i]);
 		if (changed)
 		{
-			delta_write_stored(file->delta, COMMAND_UPDATE, file->now, file->now_nulls);
+			delta_write_stored(file->delta, COMMAND_UPDATE, file->now, file->now_nulls, &file->now_values);
 			file->counter.delta_updated++;
 		}
 	}

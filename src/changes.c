@@ -423,9 +423,12 @@ target_rows_with(const Mapping *mapping, const char *column)
 					retired_at(mapping) + strlen("t."), mapping->target_name);
 }
 
-/* The query of a complete or an incremental batch; see the enum above. */
+/*
+ * The query of a complete or an incremental batch; see the enum above.  target:
+ * the rows of the target, as "t".
+ */
 static char *
-changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
+changes_query(const ChangeSink *sink, const char *target, bool complete, bool keep_missing)
 {
 	const Mapping *mapping = sink->mapping;
 	const MappingColumn *key = &mapping->columns[mapping->key];
@@ -445,10 +448,10 @@ changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
 	{
 		int			i = sink->mapped[n];
 		char	   *source = psprintf("s.c%d", i + 1);
-		char	   *target = target_column(&mapping->columns[i]);
+		char	   *value = target_column(&mapping->columns[i]);
 
-		appendStringInfo(&sql, ", %s, %s, %s", source, target,
-						 distinct_sql(&mapping->columns[i], source, target));
+		appendStringInfo(&sql, ", %s, %s, %s", source, value,
+						 distinct_sql(&mapping->columns[i], source, value));
 	}
 	for (int n = 0; n < sink->nothers; n++)
 		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE THEN t.%s END",
@@ -458,17 +461,27 @@ changes_query(const ChangeSink *sink, bool complete, bool keep_missing)
 		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s ON %s"
 						 " WHERE CASE WHEN NOT (%s) THEN %s WHEN s.deleted IS NULL THEN false"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 keep_missing ? "LEFT" : "FULL", target_rows(mapping), same_key,
+						 keep_missing ? "LEFT" : "FULL", target, same_key,
 						 has_source, is_ours, has_target, differs);
 	else
 		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s ON %s"
 						 " WHERE CASE WHEN s.deleted THEN %s AND %s AND NOT EXISTS"
 						 " (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 target_rows(mapping), same_key, has_target, is_ours,
+						 target, same_key, has_target, is_ours,
 						 equal_sql(key, psprintf("other.c%d", mapping->key + 1), source_key),
 						 has_target, differs);
 	return sql.data;
+}
+
+bool
+keys_differ_bytewise(const Mapping *mapping)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	/* A format may make one value of two texts. */
+	return (key->type == TEXTOID || key->type == VARCHAROID) && key->format == NULL &&
+		get_collation_isdeterministic(key->collation);
 }
 
 /*
@@ -480,9 +493,7 @@ check_keys_differ(const Mapping *mapping)
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
 
-	/* Texts that differ bytewise are different values, unless a format joins them. */
-	if ((key->type == TEXTOID || key->type == VARCHAROID) && key->format == NULL &&
-		get_collation_isdeterministic(key->collation))
+	if (keys_differ_bytewise(mapping))
 		return;
 	if (caller_sql(psprintf("SELECT FROM syncup_source WHERE NOT deleted GROUP BY c%d HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
 							mapping->key + 1), SQL_NO_ARGS) > 0)
@@ -493,9 +504,8 @@ check_keys_differ(const Mapping *mapping)
 				 errhint("Keys of the source differ bytewise, for example by case only. Have the export corrected.")));
 }
 
-/* Rows of the target now: those in the scope that are not retired. */
-static int64
-count_target(const Mapping *mapping)
+int64
+changes_count_target(const Mapping *mapping)
 {
 	if (mapping->association)
 		return links_count(mapping);
@@ -521,12 +531,12 @@ changes_carried_count(const Mapping *mapping)
 				" ORDER BY b.seq DESC LIMIT 1",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))) > 0)
 		return sql_int8(0, 1);
-	return count_target(mapping);
+	return changes_count_target(mapping);
 }
 
 void
 changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
-			  bool complete, bool keep_missing, ChangeCounter *counter)
+			  TypedRows *target, bool complete, bool keep_missing, ChangeCounter *counter)
 {
 	ChangeSink	sink;
 	int			level;
@@ -537,12 +547,12 @@ changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			SQL_ARGS(SQL_UUID(batch)));
 	begin_sink(&sink, mapping, batch, counter);
 	level = settings_pin(NULL);
-	sql_for_each(caller_cursor(changes_query(&sink, complete, keep_missing), SQL_NO_ARGS),
+	sql_for_each(caller_cursor(changes_query(&sink, target ? psprintf("%s t", target->name) : target_rows(mapping),
+											 complete, keep_missing), SQL_NO_ARGS),
 				 write_change, &sink);
 	settings_restore(level);
 	table_writer_close(sink.writer);
 	typed_rows_forget(source);
-	counter->stored_before = complete ? count_target(mapping) : changes_carried_count(mapping);
 }
 
 void

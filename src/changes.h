@@ -20,12 +20,15 @@ typedef struct ChangeCounter
 /*
  * Finds what the typed source rows change in the mapping's target and stores
  * it in the change table (SPEC 5.2); forgets the rows.  complete: every row of
- * the target is looked at.  keep_missing: rows that the source does not have
- * are left alone.
+ * the target is looked at, or, where target is not NULL, every one of these
+ * (drift.h).  keep_missing: rows that the source does not have are left alone.
  */
 extern void changes_build(const Mapping *mapping, const pg_uuid_t *batch,
-						  TypedRows *source, bool complete, bool keep_missing,
-						  ChangeCounter *counter);
+						  TypedRows *source, TypedRows *target, bool complete,
+						  bool keep_missing, ChangeCounter *counter);
+
+/* Whether keys of different bytes are different values of the target's type. */
+extern bool keys_differ_bytewise(const Mapping *mapping);
 
 /* Records how many changes of each kind are stored for a batch. */
 extern void count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping);
@@ -42,6 +45,9 @@ extern char *is_current(const Mapping *mapping);
 
 /* The same with a column that is not mapped. */
 extern char *target_rows_with(const Mapping *mapping, const char *column);
+
+/* Rows of the target now: those in the scope that are not retired. */
+extern int64 changes_count_target(const Mapping *mapping);
 
 /* Whether the target has a row in the mapping's scope, retired or not. */
 extern bool changes_target_has_rows(const Mapping *mapping);

@@ -36,6 +36,7 @@ struct Cleanser
 	bool		convert_all;	/* also values that have not changed */
 	Reader	   *reader;
 	Quarantine *quarantine;
+	DigestEpoch epoch;
 	Baseline   *baseline;
 	Comparison *comparison;
 	DeltaWriter *delta;
@@ -47,6 +48,7 @@ struct Cleanser
 	const char **fields;		/* of the row at hand */
 	size_t	   *lengths;
 	RowBytes	bytes;
+	RowBytes	value_bytes;	/* of the values converted last */
 	MemoryContext row_context;
 
 	Tuplesortstate *sort;		/* of digests, while conflicts are looked for */
@@ -82,11 +84,13 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 						   column->format);
 	}
 	row_bytes_init(&cleanser->bytes);
+	row_bytes_init(&cleanser->value_bytes);
 	cleanser->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup cleanse row",
 												  ALLOCSET_DEFAULT_SIZES);
-	cleanser->baseline = baseline_open(mapping, queue);
+	digest_epoch_load(&cleanser->epoch, mapping);
+	cleanser->baseline = baseline_open(mapping, &cleanser->epoch, queue);
 	cleanser->comparison = comparison_begin(budget);
-	cleanser->delta = delta_open(mapping, batch);
+	cleanser->delta = delta_open(mapping, batch, &cleanser->epoch);
 	return cleanser;
 }
 
@@ -137,7 +141,7 @@ row_digest(Cleanser *cleanser)
 	row_bytes_reset(&cleanser->bytes);
 	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
 		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
-	return digest_bytes(comparison_key(cleanser->comparison),
+	return digest_bytes(&cleanser->epoch.key,
 						cleanser->bytes.data, cleanser->bytes.length);
 }
 
@@ -149,7 +153,7 @@ key_digest(Cleanser *cleanser)
 
 	if (cleanser->mapping->pairs)
 		return row_digest(cleanser);
-	return digest_bytes(comparison_key(cleanser->comparison),
+	return digest_bytes(&cleanser->epoch.key,
 						cleanser->fields[key], cleanser->lengths[key]);
 }
 
@@ -253,7 +257,7 @@ write_kept_key(Cleanser *cleanser)
 		if (!is_key_column(mapping, i))
 			cleanser->fields[i] = NULL;
 	if (mapping->association || guarded(try_key, cleanser) == NULL)
-		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths);
+		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths, NULL);
 }
 
 /*
@@ -338,24 +342,37 @@ static void
 try_conversions(void *arg)
 {
 	Cleanser   *cleanser = arg;
-	bool		isnull;
 
+	row_bytes_reset(&cleanser->value_bytes);
 	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
 	{
-		const char *field = cleanser->fields[i];
+		Converter  *converter = &cleanser->converters[i];
+		Datum		value;
+		bool		isnull;
 
 		if (cleanser->mapping->columns[i].target == NULL)
 			continue;
 		cleanser->at = i;
 		reader_at_column(cleanser->reader, cleanser->columns[i]);
-		(void) convert_text(&cleanser->converters[i],
-							field ? pnstrdup(field, cleanser->lengths[i]) : NULL, &isnull);
+		value = convert_field(converter, cleanser->fields[i], cleanser->lengths[i], &isnull);
+		converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
 		if (isnull && i == cleanser->mapping->key)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("key is null in its format")));
 	}
 	reader_at_column(cleanser->reader, -1);
+}
+
+/* The digest of the values converted last, where it can be kept; else NULL. */
+static const Digest *
+value_digest(Cleanser *cleanser, Digest *digest)
+{
+	if (cleanser->mapping->association)
+		return NULL;
+	*digest = digest_bytes(&cleanser->epoch.key, cleanser->value_bytes.data,
+						   cleanser->value_bytes.length);
+	return digest;
 }
 
 /* Whether the target will take the row's values; if not, it is set aside. */
@@ -393,7 +410,7 @@ take_unchanged(Cleanser *cleanser)
 	if (cleanser->convert_all && !values_are_good(cleanser))
 	{
 		/* Previous forgets what is not cleansed any more; the target keeps it. */
-		delta_write(cleanser->delta, COMMAND_DELETE, cleanser->fields, cleanser->lengths);
+		delta_write(cleanser->delta, COMMAND_DELETE, cleanser->fields, cleanser->lengths, NULL);
 		cleanser->counter.delta_deleted++;
 		write_kept_key(cleanser);
 		return;
@@ -407,6 +424,7 @@ static void
 take_difference(Cleanser *cleanser, Verdict verdict)
 {
 	PrepareCounter *counter = &cleanser->counter;
+	Digest		values;
 
 	if (!values_are_good(cleanser))
 	{
@@ -421,7 +439,7 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 	else
 		counter->delta_updated++;
 	delta_write(cleanser->delta, verdict == ROW_NEW ? COMMAND_INSERT : COMMAND_UPDATE,
-				cleanser->fields, cleanser->lengths);
+				cleanser->fields, cleanser->lengths, value_digest(cleanser, &values));
 }
 
 /* Takes a row whose key was seen before in this file. */
@@ -635,7 +653,7 @@ take_missing(void *arg, BaselinePlace place)
 
 	CHECK_FOR_INTERRUPTS();
 	baseline_fetch(cleanser->baseline, place, &values, &nulls);
-	delta_write_stored(cleanser->delta, COMMAND_DELETE, values, nulls);
+	delta_write_stored(cleanser->delta, COMMAND_DELETE, values, nulls, NULL);
 	cleanser->counter.delta_deleted++;
 }
 

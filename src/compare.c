@@ -45,7 +45,6 @@ typedef struct Pass
 struct Comparison
 {
 	MemoryContext context;
-	DigestKey	digest_key;
 	Size		budget;
 	List	   *todo;			/* of Pass */
 	Pass		pass;
@@ -70,7 +69,6 @@ comparison_begin(Size budget)
 
 	comparison->context = context;
 	comparison->budget = budget;
-	digest_key_random(&comparison->digest_key);
 	comparison->todo = list_make1(all);
 	comparison->max_chunks = 64;
 	comparison->chunks = palloc(sizeof(Entry *) * comparison->max_chunks);
@@ -84,12 +82,6 @@ void
 comparison_end(Comparison *comparison)
 {
 	MemoryContextDelete(comparison->context);
-}
-
-const DigestKey *
-comparison_key(const Comparison *comparison)
-{
-	return &comparison->digest_key;
 }
 
 bool

@@ -33,9 +33,6 @@ typedef struct BaselinePlace
 extern Comparison *comparison_begin(Size budget);
 extern void comparison_end(Comparison *comparison);
 
-/* The digests of this comparison are taken with this key. */
-extern const DigestKey *comparison_key(const Comparison *comparison);
-
 /*
  * Goes to the next pass, or says that there is none.  In each, the caller
  * gives the whole baseline and then every row of the file, in order.

@@ -56,6 +56,7 @@ typedef struct Mapping
 	MappingColumn *columns;
 	Options    *options;		/* the connector's, overlaid by its own */
 	Jsonb	   *own_options;
+	bool		called_timezone;	/* prepare was called with another time zone */
 	char	   *table_name;
 } Mapping;
 

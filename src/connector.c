@@ -7,6 +7,7 @@
 #include "batch.h"
 #include "config.h"
 #include "lock.h"
+#include "row_digest.h"
 #include "mb/pg_wchar.h"
 #include "source.h"
 #include "sql.h"
@@ -82,8 +83,12 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 	 */
 	if (own_sql("SELECT FROM syncup.connector WHERE connector = $1"
 				" AND options ->> 'timezone' IS DISTINCT FROM $2 ->> 'timezone'",
-				SQL_ARGS(SQL_TEXT(connector), SQL_JSONB(options))) > 0 && batch_has_base(connector))
-		batch_ask_for_complete(connector);
+				SQL_ARGS(SQL_TEXT(connector), SQL_JSONB(options))) > 0)
+	{
+		digest_epoch_end(connector, NULL);
+		if (batch_has_base(connector))
+			batch_ask_for_complete(connector);
+	}
 	own_sql("INSERT INTO syncup.connector (connector, directory, options) VALUES ($1, $2, coalesce($3, '{}'))"
 			" ON CONFLICT (connector) DO UPDATE SET directory = excluded.directory, options = excluded.options",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(directory), SQL_JSONB(options)));

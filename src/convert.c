@@ -4,7 +4,9 @@
  */
 #include "convert.h"
 
+#include "catalog/pg_type.h"
 #include "guard.h"
+#include "row_digest.h"
 #include "utils/lsyscache.h"
 
 void
@@ -20,6 +22,8 @@ converter_init(Converter *converter, Oid type, int32 typmod, const char *format)
 	fmgr_info(function, &converter->input);
 	getTypeOutputInfo(type, &function, &varlena);
 	fmgr_info(function, &converter->output);
+	get_typlenbyval(type, &converter->typlen, &converter->typbyval);
+	converter->takes_all = type == TEXTOID && format == NULL;
 }
 
 /*
@@ -93,6 +97,30 @@ convert_text(Converter *converter, const char *text, bool *isnull)
 		value = format_apply(converter->format, value);
 	*isnull = value == NULL;
 	return input_value(converter, value);
+}
+
+Datum
+convert_field(Converter *converter, const char *field, size_t length, bool *isnull)
+{
+	if (field == NULL || !converter->takes_all)
+		return convert_text(converter, field ? pnstrdup(field, length) : NULL, isnull);
+	*isnull = false;
+	return PointerGetDatum(cstring_to_text_with_len(field, length));
+}
+
+Datum
+convert_stored(Converter *converter, Datum stored, bool *isnull)
+{
+	if (stored == (Datum) 0 || !converter->takes_all)
+		return convert_text(converter, stored ? TextDatumGetCString(stored) : NULL, isnull);
+	*isnull = false;
+	return stored;
+}
+
+void
+converter_add_bytes(const Converter *converter, RowBytes *bytes, Datum value, bool isnull)
+{
+	row_bytes_add_value(bytes, converter->typlen, converter->typbyval, value, isnull);
 }
 
 char *

@@ -7,6 +7,7 @@
 #define SYNCUP_CONVERT_H
 
 #include "syncup.h"
+#include "digest.h"
 #include "format.h"
 
 typedef struct Converter
@@ -17,6 +18,9 @@ typedef struct Converter
 	FmgrInfo	input;
 	Oid			input_param;
 	FmgrInfo	output;
+	int16		typlen;
+	bool		typbyval;
+	bool		takes_all;		/* text without a format: every value is good */
 } Converter;
 
 /* Prepares conversions for a type; format is a specification or NULL. */
@@ -29,6 +33,14 @@ extern void converter_init(Converter *converter, Oid type, int32 typmod,
  * without the text itself where the format finds it.
  */
 extern Datum convert_text(Converter *converter, const char *text, bool *isnull);
+
+/* The same of a field, not terminated, or of a stored text; NULL or 0: null. */
+extern Datum convert_field(Converter *converter, const char *field, size_t length, bool *isnull);
+extern Datum convert_stored(Converter *converter, Datum stored, bool *isnull);
+
+/* Adds a value's binary form; see row_bytes_add_value(). */
+extern void converter_add_bytes(const Converter *converter, RowBytes *bytes,
+								Datum value, bool isnull);
 
 /* The text of a value, as its type writes it. */
 extern char *convert_value(Converter *converter, Datum value);

@@ -15,7 +15,10 @@ struct DeltaWriter
 	const Mapping *mapping;
 	pg_uuid_t	batch;
 	TableWriter *writer;
+	const DigestEpoch *epoch;	/* NULL: no digests */
+	int			digest;			/* the attribute of column "digest", from 0 */
 	int		   *attributes;		/* of the stored columns, from 0 */
+	RowBytes	bytes;
 	Datum		commands[COMMAND_FOUND + 1];
 };
 
@@ -26,13 +29,16 @@ enum
 };
 
 DeltaWriter *
-delta_open(const Mapping *mapping, const pg_uuid_t *batch)
+delta_open(const Mapping *mapping, const pg_uuid_t *batch, const DigestEpoch *epoch)
 {
 	DeltaWriter *writer = palloc0(sizeof(DeltaWriter));
 	Oid			table = config_table(mapping, "syncup_delta");
 
 	writer->mapping = mapping;
 	writer->batch = *batch;
+	writer->epoch = mapping->association ? NULL : epoch;
+	writer->digest = get_attnum(table, "digest") - 1;
+	row_bytes_init(&writer->bytes);
 	writer->attributes = palloc(sizeof(int) * mapping->ncolumns);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		writer->attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
@@ -56,13 +62,54 @@ begin_row(DeltaWriter *writer, ChangeCommand command)
 	return slot;
 }
 
+/* Adds the digests of a row that previous will have. */
+static void
+add_digest(DeltaWriter *writer, TupleTableSlot *slot, const Digest *values)
+{
+	RowDigest	digest = {.epoch = writer->epoch->epoch};
+
+	row_bytes_reset(&writer->bytes);
+	for (int i = 0; i < writer->mapping->ncolumns; i++)
+	{
+		int			attribute = writer->attributes[i];
+		Datum		field = slot->tts_values[attribute];
+
+		if (slot->tts_isnull[attribute])
+			row_bytes_add(&writer->bytes, NULL, 0);
+		else
+			row_bytes_add(&writer->bytes, VARDATA_ANY(DatumGetPointer(field)),
+						  VARSIZE_ANY_EXHDR(DatumGetPointer(field)));
+	}
+	digest.row = digest_bytes(&writer->epoch->key, writer->bytes.data, writer->bytes.length);
+	/* In another time zone than the mapping's own the values were others. */
+	if (values != NULL && !writer->mapping->called_timezone)
+		digest.values = *values;
+	slot->tts_values[writer->digest] = row_digest_datum(&digest);
+	slot->tts_isnull[writer->digest] = false;
+}
+
+/* Sends the row in the slot on its way, with its digests. */
+static void
+put_row(DeltaWriter *writer, TupleTableSlot *slot, ChangeCommand command,
+		const Digest *values, size_t size)
+{
+	if (writer->epoch != NULL && (command == COMMAND_INSERT || command == COMMAND_UPDATE))
+	{
+		MemoryContext before = MemoryContextSwitchTo(table_writer_memory(writer->writer));
+
+		add_digest(writer, slot, values);
+		MemoryContextSwitchTo(before);
+	}
+	table_writer_put(writer->writer, size + 32 + sizeof(RowDigest));
+}
+
 void
 delta_write(DeltaWriter *writer, ChangeCommand command,
-			const char *const *fields, const size_t *lengths)
+			const char *const *fields, const size_t *lengths, const Digest *values)
 {
 	TupleTableSlot *slot = begin_row(writer, command);
 	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(writer->writer));
-	size_t		size = 32;
+	size_t		size = 0;
 
 	for (int i = 0; i < writer->mapping->ncolumns; i++)
 	{
@@ -76,16 +123,16 @@ delta_write(DeltaWriter *writer, ChangeCommand command,
 		size += lengths[i];
 	}
 	MemoryContextSwitchTo(before);
-	table_writer_put(writer->writer, size);
+	put_row(writer, slot, command, values, size);
 }
 
 void
 delta_write_stored(DeltaWriter *writer, ChangeCommand command,
-				   const Datum *values, const bool *nulls)
+				   const Datum *fields, const bool *nulls, const Digest *values)
 {
 	TupleTableSlot *slot = begin_row(writer, command);
 	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(writer->writer));
-	size_t		size = 32;
+	size_t		size = 0;
 
 	for (int i = 0; i < writer->mapping->ncolumns; i++)
 	{
@@ -94,11 +141,11 @@ delta_write_stored(DeltaWriter *writer, ChangeCommand command,
 		slot->tts_isnull[attribute] = nulls[i];
 		if (nulls[i])
 			continue;
-		slot->tts_values[attribute] = datumCopy(values[i], false, -1);
-		size += VARSIZE_ANY(DatumGetPointer(values[i]));
+		slot->tts_values[attribute] = datumCopy(fields[i], false, -1);
+		size += VARSIZE_ANY(DatumGetPointer(fields[i]));
 	}
 	MemoryContextSwitchTo(before);
-	table_writer_put(writer->writer, size);
+	put_row(writer, slot, command, values, size);
 }
 
 void
@@ -106,6 +153,15 @@ delta_close(DeltaWriter *writer)
 {
 	table_writer_close(writer->writer);
 	pfree(writer);
+}
+
+/* The columns that previous and delta have in common. */
+static char *
+common_columns(const Mapping *mapping, const char *prefix)
+{
+	if (mapping->association)
+		return stored_columns(mapping, prefix);
+	return psprintf("%sdigest, %s", prefix, stored_columns(mapping, prefix));
 }
 
 /* Deletes the rows of previous whose key a command of the batch names. */
@@ -124,6 +180,8 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	StringInfoData set;
 
 	initStringInfo(&set);
+	if (!mapping->association)
+		appendStringInfoString(&set, "digest = d.digest");
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const char *column = quote_identifier(mapping->columns[i].stored);
@@ -143,8 +201,8 @@ static void
 insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
 	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2 ORDER BY %s",
-					 previous_table(mapping), stored_columns(mapping, ""),
-					 stored_columns(mapping, "d."), delta_table(mapping), stored_key(mapping, "d.")),
+					 previous_table(mapping), common_columns(mapping, ""),
+					 common_columns(mapping, "d."), delta_table(mapping), stored_key(mapping, "d.")),
 			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
 }
 
@@ -161,7 +219,7 @@ delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch)
 {
 	own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN %s d ON %s"
 					 " WHERE d.batch = $1 AND d.command = 'update'",
-					 delta_table(mapping), stored_columns(mapping, ""), stored_columns(mapping, "p."),
+					 delta_table(mapping), common_columns(mapping, ""), common_columns(mapping, "p."),
 					 previous_table(mapping), delta_table(mapping), same_stored_key(mapping, "p", "d")),
 			SQL_ARGS(SQL_UUID(batch)));
 }

@@ -9,23 +9,29 @@
 #include "change_command.h"
 #include "config.h"
 #include "lib/stringinfo.h"
+#include "row_digest.h"
 
 typedef struct DeltaWriter DeltaWriter;
 
-extern DeltaWriter *delta_open(const Mapping *mapping, const pg_uuid_t *batch);
+/* epoch: what digests of the rows are taken with; NULL: none are kept. */
+extern DeltaWriter *delta_open(const Mapping *mapping, const pg_uuid_t *batch,
+							   const DigestEpoch *epoch);
 
 /*
  * Writes a row: command insert, update or delete, and all stored fields, not
  * terminated, NULL for null.  Command keep, with the key alone: the source has
  * a row of this key that was set aside, so that it must not be deleted even if
- * previous does not know it (SPEC 4.3).
+ * previous does not know it (SPEC 4.3).  values: the digest of what the target
+ * gets of the fields, NULL where it is not known.
  */
 extern void delta_write(DeltaWriter *writer, ChangeCommand command,
-						const char *const *fields, const size_t *lengths);
+						const char *const *fields, const size_t *lengths,
+						const Digest *values);
 
 /* The same from stored texts; commands orphan and found: see resolve.c. */
 extern void delta_write_stored(DeltaWriter *writer, ChangeCommand command,
-							   const Datum *values, const bool *nulls);
+							   const Datum *fields, const bool *nulls,
+							   const Digest *values);
 extern void delta_close(DeltaWriter *writer);
 
 /* Makes previous what it is after the batch: deletes, updates, inserts. */

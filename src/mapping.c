@@ -38,6 +38,7 @@
 #include "parser/parser.h"
 #include "miscadmin.h"
 #include "reader.h"
+#include "row_digest.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -52,7 +53,7 @@ PG_FUNCTION_INFO_V1(syncup_drop_mapping);
 #define MAX_UNIQUE_KEYS	3
 
 /* Names that our own tables use beside the columns of file and target. */
-static const char *const delta_names[] = {"batch", "command"};
+static const char *const delta_names[] = {"batch", "command", "digest"};
 static const char *const change_names[] = {"batch", "command", "changed", "old", "key1", "key2", "old_key"};
 
 /* Of these the last are in the change tables of associations only. */
@@ -727,9 +728,13 @@ create_previous(Mapping *mapping)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (", previous_table(mapping));
+	/* What most readings are content with stands in front: digest and key. */
+	if (!mapping->association)
+		appendStringInfo(&sql, "digest bytea, %s text COLLATE \"C\", ", stored_key(mapping, ""));
 	for (int i = 0; i < mapping->ncolumns; i++)
-		appendStringInfo(&sql, "%s text COLLATE \"C\", ",
-						 quote_identifier(mapping->columns[i].stored));
+		if (mapping->association || i != mapping->key)
+			appendStringInfo(&sql, "%s text COLLATE \"C\", ",
+							 quote_identifier(mapping->columns[i].stored));
 	appendStringInfo(&sql, "PRIMARY KEY (%s))", stored_key(mapping, ""));
 	own_sql(sql.data, SQL_NO_ARGS);
 	/* Links are also found by their other side. */
@@ -745,8 +750,8 @@ create_delta(Mapping *mapping)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (batch uuid NOT NULL, command text NOT NULL",
-					 delta_table(mapping));
+	appendStringInfo(&sql, "CREATE TABLE %s (batch uuid NOT NULL, command text NOT NULL%s",
+					 delta_table(mapping), mapping->association ? "" : ", digest bytea");
 	for (int i = 0; i < mapping->ncolumns; i++)
 		appendStringInfo(&sql, ", %s text COLLATE \"C\"",
 						 quote_identifier(mapping->columns[i].stored));
@@ -956,7 +961,10 @@ update_tables(const Mapping *old, Mapping *new)
 		create_delta(new);
 		create_changes(new);
 	}
-	if (applied && !(same_columns(old, new) && same_meaning(old->options, new->options)))
+	if (same_columns(old, new) && same_meaning(old->options, new->options))
+		return;
+	digest_epoch_end(new->connector->name, new->name);
+	if (applied)
 		batch_ask_for_complete(new->connector->name);
 }
 

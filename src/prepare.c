@@ -162,19 +162,28 @@ check_mode(Prepare *prepare)
 
 /* ---------- which files ---------- */
 
+#define SAME_TEXT(m) (((a->m) == NULL) == ((b->m) == NULL) && ((a->m) == NULL || strcmp(a->m, b->m) == 0))
+
+/* Whether two sets of options read times in the same zone. */
+static bool
+same_timezone(const Options *a, const Options *b)
+{
+	return SAME_TEXT(timezone);
+}
+
 /* Whether two sets of options read the same file in the same way. */
 static bool
 read_alike(const Options *a, const Options *b)
 {
-#define SAME_TEXT(m) (((a->m) == NULL) == ((b->m) == NULL) && ((a->m) == NULL || strcmp(a->m, b->m) == 0))
 	return a->csv.delimiter == b->csv.delimiter && a->csv.quote == b->csv.quote &&
 		a->csv.escape == b->csv.escape && a->csv.lenient == b->csv.lenient &&
 		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
 		a->encoding == b->encoding && a->header == b->header &&
 		a->skip_lines == b->skip_lines && a->on_error == b->on_error &&
-		SAME_TEXT(timezone) && SAME_TEXT(command_column);
-#undef SAME_TEXT
+		same_timezone(a, b) && SAME_TEXT(command_column);
 }
+
+#undef SAME_TEXT
 
 /* The mapping's options for this call. */
 static Options *
@@ -199,12 +208,14 @@ group_files(Prepare *prepare, Jsonb *options)
 	{
 		Mapping    *mapping = &prepare->connector->mappings[i];
 		FileGroup  *group = NULL;
+		const Options *usual = mapping->options;
 		MappingScope scope;
 		SourceFile	file;
 		ListCell   *cell;
 
 		mapping_enter(&scope, mapping);
 		mapping->options = call_options(mapping, options);
+		mapping->called_timezone = !same_timezone(usual, mapping->options);
 		file = source_find(source_path(prepare->connector->directory,
 									   prepare->incremental && mapping->options->incremental_file ?
 									   mapping->options->incremental_file : mapping->file),

@@ -228,7 +228,7 @@ write_pair(LinkSink *sink, ChangeCommand command, uint64 row)
 
 	values[0] = sql_datum(row, PAIR_VALUE1, &nulls[0]);
 	values[1] = sql_datum(row, PAIR_VALUE2, &nulls[1]);
-	delta_write_stored(sink->delta, command, values, nulls);
+	delta_write_stored(sink->delta, command, values, nulls, NULL);
 }
 
 /* What is wrong with one side of an orphan; NULL: nothing. */
@@ -464,7 +464,7 @@ resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole)
 		converter_init(&sink.converters[i], key->type, key->typmod, key->format);
 	}
 	sink.links = begin_links(mapping);
-	sink.delta = delta_open(mapping, batch);
+	sink.delta = delta_open(mapping, batch, NULL);
 	sink.quarantine = quarantine_open(batch);
 	sink.file = file_of(mapping, batch);
 	look_up(&sink, batch, *whole);

@@ -93,7 +93,7 @@ resume_batch(void *arg)
 			links_build(mapping, &batch->id, links_reviewed(mapping, &batch->id),
 						false, false, &counter);
 		else if (work->force)
-			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id),
+			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id), NULL,
 						  false, false, &counter);
 		count_stored_changes(&batch->id, mapping);
 		mapping_leave(&scope);

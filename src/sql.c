@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* Rows fetched from a cursor at a time. */
@@ -153,6 +154,19 @@ own_cursor(const char *query, int nargs, const SqlArg *args)
 	portal = caller_cursor(query, nargs, args);
 	owner_end(&scope);
 	return portal;
+}
+
+void
+caller_rows(const char *query, Snapshot snapshot, DestReceiver *receiver)
+{
+	SPIExecuteOptions options = {.read_only = true, .dest = receiver};
+	int			result;
+
+	PushActiveSnapshot(snapshot);
+	result = SPI_execute_extended(query, &options);
+	PopActiveSnapshot();
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 }
 
 void

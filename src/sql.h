@@ -56,6 +56,12 @@ extern Portal own_cursor(const char *query, int nargs, const SqlArg *args);
 extern Portal caller_cursor(const char *query, int nargs, const SqlArg *args);
 
 /*
+ * Runs a query as the caller, at a snapshot, and gives its rows to a receiver
+ * as they come, without a copy.
+ */
+extern void caller_rows(const char *query, Snapshot snapshot, DestReceiver *receiver);
+
+/*
  * Calls visit for every row of a cursor, in a memory context that is reset
  * often, and closes the cursor; the row is read with the functions below.
  */

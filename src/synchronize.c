@@ -16,6 +16,7 @@
 #include "connector.h"
 #include "csv_writer.h"
 #include "delta.h"
+#include "drift.h"
 #include "funcapi.h"
 #include "guard.h"
 #include "links.h"
@@ -59,6 +60,18 @@ deletions_suspended(const pg_uuid_t *batch, const Mapping *mapping)
 				   SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name))) > 0;
 }
 
+/* Compares every row of the target of an entity type with the source. */
+static void
+build_complete(const Mapping *mapping, const pg_uuid_t *batch, bool keep_missing,
+			   ChangeCounter *counter)
+{
+	Drift	   *drift = drift_find(mapping, batch);
+
+	changes_build(mapping, batch, drift->source, drift->target, true, keep_missing, counter);
+	counter->stored_before = drift->target != NULL ? drift->stored : changes_count_target(mapping);
+	drift_end(drift);
+}
+
 /* Finds and stores what the batch changes in the target of a mapping. */
 static void
 build_mapping(BatchWork *work, Mapping *mapping)
@@ -74,9 +87,13 @@ build_mapping(BatchWork *work, Mapping *mapping)
 
 		links_build(mapping, batch, links, complete, keep_missing, &counter);
 	}
+	else if (complete)
+		build_complete(mapping, batch, keep_missing, &counter);
 	else
-		changes_build(mapping, batch, typed_source(mapping, batch, complete), complete,
-					  keep_missing, &counter);
+	{
+		changes_build(mapping, batch, typed_source(mapping, batch), NULL, false, keep_missing, &counter);
+		counter.stored_before = changes_carried_count(mapping);
+	}
 	count_changes(batch, mapping, &counter);
 }
 

@@ -17,6 +17,7 @@
 #include "sql.h"
 #include "utils/array.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 TypedRows *
 typed_rows_begin(const char *name, int ncolumns)
@@ -25,7 +26,7 @@ typed_rows_begin(const char *name, int ncolumns)
 
 	rows->name = name;
 	rows->tupdesc = CreateTemplateTupleDesc(ncolumns);
-	rows->store = tuplestore_begin_heap(true, false, maintenance_work_mem);
+	rows->store = tuplestore_begin_heap(true, false, work_mem);
 	return rows;
 }
 
@@ -69,7 +70,7 @@ typed_rows_gather(const char *name, Portal cursor)
 
 	rows->name = name;
 	rows->tupdesc = CreateTupleDescCopy(cursor->tupDesc);
-	rows->store = tuplestore_begin_heap(true, false, maintenance_work_mem);
+	rows->store = tuplestore_begin_heap(true, false, work_mem);
 	sql_for_each(cursor, add_gathered, rows);
 	typed_rows_publish(rows);
 	return rows;
@@ -92,28 +93,7 @@ mapped_converters(const Mapping *mapping, bool formats)
 	return converters;
 }
 
-/* The query of the source rows: command, then the stored columns. */
-static char *
-source_query(const Mapping *mapping, bool whole)
-{
-	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
-
-	if (!whole)
-		return psprintf("SELECT d.command, %s FROM %s d WHERE d.batch = $1 AND d.command <> 'keep'",
-						stored_columns(mapping, "d."), delta_table(mapping));
-	return psprintf("SELECT 'insert', %s FROM %s d WHERE d.batch = $1 AND d.command IN ('insert', 'update')"
-					" UNION ALL SELECT 'insert', %s FROM %s p WHERE NOT EXISTS"
-					" (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s)"
-					" UNION ALL SELECT DISTINCT 'keep', %s FROM %s k WHERE k.batch = $1 AND k.command = 'keep'"
-					" AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = k.%s AND d.command IN ('insert', 'update'))",
-					stored_columns(mapping, "d."), delta_table(mapping),
-					stored_columns(mapping, "p."), previous_table(mapping),
-					delta_table(mapping), key, key,
-					stored_columns(mapping, "k."), delta_table(mapping),
-					delta_table(mapping), key, key);
-}
-
-/* What turns rows of a query of ours into typed rows. */
+/* What turns rows of ours into typed rows. */
 typedef struct Filling
 {
 	TypedRows  *rows;
@@ -142,35 +122,6 @@ put(Filling *filling)
 	filling->rows->count++;
 }
 
-/* Converts one source row: its command, then the stored columns. */
-static void
-add_source(void *arg, uint64 row)
-{
-	Filling    *filling = arg;
-	const Mapping *mapping = filling->mapping;
-	char	   *command = sql_text(row, 1);
-	bool		deleted = strcmp(command, "delete") == 0;
-	bool		kept = strcmp(command, "keep") == 0;
-	int			attribute = 0;
-
-	filling->values[attribute] = BoolGetDatum(deleted);
-	filling->nulls[attribute++] = kept;
-	for (int i = 0; i < mapping->ncolumns; i++)
-	{
-		if (mapping->columns[i].target == NULL)
-			continue;
-		/* Of such a row only the key matters, and only that must convert. */
-		if ((deleted || kept) && i != mapping->key)
-			filling->nulls[attribute] = true;
-		else
-			filling->values[attribute] = convert_text(&filling->converters[i],
-													  sql_text(row, i + 2),
-													  &filling->nulls[attribute]);
-		attribute++;
-	}
-	put(filling);
-}
-
 /* Source rows without any row yet. */
 static TypedRows *
 begin_source(const Mapping *mapping)
@@ -190,25 +141,103 @@ begin_source(const Mapping *mapping)
 	return rows;
 }
 
-TypedRows *
-typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole)
+struct TypedSource
 {
-	int			level = settings_pin(mapping->options->timezone);
-	TypedRows  *rows = begin_source(mapping);
 	Filling		filling;
+	int			key;			/* attribute of the key, from 0 */
+	int			level;			/* of the pinned settings */
+};
 
-	/*
-	 * Statistics of a delta table are older than the batch, so the planner may
-	 * think that it is empty: a nested loop over a million rows would not end.
-	 */
-	if (whole)
-		setting_pin("enable_nestloop", "off");
-	begin_filling(&filling, rows, mapping, true);
-	sql_for_each(own_cursor(source_query(mapping, whole), SQL_ARGS(SQL_UUID(batch))),
-				 add_source, &filling);
-	settings_restore(level);
-	typed_rows_publish(rows);
-	return rows;
+TypedSource *
+typed_source_begin(const Mapping *mapping)
+{
+	TypedSource *source = palloc0(sizeof(TypedSource));
+
+	source->level = settings_pin(mapping->options->timezone);
+	begin_filling(&source->filling, begin_source(mapping), mapping, true);
+	source->key = 1;
+	for (int i = 0; i < mapping->key; i++)
+		source->key += mapping->columns[i].target != NULL;
+	return source;
+}
+
+void
+typed_source_add(TypedSource *source, StoredTable *table, SourceState state)
+{
+	Filling    *filling = &source->filling;
+	const Mapping *mapping = filling->mapping;
+	int			attribute = 0;
+
+	stored_fields(table);
+	filling->values[attribute] = BoolGetDatum(state == SOURCE_DELETED);
+	filling->nulls[attribute++] = state == SOURCE_KEPT;
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		if (mapping->columns[i].target == NULL)
+			continue;
+		/* Of a row that goes, or is kept, only the key matters, and only that must convert. */
+		if (state != SOURCE_PRESENT && i != mapping->key)
+			filling->nulls[attribute] = true;
+		else
+			filling->values[attribute] = convert_stored(&filling->converters[i],
+														table->nulls[i] ? (Datum) 0 : table->values[i],
+														&filling->nulls[attribute]);
+		attribute++;
+	}
+	put(filling);
+}
+
+Datum
+typed_source_key(const TypedSource *source)
+{
+	return source->filling.values[source->key];
+}
+
+Digest
+typed_source_digest(TypedSource *source, const DigestEpoch *epoch, RowBytes *bytes)
+{
+	const Filling *filling = &source->filling;
+	int			attribute = 1;
+
+	row_bytes_reset(bytes);
+	for (int i = 0; i < filling->mapping->ncolumns; i++)
+	{
+		if (filling->mapping->columns[i].target == NULL)
+			continue;
+		converter_add_bytes(&filling->converters[i], bytes, filling->values[attribute],
+							filling->nulls[attribute]);
+		attribute++;
+	}
+	return digest_bytes(&epoch->key, bytes->data, bytes->length);
+}
+
+TypedRows *
+typed_source_publish(TypedSource *source)
+{
+	settings_restore(source->level);
+	typed_rows_publish(source->filling.rows);
+	return source->filling.rows;
+}
+
+/* Adds a row of the delta. */
+static void
+add_delta(void *arg, StoredTable *table)
+{
+	if (!stored_command_is(table, "keep"))
+		typed_source_add(arg, table, stored_command_is(table, "delete") ? SOURCE_DELETED : SOURCE_PRESENT);
+}
+
+TypedRows *
+typed_source(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	TypedSource *source = typed_source_begin(mapping);
+	StoredTable *delta = stored_table_open(mapping, "syncup_delta");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	stored_table_scan(delta, snapshot, batch, add_delta, source);
+	UnregisterSnapshot(snapshot);
+	stored_table_close(delta);
+	return typed_source_publish(source);
 }
 
 /* Whether an array of names has this one. */

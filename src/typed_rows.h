@@ -7,6 +7,7 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "stored_table.h"
 #include "utils/portal.h"
 #include "utils/tuplestore.h"
 
@@ -38,12 +39,30 @@ typedef struct TypedRows
 } TypedRows;
 
 /*
- * The source of a batch in the target's types: "deleted" boolean (null: all
- * that is known is that the key is there), then c1 to
- * cn for the mapping's columns that have a target (n: their index, from 1).
- * whole: previous with the delta over it, otherwise the delta alone.
+ * The delta of a batch in the target's types, as "syncup_source": "deleted"
+ * boolean (null: all that is known is that the key is there), then c1 to cn for
+ * the mapping's columns that have a target (n: their index, from 1).
  */
-extern TypedRows *typed_source(const Mapping *mapping, const pg_uuid_t *batch, bool whole);
+extern TypedRows *typed_source(const Mapping *mapping, const pg_uuid_t *batch);
+
+/* The same of rows that the caller chooses. */
+typedef struct TypedSource TypedSource;
+
+typedef enum SourceState
+{
+	SOURCE_PRESENT,
+	SOURCE_DELETED,
+	SOURCE_KEPT
+} SourceState;
+
+extern TypedSource *typed_source_begin(const Mapping *mapping);
+extern void typed_source_add(TypedSource *source, StoredTable *table, SourceState state);
+
+/* Of the row added last: its key, and the digest of its values (RowDigest). */
+extern Datum typed_source_key(const TypedSource *source);
+extern Digest typed_source_digest(TypedSource *source, const DigestEpoch *epoch, RowBytes *bytes);
+
+extern TypedRows *typed_source_publish(TypedSource *source);
 
 /*
  * The stored changes of a batch, or what takes them back: "action" text,

@@ -70,7 +70,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
 	result text[];
 BEGIN
-	EXECUTE format('SELECT array_agg(r::text ORDER BY r::text COLLATE "C") FROM %s r', relation) INTO result;
+	EXECUTE format('SELECT array_agg(r::text ORDER BY r::text COLLATE "C") FROM (SELECT %s FROM %s) r',
+		(SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+		WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attname <> 'digest'), relation) INTO result;
 	RETURN coalesce(result, '{}');
 END
 $$;

@@ -163,7 +163,7 @@ SELECT t.bytes('exp4', '.sorted.csv') = t.bytes('exp', '.sorted.csv') AS same;
 CALL t.shell('cp exp3/person.sorted.csv source.csv');
 SELECT syncup_prepare('COPY', 'complete') IS NULL AS prepared;
 SELECT * FROM t.synchronize('COPY', true, true);
-(TABLE syncup_previous.copy_person EXCEPT ALL TABLE syncup_previous.hr_person) UNION ALL (TABLE syncup_previous.hr_person EXCEPT ALL TABLE syncup_previous.copy_person);
+(SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.copy_person EXCEPT ALL SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.hr_person) UNION ALL (SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.hr_person EXCEPT ALL SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.copy_person);
 (TABLE target.copy EXCEPT ALL TABLE target.person) UNION ALL (TABLE target.person EXCEPT ALL TABLE target.copy);
 -- And the delta as a change file: the same delta, the same previous.
 CALL t.queue(E'goes,,"",\nchanges,"a,b",," x "\nnew,,,n@x\nä,"say ""hi""","",');
@@ -176,7 +176,7 @@ SELECT t.export('exp5');
 SELECT t.bytes('exp5') = t.bytes('exp4') AS same;
 SELECT * FROM t.synchronize('HR');
 SELECT * FROM t.synchronize('COPY', true);
-(TABLE syncup_previous.copy_person EXCEPT ALL TABLE syncup_previous.hr_person) UNION ALL (TABLE syncup_previous.hr_person EXCEPT ALL TABLE syncup_previous.copy_person);
+(SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.copy_person EXCEPT ALL SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.hr_person) UNION ALL (SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.hr_person EXCEPT ALL SELECT "ID", "Full name", "Note, or not", mail FROM syncup_previous.copy_person);
 (TABLE target.copy EXCEPT ALL TABLE target.person) UNION ALL (TABLE target.person EXCEPT ALL TABLE target.copy);
 SELECT syncup_drop_connector('COPY');
 

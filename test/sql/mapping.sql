@@ -169,7 +169,7 @@ SELECT needs_complete FROM syncup.connector WHERE connector = 'UP';
 CALL t.shell('mv emp2.csv emp.csv');
 SELECT syncup_map_entity_type('UP', 'emp', 'target.emp', 'emp.csv', 'id', '{"id": "id", "no": "no", "name": "name"}', '{dn}');
 SELECT needs_complete FROM syncup.connector WHERE connector = 'UP';
-SELECT * FROM syncup_previous.up_emp ORDER BY id;
+SELECT id, name, no, dn FROM syncup_previous.up_emp ORDER BY id;
 SELECT t.refused($$SELECT syncup_prepare('UP', 'incremental')$$);
 SELECT syncup_set_thresholds('UP', '{"max_percentage_updated_lines": 0}');
 SELECT syncup_prepare('UP', 'complete') IS NOT NULL AS prepared;

@@ -1,0 +1,32 @@
+/*
+ * digest_set.h
+ *		A set of digests in little memory, each of which can be marked.
+ */
+#ifndef SYNCUP_DIGEST_SET_H
+#define SYNCUP_DIGEST_SET_H
+
+#include "digest.h"
+
+typedef struct DigestSet DigestSet;
+
+/* An empty set with room for about so many. */
+extern DigestSet *digest_set_create(double expected);
+extern void digest_set_free(DigestSet *set);
+
+/* The bytes that it takes. */
+extern Size digest_set_bytes(const DigestSet *set);
+
+/* Adds a digest; false: it was there. */
+extern bool digest_set_add(DigestSet *set, Digest digest);
+
+extern bool digest_set_has(const DigestSet *set, Digest digest);
+
+/* Marks a digest; false: it is not there. */
+extern bool digest_set_mark(DigestSet *set, Digest digest);
+extern bool digest_set_is_marked(const DigestSet *set, Digest digest);
+
+/* How many there are, and how many of them are marked. */
+extern uint64 digest_set_count(const DigestSet *set);
+extern uint64 digest_set_marked(const DigestSet *set);
+
+#endif							/* SYNCUP_DIGEST_SET_H */

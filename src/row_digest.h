@@ -1,0 +1,52 @@
+/*
+ * row_digest.h
+ *		Digests kept beside each row of previous.
+ */
+#ifndef SYNCUP_ROW_DIGEST_H
+#define SYNCUP_ROW_DIGEST_H
+
+#include "syncup.h"
+#include "config.h"
+#include "digest.h"
+
+/*
+ * What a mapping's digests are taken with.  Digests of another epoch say
+ * nothing.  Associations keep none: theirs are of epoch 0, with a key of this
+ * run's own.
+ */
+typedef struct DigestEpoch
+{
+	int64		epoch;
+	DigestKey	key;
+} DigestEpoch;
+
+/* What is kept of a row: column "digest" of previous and delta. */
+typedef struct RowDigest
+{
+	int64		epoch;
+	Digest		row;			/* of the stored texts */
+	Digest		values;			/* of what the target gets of them; 0: unknown */
+} RowDigest;
+
+/* The mapping's present epoch; a new one where it has none. */
+extern void digest_epoch_load(DigestEpoch *epoch, const Mapping *mapping);
+
+/*
+ * Ends the epoch of a mapping, or of all of a connector (NULL): what its rows
+ * mean has changed, and what was kept of them does not hold any more.
+ */
+extern void digest_epoch_end(const char *connector, const char *mapping);
+
+/* As a value of column "digest", and back; false: null or of another epoch. */
+extern Datum row_digest_datum(const RowDigest *digest);
+extern bool row_digest_read(RowDigest *digest, const DigestEpoch *epoch, Datum value);
+
+/*
+ * Adds a value of a target column in its binary form, detoasted in the current
+ * memory context.  Two values of a type that are the same there are equal; not
+ * all that are equal are the same.
+ */
+extern void row_bytes_add_value(RowBytes *bytes, int16 typlen, bool typbyval,
+								Datum value, bool isnull);
+
+#endif							/* SYNCUP_ROW_DIGEST_H */

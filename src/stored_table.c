@@ -1,0 +1,170 @@
+/*
+ * stored_table.c
+ *		The rows of a mapping's previous or delta table, read.
+ *
+ * They are read as they lie: of most rows nothing but key and digest is
+ * wanted, and both stand in front.
+ */
+#include "stored_table.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+StoredTable *
+stored_table_open(const Mapping *mapping, const char *schema)
+{
+	StoredTable *table = palloc0(sizeof(StoredTable));
+	Oid			oid = config_table(mapping, schema);
+
+	table->mapping = mapping;
+	table->relation = table_open(oid, AccessShareLock);
+	table->slot = table_slot_create(table->relation, NULL);
+	table->attnums = palloc(sizeof(AttrNumber) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		table->attnums[i] = get_attnum(oid, mapping->columns[i].stored);
+		if (table->attnums[i] <= 0)
+			elog(ERROR, "table %s has no column \"%s\"",
+				 own_table(schema, mapping), mapping->columns[i].stored);
+	}
+	table->command = get_attnum(oid, "command");
+	if (!mapping->association)
+		table->digest = get_attnum(oid, "digest");
+	table->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup stored row",
+											   ALLOCSET_DEFAULT_SIZES);
+	table->values = palloc(sizeof(Datum) * mapping->ncolumns);
+	table->nulls = palloc(sizeof(bool) * mapping->ncolumns);
+	row_bytes_init(&table->bytes);
+	return table;
+}
+
+void
+stored_table_close(StoredTable *table)
+{
+	ExecDropSingleTupleTableSlot(table->slot);
+	table_close(table->relation, NoLock);
+	MemoryContextDelete(table->row_context);
+}
+
+double
+stored_table_estimate(StoredTable *table)
+{
+	BlockNumber pages;
+	double		tuples;
+	double		all_visible;
+
+	table_relation_estimate_size(table->relation, NULL, &pages, &tuples, &all_visible);
+	return tuples;
+}
+
+void
+stored_table_scan(StoredTable *table, Snapshot snapshot, const pg_uuid_t *batch,
+				  void (*visit) (void *arg, StoredTable *table), void *arg)
+{
+	MemoryContext before;
+	TableScanDesc scan;
+	ScanKeyData only_batch;
+	int64		rows = 0;
+
+	if (batch != NULL)
+		ScanKeyInit(&only_batch, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(batch));
+	scan = table_beginscan(table->relation, snapshot, batch != NULL, &only_batch);
+	before = MemoryContextSwitchTo(table->row_context);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, table->slot))
+	{
+		visit(arg, table);
+		if ((++rows & 255) == 0)
+		{
+			CHECK_FOR_INTERRUPTS();
+			MemoryContextReset(table->row_context);
+		}
+	}
+	MemoryContextSwitchTo(before);
+	table_endscan(scan);
+	MemoryContextReset(table->row_context);
+}
+
+bool
+stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid)
+{
+	MemoryContextReset(table->row_context);
+	return table_tuple_fetch_row_version(table->relation, tid, snapshot, table->slot);
+}
+
+bool
+stored_command_is(StoredTable *table, const char *command)
+{
+	bool		isnull;
+	text	   *word = DatumGetTextPP(slot_getattr(table->slot, table->command, &isnull));
+
+	return VARSIZE_ANY_EXHDR(word) == strlen(command) &&
+		memcmp(VARDATA_ANY(word), command, strlen(command)) == 0;
+}
+
+void
+stored_fields(StoredTable *table)
+{
+	MemoryContext before = MemoryContextSwitchTo(table->row_context);
+
+	slot_getallattrs(table->slot);
+	for (int i = 0; i < table->mapping->ncolumns; i++)
+	{
+		int			attribute = table->attnums[i] - 1;
+
+		table->nulls[i] = table->slot->tts_isnull[attribute];
+		table->values[i] = table->nulls[i] ? (Datum) 0 :
+			PointerGetDatum(PG_DETOAST_DATUM_PACKED(table->slot->tts_values[attribute]));
+	}
+	MemoryContextSwitchTo(before);
+}
+
+Digest
+stored_key_digest(StoredTable *table, const DigestEpoch *epoch)
+{
+	bool		isnull;
+	struct varlena *key;
+
+	/* Of pairs the whole row is the key. */
+	if (table->mapping->pairs)
+		return stored_fields_digest(table, epoch);
+	key = PG_DETOAST_DATUM_PACKED(slot_getattr(table->slot, table->attnums[table->mapping->key], &isnull));
+	return digest_bytes(&epoch->key, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+}
+
+bool
+stored_row_digest(StoredTable *table, const DigestEpoch *epoch, RowDigest *digest)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (table->digest == InvalidAttrNumber)
+		return false;
+	value = slot_getattr(table->slot, table->digest, &isnull);
+	return !isnull && row_digest_read(digest, epoch, value);
+}
+
+Digest
+stored_fields_digest(StoredTable *table, const DigestEpoch *epoch)
+{
+	RowDigest	kept;
+
+	if (stored_row_digest(table, epoch, &kept))
+		return kept.row;
+	stored_fields(table);
+	row_bytes_reset(&table->bytes);
+	for (int i = 0; i < table->mapping->ncolumns; i++)
+	{
+		if (table->nulls[i])
+			row_bytes_add(&table->bytes, NULL, 0);
+		else
+			row_bytes_add(&table->bytes, VARDATA_ANY(DatumGetPointer(table->values[i])),
+						  VARSIZE_ANY_EXHDR(DatumGetPointer(table->values[i])));
+	}
+	return digest_bytes(&epoch->key, table->bytes.data, table->bytes.length);
+}

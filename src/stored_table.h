@@ -1,0 +1,60 @@
+/*
+ * stored_table.h
+ *		The rows of a mapping's previous or delta table, read.
+ */
+#ifndef SYNCUP_STORED_TABLE_H
+#define SYNCUP_STORED_TABLE_H
+
+#include "syncup.h"
+#include "config.h"
+#include "executor/tuptable.h"
+#include "row_digest.h"
+#include "utils/snapshot.h"
+
+typedef struct StoredTable
+{
+	const Mapping *mapping;
+	Relation	relation;
+	TupleTableSlot *slot;		/* the row at hand */
+	AttrNumber *attnums;		/* of the mapping's stored columns */
+	AttrNumber	command;		/* of the column "command"; 0: previous has none */
+	AttrNumber	digest;			/* of the column "digest"; 0: associations have none */
+	MemoryContext row_context;
+	Datum	   *values;			/* of the row at hand, by stored_fields() */
+	bool	   *nulls;
+	RowBytes	bytes;
+} StoredTable;
+
+/* schema: syncup_previous or syncup_delta. */
+extern StoredTable *stored_table_open(const Mapping *mapping, const char *schema);
+extern void stored_table_close(StoredTable *table);
+
+/* About how many rows it has. */
+extern double stored_table_estimate(StoredTable *table);
+
+/*
+ * Calls visit for every row that the snapshot sees, or for every row of one
+ * batch, in a memory context that is reset often.
+ */
+extern void stored_table_scan(StoredTable *table, Snapshot snapshot, const pg_uuid_t *batch,
+							  void (*visit) (void *arg, StoredTable *table), void *arg);
+
+/* Makes the row at a place the one at hand; false: the snapshot does not see it. */
+extern bool stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid);
+
+/* Whether the row at hand has this command. */
+extern bool stored_command_is(StoredTable *table, const char *command);
+
+/* Puts the stored fields of the row at hand into values and nulls, as texts. */
+extern void stored_fields(StoredTable *table);
+
+/* The digest of the row's key. */
+extern Digest stored_key_digest(StoredTable *table, const DigestEpoch *epoch);
+
+/* What is kept beside the row; false: nothing of this epoch. */
+extern bool stored_row_digest(StoredTable *table, const DigestEpoch *epoch, RowDigest *digest);
+
+/* The digest of its stored fields, kept or taken now. */
+extern Digest stored_fields_digest(StoredTable *table, const DigestEpoch *epoch);
+
+#endif							/* SYNCUP_STORED_TABLE_H */
