@@ -83,7 +83,7 @@ load_row(void *arg, StoredTable *table)
 	if (loading->table == TABLE_DELTA && stored_command_is(table, "delete"))
 		comparison_remove(loading->comparison, &key);
 	else
-		comparison_add(loading->comparison, &key, &row, place);
+		comparison_add(loading->comparison, &key, &row, place, loading->table == TABLE_PREVIOUS);
 }
 
 void

@@ -6,6 +6,10 @@
 
 #include "miscadmin.h"
 #include "sql.h"
+#include "storage/lmgr.h"
+
+/* Bytes from which a table is emptied at once rather than row by row. */
+#define EMPTIED_AT_ONCE	(4 * 1024 * 1024)
 
 char *
 acting_role(void)
@@ -138,19 +142,46 @@ batch_complete_done(const pg_uuid_t *id)
 		batch_mark_source_changes(id);
 }
 
+/* Whether no other batch of the connector has rows of delta and changes. */
+static bool
+is_alone(const pg_uuid_t *id, const Connector *connector)
+{
+	return own_sql("SELECT FROM syncup.batch WHERE connector = $1 AND batch <> $2"
+				   " AND (changes_kept OR status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL) LIMIT 1",
+				   SQL_ARGS(SQL_TEXT(connector->name), SQL_UUID(id))) == 0;
+}
+
+/*
+ * Removes the rows of a batch from a table of ours.  Where it holds nothing
+ * else, and much, it is emptied at once, unless somebody is looking at it.
+ */
+static void
+forget_rows(Oid table, const char *name, const pg_uuid_t *id, bool alone)
+{
+	if (alone && own_sql("SELECT WHERE pg_relation_size($1) > $2",
+						 SQL_ARGS(SQL_OID(table), SQL_INT8(EMPTIED_AT_ONCE))) > 0 &&
+		ConditionalLockRelationOid(table, AccessExclusiveLock))
+		own_sql(psprintf("TRUNCATE ONLY %s", name), SQL_NO_ARGS);
+	else
+		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", name), SQL_ARGS(SQL_UUID(id)));
+}
+
 void
 batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 {
+	bool		alone;
+
 	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(id), SQL_BOOL(keep)));
 	if (keep)
 		return;
+	alone = is_alone(id, connector);
 	for (int i = 0; i < connector->nmappings; i++)
 	{
-		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", delta_table(&connector->mappings[i])),
-				SQL_ARGS(SQL_UUID(id)));
-		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(&connector->mappings[i])),
-				SQL_ARGS(SQL_UUID(id)));
+		const Mapping *mapping = &connector->mappings[i];
+
+		forget_rows(config_table(mapping, "syncup_delta"), delta_table(mapping), id, alone);
+		forget_rows(config_table(mapping, "syncup_changes"), changes_table(mapping), id, alone);
 	}
 }
 

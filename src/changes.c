@@ -347,7 +347,7 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 		sink->nothers++;
 	}
 	table_close(target, NoLock);
-	sink->writer = table_writer_open(config_table(mapping, "syncup_changes"));
+	sink->writer = table_writer_open(config_table(mapping, "syncup_changes"), true);
 }
 
 /* ---------- the query ---------- */

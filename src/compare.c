@@ -5,6 +5,11 @@
  * Of each key 40 bytes are kept: the digests of key and row, and where the
  * stored row lies.  Rows themselves are read again only where they matter.
  *
+ * Exports keep their order from day to day, mostly, and previous lies in that
+ * order too.  So the entry that a row of the file belongs to is looked for
+ * behind the one found last, where it costs no cache miss, and only then by
+ * hash.
+ *
  * When that does not fit into the budget, keys are split into two halves by a
  * bit of their digest: one half is dropped on the spot and left to a pass of
  * its own, which reads baseline and file once more.  What was already written
@@ -40,6 +45,8 @@ typedef struct Pass
 } Pass;
 
 #define CHUNK_ENTRIES	8192	/* entries are allocated in chunks */
+#define NEAR			8		/* entries looked at before the index is */
+#define AHEAD			16		/* places of the index fetched before they are filled */
 #define NO_ENTRY		PG_UINT32_MAX
 
 struct Comparison
@@ -53,8 +60,10 @@ struct Comparison
 	int			nchunks;		/* allocated */
 	int			max_chunks;
 	uint32		count;
+	uint32		next;			/* the entry behind the one found last */
 	uint32	   *index;			/* numbers of entries, by hash */
 	uint32		index_size;		/* a power of two */
+	uint32		indexed;		/* entries that stand in the index */
 	int64		place;			/* of the row at hand */
 };
 
@@ -90,6 +99,14 @@ comparison_is_first_pass(const Comparison *comparison)
 	return comparison->passes == 1;
 }
 
+/* Empties the index; it is filled when it is needed. */
+static void
+clear_index(Comparison *comparison)
+{
+	memset(comparison->index, 0xFF, sizeof(uint32) * comparison->index_size);
+	comparison->indexed = 0;
+}
+
 bool
 comparison_next_pass(Comparison *comparison)
 {
@@ -99,8 +116,9 @@ comparison_next_pass(Comparison *comparison)
 	comparison->pass = *(Pass *) llast(comparison->todo);
 	comparison->todo = list_delete_last(comparison->todo);
 	comparison->count = 0;
+	comparison->next = 0;
 	comparison->place = 0;
-	memset(comparison->index, 0xFF, sizeof(uint32) * comparison->index_size);
+	clear_index(comparison);
 	return true;
 }
 
@@ -117,39 +135,69 @@ is_ours(const Comparison *comparison, const Digest *key)
 	return (key->high & comparison->pass.mask) == comparison->pass.bits;
 }
 
-/* The place in the index where the key is, or would be. */
 static inline uint32
-index_place(const Comparison *comparison, const Digest *key)
+first_place(const Comparison *comparison, const Digest *key)
 {
-	uint32		place = (uint32) key->low & (comparison->index_size - 1);
+	return (uint32) key->low & (comparison->index_size - 1);
+}
 
+/*
+ * Puts the entries that are not in the index there.  Their keys differ, so that
+ * only the index is touched.
+ */
+static void
+complete_index(Comparison *comparison)
+{
+	for (; comparison->indexed < comparison->count; comparison->indexed++)
+	{
+		uint32		place = first_place(comparison, &entry_at(comparison, comparison->indexed)->key);
+
+		if (comparison->indexed + AHEAD < comparison->count)
+			__builtin_prefetch(&comparison->index[first_place(comparison,
+															  &entry_at(comparison, comparison->indexed + AHEAD)->key)], 1);
+		while (comparison->index[place] != NO_ENTRY)
+			place = (place + 1) & (comparison->index_size - 1);
+		comparison->index[place] = comparison->indexed;
+	}
+}
+
+/* The number of a key's entry, or NO_ENTRY. */
+static uint32
+find_number(Comparison *comparison, const Digest *key)
+{
+	uint32		end = Min(comparison->next + NEAR, comparison->count);
+	uint32		place;
+
+	for (uint32 number = comparison->next; number < end; number++)
+		if (digest_equal(&entry_at(comparison, number)->key, key))
+			return number;
+	complete_index(comparison);
+	place = first_place(comparison, key);
 	while (comparison->index[place] != NO_ENTRY &&
 		   !digest_equal(&entry_at(comparison, comparison->index[place])->key, key))
 		place = (place + 1) & (comparison->index_size - 1);
-	return place;
+	return comparison->index[place];
 }
 
 static Entry *
-find(const Comparison *comparison, const Digest *key)
+find(Comparison *comparison, const Digest *key)
 {
-	uint32		number = comparison->index[index_place(comparison, key)];
+	uint32		number = find_number(comparison, key);
 
-	return number == NO_ENTRY ? NULL : entry_at(comparison, number);
+	if (number == NO_ENTRY)
+		return NULL;
+	comparison->next = number + 1;
+	return entry_at(comparison, number);
 }
 
-/* Builds the index again, of this many places. */
+/* Makes the index one of this many places. */
 static void
-rebuild_index(Comparison *comparison, uint32 size)
+resize_index(Comparison *comparison, uint32 size)
 {
-	if (size != comparison->index_size)
-	{
-		pfree(comparison->index);
-		comparison->index = MemoryContextAllocHuge(comparison->context, sizeof(uint32) * size);
-		comparison->index_size = size;
-	}
-	memset(comparison->index, 0xFF, sizeof(uint32) * size);
-	for (uint32 i = 0; i < comparison->count; i++)
-		comparison->index[index_place(comparison, &entry_at(comparison, i)->key)] = i;
+	pfree(comparison->index);
+	comparison->index = MemoryContextAllocHuge(comparison->context, sizeof(uint32) * size);
+	comparison->index_size = size;
+	clear_index(comparison);
 }
 
 /*
@@ -175,7 +223,8 @@ split_pass(Comparison *comparison)
 		if (is_ours(comparison, &entry_at(comparison, i)->key))
 			*entry_at(comparison, kept++) = *entry_at(comparison, i);
 	comparison->count = kept;
-	rebuild_index(comparison, comparison->index_size);
+	comparison->next = 0;
+	clear_index(comparison);
 }
 
 /* The bytes that one more entry would make it. */
@@ -205,7 +254,7 @@ add(Comparison *comparison, const Digest *key)
 			return NULL;
 	}
 	if (comparison->count >= comparison->index_size / 4 * 3)
-		rebuild_index(comparison, comparison->index_size * 2);
+		resize_index(comparison, comparison->index_size * 2);
 	if (comparison->count == (Size) comparison->nchunks * CHUNK_ENTRIES)
 	{
 		if (comparison->nchunks == comparison->max_chunks)
@@ -217,7 +266,6 @@ add(Comparison *comparison, const Digest *key)
 		comparison->chunks[comparison->nchunks++] =
 			MemoryContextAlloc(comparison->context, sizeof(Entry) * CHUNK_ENTRIES);
 	}
-	comparison->index[index_place(comparison, key)] = comparison->count;
 	entry = entry_at(comparison, comparison->count++);
 	memset(entry, 0, sizeof(Entry));
 	entry->key = *key;
@@ -226,13 +274,13 @@ add(Comparison *comparison, const Digest *key)
 
 void
 comparison_add(Comparison *comparison, const Digest *key, const Digest *row,
-			   BaselinePlace place)
+			   BaselinePlace place, bool unique)
 {
 	Entry	   *entry;
 
 	if (!is_ours(comparison, key))
 		return;
-	entry = find(comparison, key);
+	entry = unique ? NULL : find(comparison, key);
 	if (entry == NULL)
 		entry = add(comparison, key);
 	if (entry == NULL)

@@ -42,9 +42,12 @@ extern bool comparison_next_pass(Comparison *comparison);
 /* Whether this is the pass that sees every row for the first time. */
 extern bool comparison_is_first_pass(const Comparison *comparison);
 
-/* Gives a row of the baseline, or takes one away again. */
+/*
+ * Gives a row of the baseline, or takes one away again.  unique: no row of its
+ * key was given in this pass.
+ */
 extern void comparison_add(Comparison *comparison, const Digest *key,
-						   const Digest *row, BaselinePlace place);
+						   const Digest *row, BaselinePlace place, bool unique);
 extern void comparison_remove(Comparison *comparison, const Digest *key);
 
 /*

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "executor/executor.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
@@ -41,6 +42,13 @@
 #else
 #define sorted_datum(sort, value, isnull) \
 	tuplesort_getdatum((sort), true, (value), (isnull), NULL)
+#endif
+
+/* Building the indexes of a table anew: takes the statement, if any, from 17 on. */
+#if PG_VERSION_NUM >= 170000
+#define rebuild_indexes(table)	((void) reindex_relation(NULL, (table), 0, &(ReindexParams) {0}))
+#else
+#define rebuild_indexes(table)	((void) reindex_relation((table), 0, &(ReindexParams) {0}))
 #endif
 
 #endif							/* SYNCUP_COMPAT_H */

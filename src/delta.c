@@ -5,10 +5,12 @@
 #include "delta.h"
 
 #include "sql.h"
+#include "stored_table.h"
 #include "table_writer.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 struct DeltaWriter
 {
@@ -44,7 +46,7 @@ delta_open(const Mapping *mapping, const pg_uuid_t *batch, const DigestEpoch *ep
 		writer->attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
 	for (int i = COMMAND_INSERT; i <= COMMAND_FOUND; i++)
 		writer->commands[i] = CStringGetTextDatum(change_command_name(i));
-	writer->writer = table_writer_open(table);
+	writer->writer = table_writer_open(table, true);
 	return writer;
 }
 
@@ -196,14 +198,68 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
 }
 
-/* Inserts the rows that a command of the batch has into previous. */
+/* What rows of the delta are copied to. */
+typedef struct Copying
+{
+	const char *command;
+	TableWriter *previous;
+	int		   *attributes;		/* of the stored columns there, from 0 */
+	int			digest;
+} Copying;
+
+/* Copies a row of the delta to previous as it is. */
+static void
+copy_row(void *arg, StoredTable *delta)
+{
+	Copying    *copying = arg;
+	TupleTableSlot *slot;
+	MemoryContext before;
+	size_t		size = 32 + sizeof(RowDigest);
+
+	if (!stored_command_is(delta, copying->command))
+		return;
+	stored_fields(delta);
+	slot = table_writer_slot(copying->previous);
+	before = MemoryContextSwitchTo(table_writer_memory(copying->previous));
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	for (int i = 0; i < delta->mapping->ncolumns; i++)
+	{
+		if (delta->nulls[i])
+			continue;
+		slot->tts_values[copying->attributes[i]] = datumCopy(delta->values[i], false, -1);
+		slot->tts_isnull[copying->attributes[i]] = false;
+		size += VARSIZE_ANY(DatumGetPointer(delta->values[i]));
+	}
+	if (delta->digest != InvalidAttrNumber && !delta->slot->tts_isnull[delta->digest - 1])
+	{
+		slot->tts_values[copying->digest] = datumCopy(delta->slot->tts_values[delta->digest - 1], false, -1);
+		slot->tts_isnull[copying->digest] = false;
+	}
+	MemoryContextSwitchTo(before);
+	table_writer_put(copying->previous, size);
+}
+
+/*
+ * Inserts the rows that a command of the batch has into previous, in the order
+ * in which they came.
+ */
 static void
 insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	own_sql(psprintf("INSERT INTO %s (%s) SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2 ORDER BY %s",
-					 previous_table(mapping), common_columns(mapping, ""),
-					 common_columns(mapping, "d."), delta_table(mapping), stored_key(mapping, "d.")),
-			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
+	Oid			table = config_table(mapping, "syncup_previous");
+	StoredTable *delta = stored_table_open(mapping, "syncup_delta");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Copying		copying = {.command = command};
+
+	copying.attributes = palloc(sizeof(int) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		copying.attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
+	copying.digest = get_attnum(table, "digest") - 1;
+	copying.previous = table_writer_open(table, true);
+	stored_table_scan(delta, snapshot, batch, copy_row, &copying);
+	table_writer_close(copying.previous);
+	UnregisterSnapshot(snapshot);
+	stored_table_close(delta);
 }
 
 void

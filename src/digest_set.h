@@ -19,14 +19,17 @@ extern Size digest_set_bytes(const DigestSet *set);
 /* Adds a digest; false: it was there. */
 extern bool digest_set_add(DigestSet *set, Digest digest);
 
-extern bool digest_set_has(const DigestSet *set, Digest digest);
+/* Adds one that is not there. */
+extern void digest_set_append(DigestSet *set, Digest digest);
+
+extern bool digest_set_has(DigestSet *set, Digest digest);
 
 /* Marks a digest; false: it is not there. */
 extern bool digest_set_mark(DigestSet *set, Digest digest);
-extern bool digest_set_is_marked(const DigestSet *set, Digest digest);
+extern bool digest_set_is_marked(DigestSet *set, Digest digest);
 
 /* How many there are, and how many of them are marked. */
-extern uint64 digest_set_count(const DigestSet *set);
-extern uint64 digest_set_marked(const DigestSet *set);
+extern uint32 digest_set_count(const DigestSet *set);
+extern uint32 digest_set_marked(const DigestSet *set);
 
 #endif							/* SYNCUP_DIGEST_SET_H */

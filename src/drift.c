@@ -185,7 +185,7 @@ expect(void *arg, StoredTable *previous)
 	if (!knows_values(search, previous, &values))
 		search->stale += search->class == 0;
 	else if (in_class(search, &values) && !is_changed(search, previous))
-		(void) digest_set_add(search->expected, values);
+		digest_set_append(search->expected, values);
 }
 
 /* Notes what should stand beside a row of previous. */
@@ -371,7 +371,7 @@ load_expected(Search *search, Size budget)
 {
 	double		rows = stored_table_estimate(search->previous) / search->classes;
 
-	search->expected = digest_set_create(Min(rows, budget / (double) sizeof(Digest) / 1.4));
+	search->expected = digest_set_create(Min(rows * 1.05, budget / 24.0));
 	search->stale = search->class == 0 ? 0 : search->stale;
 	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
 	if (search->class > 0 || digest_set_bytes(search->expected) <= budget ||

@@ -334,7 +334,7 @@ links_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	memset(counter, 0, sizeof(ChangeCounter));
 	own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(mapping)),
 			SQL_ARGS(SQL_UUID(batch)));
-	changes.writer = table_writer_open(config_table(mapping, "syncup_changes"));
+	changes.writer = table_writer_open(config_table(mapping, "syncup_changes"), true);
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor(mapping->pairs ? link_table_query(mapping, whole, keep_missing) :
 							   link_column_query(mapping, whole, keep_missing), SQL_NO_ARGS),

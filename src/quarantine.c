@@ -28,7 +28,7 @@ quarantine_open(const pg_uuid_t *batch)
 
 	quarantine->batch = *batch;
 	quarantine->writer = table_writer_open(get_relname_relid("quarantine",
-															 get_namespace_oid("syncup", false)));
+															 get_namespace_oid("syncup", false)), false);
 	return quarantine;
 }
 

@@ -5,6 +5,10 @@
  * Rows are gathered and handed to the table access method in batches, which
  * costs a fraction of row by row: 1000 rows or 64 kB, whichever comes first.
  * The byte limit is what keeps memory small when rows are wide.
+ *
+ * Once the new rows are more than the table held before, its indexes are left
+ * behind and built anew at the end: sorting beats a million look-ups.  That
+ * takes locks on the indexes, so it is done only if nobody else has them open.
  */
 #include "table_writer.h"
 
@@ -14,11 +18,16 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #define MAX_ROWS	1000
 #define MAX_BYTES	65536
+
+/* Bytes that are always put into indexes as they come. */
+#define MIN_LOAD	(4 * 1024 * 1024)
 
 struct TableWriter
 {
@@ -33,10 +42,14 @@ struct TableWriter
 	int			nslots;			/* created so far */
 	int			waiting;
 	size_t		bytes;
+	bool		may_rebuild;	/* nobody writes the table but this connector */
+	bool		rebuild;		/* the indexes are left behind */
+	uint64		before;			/* bytes that the table had */
+	uint64		written;
 };
 
 TableWriter *
-table_writer_open(Oid table)
+table_writer_open(Oid table, bool may_rebuild)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "syncup table writer", ALLOCSET_DEFAULT_SIZES);
@@ -54,6 +67,8 @@ table_writer_open(Oid table)
 	writer->bulk = GetBulkInsertState();
 	writer->command = GetCurrentCommandId(true);
 	writer->slots = palloc0(sizeof(TupleTableSlot *) * MAX_ROWS);
+	writer->may_rebuild = may_rebuild;
+	writer->before = (uint64) RelationGetNumberOfBlocks(writer->table) * BLCKSZ;
 	MemoryContextSwitchTo(before);
 	return writer;
 }
@@ -81,6 +96,21 @@ table_writer_memory(TableWriter *writer)
 	return writer->batch_context;
 }
 
+/* Leaves the indexes behind where that pays, and where it can be done at once. */
+static void
+consider_rebuild(TableWriter *writer)
+{
+	if (!writer->may_rebuild || writer->rebuild || writer->written < MIN_LOAD ||
+		writer->written < writer->before)
+		return;
+	writer->may_rebuild = false;
+	for (int i = 0; i < writer->info->ri_NumIndices; i++)
+		if (!ConditionalLockRelationOid(RelationGetRelid(writer->info->ri_IndexRelationDescs[i]),
+										AccessExclusiveLock))
+			return;
+	writer->rebuild = true;
+}
+
 /* Writes the waiting rows and their index entries. */
 static void
 flush(TableWriter *writer)
@@ -94,7 +124,7 @@ flush(TableWriter *writer)
 	before = MemoryContextSwitchTo(GetPerTupleMemoryContext(writer->estate));
 	table_multi_insert(writer->table, writer->slots, writer->waiting,
 					   writer->command, 0, writer->bulk);
-	if (writer->info->ri_NumIndices > 0)
+	if (writer->info->ri_NumIndices > 0 && !writer->rebuild)
 		for (int i = 0; i < writer->waiting; i++)
 			(void) insert_index_tuples(writer->info, writer->slots[i], writer->estate);
 	MemoryContextSwitchTo(before);
@@ -102,8 +132,10 @@ flush(TableWriter *writer)
 		ExecClearTuple(writer->slots[i]);
 	ResetPerTupleExprContext(writer->estate);
 	MemoryContextReset(writer->batch_context);
+	writer->written += writer->bytes;
 	writer->waiting = 0;
 	writer->bytes = 0;
+	consider_rebuild(writer);
 }
 
 void
@@ -130,7 +162,9 @@ table_writer_close(TableWriter *writer)
 	FreeBulkInsertState(writer->bulk);
 	ExecCloseIndices(writer->info);
 	FreeExecutorState(writer->estate);
+	CommandCounterIncrement();
+	if (writer->rebuild)
+		rebuild_indexes(RelationGetRelid(writer->table));
 	table_close(writer->table, NoLock);
 	MemoryContextDelete(writer->context);
-	CommandCounterIncrement();
 }

@@ -12,9 +12,10 @@ typedef struct TableWriter TableWriter;
 
 /*
  * Opens a table of ours for inserts.  Nothing but indexes is kept up: our
- * tables have no triggers, defaults or generated columns.
+ * tables have no triggers, defaults or generated columns.  may_rebuild: who
+ * holds the connector's lock is the only one who writes the table.
  */
-extern TableWriter *table_writer_open(Oid table);
+extern TableWriter *table_writer_open(Oid table, bool may_rebuild);
 
 /*
  * Gives the slot for the next row, cleared; fill tts_values and tts_isnull,
