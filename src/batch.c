@@ -146,8 +146,9 @@ batch_complete_done(const pg_uuid_t *id)
 static bool
 is_alone(const pg_uuid_t *id, const Connector *connector)
 {
-	return own_sql("SELECT FROM syncup.batch WHERE connector = $1 AND batch <> $2"
-				   " AND (changes_kept OR status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL) LIMIT 1",
+	return own_sql("SELECT FROM syncup.batch WHERE connector = $1 AND batch <> $2 AND changes_kept"
+				   " UNION ALL SELECT FROM syncup.batch WHERE connector = $1 AND batch <> $2"
+				   " AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL",
 				   SQL_ARGS(SQL_TEXT(connector->name), SQL_UUID(id))) == 0;
 }
 
