@@ -6,7 +6,6 @@
 -- Prints inserted/updated/deleted.
 BEGIN;
 SET LOCAL work_mem = '256MB';
-SET LOCAL jit = off;
 DROP TABLE IF EXISTS staging, changes;
 \if :foreign
 CREATE UNLOGGED TABLE staging AS

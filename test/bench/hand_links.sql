@@ -4,7 +4,6 @@
 -- link_group. Prints inserted/updated/deleted.
 BEGIN;
 SET LOCAL work_mem = '256MB';
-SET LOCAL jit = off;
 DROP TABLE IF EXISTS pairs, wanted, gone, come;
 CREATE UNLOGGED TABLE pairs (grp text COLLATE "C", member text COLLATE "C");
 COPY pairs FROM :'file' (FORMAT csv, HEADER);
