@@ -7,6 +7,7 @@ package Contest;
 use strict;
 use warnings;
 use Exporter 'import';
+use List::Util qw(max);
 use Process qw(sql);
 use Time::HiRes qw(sleep time);
 
@@ -56,7 +57,7 @@ sub measure
 		wal => $wal,
 		temporary => sql($temp_bytes) - $temporary_before,
 		memory => $process->{peak} * 1024,
-		cpu => $process->cpu - $cpu_before + $children[2] + $children[3] - $children_before[2] - $children_before[3],
+		cpu => max(0, $process->cpu - $cpu_before + $children[2] + $children[3] - $children_before[2] - $children_before[3]),
 	};
 }
 
