@@ -98,6 +98,7 @@ endif
 clean-tests:
 	$(if $(wildcard test/unit/Makefile),$(MAKE) -C test/unit clean)
 	$(if $(wildcard test/fuzz/Makefile),$(MAKE) -C test/fuzz clean)
+	$(MAKE) -C test/bench clean
 
 test:
 	sh test/run
