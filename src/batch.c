@@ -9,7 +9,7 @@
 #include "storage/lmgr.h"
 
 /* Bytes from which a table is emptied at once rather than row by row. */
-#define EMPTIED_AT_ONCE	(4 * 1024 * 1024)
+#define EMPTIED_AT_ONCE	(128 * 1024)
 
 char *
 acting_role(void)

@@ -547,6 +547,9 @@ changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			SQL_ARGS(SQL_UUID(batch)));
 	begin_sink(&sink, mapping, batch, counter);
 	level = settings_pin(NULL);
+	/* A look-up by key beats reading the target longer than planners think: it is hot. */
+	if (!complete)
+		setting_pin("random_page_cost", "1.1");
 	sql_for_each(caller_cursor(changes_query(&sink, target ? psprintf("%s t", target->name) : target_rows(mapping),
 											 complete, keep_missing), SQL_NO_ARGS),
 				 write_change, &sink);

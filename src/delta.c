@@ -7,6 +7,7 @@
 #include "sql.h"
 #include "stored_table.h"
 #include "table_writer.h"
+#include "typed_rows.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -166,19 +167,37 @@ common_columns(const Mapping *mapping, const char *prefix)
 	return psprintf("%sdigest, %s", prefix, stored_columns(mapping, prefix));
 }
 
+/*
+ * The rows of a command of the batch, as "syncup_command": gathered first, so
+ * that the planner knows how many they are.  It has no fresh statistics of
+ * deltas.
+ */
+static TypedRows *
+gather_command(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
+{
+	return typed_rows_gather("syncup_command",
+							 own_cursor(psprintf("SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2",
+												 common_columns(mapping, "d."), delta_table(mapping)),
+										SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))));
+}
+
 /* Deletes the rows of previous whose key a command of the batch names. */
 static void
 delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	own_sql(psprintf("DELETE FROM %s p USING %s d WHERE d.batch = $1 AND d.command = $2 AND %s",
-					 previous_table(mapping), delta_table(mapping), same_stored_key(mapping, "p", "d")),
-			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
+	TypedRows  *rows = gather_command(mapping, batch, command);
+
+	if (rows->count > 0)
+		own_sql(psprintf("DELETE FROM %s p USING syncup_command d WHERE %s",
+						 previous_table(mapping), same_stored_key(mapping, "p", "d")), SQL_NO_ARGS);
+	typed_rows_forget(rows);
 }
 
 /* Gives rows of previous the values that a command of the batch has. */
 static void
 update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
+	TypedRows  *rows = gather_command(mapping, batch, command);
 	StringInfoData set;
 
 	initStringInfo(&set);
@@ -191,11 +210,10 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 		if (!is_key_column(mapping, i))
 			appendStringInfo(&set, "%s%s = d.%s", set.len ? ", " : "", column, column);
 	}
-	if (set.len > 0)
-		own_sql(psprintf("UPDATE %s p SET %s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND %s",
-						 previous_table(mapping), set.data, delta_table(mapping),
-						 same_stored_key(mapping, "p", "d")),
-				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command)));
+	if (set.len > 0 && rows->count > 0)
+		own_sql(psprintf("UPDATE %s p SET %s FROM syncup_command d WHERE %s",
+						 previous_table(mapping), set.data, same_stored_key(mapping, "p", "d")), SQL_NO_ARGS);
+	typed_rows_forget(rows);
 }
 
 /* What rows of the delta are copied to. */
@@ -273,11 +291,14 @@ delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
 void
 delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN %s d ON %s"
-					 " WHERE d.batch = $1 AND d.command = 'update'",
-					 delta_table(mapping), common_columns(mapping, ""), common_columns(mapping, "p."),
-					 previous_table(mapping), delta_table(mapping), same_stored_key(mapping, "p", "d")),
-			SQL_ARGS(SQL_UUID(batch)));
+	TypedRows  *rows = gather_command(mapping, batch, "update");
+
+	if (rows->count > 0)
+		own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN syncup_command d ON %s",
+						 delta_table(mapping), common_columns(mapping, ""), common_columns(mapping, "p."),
+						 previous_table(mapping), same_stored_key(mapping, "p", "d")),
+				SQL_ARGS(SQL_UUID(batch)));
+	typed_rows_forget(rows);
 }
 
 int64
