@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "source.h"
@@ -196,6 +197,7 @@ csv_writer_publish(CsvWriter *writer)
 	ListCell   *cell;
 
 	end_file(writer);
+	CRASH_POINT("files written");
 	foreach(cell, writer->files)
 	{
 		CsvFile    *file = lfirst(cell);
@@ -209,6 +211,7 @@ csv_writer_publish(CsvWriter *writer)
 		if (renameat(writer->directory, file->temporary, writer->directory, file->name) != 0)
 			file_error(writer, "replace", file->name);
 		file->temporary = NULL;
+		CRASH_POINT("file replaced");
 	}
 	CloseTransientFile(writer->directory);
 }

@@ -43,6 +43,7 @@ remove_work() {
 		as_server "$bin/pg_ctl" -D "${file%/*}" -m immediate -s stop \
 			>/dev/null 2>&1 </dev/null || :
 	done
+	[ -z "${SMALL_DISK:-}" ] || umount "$SMALL_DISK" || umount -l "$SMALL_DISK"
 	rm -rf "$work"
 	work=
 }
@@ -108,6 +109,27 @@ extension_control_path
 	esac
 	quietly as_server make -s -C "$source" PG_CONFIG="$pg_config" \
 		install DESTDIR="$work/root"
+}
+
+# Builds and installs once more, below $work/crash_points, with the places at which
+# tests stop the server (src/crash_point.h).
+build_crash_points() (
+	work=$work/crash_points
+	source=$work/syncup
+	conf=$work/syncup.conf
+	as_server mkdir "$work"
+	export CRASH_POINTS=1
+	build && install
+)
+
+# Mounts a small disk, to be filled by tests: SMALL_DISK is its folder, or empty
+# where that cannot be done.
+mount_small_disk() {
+	as_server mkdir "$work/small_disk"
+	if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=32m,mode=700 tmpfs "$work/small_disk" 2>/dev/null; then
+		export SMALL_DISK="$work/small_disk"
+		chown postgres: "$SMALL_DISK"
+	fi
 }
 
 # Lines to add to the settings of every server that is started from now on.
