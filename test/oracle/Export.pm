@@ -105,6 +105,9 @@ sub random_row
 	return { (map { $_->[0] => random_value($_) } file_columns($file)), $file_key{$file} => $key };
 }
 
+# Whether the history of a seed is one of many rows.
+sub is_big { return $_[0] % 5 == 2 }
+
 # A source with some rows; size: how many keys items may have.
 sub new_source
 {

@@ -122,7 +122,7 @@ sub begin_history
 	srand $seed;
 	$step = 0;
 	@story = ();
-	my $big = $seed % 5 == 2;
+	my $big = Export::is_big($seed);
 	%settings = (
 		big => $big,
 		quarantine => chance(0.7) ? 1 : 0,
@@ -425,7 +425,7 @@ sub synchronize
 {
 	my (%args) = @_;
 	my $force = $args{force} // chance(0.2) ? 1 : 0;
-	my $keep = chance(0.2) ? 1 : 0;
+	my $keep = $args{keep} // chance(0.2) ? 1 : 0;
 	set_tight_threshold() if !$force && chance(0.2);
 	$compare->remember_versions(lc $connector);
 	$remember->();
