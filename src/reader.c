@@ -181,6 +181,8 @@ note_csv_fault(Reader *reader)
 void
 reader_raise(Reader *reader)
 {
+	/* A row that was cut while it was read is not the export's fault. */
+	source_check_unchanged(reader->source);
 	reader->at_column = reader->fault_column;
 	ereport(ERROR,
 			(errcode(reader->fault == ROW_ENCODING ?

@@ -166,13 +166,16 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[i];
+		MappingScope scope;
 
+		mapping_enter(&scope, mapping);
 		if (keep_changes)
 			delta_keep_before(mapping, &batch->id);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
 		delta_apply_to_previous(mapping, &batch->id);
 		if (mapping->association)
 			orphans_apply(mapping, &batch->id);
+		mapping_leave(&scope);
 		CRASH_POINT("previous written");
 	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
