@@ -130,14 +130,8 @@ sub kill_server
 	return;
 }
 
-# The end of the server's log, to be waited after.
-sub log_position
-{
-	my ($self) = @_;
-	return -s $self->{node}->logfile;
-}
-
-# Waits until the server is back: by itself after the death of a backend, or started.
+# Waits until the server is back, as its log tells from a position on: by itself after
+# the death of a backend, or started.
 sub restart
 {
 	my ($self, $position, $server_died) = @_;
@@ -149,6 +143,39 @@ sub restart
 		Time::HiRes::sleep(0.01);
 	}
 	return;
+}
+
+# Runs a statement and stops the server meanwhile, as planned: all of it (server) or
+# the backend; at a place and its passing, or after a delay in seconds. Then the server
+# is there again. Result: whether it was stopped, whether the statement's success had
+# been told, what it printed and its errors.
+sub run_and_kill
+{
+	my ($self, $sql, $plan) = @_;
+	my $position = -s $self->{node}->logfile;
+	my $session = $self->start($sql, defined $plan->{place} ? (place => $plan->{place}, passing => $plan->{passing}, waits => $plan->{server}) : ());
+	my $hit;
+	if (!defined $plan->{place})
+	{
+		my $until = Time::HiRes::time() + $plan->{delay};
+		Time::HiRes::sleep(0.001) while works($session) && Time::HiRes::time() < $until;
+		$hit = $plan->{server} || works($session);
+		kill KILL => $session->{pid} if $hit && !$plan->{server};
+	}
+	elsif ($plan->{server}) { $hit = $self->await_place($session) }
+	$self->kill_server if $hit && $plan->{server};
+	my ($out, $err, $succeeded) = $self->finish($session);
+	$hit = 1 if $err =~ /server closed the connection/;
+	$self->restart($position, $plan->{server}) if $hit;
+	return ($hit, $succeeded, $out, $err);
+}
+
+# A plan in words.
+sub describe
+{
+	my ($plan) = @_;
+	return ($plan->{server} ? 'server' : 'backend') . ' killed '
+	  . (defined $plan->{place} ? "at \"$plan->{place}\", passing $plan->{passing}" : sprintf 'after %.3f s', $plan->{delay});
 }
 
 # ---------- what is left ----------

@@ -100,29 +100,6 @@ sub differences
 	return $History::compare->differences($History::model, $History::connector);
 }
 
-# Stops the server while it runs a statement, and starts it again. Result: whether it
-# was stopped, whether the statement's success was told before, and what else was.
-sub run_and_kill
-{
-	my ($sql) = @_;
-	my $position = $crash->log_position;
-	my $session = $crash->start($sql, defined $plan->{place} ? (place => $plan->{place}, passing => $plan->{passing}, waits => $plan->{server}) : ());
-	my $hit;
-	if (!defined $plan->{place})
-	{
-		my $until = Time::HiRes::time() + $plan->{delay};
-		Time::HiRes::sleep(0.001) while Crash::works($session) && Time::HiRes::time() < $until;
-		$hit = $plan->{server} || Crash::works($session);
-		kill KILL => $session->{pid} if $hit && !$plan->{server};
-	}
-	elsif ($plan->{server}) { $hit = $crash->await_place($session) }
-	$crash->kill_server if $hit && $plan->{server};
-	my ($out, $err, $succeeded) = $crash->finish($session);
-	$hit = 1 if $err =~ /server closed the connection/;
-	$crash->restart($position, $plan->{server}) if $hit;
-	return ($hit, $succeeded, $out, $err);
-}
-
 # Runs a statement on the queue, in the midst of which the server may die. If then
 # its work is not done, the step ends here: the model goes back.
 sub perform
@@ -130,8 +107,8 @@ sub perform
 	my ($sql) = @_;
 	my $started = Time::HiRes::time();
 	return $History::compare->try_sql($sql) if !$plan;
-	my ($hit, $succeeded, $out, $err) = run_and_kill($sql);
-	my $way = ($plan->{server} ? 'server' : 'backend') . ' killed ' . (defined $plan->{place} ? "at \"$plan->{place}\", passing $plan->{passing}" : sprintf 'after %.3f s', $plan->{delay});
+	my ($hit, $succeeded, $out, $err) = $crash->run_and_kill($sql, $plan);
+	my $way = Crash::describe($plan);
 	my $operation = $plan->{operation};
 	my $place = $plan->{place};
 	my $is_server = $plan->{server};

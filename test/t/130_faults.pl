@@ -214,7 +214,7 @@ SKIP:
 	skip 'the extension knows no places (make CRASH_POINTS=1): files are not changed under a prepare', 1 if !$crash->knows_places;
 	my $changed = qr/ERROR:  55000: file "\Q$path\E" changed while it was read/;
 	my %deeds = (
-		'file truncated' => [ sub { truncate $path, 300_000 or die }, $changed ],
+		'file truncated in a row' => [ sub { truncate $path, 2 + index slurp_file($path), "\n", 300_000 or die }, $changed ],
 		'file truncated at the end of a row' => [ sub { write_rows('cut'); open my $file, '+<', $path or die; my $text = <$file> . <$file>; truncate $file, length $text }, $changed ],
 		'file emptied' => [ sub { truncate $path, 0 or die }, $changed ],
 		'file grown' => [ sub { append("999999,more\n") }, $changed ],
