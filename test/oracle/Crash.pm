@@ -49,7 +49,8 @@ sub start
 	return $session;
 }
 
-# The state and the parent of a process as /proc shows them.
+# The state and the parent of a process as /proc shows them; Z and nothing are those
+# of the dead.
 sub look_at
 {
 	my ($pid) = @_;
@@ -120,12 +121,19 @@ sub kill_server
 	kill STOP => $postmaster;
 	my @children = children_of($postmaster);
 	kill KILL => @children, $postmaster;
-
-	# until somebody has buried the dead, a new server takes them for alive
 	for my $pid (@children, $postmaster)
 	{
-		Time::HiRes::sleep(0.005) while (look_at($pid))[0] ne '';
+		Time::HiRes::sleep(0.005) while (look_at($pid))[0] =~ /[^Z]/;
 	}
+
+	# A new server takes the old one for alive as long as nobody has buried it, which
+	# in a container without an init may be never.
+	for (1 .. 400)
+	{
+		last if (look_at($postmaster))[0] eq '';
+		Time::HiRes::sleep(0.005);
+	}
+	unlink $self->{node}->data_dir . '/postmaster.pid' if (look_at($postmaster))[0] ne '';
 	$self->{node}->kill9;
 	return;
 }

@@ -188,7 +188,31 @@ SKIP:
 	unlink "$small_disk/filler";
 	is((try_sql($spilling . synchronize()))[0], 'applied', 'with room the same is applied');
 	next_run_is_good('disk of temporary files full');
+
+	# a file of changes is sorted
+	open my $changes, '>', "$folder/changes.csv" or die "changes.csv: $!";
+	print $changes "command,id,v\n", map { "merge,$_,changed" . 'x' x 300 . "\n" } 1 .. 3 * $rows;
+	close $changes or die "changes.csv: $!";
+	sql("SELECT syncup_map_entity_type('F', 'item', 'item', 'item.csv', 'id', '{\"id\": \"id\", \"v\": \"v\"}', options => '{\"command_column\": \"command\", \"incremental_file\": \"changes.csv\"}');"
+		  . " CALL syncup_run('F', 'complete', force => true)");
+	fill_disk(16_384);
+	prepare_fails('disk full under a file of changes', qr/ERROR:  53100: .*No space left on device.*connector "F", mapping "item"/s, "$spilling SELECT syncup_prepare('F', 'incremental')");
+	unlink "$small_disk/filler";
+	like((try_sql("$spilling SELECT syncup_prepare('F', 'incremental'); " . synchronize()))[0], qr/applied/, 'with room the same is applied');
+	is(sql("SELECT count(*) FROM item WHERE v LIKE 'changed%'"), 3 * $rows, 'as the file of changes says');
+	next_run_is_good('disk full under a file of changes');
 	sql('DROP TABLESPACE small');
+
+	# an export
+	write_rows('export');
+	my $batch = sql(prepare());
+	mkdir "$small_disk/export" or die "$small_disk/export: $!";
+	fill_disk(100_000);
+	prepare_fails('disk of an export full', qr/ERROR:  53100: could not write file "\Q$small_disk\E\/export\/item\..*": No space left on device/, "SELECT syncup_export('$batch', '$small_disk/export')");
+	unlink "$small_disk/filler";
+	is(join(' ', grep { !/\A\.\.?\z/ } do { opendir my $d, "$small_disk/export" or die; readdir $d }), '', 'disk of an export full: no file is left');
+	is(sql("SELECT syncup_export('$batch', '$small_disk/export')"), '', 'with room it is written');
+	next_run_is_good('disk of an export full');
 }
 
 # ---------- the file changes while it is read ----------
