@@ -13,8 +13,8 @@ use JSON::PP ();
 use Model;
 use Test::More;
 
-our @EXPORT_OK = qw(play_on begin_history note_step fail_history expect_same run_expecting compare_all set_thresholds
-	export_files prepare synchronize run resume undo discard toggle_constraint repeat_complete play_step end_history);
+our @EXPORT_OK = qw(play_on begin_history end_history note_step fail_history run_expecting operate set_thresholds
+  prepare synchronize run resume undo discard play_step);
 
 our $connector = 'Src';
 my $json = JSON::PP->new->canonical;
@@ -450,7 +450,7 @@ sub run
 	if ($mode ne 'initial' && chance(0.4))
 	{
 		$before = $compare->checksums;
-		($previewed, $preview_error) = $compare->try_sql("CREATE TABLE model.preview AS SELECT * FROM syncup_preview('$connector', '$mode')");
+		($previewed, $preview_error) = $compare->try_sql("DROP TABLE IF EXISTS model.preview; CREATE TABLE model.preview AS SELECT * FROM syncup_preview('$connector', '$mode')");
 		expect_same('tables after a preview', $compare->checksums, $before);
 	}
 	my $is_empty = $mode eq 'initial' && targets_are_empty();

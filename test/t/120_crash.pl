@@ -4,7 +4,8 @@
 # oracle's: it is the one before the statement or the one after, in every table; then
 # the history goes on.
 #
-#   SEED=n       begins with the history of that seed (printed)
+#   SEED=n       begins with the history of that seed (printed); kills at random moments
+#                fall as they fall, and what follows them with them
 #   KILLS=20     at least as many
 #   SECONDS=0    at least as long; without it histories of many rows are left out
 use strict;
@@ -13,8 +14,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../oracle";
 use Crash;
 use Export qw(pick chance change_source);
-use History qw(play_on begin_history note_step fail_history run_expecting compare_all set_thresholds
-  prepare synchronize run resume undo discard play_step end_history);
+use History qw(play_on begin_history end_history note_step fail_history run_expecting operate set_thresholds
+  prepare synchronize run resume undo discard play_step);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storable qw(dclone);
@@ -186,7 +187,7 @@ sub kill_export
 	my $old = contents("$folder/cut");
 	run_expecting($export->('whole'));
 	my $new = contents("$folder/whole");
-	kill_in('export', sub { History::operate($export->('cut')) });
+	kill_in('export', sub { operate($export->('cut')) });
 	my $cut = contents("$folder/cut");
 	for my $name (grep { !/\A\./ } sort keys %$cut)
 	{
