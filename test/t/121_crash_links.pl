@@ -4,7 +4,7 @@
 # kill, everything is as before or as that.
 #
 #   SEED=n       of what happens (printed)
-#   KILLS=8      as many
+#   KILLS=6      as many
 use strict;
 use warnings;
 use FindBin;
@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $seed = $ENV{SEED} // int(rand 1_000_000_000);
-my $wanted = $ENV{KILLS} // 8;
+my $wanted = $ENV{KILLS} // 6;
 srand $seed;
 note "SEED=$seed";
 
