@@ -28,6 +28,10 @@ DATA_built = $(EXTENSION_SQL)
 DATA := $(sort $(wildcard sql/updates/*.sql))
 
 PG_CPPFLAGS = -Isrc
+# For the tests: places at which they stop the server process (src/crash_point.h).
+ifdef CRASH_POINTS
+PG_CPPFLAGS += -DSYNCUP_CRASH_POINTS
+endif
 PG_CFLAGS = -std=gnu17 -Wno-declaration-after-statement
 ifneq ($(filter-out 0,$(WERROR)$(CI)),)
 # The exceptions are for the server's headers: unused parameters of inline

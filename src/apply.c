@@ -12,6 +12,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "crash_point.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "options.h"
@@ -341,7 +342,9 @@ apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Ap
 	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
 	application.changes = mapping->association ? links_changes(mapping, batch, back) :
 		typed_changes(mapping, batch, back);
+	CRASH_POINT("applying changes");
 	step(&application);
+	CRASH_POINT("changes applied");
 	typed_rows_forget(application.changes);
 	mapping_leave(&scope);
 }

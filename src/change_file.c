@@ -360,13 +360,11 @@ take_row(ChangeFile *file)
 	if (file->options->on_error == ON_ERROR_STOP)
 		parse_command(file);
 	else
-		error = guarded(parse_command, file);
+		error = guarded_values(parse_command, file);
 	if (error != NULL)
 	{
 		char	   *key = has_key(file) ? key_text(file) : NULL;
 
-		if (!is_value_error(error))
-			ReThrowError(error);
 		file->counter.rows_read++;
 		if (key != NULL)
 			sort_values(file, COMMAND_NONE);
@@ -489,11 +487,9 @@ values_are_good(ChangeFile *file)
 		try_conversions(file);
 		return true;
 	}
-	error = guarded(try_conversions, file);
+	error = guarded_values(try_conversions, file);
 	if (error == NULL)
 		return true;
-	if (!is_value_error(error))
-		ReThrowError(error);
 	set_aside_applied(file, "conversion",
 					  psprintf("column \"%s\": %s",
 							   file->mapping->columns[file->at].source, error->message));

@@ -256,7 +256,7 @@ write_kept_key(Cleanser *cleanser)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i))
 			cleanser->fields[i] = NULL;
-	if (mapping->association || guarded(try_key, cleanser) == NULL)
+	if (mapping->association || guarded_values(try_key, cleanser) == NULL)
 		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths, NULL);
 }
 
@@ -387,15 +387,11 @@ values_are_good(Cleanser *cleanser)
 	if (cleanser->options->on_error == ON_ERROR_STOP)
 		try_conversions(cleanser);
 	else
-		error = guarded(try_conversions, cleanser);
+		error = guarded_values(try_conversions, cleanser);
 	if (error != NULL)
-	{
-		if (!is_value_error(error))
-			ReThrowError(error);
 		set_aside(cleanser, &cleanser->counter.rejected, "conversion", key_text(cleanser),
 				  psprintf("column \"%s\": %s",
 						   cleanser->mapping->columns[cleanser->at].source, error->message));
-	}
 	return error == NULL;
 }
 

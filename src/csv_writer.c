@@ -8,16 +8,19 @@
  * rows always give the same bytes.
  *
  * Each file is written under a temporary name and renamed at the end, so that
- * nobody ever reads half a file.  All names are taken relative to the opened
+ * nobody ever reads half a file.  What a process that was killed has left under
+ * such a name is removed by the next one that writes the file.  All names are taken relative to the opened
  * directory, temporary ones must be new, and a rename replaces a symbolic link
  * instead of following it: nothing is written outside.
  */
 #include "csv_writer.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "source.h"
@@ -141,6 +144,38 @@ end_file(CsvWriter *writer)
 		file_error(writer, "write", current_file(writer)->name);
 }
 
+/* Whether a name is a temporary one of a file: "." NAME "." 16 digits ".tmp". */
+static bool
+is_temporary(const char *entry, const char *name)
+{
+	size_t		length = strlen(name);
+
+	return entry[0] == '.' && strncmp(entry + 1, name, length) == 0 &&
+		entry[1 + length] == '.' &&
+		strspn(entry + length + 2, "0123456789abcdef") == 16 &&
+		strcmp(entry + length + 2 + 16, ".tmp") == 0;
+}
+
+/* Removes what a process that was killed has left of this file. */
+static void
+remove_leftovers(const CsvWriter *writer, const char *name)
+{
+	int			fd = openat(writer->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR		   *entries = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (entries == NULL)
+	{
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(entries)) != NULL)
+		if (is_temporary(entry->d_name, name))
+			(void) unlinkat(writer->directory, entry->d_name, 0);
+	closedir(entries);
+}
+
 /* Notes a file of the directory; a folder cannot make room for it. */
 static CsvFile *
 add_file(CsvWriter *writer, const char *name)
@@ -154,6 +189,7 @@ add_file(CsvWriter *writer, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s/%s\" is a directory", writer->path, name)));
+	remove_leftovers(writer, name);
 	file->name = pstrdup(name);
 	writer->files = lappend(writer->files, file);
 	return file;
@@ -196,6 +232,7 @@ csv_writer_publish(CsvWriter *writer)
 	ListCell   *cell;
 
 	end_file(writer);
+	CRASH_POINT("files written");
 	foreach(cell, writer->files)
 	{
 		CsvFile    *file = lfirst(cell);
@@ -209,6 +246,7 @@ csv_writer_publish(CsvWriter *writer)
 		if (renameat(writer->directory, file->temporary, writer->directory, file->name) != 0)
 			file_error(writer, "replace", file->name);
 		file->temporary = NULL;
+		CRASH_POINT("file replaced");
 	}
 	CloseTransientFile(writer->directory);
 }

@@ -46,15 +46,6 @@ guarded(void (*work) (void *), void *arg)
 	return call(work, arg, true);
 }
 
-void
-rehearse(void (*work) (void *), void *arg)
-{
-	ErrorData  *error = call(work, arg, false);
-
-	if (error != NULL)
-		ReThrowError(error);
-}
-
 bool
 is_value_error(const ErrorData *error)
 {
@@ -62,4 +53,23 @@ is_value_error(const ErrorData *error)
 
 	return category == ERRCODE_DATA_EXCEPTION ||
 		category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
+}
+
+ErrorData *
+guarded_values(void (*work) (void *), void *arg)
+{
+	ErrorData  *error = guarded(work, arg);
+
+	if (error != NULL && !is_value_error(error))
+		ReThrowError(error);
+	return error;
+}
+
+void
+rehearse(void (*work) (void *), void *arg)
+{
+	ErrorData  *error = call(work, arg, false);
+
+	if (error != NULL)
+		ReThrowError(error);
 }

@@ -14,6 +14,12 @@
 extern ErrorData *guarded(void (*work) (void *), void *arg);
 
 /*
+ * The same of work on values: an error that does not speak of a value, such as
+ * a cancel or the lack of memory, is raised again.
+ */
+extern ErrorData *guarded_values(void (*work) (void *), void *arg);
+
+/*
  * Calls work(arg) in a subtransaction and undoes what it did; its error is
  * raised again.
  */

@@ -425,7 +425,7 @@ takes_null(Form_pg_attribute attribute)
 		get_typdefault(attribute->atttypid) != NULL)
 		return true;
 	converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
-	return guarded(convert_null, &converter) == NULL;
+	return guarded_values(convert_null, &converter) == NULL;
 }
 
 /* Errors about a column that an insert could not fill. */

@@ -15,6 +15,7 @@
 #include "cleanse.h"
 #include "config.h"
 #include "connector.h"
+#include "crash_point.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "progress.h"
@@ -268,6 +269,7 @@ read_rows(Reader *reader, List *cleansers)
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, cleansers)
 			cleanser_take(lfirst(cell));
+		CRASH_POINT("reading a row");
 		show_rows(reader, ++rows);
 	}
 }
@@ -377,6 +379,7 @@ read_changes(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, files)
 			change_file_take(lfirst(cell));
+		CRASH_POINT("reading a change");
 		show_rows(reader, ++rows);
 	}
 	source_check_unchanged(reader_source(reader));
@@ -446,6 +449,7 @@ read_group(Prepare *prepare, FileGroup *group)
 	mapping_leave(&scope);
 	reader_close(reader);
 	settings_restore(level);
+	CRASH_POINT("file read");
 }
 
 /* ---------- the whole ---------- */
@@ -470,9 +474,11 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	if (work.supersedes_changes)
 		batch_mark_source_changes(work.batch);
 	work.quarantine = quarantine_open(work.batch);
+	CRASH_POINT("batch queued");
 	foreach(cell, groups)
 		read_group(&work, lfirst(cell));
 	quarantine_close(work.quarantine);
+	CRASH_POINT("batch prepared");
 	progress_end();
 	return work.batch;
 }

@@ -118,8 +118,6 @@ convert_row(void *arg)
 static bool
 row_is_good(CsvScan *scan)
 {
-	ErrorData  *error;
-
 	if (reader_fault(scan->reader) != ROW_OK)
 		return false;
 	if (scan->options->on_error == ON_ERROR_STOP)
@@ -127,10 +125,7 @@ row_is_good(CsvScan *scan)
 		convert_row(scan);
 		return true;
 	}
-	error = guarded(convert_row, scan);
-	if (error != NULL && !is_value_error(error))
-		ReThrowError(error);
-	return error == NULL;
+	return guarded_values(convert_row, scan) == NULL;
 }
 
 /* Reads the whole file into the tuplestore of the call. */

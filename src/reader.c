@@ -181,6 +181,8 @@ note_csv_fault(Reader *reader)
 void
 reader_raise(Reader *reader)
 {
+	/* A row that was cut while it was read is not the export's fault. */
+	source_check_unchanged(reader->source);
 	reader->at_column = reader->fault_column;
 	ereport(ERROR,
 			(errcode(reader->fault == ROW_ENCODING ?
@@ -363,12 +365,21 @@ reader_raw(Reader *reader)
 			return result;
 	}
 
-	/* Not valid as text: what is not plain is shown by its value. */
+	/*
+	 * Not valid as text: what is not plain is shown by its value.  That may be
+	 * longer than a text can be; then its end is left out.
+	 */
 	initStringInfo(&text);
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = 0; i < length && text.len < MAX_ROW_BYTES; i++)
 	{
-		if (raw[i] == '\0' || IS_HIGHBIT_SET(raw[i]))
-			appendStringInfo(&text, "\\x%02x", (unsigned char) raw[i]);
+		static const char digits[] = "0123456789abcdef";
+		unsigned char byte = raw[i];
+		char		shown[4] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+
+		if ((i & 0xFFFF) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (byte == '\0' || IS_HIGHBIT_SET(byte))
+			appendBinaryStringInfo(&text, shown, sizeof(shown));
 		else
 			appendStringInfoChar(&text, raw[i]);
 	}

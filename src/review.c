@@ -10,6 +10,7 @@
 #include "changes.h"
 #include "config.h"
 #include "connector.h"
+#include "crash_point.h"
 #include "delta.h"
 #include "funcapi.h"
 #include "guard.h"
@@ -133,8 +134,10 @@ syncup_resume(PG_FUNCTION_ARGS)
 			review_changes(work.batch, &work.connector->mappings[i], false, "resumed",
 						   "Look at the rows; then call syncup_resume() with force => true to apply the reviewed values all the same, syncup_discard(), or run a complete synchronization.");
 	}
+	CRASH_POINT("resume reviewed");
 	batch_record_decision(&work.batch->id, "resume", NULL);
 	error = guarded(resume_batch, &work);
+	CRASH_POINT("batch resumed");
 	if (error != NULL)
 		batch_set_failed(&work.batch->id, error, failure_message(work.connector, error));
 	results = list_make1(batch_result(work.batch, started));
@@ -178,6 +181,7 @@ syncup_discard(PG_FUNCTION_ARGS)
 		batch_record_decision(&waiting->id, "discard", reason);
 		batch_set_status(&waiting->id, "discarded");
 		batch_forget_rows(&waiting->id, connector, false);
+		CRASH_POINT("batch discarded");
 	}
 	if (!found)
 		ereport(ERROR,
@@ -291,9 +295,11 @@ syncup_undo(PG_FUNCTION_ARGS)
 		review_changes(batch, &connector->mappings[i], true, "undone",
 					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	}
+	CRASH_POINT("undo reviewed");
 	*result = *record_undo(connector, batch);
 	constraints_defer();
 	take_back(connector, &batch->id);
+	CRASH_POINT("changes taken back");
 	constraints_check();
 	own_sql("UPDATE syncup.batch_counter c SET orphans = (SELECT count(*) FROM syncup.orphan o"
 			" WHERE o.connector = $2 AND o.mapping = c.mapping) WHERE c.batch = $1",
@@ -304,6 +310,7 @@ syncup_undo(PG_FUNCTION_ARGS)
 	batch_forget_rows(&batch->id, connector, false);
 	if (batch->source_changes)
 		batch_ask_for_complete(connector->name);
+	CRASH_POINT("batch undone");
 	SPI_finish();
 	PG_RETURN_UUID_P(result);
 }

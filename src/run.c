@@ -12,6 +12,7 @@
 #include "batch.h"
 #include "commands/defrem.h"
 #include "connector.h"
+#include "crash_point.h"
 #include "guard.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
@@ -140,6 +141,7 @@ syncup_run(PG_FUNCTION_ARGS)
 	if (error != NULL)
 		raise_failed_prepare(&work, error, &level);
 	commit(&level);
+	CRASH_POINT("between prepare and synchronize");
 
 	lock_connector(work.connector);
 	results = synchronize_queue(config_load(work.connector), &options);

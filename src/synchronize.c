@@ -14,6 +14,7 @@
 #include "changes.h"
 #include "commands/async.h"
 #include "connector.h"
+#include "crash_point.h"
 #include "csv_writer.h"
 #include "delta.h"
 #include "drift.h"
@@ -108,7 +109,9 @@ build_changes(BatchWork *work)
 
 		mapping_enter(&scope, mapping);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
+		CRASH_POINT("building changes");
 		build_mapping(work, mapping);
+		CRASH_POINT("changes built");
 		mapping_leave(&scope);
 	}
 }
@@ -180,15 +183,20 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[i];
+		MappingScope scope;
 
+		mapping_enter(&scope, mapping);
 		if (keep_changes)
 			delta_keep_before(mapping, &batch->id);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
 		delta_apply_to_previous(mapping, &batch->id);
 		if (mapping->association)
 			orphans_apply(mapping, &batch->id);
+		mapping_leave(&scope);
+		CRASH_POINT("previous written");
 	}
 	batch_forget_rows(&batch->id, connector, keep_changes);
+	CRASH_POINT("rows forgotten");
 	batch_set_status(&batch->id, "applied");
 	if (strcmp(batch->mode, "complete") == 0)
 		batch_complete_done(&batch->id);
@@ -212,6 +220,7 @@ load_mapping(BatchWork *work, Mapping *mapping)
 				 errhint("Prepare a complete run instead.")));
 	counter.inserted = mapping->association ?
 		links_load(mapping, resolve_pairs(mapping, batch, &whole)) : apply_initial(mapping, batch);
+	CRASH_POINT("target loaded");
 	count_changes(batch, mapping, &counter);
 	mapping_leave(&scope);
 }
@@ -255,6 +264,7 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	}
 	build_changes(&work);
 	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
+	CRASH_POINT("thresholds checked");
 	if (exceeded)
 		batch_set_blocked(&batch->id, options->keep_changes);
 	else if (!options->rehearse)
@@ -430,6 +440,7 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 			break;
 	}
 	drop_old_changes(connector);
+	CRASH_POINT("queue done");
 	progress_end();
 	return results;
 }

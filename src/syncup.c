@@ -6,6 +6,7 @@
 
 #include <limits.h>
 
+#include "crash_point.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 
@@ -36,6 +37,7 @@ _PG_init(void)
 							PGC_SUSET,
 							GUC_UNIT_S,
 							NULL, NULL, NULL);
+	crash_points_init();
 	MarkGUCPrefixReserved("syncup");
 }
 

@@ -43,6 +43,7 @@ remove_work() {
 		as_server "$bin/pg_ctl" -D "${file%/*}" -m immediate -s stop \
 			>/dev/null 2>&1 </dev/null || :
 	done
+	[ -z "${SMALL_DISK:-}" ] || umount "$SMALL_DISK" || umount -l "$SMALL_DISK"
 	rm -rf "$work"
 	work=
 }
@@ -82,7 +83,7 @@ build() {
 	quietly as_server make -s -C "$source" -j2 PG_CONFIG="$pg_config" all
 }
 
-# Installs below $work and writes $conf: Debian's server looks below
+# Installs beside $source and writes $conf: Debian's server looks below
 # extension_destdir, that of version 18 in extension_control_path. A server with
 # neither gets the extension where it lives, which only root can do.
 install() {
@@ -94,20 +95,45 @@ $settings
 		*"
 extension_destdir
 "*)
-			write_conf "extension_destdir = '$work/root'" \
-				"dynamic_library_path = '$work/root$("$pg_config" --pkglibdir):\$libdir'" ;;
+			write_conf "extension_destdir = '${source%/*}/root'" \
+				"dynamic_library_path = '${source%/*}/root$("$pg_config" --pkglibdir):\$libdir'" ;;
 		*"
 extension_control_path
 "*)
 			write_conf \
-				"extension_control_path = '$work/root$("$pg_config" --sharedir):\$system'" \
-				"dynamic_library_path = '$work/root$("$pg_config" --pkglibdir):\$libdir'" ;;
+				"extension_control_path = '${source%/*}/root$("$pg_config" --sharedir):\$system'" \
+				"dynamic_library_path = '${source%/*}/root$("$pg_config" --pkglibdir):\$libdir'" ;;
 		*)
 			quietly make -s -C "$source" PG_CONFIG="$pg_config" install
 			return ;;
 	esac
 	quietly as_server make -s -C "$source" PG_CONFIG="$pg_config" \
-		install DESTDIR="$work/root"
+		install DESTDIR="${source%/*}/root"
+}
+
+# Builds and installs once more, below $work/crash_points, with the places at which
+# tests stop the server (src/crash_point.h).
+build_crash_points() {
+	set -- "$source" "$conf"
+	source=$work/crash_points/syncup
+	conf=$work/crash_points/syncup.conf
+	as_server mkdir "$work/crash_points"
+	export CRASH_POINTS=1
+	build
+	install
+	unset CRASH_POINTS
+	source=$1
+	conf=$2
+}
+
+# Mounts a small disk, to be filled by tests: SMALL_DISK is its folder, or empty
+# where that cannot be done.
+mount_small_disk() {
+	as_server mkdir "$work/small_disk"
+	if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=32m,mode=700 tmpfs "$work/small_disk" 2>/dev/null; then
+		export SMALL_DISK="$work/small_disk"
+		chown postgres: "$SMALL_DISK"
+	fi
 }
 
 # Lines to add to the settings of every server that is started from now on.

@@ -105,6 +105,9 @@ sub random_row
 	return { (map { $_->[0] => random_value($_) } file_columns($file)), $file_key{$file} => $key };
 }
 
+# Whether the history of a seed is one of many rows.
+sub is_big { return $_[0] % 5 == 2 }
+
 # A source with some rows; size: how many keys items may have.
 sub new_source
 {
@@ -227,8 +230,10 @@ sub add_noise
 	{
 		my $at = int rand(@$rows + 1);
 		my $victim = @$rows ? pick(@$rows) : undef;
-		$victim = [ map { $_->[1] eq '-' ? 'merge' : random_value($_) } @$columns ] if !ref $victim;
-		my @copy = @$victim;
+		my @copy = ref $victim ? @$victim : map { $_->[1] eq '-' ? 'merge' : random_value($_) } @$columns;
+
+		# no key out of the air: " 7" and "+7" are two keys, and one value of the target
+		$copy[$key] = undef if !ref $victim;
 		$copy[$key] = pick('zz', '999', '"') if !defined $copy[$key];
 		my $kind = pick('null key', 'same', 'different', $bad ? ('broken', 'broken', 'conversion', 'instead') : (), defined $command ? ('ghost', 'ghost') : ());
 		if ($kind eq 'null key') { $copy[$key] = pick(undef, '') }
