@@ -8,12 +8,17 @@
  * rows of a target meet, ours are handed over in a tuplestore
  * (sql_register_rows), so that nobody needs a right on the other's tables.
  * An error in between gives the user back by the transaction's own clean-up.
+ *
+ * What runs as the owner must not be led astray by what runs as the caller:
+ * code of a target (a trigger, a domain's check) may have set the search path
+ * since it was pinned, and operators of its choice would run as the owner.
  */
 #include "sql.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/memutils.h"
@@ -27,6 +32,7 @@ typedef struct OwnerScope
 {
 	Oid			user;
 	int			context;
+	int			settings;		/* their level, or 0: nothing had to be pinned */
 } OwnerScope;
 
 /* The owner of the extension: of the schema that it brought. */
@@ -44,10 +50,16 @@ extension_owner(void)
 	return owner;
 }
 
-/* Makes the extension's owner the current user. */
+/* Makes the extension's owner the current user, under a safe search path. */
 static void
 owner_begin(OwnerScope *scope)
 {
+	scope->settings = 0;
+	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) != 0)
+	{
+		scope->settings = NewGUCNestLevel();
+		setting_pin("search_path", SAFE_SEARCH_PATH);
+	}
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	SetUserIdAndSecContext(extension_owner(),
 						   scope->context | SECURITY_LOCAL_USERID_CHANGE);
@@ -58,6 +70,8 @@ static void
 owner_end(const OwnerScope *scope)
 {
 	SetUserIdAndSecContext(scope->user, scope->context);
+	if (scope->settings > 0)
+		settings_restore(scope->settings);
 }
 
 /* Splits parameters into the arrays that SPI takes. */

@@ -56,7 +56,7 @@ settings_pin(const char *timezone)
 {
 	int			level = NewGUCNestLevel();
 
-	setting_pin("search_path", "pg_catalog, pg_temp");
+	setting_pin("search_path", SAFE_SEARCH_PATH);
 	setting_pin("datestyle", "ISO, YMD");
 	setting_pin("intervalstyle", "postgres");
 	setting_pin("timezone", timezone ? timezone : "UTC");
