@@ -223,12 +223,14 @@ char *
 config_type_text(Oid type, int32 typmod)
 {
 	bool		before = quote_all_identifiers;
+	int			path = search_path_pin();
 	char	   *text;
 
 	/* The same text whatever the session's taste. */
 	quote_all_identifiers = false;
 	text = format_type_with_typemod(type, typmod);
 	quote_all_identifiers = before;
+	settings_restore(path);
 	return text;
 }
 

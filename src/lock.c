@@ -38,11 +38,16 @@ work_begin(ConnectorWork *work, const char *connector)
 	work->mark.arg = work;
 	work->mark.previous = error_context_stack;
 	error_context_stack = &work->mark;
+
+	/* A superuser who runs a connector as somebody else stays that. */
+	GetUserIdAndSecContext(&work->user, &work->context);
+	SetUserIdAndSecContext(work->user, work->context | SECURITY_LOCAL_USERID_CHANGE);
 }
 
 void
 work_end(ConnectorWork *work)
 {
+	SetUserIdAndSecContext(work->user, work->context);
 	error_context_stack = work->mark.previous;
 }
 

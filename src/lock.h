@@ -19,13 +19,16 @@ extern void lock_connector(const char *connector);
 extern bool try_lock_connector(const char *connector);
 
 /*
- * Between these two code of targets may be called, which then cannot lock the
- * connector as well.  An error ends the work by itself.
+ * Between these two code of targets may be called.  It cannot lock the
+ * connector as well, nor take up a role that the session has laid down by SET
+ * ROLE.  An error ends the work by itself.
  */
 typedef struct ConnectorWork
 {
 	ErrorContextCallback mark;
 	const char *connector;
+	Oid			user;
+	int			context;
 } ConnectorWork;
 
 extern void work_begin(ConnectorWork *work, const char *connector);

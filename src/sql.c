@@ -9,16 +9,15 @@
  * (sql_register_rows), so that nobody needs a right on the other's tables.
  * An error in between gives the user back by the transaction's own clean-up.
  *
- * What runs as the owner must not be led astray by what runs as the caller:
- * code of a target (a trigger, a domain's check) may have set the search path
- * since it was pinned, and operators of its choice would run as the owner.
+ * Every statement is parsed under a safe search path.  The entry functions pin
+ * it, but code of a target (a trigger, a domain's check) may have set another
+ * since, and operators of its choice would run as the owner.
  */
 #include "sql.h"
 
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/memutils.h"
@@ -32,7 +31,7 @@ typedef struct OwnerScope
 {
 	Oid			user;
 	int			context;
-	int			settings;		/* their level, or 0: nothing had to be pinned */
+	int			path;			/* what search_path_pin() gave */
 } OwnerScope;
 
 /* The owner of the extension: of the schema that it brought. */
@@ -50,16 +49,11 @@ extension_owner(void)
 	return owner;
 }
 
-/* Makes the extension's owner the current user, under a safe search path. */
+/* Makes the extension's owner the current user. */
 static void
 owner_begin(OwnerScope *scope)
 {
-	scope->settings = 0;
-	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) != 0)
-	{
-		scope->settings = NewGUCNestLevel();
-		setting_pin("search_path", SAFE_SEARCH_PATH);
-	}
+	scope->path = search_path_pin();
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	SetUserIdAndSecContext(extension_owner(),
 						   scope->context | SECURITY_LOCAL_USERID_CHANGE);
@@ -70,8 +64,7 @@ static void
 owner_end(const OwnerScope *scope)
 {
 	SetUserIdAndSecContext(scope->user, scope->context);
-	if (scope->settings > 0)
-		settings_restore(scope->settings);
+	settings_restore(scope->path);
 }
 
 /* Splits parameters into the arrays that SPI takes. */
@@ -95,10 +88,12 @@ caller_sql(const char *statement, int nargs, const SqlArg *args)
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
+	int			path = search_path_pin();
 	int			result;
 
 	split_args(nargs, args, &types, &values, &nulls);
 	result = SPI_execute_with_args(statement, nargs, types, values, nulls, false, 0);
+	settings_restore(path);
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
@@ -150,10 +145,14 @@ caller_cursor(const char *query, int nargs, const SqlArg *args)
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
+	int			path = search_path_pin();
+	Portal		portal;
 
 	split_args(nargs, args, &types, &values, &nulls);
-	return SPI_cursor_open_with_args(NULL, query, nargs, types, values, nulls,
-									 false, 0);
+	portal = SPI_cursor_open_with_args(NULL, query, nargs, types, values, nulls,
+									   false, 0);
+	settings_restore(path);
+	return portal;
 }
 
 Portal
