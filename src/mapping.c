@@ -55,8 +55,9 @@ PG_FUNCTION_INFO_V1(syncup_drop_mapping);
  * Names that our own tables use beside the columns of file and target, or that
  * no table may give to a column (a target has none of these).
  */
-static const char *const delta_names[] = {"batch", "command",
-"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"};
+static const char *const delta_names[] = {
+	"batch", "command", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"
+};
 static const char *const change_names[] = {"batch", "command", "changed", "old", "key1", "key2", "old_key"};
 
 /* Of these the last are in the change tables of associations only. */
