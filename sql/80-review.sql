@@ -79,6 +79,7 @@ BEGIN
 			CONTINUE;
 		END IF;
 		-- Every mapped column; the key itself is shown of rows without another value.
+		-- concat() takes the type's output function: a cast to text may be anybody's code.
 		SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END, %L::boolean)',
 				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
 		INTO cells
@@ -87,7 +88,7 @@ BEGIN
 		WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
 
 		RETURN QUERY EXECUTE format(
-			'SELECT %L::text, c.command, c.%I::text, v.name, c.old ->> v.name::text, v.new_value'
+			'SELECT %L::text, c.command, concat(c.%I), v.name, c.old ->> v.name::text, v.new_value'
 			' FROM syncup_changes.%I c CROSS JOIN LATERAL ('
 			'  SELECT x.*, CASE WHEN c.command <> ''delete'' THEN x.value END AS new_value,'
 			'   count(CASE c.command WHEN ''delete'' THEN c.old ->> x.name::text ELSE x.value END)'
@@ -98,7 +99,7 @@ BEGIN
 			'  WHEN c.command = ''update'' THEN v.name = ANY (c.changed)'
 			'  WHEN c.command = ''insert'' THEN v.value IS NOT NULL'
 			'  ELSE c.old ->> v.name::text IS NOT NULL END'
-			' ORDER BY c.command, c.%I::text COLLATE "C", v.ordinal',
+			' ORDER BY c.command, concat(c.%I) COLLATE "C", v.ordinal',
 			m.mapping, m.key_column, m.table_name, cells, m.key_column)
 		USING syncup_changes.batch;
 	END LOOP;

@@ -22,8 +22,10 @@
 /* The process behind a virtual transaction: slots got their own numbers in 17. */
 #if PG_VERSION_NUM >= 170000
 #define vxid_process(vxid)	ProcNumberGetProc((vxid).procNumber)
+#define process_lxid(process)	((process)->vxid.lxid)
 #else
 #define vxid_process(vxid)	BackendIdGetProc((vxid).backendId)
+#define process_lxid(process)	((process)->lxid)
 #endif
 
 /* Inserting index entries: summarizing-only updates came with 16. */

@@ -6,6 +6,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
@@ -222,12 +223,14 @@ char *
 config_type_text(Oid type, int32 typmod)
 {
 	bool		before = quote_all_identifiers;
+	int			path = search_path_pin();
 	char	   *text;
 
 	/* The same text whatever the session's taste. */
 	quote_all_identifiers = false;
 	text = format_type_with_typemod(type, typmod);
 	quote_all_identifiers = before;
+	settings_restore(path);
 	return text;
 }
 
@@ -349,15 +352,24 @@ is_own_end(const Mapping *association, const AssociationEnd *end)
 void
 config_check_target(Mapping *mapping)
 {
-	char	   *name = get_rel_name(mapping->target);
+	Relation	target = try_relation_open(mapping->target, AccessShareLock);
 
-	if (name == NULL)
+	if (target == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("target of mapping \"%s\" of connector \"%s\" is gone",
 						mapping->name, mapping->connector->name),
 				 errhint("Drop the mapping with syncup_drop_mapping(), or map another table.")));
-	mapping->target_name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(mapping->target)), name);
+	if (target->rd_rel->relkind != RELKIND_RELATION &&
+		target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("target of mapping \"%s\" of connector \"%s\" is not a table any more",
+						mapping->name, mapping->connector->name)));
+	/* The lock stays: until the end no other table can get this name. */
+	mapping->target_name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
+													  RelationGetRelationName(target));
+	relation_close(target, NoLock);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
 			check_column(mapping, &mapping->columns[i]);

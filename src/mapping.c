@@ -52,8 +52,13 @@ PG_FUNCTION_INFO_V1(syncup_drop_mapping);
 
 #define MAX_UNIQUE_KEYS	3
 
-/* Names that our own tables use beside the columns of file and target. */
-static const char *const delta_names[] = {"batch", "command", "digest"};
+/*
+ * Names that our own tables use beside the columns of file and target, or that
+ * no table may give to a column (a target has none of these).
+ */
+static const char *const delta_names[] = {
+	"batch", "command", "digest", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"
+};
 static const char *const change_names[] = {"batch", "command", "changed", "old", "key1", "key2", "old_key"};
 
 /* Of these the last are in the change tables of associations only. */
@@ -1088,6 +1093,7 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 	Mapping    *mapping;
 	Mapping    *old;
 	Relation	target;
+	ConnectorWork at_work;
 
 	required_argument(fcinfo, 2, "target");
 	check_name("mapping", name);
@@ -1101,7 +1107,9 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("mapping \"%s\" of connector \"%s\" is an association", name, connector_name)));
+	work_begin(&at_work, connector_name);
 	mapping = draft_mapping(fcinfo, connector, name, target, key, unique_keys);
+	work_end(&at_work);
 	check_only_mapping(mapping);
 	check_no_link_column(mapping);
 	if (old == NULL)

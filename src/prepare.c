@@ -16,6 +16,7 @@
 #include "config.h"
 #include "connector.h"
 #include "crash_point.h"
+#include "guard.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "progress.h"
@@ -23,6 +24,7 @@
 #include "reader.h"
 #include "source.h"
 #include "sql.h"
+#include "synchronize.h"
 
 PG_FUNCTION_INFO_V1(syncup_prepare);
 
@@ -48,6 +50,39 @@ typedef struct Prepare
 
 /* ---------- is this mode allowed now ---------- */
 
+/* What a look at a target found. */
+typedef struct TargetLook
+{
+	const Mapping *mapping;
+	bool		has_rows;
+} TargetLook;
+
+static void
+look_at_target(void *arg)
+{
+	TargetLook *look = arg;
+
+	look->has_rows = changes_target_has_rows(look->mapping);
+}
+
+/* Whether a target has rows of the mapping; its scope may fail on one of them. */
+static bool
+target_has_rows(Mapping *mapping)
+{
+	TargetLook	look = {mapping, false};
+	MappingScope scope;
+	ErrorData  *error;
+
+	mapping_enter(&scope, mapping);
+	error = guarded(look_at_target, &look);
+	mapping_leave(&scope);
+	if (error != NULL)
+		raise_failure(mapping->connector, error,
+					  psprintf("target of mapping \"%s\" of connector \"%s\" cannot be read",
+							   mapping->name, mapping->connector->name));
+	return look.has_rows;
+}
+
 /* Errors unless previous is empty and the targets hold no rows (SPEC 4.4). */
 static void
 check_initial(Prepare *prepare)
@@ -63,7 +98,7 @@ check_initial(Prepare *prepare)
 		Mapping    *mapping = &prepare->connector->mappings[i];
 
 		if (own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)), SQL_NO_ARGS) > 0 ||
-			changes_target_has_rows(mapping))
+			target_has_rows(mapping))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("an initial run of connector \"%s\" is not possible: mapping \"%s\" has rows already",
@@ -460,9 +495,11 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	Prepare		work = {0};
 	List	   *groups;
 	ListCell   *cell;
+	ConnectorWork at_work;
 
 	check_mode_name(mode);
 	lock_connector(connector);
+	work_begin(&at_work, connector);
 	work.connector = config_load(connector);
 	work.mode = mode;
 	work.queue = batch_queue(connector);
@@ -479,6 +516,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 		read_group(&work, lfirst(cell));
 	quarantine_close(work.quarantine);
 	CRASH_POINT("batch prepared");
+	work_end(&at_work);
 	progress_end();
 	return work.batch;
 }

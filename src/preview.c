@@ -12,6 +12,7 @@
 #include "connector.h"
 #include "funcapi.h"
 #include "guard.h"
+#include "lock.h"
 #include "prepare.h"
 #include "sql.h"
 #include "synchronize.h"
@@ -70,8 +71,12 @@ static bool
 preview_batch(Connector *connector, Batch *batch, const SynchronizeOptions *options)
 {
 	QueuedBatch queued = {connector, batch, options, false};
-	ErrorData  *error = guarded(synchronize_queued, &queued);
+	ConnectorWork at_work;
+	ErrorData  *error;
 
+	work_begin(&at_work, connector->name);
+	error = guarded(synchronize_queued, &queued);
+	work_end(&at_work);
 	if (error != NULL)
 		ereport(ERROR,
 				(errcode(error->sqlerrcode),

@@ -7,6 +7,7 @@
 #include "batch.h"
 #include "config.h"
 #include "connector.h"
+#include "lock.h"
 #include "sql.h"
 
 PG_FUNCTION_INFO_V1(syncup_purge);
@@ -46,6 +47,22 @@ purge_connector(Connector *connector, Datum older_than)
 }
 
 /*
+ * Locks a connector, unless it is gone or somebody is at work on it: an undo,
+ * which reads what a purge would delete, or a run, which makes another batch
+ * the last one.
+ */
+static bool
+can_purge(const char *connector)
+{
+	if (try_lock_connector(connector))
+		return own_sql("SELECT FROM syncup.connector WHERE connector = $1",
+					   SQL_ARGS(SQL_TEXT(connector))) > 0;
+	ereport(NOTICE,
+			(errmsg("connector \"%s\" is busy: its batches were left alone", connector)));
+	return false;
+}
+
+/*
  * syncup_purge(older_than interval) returns bigint: the number of batches
  * whose history, counters, quarantine and kept changes are gone.
  */
@@ -68,7 +85,8 @@ syncup_purge(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < count; i++)
 		names[i] = sql_text(i, 1);
 	for (uint64 i = 0; i < count; i++)
-		purged += purge_connector(config_load(names[i]), PG_GETARG_DATUM(0));
+		if (can_purge(names[i]))
+			purged += purge_connector(config_load(names[i]), PG_GETARG_DATUM(0));
 	SPI_finish();
 	PG_RETURN_INT64(purged);
 }

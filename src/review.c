@@ -75,6 +75,17 @@ review_changes(Batch *batch, Mapping *mapping, bool back, const char *what, cons
 		refuse_stale(batch, what, mapping, stale, keys.data, hint);
 }
 
+/* Sees that the targets are as the changes of a blocked batch say. */
+static void
+review_batch(void *arg)
+{
+	ResumeWork *work = arg;
+
+	for (int i = 0; i < work->connector->nmappings; i++)
+		review_changes(work->batch, &work->connector->mappings[i], false, "resumed",
+					   "Look at the rows; then call syncup_resume() with force => true to apply the reviewed values all the same, syncup_discard(), or run a complete synchronization.");
+}
+
 /* Applies the stored changes of a blocked batch. */
 static void
 resume_batch(void *arg)
@@ -114,6 +125,7 @@ syncup_resume(PG_FUNCTION_ARGS)
 	TimestampTz started = GetCurrentTimestamp();
 	ErrorData  *error;
 	List	   *results;
+	ConnectorWork at_work;
 
 	required_argument(fcinfo, 0, "batch");
 	InitMaterializedSRF(fcinfo, 0);
@@ -127,19 +139,20 @@ syncup_resume(PG_FUNCTION_ARGS)
 				 errhint("Only blocked batches are resumed.")));
 
 	work.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	work_begin(&at_work, work.connector->name);
 	for (int i = 0; i < work.connector->nmappings; i++)
-	{
 		config_check_target(&work.connector->mappings[i]);
-		if (!work.force)
-			review_changes(work.batch, &work.connector->mappings[i], false, "resumed",
-						   "Look at the rows; then call syncup_resume() with force => true to apply the reviewed values all the same, syncup_discard(), or run a complete synchronization.");
-	}
+	error = work.force ? NULL : guarded(review_batch, &work);
+	if (error != NULL)
+		raise_failure(work.connector, error,
+					  psprintf("batch %s cannot be resumed", batch_text(&work.batch->id)));
 	CRASH_POINT("resume reviewed");
 	batch_record_decision(&work.batch->id, "resume", NULL);
 	error = guarded(resume_batch, &work);
 	CRASH_POINT("batch resumed");
 	if (error != NULL)
 		batch_set_failed(&work.batch->id, error, failure_message(work.connector, error));
+	work_end(&at_work);
 	results = list_make1(batch_result(work.batch, started));
 	if (error == NULL)
 		results = list_concat(results, synchronize_queue(work.connector, &options));
@@ -273,6 +286,30 @@ record_undo(const Connector *connector, const Batch *undone)
 	return id;
 }
 
+typedef struct UndoWork
+{
+	Connector  *connector;
+	Batch	   *batch;
+	pg_uuid_t	id;				/* of what undoes it */
+} UndoWork;
+
+/* Takes a batch back, as a batch of its own. */
+static void
+undo_batch(void *arg)
+{
+	UndoWork   *work = arg;
+
+	for (int i = 0; i < work->connector->nmappings; i++)
+		review_changes(work->batch, &work->connector->mappings[i], true, "undone",
+					   "Look at the rows; what the batch has changed is in syncup_changes().");
+	CRASH_POINT("undo reviewed");
+	work->id = *record_undo(work->connector, work->batch);
+	constraints_defer();
+	take_back(work->connector, &work->batch->id);
+	CRASH_POINT("changes taken back");
+	constraints_check();
+}
+
 /*
  * syncup_undo(batch uuid) returns uuid (SPEC 2.2): takes an applied batch back,
  * targets and previous, as a batch of its own.  Errors with 40001, naming rows,
@@ -282,25 +319,28 @@ Datum
 syncup_undo(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
+	UndoWork	work;
 	Connector  *connector;
 	Batch	   *batch;
+	ErrorData  *error;
+	ConnectorWork at_work;
 
 	SPI_connect();
-	batch = lock_batch(PG_GETARG_UUID_P(0), &connector);
+	work.batch = batch = lock_batch(PG_GETARG_UUID_P(0), &work.connector);
+	connector = work.connector;
 	check_undoable(batch, connector);
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		config_check_target(&connector->mappings[i]);
 		check_previous(batch, &connector->mappings[i]);
-		review_changes(batch, &connector->mappings[i], true, "undone",
-					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	}
-	CRASH_POINT("undo reviewed");
-	*result = *record_undo(connector, batch);
-	constraints_defer();
-	take_back(connector, &batch->id);
-	CRASH_POINT("changes taken back");
-	constraints_check();
+	work_begin(&at_work, connector->name);
+	error = guarded(undo_batch, &work);
+	work_end(&at_work);
+	if (error != NULL)
+		raise_failure(connector, error,
+					  psprintf("batch %s cannot be undone", batch_text(&batch->id)));
+	*result = work.id;
 	own_sql("UPDATE syncup.batch_counter c SET orphans = (SELECT count(*) FROM syncup.orphan o"
 			" WHERE o.connector = $2 AND o.mapping = c.mapping) WHERE c.batch = $1",
 			SQL_ARGS(SQL_UUID(result), SQL_TEXT(connector->name)));

@@ -51,8 +51,9 @@ commit(int *level)
 static void
 raise_failed_prepare(RunWork *work, ErrorData *error, int *level)
 {
-	/* Somebody else's run is no failure of the connector's. */
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+	/* Somebody else's run is no failure of the connector's; a standby records none. */
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		error->sqlerrcode != ERRCODE_READ_ONLY_SQL_TRANSACTION)
 	{
 		(void) batch_record_failed_prepare(work->connector, work->mode, error);
 		commit(level);

@@ -118,16 +118,22 @@ resolve(const char *path)
 {
 	char		resolved[PATH_MAX];
 	char	   *copy = pstrdup(path);
-	char	   *slash;
+	size_t		end;
 
 	canonicalize_path(copy);
-	if (realpath(copy, resolved) != NULL)
-		return pstrdup(resolved);
-	slash = strrchr(copy, '/');
-	if (slash == NULL || slash == copy)
-		return copy;
-	*slash = '\0';
-	return psprintf("%s/%s", resolve(copy), slash + 1);
+	end = strlen(copy);
+	while (end > 0)
+	{
+		char	   *folder = pnstrdup(copy, end);
+
+		if (realpath(folder, resolved) != NULL)
+			return psprintf("%s%s", resolved, copy + end);
+		pfree(folder);
+		do
+			end--;
+		while (end > 0 && copy[end] != '/');
+	}
+	return copy;
 }
 
 /* Whether the current user may use the resolved path as the role lets it. */

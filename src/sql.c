@@ -8,6 +8,10 @@
  * rows of a target meet, ours are handed over in a tuplestore
  * (sql_register_rows), so that nobody needs a right on the other's tables.
  * An error in between gives the user back by the transaction's own clean-up.
+ *
+ * Every statement is parsed under a safe search path.  The entry functions pin
+ * it, but code of a target (a trigger, a domain's check) may have set another
+ * since, and operators of its choice would run as the owner.
  */
 #include "sql.h"
 
@@ -28,6 +32,7 @@ typedef struct OwnerScope
 {
 	Oid			user;
 	int			context;
+	int			path;			/* what search_path_pin() gave */
 } OwnerScope;
 
 /* The owner of the extension: of the schema that it brought. */
@@ -49,6 +54,7 @@ extension_owner(void)
 static void
 owner_begin(OwnerScope *scope)
 {
+	scope->path = search_path_pin();
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	SetUserIdAndSecContext(extension_owner(),
 						   scope->context | SECURITY_LOCAL_USERID_CHANGE);
@@ -59,6 +65,7 @@ static void
 owner_end(const OwnerScope *scope)
 {
 	SetUserIdAndSecContext(scope->user, scope->context);
+	settings_restore(scope->path);
 }
 
 /* Splits parameters into the arrays that SPI takes. */
@@ -82,10 +89,12 @@ caller_sql(const char *statement, int nargs, const SqlArg *args)
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
+	int			path = search_path_pin();
 	int			result;
 
 	split_args(nargs, args, &types, &values, &nulls);
 	result = SPI_execute_with_args(statement, nargs, types, values, nulls, false, 0);
+	settings_restore(path);
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 	return SPI_processed;
@@ -137,10 +146,14 @@ caller_cursor(const char *query, int nargs, const SqlArg *args)
 	Oid		   *types;
 	Datum	   *values;
 	char	   *nulls;
+	int			path = search_path_pin();
+	Portal		portal;
 
 	split_args(nargs, args, &types, &values, &nulls);
-	return SPI_cursor_open_with_args(NULL, query, nargs, types, values, nulls,
-									 false, 0);
+	portal = SPI_cursor_open_with_args(NULL, query, nargs, types, values, nulls,
+									   false, 0);
+	settings_restore(path);
+	return portal;
 }
 
 Portal
@@ -160,11 +173,13 @@ void
 caller_rows(const char *query, Snapshot snapshot, DestReceiver *receiver)
 {
 	SPIExecuteOptions options = {.read_only = true, .dest = receiver};
+	int			path = search_path_pin();
 	int			result;
 
 	PushActiveSnapshot(snapshot);
 	result = SPI_execute_extended(query, &options);
 	PopActiveSnapshot();
+	settings_restore(path);
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 }

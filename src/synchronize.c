@@ -317,6 +317,20 @@ failure_message(const Connector *connector, const ErrorData *error)
 	return text.data;
 }
 
+void
+raise_failure(const Connector *connector, ErrorData *error, const char *message)
+{
+	/* Who wrote a detail for the log knew of the matter; these two name no values. */
+	if (error->detail_log != NULL || error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	ereport(ERROR,
+			(errcode(error->sqlerrcode),
+			 errmsg_internal("%s", message),
+			 errdetail_internal("%s", failure_message(connector, error)),
+			 errdetail_log("The reason was sent to the client.")));
+}
+
 BatchResult *
 batch_result(const Batch *batch, TimestampTz started)
 {
@@ -420,7 +434,9 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 	List	   *results = NIL;
 	List	   *queue = batch_queue(connector->name);
 	ListCell   *cell;
+	ConnectorWork at_work;
 
+	work_begin(&at_work, connector->name);
 	foreach(cell, queue)
 	{
 		BatchWork	work = {connector, lfirst(cell), options, false};
@@ -441,6 +457,7 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 	}
 	drop_old_changes(connector);
 	CRASH_POINT("queue done");
+	work_end(&at_work);
 	progress_end();
 	return results;
 }

@@ -6,11 +6,14 @@
 
 #include <limits.h>
 
+#include "catalog/namespace.h"
 #include "crash_point.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
+
+#define SAFE_SEARCH_PATH	"pg_catalog, pg_temp"
 
 char	   *syncup_directories = NULL;
 int			syncup_keep_changes_for = 0;
@@ -58,7 +61,7 @@ settings_pin(const char *timezone)
 {
 	int			level = NewGUCNestLevel();
 
-	setting_pin("search_path", "pg_catalog, pg_temp");
+	setting_pin("search_path", SAFE_SEARCH_PATH);
 	setting_pin("datestyle", "ISO, YMD");
 	setting_pin("intervalstyle", "postgres");
 	setting_pin("timezone", timezone ? timezone : "UTC");
@@ -71,9 +74,22 @@ settings_pin(const char *timezone)
 	return level;
 }
 
-/* Gives back what settings_pin() changed. */
+int
+search_path_pin(void)
+{
+	int			level;
+
+	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) == 0)
+		return 0;				/* as nearly always */
+	level = NewGUCNestLevel();
+	setting_pin("search_path", SAFE_SEARCH_PATH);
+	return level;
+}
+
+/* Gives back what these two changed. */
 void
 settings_restore(int level)
 {
-	AtEOXact_GUC(true, level);
+	if (level > 0)
+		AtEOXact_GUC(true, level);
 }

@@ -26,6 +26,13 @@ extern int	syncup_keep_changes_for;	/* seconds */
 extern int	settings_pin(const char *timezone);
 extern void settings_restore(int level);
 
+/*
+ * The same with the search path alone, on which nothing but PostgreSQL's own is
+ * found.  Our functions have it pinned; but code of a target may have set
+ * another since.
+ */
+extern int	search_path_pin(void);
+
 /* Pins one more setting, until the level at hand is restored. */
 extern void setting_pin(const char *name, const char *value);
 

@@ -1,0 +1,192 @@
+# Who may do what: every object of the extension, for PUBLIC and for the three roles of
+# docs/security.md, made by the very GRANTs that stand there; and the three at work
+# with nothing else, from configuration to undo.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('roles');
+$node->init;
+my $dir = PostgreSQL::Test::Utils::tempdir;
+$node->append_conf('postgresql.conf', "syncup.directories = '$dir'\nlog_statement = none\n");
+$node->start;
+my $owner = $node->safe_psql('postgres', 'SELECT current_user');
+
+sub write_file
+{
+	my ($name, $content) = @_;
+	open my $file, '>', "$dir/$name" or die "$name: $!";
+	print $file $content;
+	close $file;
+}
+
+# The SQL of the manual under a heading, block by block.
+sub manual
+{
+	my ($heading) = @_;
+	my $text = slurp_file('docs/security.md');
+	$text =~ s/\r//g;
+	my ($section) = $text =~ /^\Q$heading\E\n(.*?)(?=^## |\z)/ms or die "no \"$heading\" in the manual";
+	return $section =~ /^```sql\n(.*?)^```/gms;
+}
+
+# What a login role sees or is told.
+sub as
+{
+	my ($role, $sql) = @_;
+	my ($status, $stdout, $stderr) = $node->psql('postgres', $sql, extra_params => [ '-U', $role ]);
+	return $status == 0 ? $stdout : $stderr;
+}
+
+sub refused
+{
+	my ($role, $sql, $what) = @_;
+	like(as($role, $sql), qr/ERROR:  permission denied for (function|procedure|table|view|schema) /, "$role: $what is refused");
+}
+
+$node->safe_psql('postgres', <<SQL);
+CREATE EXTENSION syncup;
+CREATE TABLE people (id int PRIMARY KEY, name text, dept text, badge text DEFAULT 'b');
+CREATE TABLE membership (person int, unit int);
+CREATE SCHEMA hr;
+-- so that the tables of a mapping are among what is walked through
+CREATE TABLE hr.other (id int PRIMARY KEY);
+SELECT syncup_create_connector('O', '$dir');
+SELECT syncup_map_entity_type('O', 'm', 'hr.other', 'o.csv', 'id', '{"id": "id"}');
+SQL
+my ($grants, $of_targets, $people, $monitoring) = manual('## Three roles');
+like($grants, qr/FOR ROLE postgres/, 'the manual names the owner');
+$grants =~ s/FOR ROLE postgres/FOR ROLE $owner/;
+$node->safe_psql('postgres', $_) for $grants, $of_targets, $people, "CREATE ROLE monitoring; $monitoring";
+$node->safe_psql('postgres', <<SQL);
+GRANT SELECT (person, unit), INSERT (person, unit), DELETE ON membership TO sync_operate, sync_configure;
+CREATE ROLE sync_configurator LOGIN IN ROLE sync_configure;
+CREATE ROLE sync_looker LOGIN IN ROLE sync_look;
+CREATE ROLE nobody LOGIN;
+SQL
+
+# ---------- every object ----------
+
+# By object, those who may use it: execute, read or enter. L is sync_look, O
+# sync_operate and C sync_configure, which are members of it; P everybody.
+my %may = (
+	(map { ("schema $_" => 'LOC') } qw(syncup syncup_previous syncup_delta syncup_changes)),
+	(map { ("table $_" => 'LOC') } qw(
+		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
+		syncup.batch syncup.batch_counter syncup.quarantine
+		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.progress syncup.status syncup.finding_limit)),
+	'sequence syncup.batch_seq_seq' => '',
+	'type syncup.result' => 'PLOC',
+	# look
+	(map { ("function $_" => 'LOC') } qw(
+		syncup_changes(uuid) syncup_report(uuid) syncup_findings(uuid)
+		syncup.findings(uuid) syncup.file_findings(uuid,text) syncup.key_findings(uuid,text) syncup.column_findings(uuid,text)
+		syncup.sample_changes(uuid,text,integer) syncup.format_difference(text,text) syncup.bare_key(text)
+		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer))),
+	# operate
+	(map { ("function $_" => 'O') } (
+		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
+		'syncup_resume(uuid,boolean)', 'syncup_discard(uuid,text)', 'syncup_undo(uuid)')),
+	'procedure syncup_run(text,text,boolean,boolean)' => 'O',
+	# configure
+	(map { ("function $_" => 'C') } (
+		'syncup_create_connector(text,text,jsonb)', 'syncup_drop_connector(text)', 'syncup_activate(text)', 'syncup_deactivate(text)',
+		'syncup_map_entity_type(text,text,regclass,text,text,jsonb,text[],jsonb)',
+		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
+		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)',
+		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
+	# granted to nobody
+	'function syncup_export(uuid,text)' => '',
+	'function syncup_purge(interval)' => '',
+	'function syncup.read_csv_support(internal)' => '',
+	'function syncup.what_exceeds(uuid)' => '',
+	# everybody's
+	'function syncup_format(text,text)' => 'PLOC',
+);
+my $walk = <<'SQL';
+SELECT o.type || ' ' || regexp_replace(regexp_replace(o.identity, '^public\.', ''), 'pg_catalog\.', '', 'g'),
+	string_agg(CASE WHEN CASE d.classid
+		WHEN 'pg_proc'::regclass THEN has_function_privilege(role, d.objid, 'EXECUTE')
+		WHEN 'pg_namespace'::regclass THEN has_schema_privilege(role, d.objid, 'USAGE')
+		WHEN 'pg_type'::regclass THEN has_type_privilege(role, d.objid, 'USAGE')
+		WHEN 'pg_class'::regclass THEN CASE WHEN o.type = 'sequence' THEN has_sequence_privilege(role, d.objid, 'USAGE, SELECT, UPDATE')
+			ELSE has_table_privilege(role, d.objid, 'SELECT') OR has_any_column_privilege(role, d.objid, 'SELECT') END
+		END THEN letter END, '' ORDER BY n),
+	coalesce(string_agg(CASE WHEN CASE d.classid
+		WHEN 'pg_namespace'::regclass THEN has_schema_privilege(role, d.objid, 'CREATE')
+		WHEN 'pg_class'::regclass THEN o.type <> 'sequence' AND (has_table_privilege(role, d.objid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+			OR has_any_column_privilege(role, d.objid, 'INSERT, UPDATE, REFERENCES'))
+		END THEN letter END, '' ORDER BY n), '')
+FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+CROSS JOIN pg_identify_object(d.classid, d.objid, 0) AS o
+CROSS JOIN (VALUES (1, 'P', 'public'), (2, 'L', 'sync_look'), (3, 'O', 'sync_operate'), (4, 'C', 'sync_configure')) AS r (n, letter, role)
+WHERE e.extname = 'syncup'
+GROUP BY 1 ORDER BY 1
+SQL
+my %seen;
+for my $row (split /\n/, $node->safe_psql('postgres', $walk))
+{
+	my ($object, $use, $change) = split /\|/, $row, -1;
+	$seen{$object} = 1;
+	is($use, $may{$object} // 'an entry in this test', "who may use $object");
+	is($change, '', "nobody may change $object");
+}
+is(join(', ', grep { !$seen{$_} } sort keys %may), '', 'every entry has its object');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid WHERE extname = 'syncup' AND p.prosecdef"), '0', 'no function is SECURITY DEFINER');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class c WHERE c.relkind = 'S' AND c.relnamespace::regnamespace::text ~ '^syncup' AND NOT EXISTS (SELECT FROM pg_depend WHERE deptype = 'e' AND classid = 'pg_class'::regclass AND objid = c.oid)"), '0', 'no sequence was passed over');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_roles WHERE rolname ~ '^(sync_|nobody|monitoring)' AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls OR pg_has_role(oid, 'pg_read_server_files', 'MEMBER') OR pg_has_role(oid, 'pg_write_server_files', 'MEMBER'))"), '0', 'none of the roles is more than its GRANTs');
+
+# ---------- the three at work ----------
+
+write_file('people.csv', "id,name,dept\n1,Ada,IT\n2,Bob,HR\n3,Cy,IT\n");
+write_file('members.csv', "person,unit\n1,2\n");
+as('sync_configurator', $_) eq '' or fail("configure: $_") for
+	"SELECT FROM syncup_create_connector('HR', '$dir')",
+	"SELECT FROM syncup_map_entity_type('HR', 'people', 'people', 'people.csv', 'id')",
+	"SELECT FROM syncup_map_association('HR', 'members', 'members.csv', 'person', 'people.id', 'unit', 'people.id', 'membership', 'person', 'unit')",
+	"SELECT FROM syncup_set_thresholds('HR', '{\"maximum_updated_lines\": 5}', 'people')",
+	"SELECT FROM syncup_deactivate('HR')", "SELECT FROM syncup_activate('HR')";
+is(as('sync_configurator', "SELECT string_agg(name, ' ' ORDER BY ordinal) FROM syncup_csv_header('$dir/people.csv')"), 'id name dept', 'configure: tries the file');
+is(as('sync_configurator', "SELECT count(*) FROM syncup_read_csv('$dir/people.csv') AS (id int)"), '3', 'configure: and reads it');
+like(as('sync_configurator', "SELECT * FROM syncup_csv_header('/etc/passwd')"), qr/permission denied for file/, 'configure: but no other');
+like(as('sync_configurator', "SELECT syncup_map_entity_type('HR', 'other', 'hr.other', 'people.csv', 'id')"), qr/permission denied for table other/, 'configure: nor a table without rights');
+is(as('sync_operator', "CALL syncup_run('HR', 'initial')"), '', 'operate: an initial run');
+write_file('people.csv', "id,name,dept\n1,Ada,HR\n3,Cy,HR\n");
+write_file('members.csv', "person,unit\n1,3\n");
+is(as('sync_operator', "SELECT count(*) > 0 FROM syncup_preview('HR', 'complete') WHERE exceeded"), 't', 'operate: a preview');
+my $batch = as('sync_operator', "SELECT syncup_prepare('HR', 'complete')");
+like($batch, qr/^[0-9a-f-]{36}$/, 'operate: a prepare');
+is(as('sync_operator', "SELECT status FROM syncup_synchronize('HR', keep_changes => true)"), 'blocked', 'operate: a synchronize');
+is(as('sync_looker', "SELECT blocked FROM syncup.status WHERE connector = 'HR'"), $batch, 'look: a batch is blocked');
+is(as('sync_looker', "SELECT count(*) FROM syncup_changes('$batch')"), '6', 'look: its changes');
+like(as('sync_looker', "SELECT syncup_report('$batch')"), qr/max_percentage_deleted_lines/, 'look: its report');
+unlike(as('sync_looker', "SELECT finding FROM syncup_findings('$batch')"), qr/ERROR/, 'look: its findings');
+is(as('sync_looker', "SELECT string_agg(id::text, ' ' ORDER BY id) FROM syncup_changes.hr_people"), '1 2 3', 'look: the change table of a mapping made later');
+is(as('sync_looker', "SELECT count(*) FROM syncup_previous.hr_people"), '3', 'look: previous, too');
+is(as('sync_looker', "SELECT count(*) FROM syncup_delta.hr_people"), '3', 'look: and delta');
+is(as('sync_looker', "SELECT count(*) FROM syncup.progress"), '0', 'look: progress');
+is(as('sync_operator', "SELECT status, updated, deleted, links_inserted, links_deleted FROM syncup_resume('$batch')"), 'applied|2|1|1|1', 'operate: a resume');
+is(as('sync_operator', "SELECT count(*) FROM syncup_undo('$batch')"), '1', 'operate: an undo');
+is($node->safe_psql('postgres', "SELECT string_agg(p::text, ' ' ORDER BY id), (SELECT string_agg(m::text, ' ') FROM membership m) FROM people p"), '(1,Ada,IT,b) (2,Bob,HR,b) (3,Cy,IT,b)|(1,2)', 'which took all of it back');
+$batch = as('sync_operator', "SELECT syncup_prepare('HR', 'complete')");
+is(as('sync_operator', "SELECT FROM syncup_discard('$batch', 'no')"), '', 'operate: a discard');
+is($node->safe_psql('postgres', "SELECT DISTINCT who FROM syncup.batch, unnest(ARRAY[prepared_by, synchronized_by, decided_by]) AS who WHERE who IS NOT NULL"), 'sync_operator', 'history knows who');
+is(as('sync_configurator', "SELECT FROM syncup_drop_mapping('HR', 'members')"), '', 'configure: drops a mapping');
+
+# What is none of their business.
+refused('nobody', $_, $_) for "SELECT syncup_prepare('HR', 'complete')", "CALL syncup_run('HR', 'complete')", "SELECT * FROM syncup.batch", "SELECT * FROM syncup_previous.hr_people", "SELECT syncup_report('$batch')";
+refused('sync_looker', $_, $_) for "SELECT syncup_prepare('HR', 'complete')", "SELECT syncup_resume('$batch')", "SELECT syncup_discard('$batch')", "SELECT syncup_undo('$batch')", "SELECT syncup_deactivate('HR')",
+	"SELECT * FROM people", "SELECT * FROM syncup_read_csv('$dir/people.csv') AS (id int)", "UPDATE syncup.batch SET status = 'prepared'", "DELETE FROM syncup_changes.hr_people";
+refused('sync_operator', $_, $_) for "SELECT syncup_create_connector('X')", "SELECT syncup_set_thresholds('HR', '{}')", "SELECT syncup_map_entity_type('HR', 'people', 'people', 'people.csv', 'id')", "SELECT syncup_drop_connector('HR')",
+	"SELECT syncup_purge('0')", "SELECT syncup_export('$batch', '$dir')", "SELECT badge FROM people", "UPDATE syncup.threshold SET maximum = 0", "INSERT INTO syncup_delta.hr_people VALUES (NULL)";
+refused('sync_configurator', $_, $_) for "SELECT syncup_prepare('HR', 'complete')", "SELECT syncup_synchronize('HR')", "CALL syncup_run('HR', 'complete')", "SELECT syncup_resume('$batch')", "SELECT syncup_undo('$batch')", "SELECT syncup_purge('0')",
+	"UPDATE syncup.connector SET directory = '/'", "DELETE FROM syncup_previous.hr_people";
+is($node->safe_psql('postgres', "SET ROLE monitoring; SELECT last_status FROM syncup.status WHERE connector = 'HR'"), 'discarded', 'monitoring: states');
+is($node->safe_psql('postgres', "SELECT has_table_privilege('monitoring', 'syncup.batch', 'SELECT'), has_table_privilege('monitoring', 'syncup.quarantine', 'SELECT'), has_schema_privilege('monitoring', 'syncup_changes', 'USAGE')"), 'f|f|f', 'monitoring: no data');
+is(as('sync_configurator', "SELECT FROM syncup_drop_connector('HR')"), '', 'configure: drops the connector');
+
+$node->stop;
+done_testing();
