@@ -354,7 +354,7 @@ SELECT status FROM syncup_resume(t.last());
 SELECT t.rows_kept();
 SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
 RESET syncup.keep_changes_for;
-SELECT t.error($$SET syncup.keep_changes_for = -1$$);
+SELECT t.sqlstate($$SET syncup.keep_changes_for = -1$$);
 SELECT syncup_drop_connector('C');
 
 -- syncup_purge: forgets what ended longer ago, and nothing that is still needed.
