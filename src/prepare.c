@@ -16,6 +16,7 @@
 #include "config.h"
 #include "connector.h"
 #include "lock.h"
+#include "mapping.h"
 #include "miscadmin.h"
 #include "progress.h"
 #include "quarantine.h"
@@ -449,6 +450,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	check_mode_name(mode);
 	lock_connector(connector);
 	work.connector = config_load(connector);
+	adopt_mapping_tables(work.connector);
 	work.mode = mode;
 	work.queue = batch_queue(connector);
 	check_mode(&work);
