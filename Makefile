@@ -3,6 +3,7 @@
 #   make && make install && make installcheck    as every extension
 #   make test, demo, demo-psql                   on a throw-away server
 #   make bench, fuzz SECONDS=60, soak MINUTES=10
+#   make test-versions, test-valgrind            other servers, valgrind: long
 #
 # PG_CONFIG=... or PG_VERSION=17 selects another server. WERROR=1, or CI set in
 # the environment, turns warnings into errors. What the build needs and does not
@@ -107,6 +108,13 @@ clean-tests:
 test:
 	sh test/run
 
+# PostgreSQL 17 and 18, each in a Debian of its own.
+test-versions:
+	sh test/versions
+
+test-valgrind:
+	sh test/valgrind
+
 demo:
 	sh test/demo
 
@@ -124,4 +132,4 @@ soak:
 
 .DEFAULT_GOAL := all
 .PHONY: all install uninstall installdirs installcheck clean clean-tests \
-	remove-results test demo demo-psql bench fuzz soak
+	remove-results test test-versions test-valgrind demo demo-psql bench fuzz soak

@@ -8,5 +8,7 @@ CREATE TABLE syncup.digest_epoch (
 	PRIMARY KEY (connector, mapping),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
-COMMENT ON TABLE syncup.digest_epoch IS 'Secret keys of digests, one per mapping. Grant nobody anything on it; it is not dumped: after a restore new ones are made.';
+-- Without a policy nobody but the owner sees a row, whatever is granted on the schema's tables.
+ALTER TABLE syncup.digest_epoch ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE syncup.digest_epoch IS 'Secret keys of digests, one per mapping. Nobody but the owner sees its rows; it is not dumped: after a restore new ones are made.';
 COMMENT ON COLUMN syncup.digest_epoch.epoch IS 'a random number that the digests taken with this key carry';

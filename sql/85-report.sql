@@ -47,7 +47,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
 			WHEN char_length(v.line) <= width THEN v.line
-			WHEN getdatabaseencoding() = 'UTF8' THEN left(v.line, width - 1) || chr(8230)
+			-- chr(8230) by itself would be computed, and refused, whatever the encoding
+			WHEN getdatabaseencoding() = 'UTF8' THEN left(v.line, width - 1) || chr(CASE getdatabaseencoding() WHEN 'UTF8' THEN 8230 END)
 			ELSE left(v.line, width - 3) || '...'
 		END
 	FROM (SELECT regexp_replace(value COLLATE "default", '[[:cntrl:]]+', ' ', 'g')) AS v (line)

@@ -87,6 +87,7 @@ find_end(Connector *connector, AssociationEnd *end, const char *property)
 	{
 		bool		own = strcmp(names[row][0], connector->name) == 0;
 
+		config_hold(names[row][0], names[row][1]);
 		end->entity = config_find_mapping(own ? connector : config_load(names[row][0]), names[row][1]);
 		end->property = find_property(end->entity, names[row][2]);
 		if (end->property >= 0)

@@ -48,7 +48,7 @@ batch_record_failed_prepare(const char *connector, const char *mode,
 
 	own_sql("INSERT INTO syncup.batch (connector, mode, status, synchronized_at, synchronized_by, sqlstate, error)"
 			" SELECT connector, $2, 'failed', clock_timestamp(), $3::name, $4, $5"
-			" FROM syncup.connector WHERE connector = $1 RETURNING batch",
+			" FROM syncup.connector WHERE connector = $1 FOR KEY SHARE RETURNING batch",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode), SQL_TEXT(acting_role()),
 					 SQL_TEXT(unpack_sql_state(error->sqlerrcode)), SQL_TEXT(message)));
 	return SPI_processed ? sql_uuid(0, 1) : NULL;

@@ -19,6 +19,11 @@
 #error "syncup needs PostgreSQL 15 or later"
 #endif
 
+/* A function that does not return: said before its declaration from 18 on. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn			pg_attribute_noreturn()
+#endif
+
 /* The process behind a virtual transaction: slots got their own numbers in 17. */
 #if PG_VERSION_NUM >= 170000
 #define vxid_process(vxid)	ProcNumberGetProc((vxid).procNumber)

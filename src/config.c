@@ -199,6 +199,15 @@ config_load(const char *name)
 	return load_connector(name, true);
 }
 
+void
+config_hold(const char *connector, const char *mapping)
+{
+	own_sql("SELECT FROM syncup.connector WHERE connector = $1 FOR KEY SHARE",
+			SQL_ARGS(SQL_TEXT(connector)));
+	own_sql("SELECT FROM syncup.mapping WHERE connector = $1 AND mapping = $2 FOR KEY SHARE",
+			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mapping)));
+}
+
 Mapping *
 config_find_mapping(Connector *connector, const char *name)
 {

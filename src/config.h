@@ -78,6 +78,13 @@ typedef struct Connector
  */
 extern Connector *config_load(const char *connector);
 
+/*
+ * Keeps a connector, and a mapping if one is named, from being dropped until the
+ * transaction ends: where something will refer to it without the connector's
+ * lock.  It need not be there.
+ */
+extern void config_hold(const char *connector, const char *mapping);
+
 /* Errors with 42704, listing those that exist, if there is no such mapping. */
 extern Mapping *config_find_mapping(Connector *connector, const char *mapping);
 

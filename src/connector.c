@@ -219,6 +219,7 @@ syncup_set_thresholds(PG_FUNCTION_ARGS)
 {
 	char	   *name = required_text(fcinfo, 0, "connector");
 	Jsonb	   *limits;
+	char	   *mapping_name = NULL;
 	Connector  *connector;
 	Mapping    *mapping = NULL;
 
@@ -226,9 +227,14 @@ syncup_set_thresholds(PG_FUNCTION_ARGS)
 	limits = PG_GETARG_JSONB_P(1);
 
 	SPI_connect();
-	connector = config_load(name);
 	if (!PG_ARGISNULL(2))
-		mapping = config_find_mapping(connector, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+		mapping_name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+	/* Limits may be set during a run. */
+	config_hold(name, mapping_name);
+	connector = config_load(name);
+	if (mapping_name != NULL)
+		mapping = config_find_mapping(connector, mapping_name);
 	check_limits(limits, mapping);
 	own_sql("INSERT INTO syncup.threshold AS t (connector, mapping, counter, maximum, max_percentage)"
 			" SELECT $1, $2, l.counter, coalesce(max(e.value::numeric) FILTER (WHERE NOT l.percentage), 0)::bigint,"

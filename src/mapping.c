@@ -726,6 +726,24 @@ depend_on_extension(Oid table)
 	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
 }
 
+void
+adopt_mapping_tables(const Connector *connector)
+{
+	uint64		count = own_sql("SELECT c.oid FROM syncup.mapping m JOIN pg_catalog.pg_class c ON c.relname = m.table_name"
+								" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+								" WHERE m.connector = $1 AND c.relkind = 'r'"
+								" AND n.nspname IN ('syncup_previous', 'syncup_delta', 'syncup_changes')"
+								" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d"
+								"   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid"
+								"   AND d.refclassid = 'pg_catalog.pg_extension'::regclass)",
+								SQL_ARGS(SQL_TEXT(connector->name)));
+
+	for (uint64 row = 0; row < count; row++)
+		depend_on_extension(sql_oid(row, 1));
+	if (count > 0)
+		CommandCounterIncrement();
+}
+
 static void
 create_previous(Mapping *mapping)
 {

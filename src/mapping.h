@@ -27,6 +27,13 @@ extern void name_stored_columns(Mapping *mapping);
 /* Gives a new mapping a table name that nobody else has, and makes the tables. */
 extern void create_mapping_tables(Mapping *mapping);
 
+/*
+ * Lets the connector's tables go with the extension where that is forgotten:
+ * no dump says it, so they lose it by pg_restore and pg_upgrade.  The connector
+ * is locked.
+ */
+extern void adopt_mapping_tables(const Connector *connector);
+
 /* Errors while a batch of the connector waits. */
 extern void check_no_batch_waits(const Mapping *mapping);
 

@@ -18,6 +18,7 @@
 #include "crash_point.h"
 #include "guard.h"
 #include "lock.h"
+#include "mapping.h"
 #include "miscadmin.h"
 #include "progress.h"
 #include "quarantine.h"
@@ -501,6 +502,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	lock_connector(connector);
 	work_begin(&at_work, connector);
 	work.connector = config_load(connector);
+	adopt_mapping_tables(work.connector);
 	work.mode = mode;
 	work.queue = batch_queue(connector);
 	check_mode(&work);

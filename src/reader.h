@@ -6,6 +6,7 @@
 #define SYNCUP_READER_H
 
 #include "syncup.h"
+#include "compat.h"
 #include "csv_reader.h"
 #include "options.h"
 #include "source.h"
@@ -49,7 +50,7 @@ extern RowFault reader_fault(const Reader *reader);
 extern const char *reader_fault_message(const Reader *reader);
 
 /* Raises the error of the present row's fault, whatever the options say. */
-extern void reader_raise(Reader *reader) pg_attribute_noreturn();
+pg_noreturn extern void reader_raise(Reader *reader);
 
 /*
  * In a row with a fault: the field of this column, where it is certain in

@@ -24,6 +24,11 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	/*
+	 * A cancel in between (defining warns of settings that the caller may not
+	 * change) would leave half of them, which nobody can define again.
+	 */
+	HOLD_INTERRUPTS();
 	DefineCustomStringVariable("syncup.directories",
 							   "Directories whose files syncup may read and write for callers without pg_read_server_files or pg_write_server_files.",
 							   "A list of absolute paths separated by commas. Links and \"..\" are resolved before a file is compared with them.",
@@ -42,6 +47,7 @@ _PG_init(void)
 							NULL, NULL, NULL);
 	crash_points_init();
 	MarkGUCPrefixReserved("syncup");
+	RESUME_INTERRUPTS();
 }
 
 void

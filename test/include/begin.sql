@@ -113,6 +113,12 @@ BEGIN
 END
 $$;
 
+-- Of an error of the server's own, whose words differ by version, the SQLSTATE.
+CREATE FUNCTION t.sqlstate(statement text) RETURNS text
+LANGUAGE sql AS $$
+	SELECT left(e, 5) FROM t.error(statement) e LIMIT 1
+$$;
+
 -- The error of reading a file of this content.
 CREATE FUNCTION t.csv_error(content bytea, options jsonb DEFAULT '{}') RETURNS SETOF text
 LANGUAGE plpgsql AS $$

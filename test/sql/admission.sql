@@ -195,7 +195,7 @@ CALL t.shell('rmdir person.csv.done');
 SELECT t.bad() LIMIT 1;
 SELECT * FROM t.good('{"done_suffix": ""}');
 -- min_age: seconds since it was written, as its file system says.
-SELECT regexp_replace(t.bad(NULL::bytea, '{"min_age": 600, "done_suffix": ""}'), '\m\d+ seconds', 'N seconds');
+SELECT regexp_replace(t.bad(NULL::bytea, '{"min_age": 600, "done_suffix": ""}'), '\m\d+ seconds', 'N seconds') LIMIT 2;
 CALL t.shell('touch -d "9 minutes ago" person.csv');
 SELECT regexp_replace(t.bad(NULL::bytea, '{"min_age": 600, "done_suffix": ""}'), '\m5[3-9]\d seconds', '540 seconds') LIMIT 1;
 CALL t.shell('touch -d "11 minutes ago" person.csv');

@@ -80,8 +80,9 @@ CREATE VIEW target.view AS SELECT 1 AS id;
 CREATE MATERIALIZED VIEW target.matview AS SELECT 1 AS id;
 CREATE TEMP TABLE temporary (id int PRIMARY KEY);
 CREATE SEQUENCE target.sequence;
-SELECT x AS target, e AS error FROM unnest('{target.view,target.matview,pg_temp.temporary,pg_class,syncup.connector,syncup_previous.ad_person,target.sequence,target.person_pkey}'::text[]) x,
+SELECT x AS target, e AS error FROM unnest('{target.view,target.matview,pg_temp.temporary,pg_class,syncup.connector,syncup_previous.ad_person,target.sequence}'::text[]) x,
 	LATERAL t.map(x, '{"id": "id"}') e;
+SELECT left(e, 5) AS index FROM t.map('target.person_pkey', '{"id": "id"}') e LIMIT 1;
 SELECT t.map('target.nothing', '{"id": "id"}');
 CREATE UNLOGGED TABLE target.unlogged (id int PRIMARY KEY);
 SELECT t.map('target.unlogged', '{"id": "id"}');

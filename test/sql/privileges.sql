@@ -74,7 +74,7 @@ SELECT t.error($$SELECT * FROM syncup_csv_header(t.dir() || '/in/a.csv')$$);
 SELECT t.error($$SELECT * FROM syncup_csv_header('/etc/passwd')$$);
 -- The setting is the superuser's alone; it cannot even be read.
 SET syncup.directories = '/';
-SHOW syncup.directories;
+SELECT t.sqlstate('SHOW syncup.directories');
 RESET ROLE;
 SELECT set_config('syncup.directories', format('%s, "%s/in"', '/nonexistent', t.dir()), false) <> '' AS set;
 SET ROLE regress_syncup_reader;

@@ -336,7 +336,7 @@ SELECT * FROM t.batches;
 SELECT t.rows_kept();
 SET syncup.keep_changes_for = 0;
 SELECT * FROM t.go('complete', E'id,v\n1,d\n', false);
-SELECT kept FROM t.batches;
+SELECT kept FROM t.batches ORDER BY n;
 SET syncup.keep_changes_for = '1s';
 SELECT pg_sleep(1.1);
 SELECT * FROM t.go('complete', E'id,v\n1,e\n', false);
@@ -354,7 +354,7 @@ SELECT status FROM syncup_resume(t.last());
 SELECT t.rows_kept();
 SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
 RESET syncup.keep_changes_for;
-SELECT t.error($$SET syncup.keep_changes_for = -1$$);
+SELECT t.sqlstate($$SET syncup.keep_changes_for = -1$$);
 SELECT syncup_drop_connector('C');
 
 -- syncup_purge: forgets what ended longer ago, and nothing that is still needed.

@@ -75,7 +75,7 @@ my %may = (
 	(map { ("schema $_" => 'LOC') } qw(syncup syncup_previous syncup_delta syncup_changes)),
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
-		syncup.batch syncup.batch_counter syncup.quarantine
+		syncup.batch syncup.batch_counter syncup.quarantine syncup.digest_epoch
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.progress syncup.status syncup.finding_limit)),
 	'sequence syncup.batch_seq_seq' => '',
@@ -167,6 +167,8 @@ unlike(as('sync_looker', "SELECT finding FROM syncup_findings('$batch')"), qr/ER
 is(as('sync_looker', "SELECT string_agg(id::text, ' ' ORDER BY id) FROM syncup_changes.hr_people"), '1 2 3', 'look: the change table of a mapping made later');
 is(as('sync_looker', "SELECT count(*) FROM syncup_previous.hr_people"), '3', 'look: previous, too');
 is(as('sync_looker', "SELECT count(*) FROM syncup_delta.hr_people"), '3', 'look: and delta');
+is(as($_, 'SELECT count(*) FROM syncup.digest_epoch'), '0', "$_: no secret key") for qw(sync_looker sync_operator sync_configurer);
+isnt($node->safe_psql('postgres', 'SELECT count(*) FROM syncup.digest_epoch'), '0', 'there are some');
 is(as('sync_looker', "SELECT count(*) FROM syncup.progress"), '0', 'look: progress');
 is(as('sync_operator', "SELECT status, updated, deleted, links_inserted, links_deleted FROM syncup_resume('$batch')"), 'applied|2|1|1|1', 'operate: a resume');
 is(as('sync_operator', "SELECT count(*) FROM syncup_undo('$batch')"), '1', 'operate: an undo');

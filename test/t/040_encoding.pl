@@ -37,6 +37,7 @@ for my $database ('LATIN1', 'LATIN9', 'WIN1252', 'EUC_JP')
 	$node->safe_psql('postgres', "CREATE DATABASE db_\L$database\E ENCODING '$database' LOCALE 'C' TEMPLATE template0");
 	my $db = lc "db_$database";
 	$node->safe_psql($db, 'CREATE EXTENSION syncup');
+	is($node->safe_psql($db, "SELECT syncup.shorten('abcdefghij', 8)"), 'abcde...', "$database: reports shorten");
 	my $text = $database eq 'EUC_JP' ? '表示' : 'Ärger ÿ';
 	for my $encoding ('UTF8', 'UTF16LE', $database, $database eq 'EUC_JP' ? 'SJIS' : ())
 	{

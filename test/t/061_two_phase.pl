@@ -31,7 +31,7 @@ sub fails
 sub state
 {
 	return $node->safe_psql('postgres', <<'SQL');
-SELECT count(*), (SELECT string_agg(t::text, ' ' ORDER BY id) FROM target t), (SELECT string_agg(p::text, ' ' ORDER BY id) FROM syncup_previous.c_m p),
+SELECT count(*), (SELECT string_agg(t::text, ' ' ORDER BY id) FROM target t), (SELECT string_agg(ROW(v, id)::text, ' ' ORDER BY id) FROM syncup_previous.c_m),
 	(SELECT count(*) FROM syncup_delta.c_m), string_agg(status, ' ' ORDER BY seq) FROM syncup.batch
 SQL
 }
