@@ -167,7 +167,7 @@ unlike(as('sync_looker', "SELECT finding FROM syncup_findings('$batch')"), qr/ER
 is(as('sync_looker', "SELECT string_agg(id::text, ' ' ORDER BY id) FROM syncup_changes.hr_people"), '1 2 3', 'look: the change table of a mapping made later');
 is(as('sync_looker', "SELECT count(*) FROM syncup_previous.hr_people"), '3', 'look: previous, too');
 is(as('sync_looker', "SELECT count(*) FROM syncup_delta.hr_people"), '3', 'look: and delta');
-is(as($_, 'SELECT count(*) FROM syncup.digest_epoch'), '0', "$_: no secret key") for qw(sync_looker sync_operator sync_configurer);
+is(as($_, 'SELECT count(*) FROM syncup.digest_epoch'), '0', "$_: no secret key") for qw(sync_looker sync_operator sync_configurator);
 isnt($node->safe_psql('postgres', 'SELECT count(*) FROM syncup.digest_epoch'), '0', 'there are some');
 is(as('sync_looker', "SELECT count(*) FROM syncup.progress"), '0', 'look: progress');
 is(as('sync_operator', "SELECT status, updated, deleted, links_inserted, links_deleted FROM syncup_resume('$batch')"), 'applied|2|1|1|1', 'operate: a resume');
