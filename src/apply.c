@@ -286,12 +286,11 @@ has_identity(const Mapping *mapping, const TypedRows *rows)
 }
 
 /*
- * The statement that inserts typed rows, in the order of their keys.  Rows that
- * come back bring the columns that are not mapped along; new ones get the
- * constants.
+ * The statement that inserts typed rows, in some order.  Rows that come back
+ * bring the columns that are not mapped along; new ones get the constants.
  */
 static char *
-insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where)
+insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where, const char *order)
 {
 	StringInfoData columns;
 	StringInfoData values;
@@ -304,10 +303,10 @@ insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where)
 	}
 	if (rows->nothers == 0)
 		add_constants(mapping, &columns, &values);
-	return psprintf("INSERT INTO %s (%s)%s SELECT %s FROM %s s WHERE %s ORDER BY s.c%d",
+	return psprintf("INSERT INTO %s (%s)%s SELECT %s FROM %s s WHERE %s%s",
 					mapping->target_name, columns.data,
 					has_identity(mapping, rows) ? " OVERRIDING SYSTEM VALUE" : "",
-					values.data, rows->name, where, mapping->key + 1);
+					values.data, rows->name, where, order);
 }
 
 /* Writes what changes and what comes. */
@@ -326,7 +325,8 @@ apply_inserts(Application *application)
 	apply_revivals(application);
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
-	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT)),
+	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
+								   psprintf(" ORDER BY s.c%d", mapping->key + 1)),
 			   application->changes->actions[ACTION_INSERT]);
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
@@ -383,7 +383,8 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	TypedRows  *source = typed_source(mapping, batch);
 	int64		count = source->count;
 
-	write_rows(mapping, insert_sql(mapping, source, "true"), count);
+	/* In the order of the file, in which previous lies as well: see digest_set.c. */
+	write_rows(mapping, insert_sql(mapping, source, "true", ""), count);
 	check_written_scope(mapping, source, "true");
 	typed_rows_forget(source);
 	return count;

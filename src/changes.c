@@ -18,11 +18,11 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "change_store.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "miscadmin.h"
 #include "sql.h"
-#include "table_writer.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/datum.h"
@@ -108,7 +108,7 @@ typedef struct ChangeSink
 {
 	const Mapping *mapping;
 	pg_uuid_t	batch;
-	TableWriter *writer;
+	ChangeStore *store;
 	Converter  *converters;		/* for output, per mapping column */
 	int			nmapped;
 	int		   *mapped;			/* indexes of mapped columns */
@@ -216,8 +216,8 @@ write_change(void *arg, uint64 row)
 	ChangeSink *sink = arg;
 	const Mapping *mapping = sink->mapping;
 	FoundChange found;
-	TupleTableSlot *slot = table_writer_slot(sink->writer);
-	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(sink->writer));
+	TupleTableSlot *slot = change_store_slot(sink->store);
+	MemoryContext before = MemoryContextSwitchTo(change_store_memory(sink->store));
 	JsonbParseState *old = NULL;
 	Datum	   *changed = palloc(sizeof(Datum) * sink->nmapped);
 	int			nchanged = 0;
@@ -275,7 +275,7 @@ write_change(void *arg, uint64 row)
 		slot->tts_isnull[CHANGE_OLD] = false;
 	}
 	MemoryContextSwitchTo(before);
-	table_writer_put(sink->writer, 200);
+	change_store_put(sink->store);
 }
 
 /* Whether the caller may read every column of the target. */
@@ -307,7 +307,7 @@ holds_links(const Mapping *mapping, const char *column)
 
 /* Prepares to write changes of a mapping. */
 static void
-begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
+begin_sink(ChangeSink *sink, Mapping *mapping, const pg_uuid_t *batch,
 		   ChangeCounter *counter)
 {
 	Relation	target = table_open(mapping->target, AccessShareLock);
@@ -347,7 +347,7 @@ begin_sink(ChangeSink *sink, const Mapping *mapping, const pg_uuid_t *batch,
 		sink->nothers++;
 	}
 	table_close(target, NoLock);
-	sink->writer = table_writer_open(config_table(mapping, "syncup_changes"), true);
+	sink->store = change_store_open(mapping);
 }
 
 /* ---------- the query ---------- */
@@ -535,7 +535,7 @@ changes_carried_count(const Mapping *mapping)
 }
 
 void
-changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
+changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			  TypedRows *target, bool complete, bool keep_missing, ChangeCounter *counter)
 {
 	ChangeSink	sink;
@@ -554,7 +554,7 @@ changes_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 											 complete, keep_missing), SQL_NO_ARGS),
 				 write_change, &sink);
 	settings_restore(level);
-	table_writer_close(sink.writer);
+	change_store_close(sink.store);
 	typed_rows_forget(source);
 }
 

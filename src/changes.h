@@ -18,12 +18,12 @@ typedef struct ChangeCounter
 } ChangeCounter;
 
 /*
- * Finds what the typed source rows change in the mapping's target and stores
- * it in the change table (SPEC 5.2); forgets the rows.  complete: every row of
+ * Finds what the typed source rows change in the mapping's target (SPEC 5.2) and
+ * has it at hand (change_store.h); forgets the rows.  complete: every row of
  * the target is looked at, or, where target is not NULL, every one of these
  * (drift.h).  keep_missing: rows that the source does not have are left alone.
  */
-extern void changes_build(const Mapping *mapping, const pg_uuid_t *batch,
+extern void changes_build(Mapping *mapping, const pg_uuid_t *batch,
 						  TypedRows *source, TypedRows *target, bool complete,
 						  bool keep_missing, ChangeCounter *counter);
 

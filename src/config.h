@@ -58,6 +58,7 @@ typedef struct Mapping
 	Jsonb	   *own_options;
 	bool		called_timezone;	/* prepare was called with another time zone */
 	char	   *table_name;
+	struct TypedRows *found;	/* changes at hand: see change_store.h */
 } Mapping;
 
 typedef struct Connector

@@ -281,10 +281,13 @@ insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 }
 
 void
-delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch)
+delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch, bool initial)
 {
-	delete_previous(mapping, batch, "delete");
-	update_previous(mapping, batch, "update");
+	if (!initial)
+	{
+		delete_previous(mapping, batch, "delete");
+		update_previous(mapping, batch, "update");
+	}
 	insert_previous(mapping, batch, "insert");
 }
 

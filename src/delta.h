@@ -34,8 +34,11 @@ extern void delta_write_stored(DeltaWriter *writer, ChangeCommand command,
 							   const Digest *values);
 extern void delta_close(DeltaWriter *writer);
 
-/* Makes previous what it is after the batch: deletes, updates, inserts. */
-extern void delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch);
+/*
+ * Makes previous what it is after the batch: deletes, updates, inserts; of an
+ * initial batch inserts alone.
+ */
+extern void delta_apply_to_previous(const Mapping *mapping, const pg_uuid_t *batch, bool initial);
 
 /*
  * Keeps the rows of previous that the batch is about to update, as rows of the

@@ -11,10 +11,10 @@
 
 #include "access/table.h"
 #include "apply.h"
+#include "change_store.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "sql.h"
-#include "table_writer.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -168,7 +168,7 @@ typedef struct LinkChanges
 {
 	const Mapping *mapping;
 	pg_uuid_t	batch;
-	TableWriter *writer;
+	ChangeStore *store;
 	ChangeCounter *counter;
 } LinkChanges;
 
@@ -189,8 +189,8 @@ static void
 write_change(void *arg, uint64 row)
 {
 	LinkChanges *changes = arg;
-	TupleTableSlot *slot = table_writer_slot(changes->writer);
-	MemoryContext before = MemoryContextSwitchTo(table_writer_memory(changes->writer));
+	TupleTableSlot *slot = change_store_slot(changes->store);
+	MemoryContext before = MemoryContextSwitchTo(change_store_memory(changes->store));
 	int			last = FOUND_VALUES + (changes->mapping->pairs ? 1 : 0);
 
 	count_change(changes, sql_text(row, FOUND_COMMAND));
@@ -205,7 +205,7 @@ write_change(void *arg, uint64 row)
 			slot->tts_values[i] = datumCopy(value, attribute->attbyval, attribute->attlen);
 	}
 	MemoryContextSwitchTo(before);
-	table_writer_put(changes->writer, 200);
+	change_store_put(changes->store);
 }
 
 /*
@@ -325,7 +325,7 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 }
 
 void
-links_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
+links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			bool whole, bool keep_missing, ChangeCounter *counter)
 {
 	LinkChanges changes = {mapping, *batch, NULL, counter};
@@ -334,13 +334,13 @@ links_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	memset(counter, 0, sizeof(ChangeCounter));
 	own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(mapping)),
 			SQL_ARGS(SQL_UUID(batch)));
-	changes.writer = table_writer_open(config_table(mapping, "syncup_changes"), true);
+	changes.store = change_store_open(mapping);
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor(mapping->pairs ? link_table_query(mapping, whole, keep_missing) :
 							   link_column_query(mapping, whole, keep_missing), SQL_NO_ARGS),
 				 write_change, &changes);
 	settings_restore(level);
-	table_writer_close(changes.writer);
+	change_store_close(changes.store);
 	typed_rows_forget(source);
 	counter->stored_before = whole ? links_count(mapping) : changes_carried_count(mapping);
 }
@@ -364,8 +364,9 @@ links_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
+	changes_publish(mapping);
 	appendStringInfo(&sql, "SELECT CASE WHEN command = 'update' OR NOT $2 THEN command WHEN command = 'insert' THEN 'delete' ELSE 'insert' END AS action,"
-					 " ctid AS place, old");
+					 " %s AS place, old", changes_place(mapping));
 	if (mapping->pairs)
 		appendStringInfo(&sql, ", key1::%s AS k1, key2::%s AS k2, %s AS v1, %s AS v2",
 						 key_of_end(&ends[0])->target_type, key_of_end(&ends[1])->target_type,
@@ -381,12 +382,13 @@ links_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		appendStringInfo(&sql, ", key%d::%s AS k, %s AS w, %s AS x", mapping->holder + 1,
 						 key_of_end(holder_end(mapping))->target_type, back ? stored : key, back ? key : stored);
 	}
-	appendStringInfo(&sql, " FROM %s WHERE batch = $1", changes_table(mapping));
+	appendStringInfo(&sql, " FROM %s WHERE batch = $1", changes_relation(mapping));
 	rows = typed_rows_gather("syncup_change",
 							 own_cursor(sql.data, SQL_ARGS(SQL_UUID(batch), SQL_BOOL(back))));
 	own_sql(psprintf("SELECT count(*) FILTER (WHERE command = 'insert'), count(*) FILTER (WHERE command = 'update'),"
-					 " count(*) FILTER (WHERE command = 'delete') FROM %s WHERE batch = $1", changes_table(mapping)),
+					 " count(*) FILTER (WHERE command = 'delete') FROM %s WHERE batch = $1", changes_relation(mapping)),
 			SQL_ARGS(SQL_UUID(batch)));
+	changes_unpublish(mapping);
 	rows->actions[back ? ACTION_DELETE : ACTION_INSERT] = sql_int8(0, 1);
 	rows->actions[ACTION_UPDATE] = sql_int8(0, 2);
 	rows->actions[back ? ACTION_INSERT : ACTION_DELETE] = sql_int8(0, 3);

@@ -21,7 +21,7 @@ extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
  * forgets the rows.  whole: every link of the target is looked at; keep_missing:
  * those that the source does not have are left alone.
  */
-extern void links_build(const Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
+extern void links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 						bool whole, bool keep_missing, ChangeCounter *counter);
 
 /* Writes links straight into an empty target; returns their number. */

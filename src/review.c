@@ -7,6 +7,7 @@
 
 #include "apply.h"
 #include "batch.h"
+#include "change_store.h"
 #include "changes.h"
 #include "config.h"
 #include "connector.h"
@@ -107,6 +108,7 @@ resume_batch(void *arg)
 		else if (work->force)
 			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id), NULL,
 						  false, false, &counter);
+		changes_save(mapping);
 		count_stored_changes(&batch->id, mapping);
 		mapping_leave(&scope);
 	}

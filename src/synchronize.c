@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "apply.h"
+#include "change_store.h"
 #include "changes.h"
 #include "commands/async.h"
 #include "connector.h"
@@ -63,7 +64,7 @@ deletions_suspended(const pg_uuid_t *batch, const Mapping *mapping)
 
 /* Compares every row of the target of an entity type with the source. */
 static void
-build_complete(const Mapping *mapping, const pg_uuid_t *batch, bool keep_missing,
+build_complete(Mapping *mapping, const pg_uuid_t *batch, bool keep_missing,
 			   ChangeCounter *counter)
 {
 	Drift	   *drift = drift_find(mapping, batch);
@@ -189,12 +190,14 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		if (keep_changes)
 			delta_keep_before(mapping, &batch->id);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
-		delta_apply_to_previous(mapping, &batch->id);
+		delta_apply_to_previous(mapping, &batch->id, strcmp(batch->mode, "initial") == 0);
 		if (mapping->association)
 			orphans_apply(mapping, &batch->id);
 		mapping_leave(&scope);
 		CRASH_POINT("previous written");
 	}
+	for (int i = 0; i < connector->nmappings; i++)
+		changes_forget(&connector->mappings[i]);
 	batch_forget_rows(&batch->id, connector, keep_changes);
 	CRASH_POINT("rows forgotten");
 	batch_set_status(&batch->id, "applied");
@@ -254,7 +257,11 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	bool		exceeded;
 
 	for (int i = 0; i < connector->nmappings; i++)
+	{
+		/* What a batch that failed had at hand went with its subtransaction. */
+		connector->mappings[i].found = NULL;
 		config_check_target(&connector->mappings[i]);
+	}
 
 	if (initial && !options->rehearse)
 	{
@@ -265,6 +272,10 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	build_changes(&work);
 	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
 	CRASH_POINT("thresholds checked");
+	/* What somebody will look at is written down. */
+	if (exceeded || keeps_changes(options->keep_changes))
+		for (int i = 0; i < connector->nmappings; i++)
+			changes_save(&connector->mappings[i]);
 	if (exceeded)
 		batch_set_blocked(&batch->id, options->keep_changes);
 	else if (!options->rehearse)

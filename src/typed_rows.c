@@ -11,6 +11,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "change_store.h"
 #include "convert.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -269,11 +270,11 @@ changes_query(const Mapping *mapping)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfoString(&sql, "SELECT ctid, command, changed, old");
+	appendStringInfo(&sql, "SELECT %s, command, changed, old", changes_place(mapping));
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
 			appendStringInfo(&sql, ", %s", quote_identifier(mapping->columns[i].change_column));
-	appendStringInfo(&sql, " FROM %s WHERE batch = $1", changes_table(mapping));
+	appendStringInfo(&sql, " FROM %s WHERE batch = $1", changes_relation(mapping));
 	return sql.data;
 }
 
@@ -501,8 +502,10 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	begin_filling(&filling.base, rows, mapping, false);
 	filling.back = back;
 	converter_init(&filling.time, TIMESTAMPTZOID, -1, NULL);
+	changes_publish(mapping);
 	sql_for_each(own_cursor(changes_query(mapping), SQL_ARGS(SQL_UUID(batch))),
 				 add_change, &filling);
+	changes_unpublish(mapping);
 	settings_restore(level);
 	typed_rows_publish(rows);
 	return rows;
