@@ -2,10 +2,10 @@
  * digest_set.c
  *		A set of digests in little memory, each of which can be marked.
  *
- * The digests lie in the order in which they came.  Whoever asks for them often
- * does so in that order, so a digest is looked for behind the one found last,
- * and only then by hash, in an index of their numbers that is filled when it is
- * first needed.  Less than 22 bytes each.
+ * The digests lie in the order in which they came.  Where they are asked for in
+ * that order, mostly, a digest is looked for behind the one found last, and only
+ * then by hash, in an index of their numbers that is filled when it is first
+ * needed.  Less than 22 bytes each.
  */
 #include "digest_set.h"
 
@@ -14,6 +14,7 @@
 struct DigestSet
 {
 	MemoryContext context;
+	bool		ordered;		/* asked for in the order in which they came, mostly */
 	Digest	   *digests;
 	uint8	   *marks;			/* a bit each */
 	uint32		count;
@@ -58,11 +59,12 @@ make_room(DigestSet *set, double capacity)
 }
 
 DigestSet *
-digest_set_create(double expected)
+digest_set_create(double expected, bool ordered)
 {
 	DigestSet  *set = palloc0(sizeof(DigestSet));
 
 	set->context = CurrentMemoryContext;
+	set->ordered = ordered;
 	make_room(set, expected);
 	return set;
 }
@@ -129,7 +131,7 @@ complete_index(DigestSet *set)
 static uint32
 find(DigestSet *set, const Digest *digest)
 {
-	uint32		end = Min(set->next + NEAR, set->count);
+	uint32		end = set->ordered ? Min(set->next + NEAR, set->count) : 0;
 	uint32		place;
 
 	for (uint32 number = set->next; number < end; number++)

@@ -9,8 +9,11 @@
 
 typedef struct DigestSet DigestSet;
 
-/* An empty set with room for about so many. */
-extern DigestSet *digest_set_create(double expected);
+/*
+ * An empty set with room for about so many.  ordered: they will be asked for in
+ * the order in which they come, mostly.
+ */
+extern DigestSet *digest_set_create(double expected, bool ordered);
 extern void digest_set_free(DigestSet *set);
 
 /* The bytes that it takes. */

@@ -144,11 +144,11 @@ take_kept(void *arg, StoredTable *delta)
 static void
 load_delta(Search *search, const pg_uuid_t *batch)
 {
-	search->changed = digest_set_create(search->delta_rows / search->classes);
+	search->changed = digest_set_create(search->delta_rows / search->classes, false);
 	stored_table_scan(search->delta, search->snapshot, batch, note_changed, search);
 	if (!search->has_kept)
 		return;
-	search->kept = digest_set_create(0);
+	search->kept = digest_set_create(0, false);
 	stored_table_scan(search->delta, search->snapshot, batch, take_kept, search);
 	digest_set_free(search->kept);
 }
@@ -371,7 +371,7 @@ load_expected(Search *search, Size budget)
 {
 	double		rows = stored_table_estimate(search->previous) / search->classes;
 
-	search->expected = digest_set_create(Min(rows * 1.05, budget / 24.0));
+	search->expected = digest_set_create(Min(rows * 1.05, budget / 24.0), true);
 	search->stale = search->class == 0 ? 0 : search->stale;
 	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
 	if (search->class > 0 || digest_set_bytes(search->expected) <= budget ||
@@ -475,7 +475,7 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	TupleDescInitEntry(search.mended->tupdesc, 2, "digest", BYTEAOID, -1, 0);
 	row_bytes_init(&search.bytes);
 	hashable = find_key_type(&search);
-	search.key_values = digest_set_create(0);
+	search.key_values = digest_set_create(0, false);
 	stored_table_scan(search.delta, search.snapshot, batch, take_present, &search);
 
 	/* A batch that changes (almost) everything has nothing to gain. */
