@@ -205,6 +205,20 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		batch_complete_done(&batch->id);
 }
 
+/* Writes the changes down where somebody will look at them. */
+static void
+save_changes(Connector *connector)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		MappingScope scope;
+
+		mapping_enter(&scope, &connector->mappings[i]);
+		changes_save(&connector->mappings[i]);
+		mapping_leave(&scope);
+	}
+}
+
 /* Writes the rows of one mapping straight into its target, which is empty. */
 static void
 load_mapping(BatchWork *work, Mapping *mapping)
@@ -272,10 +286,8 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	build_changes(&work);
 	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
 	CRASH_POINT("thresholds checked");
-	/* What somebody will look at is written down. */
 	if (exceeded || keeps_changes(options->keep_changes))
-		for (int i = 0; i < connector->nmappings; i++)
-			changes_save(&connector->mappings[i]);
+		save_changes(connector);
 	if (exceeded)
 		batch_set_blocked(&batch->id, options->keep_changes);
 	else if (!options->rehearse)
