@@ -385,7 +385,7 @@ is_current(const Mapping *mapping)
  * The columns of the target to read, as r."column": all of them where the
  * caller may, otherwise those that the mapping needs, and one more.
  */
-static char *
+char *
 readable_columns(const Mapping *mapping, const char *more)
 {
 	StringInfoData list;
@@ -410,8 +410,9 @@ target_rows(const Mapping *mapping)
 	return target_rows_with(mapping, NULL);
 }
 
-char *
-target_rows_with(const Mapping *mapping, const char *column)
+/* The rows of a relation that has the target's columns. */
+static char *
+rows_of(const Mapping *mapping, const char *column, const char *relation)
 {
 	const Options *options = mapping->options;
 
@@ -420,7 +421,25 @@ target_rows_with(const Mapping *mapping, const char *column)
 					is_outside(mapping) + strlen("t."),
 					options->deleted_column ?
 					psprintf("r.%s", quote_identifier(options->deleted_column)) : "NULL",
-					retired_at(mapping) + strlen("t."), mapping->target_name);
+					retired_at(mapping) + strlen("t."), relation);
+}
+
+char *
+target_rows_with(const Mapping *mapping, const char *column)
+{
+	return rows_of(mapping, column, mapping->target_name);
+}
+
+bool
+all_rows_alike(const Mapping *mapping)
+{
+	return mapping->options->scope == NULL && mapping->options->deleted_column == NULL;
+}
+
+char *
+target_rows_read(const Mapping *mapping, const char *name)
+{
+	return all_rows_alike(mapping) ? rows_of(mapping, NULL, name) : psprintf("%s t", name);
 }
 
 /*
@@ -550,7 +569,7 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	/* A look-up by key beats reading the target longer than planners think: it is hot. */
 	if (!complete)
 		setting_pin("random_page_cost", "1.1");
-	sql_for_each(caller_cursor(changes_query(&sink, target ? psprintf("%s t", target->name) : target_rows(mapping),
+	sql_for_each(caller_cursor(changes_query(&sink, target ? target_rows_read(mapping, target->name) : target_rows(mapping),
 											 complete, keep_missing), SQL_NO_ARGS),
 				 write_change, &sink);
 	settings_restore(level);

@@ -43,6 +43,17 @@ extern char *is_outside(const Mapping *mapping);
 extern char *retired_at(const Mapping *mapping);
 extern char *is_current(const Mapping *mapping);
 
+/*
+ * The same of rows that were read from the target, registered under a name.
+ * Where neither scope nor deleted_column is set every row is alike: the target
+ * can be read as it is, and the two columns be added when they are wanted.
+ */
+extern char *target_rows_read(const Mapping *mapping, const char *name);
+extern bool all_rows_alike(const Mapping *mapping);
+
+/* The columns of the target to read, as r."column", and one more, if any. */
+extern char *readable_columns(const Mapping *mapping, const char *more);
+
 /* The same with a column that is not mapped. */
 extern char *target_rows_with(const Mapping *mapping, const char *column);
 

@@ -248,7 +248,7 @@ typedef struct TargetReceiver
 	AttrNumber *attnums;		/* per mapping column */
 	int16	   *typlens;
 	bool	   *typbyvals;
-	AttrNumber	outside;
+	AttrNumber	outside;		/* 0: all rows are alike */
 	AttrNumber	retired;
 } TargetReceiver;
 
@@ -289,10 +289,15 @@ receive_startup(DestReceiver *self, int operation, TupleDesc tupdesc)
 			receiver->typlens[i] = attribute->attlen;
 			receiver->typbyvals[i] = attribute->attbyval;
 		}
-		/* Without the alias. */
-		receiver->outside = find_attribute(tupdesc, is_outside(mapping) + strlen("t."));
-		receiver->retired = find_attribute(tupdesc, retired_at(mapping) + strlen("t."));
-		receiver->last = Max(receiver->outside, receiver->retired);
+		for (int i = 0; i < mapping->ncolumns; i++)
+			receiver->last = Max(receiver->last, receiver->attnums[i]);
+		if (!all_rows_alike(mapping))
+		{
+			/* Without the alias. */
+			receiver->outside = find_attribute(tupdesc, is_outside(mapping) + strlen("t."));
+			receiver->retired = find_attribute(tupdesc, retired_at(mapping) + strlen("t."));
+			receiver->last = Max(receiver->outside, receiver->retired);
+		}
 	}
 	MemoryContextSwitchTo(before);
 }
@@ -320,10 +325,11 @@ static bool
 has_delta_key(TargetReceiver *receiver, TupleTableSlot *slot)
 {
 	Search	   *search = receiver->search;
+	int			attribute = receiver->attnums[search->mapping->key] - 1;
 
 	return search->key_type != NULL && digest_set_count(search->key_values) > 0 &&
-		digest_set_has(search->key_values,
-					   hash_key_value(search, slot->tts_values[receiver->attnums[search->mapping->key] - 1]));
+		!slot->tts_isnull[attribute] &&
+		digest_set_has(search->key_values, hash_key_value(search, slot->tts_values[attribute]));
 }
 
 static bool
@@ -338,8 +344,9 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	digest = target_digest(receiver, slot);
 	if (in_class(search, &digest))
 	{
-		bool		current = !DatumGetBool(slot->tts_values[receiver->outside - 1]) &&
-			slot->tts_isnull[receiver->retired - 1];
+		bool		current = receiver->outside == 0 ||
+			(!DatumGetBool(slot->tts_values[receiver->outside - 1]) &&
+			 slot->tts_isnull[receiver->retired - 1]);
 
 		search->stored += current;
 		if (!current || has_delta_key(receiver, slot) ||
@@ -394,7 +401,10 @@ compare_target(Search *search, Size budget)
 		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
 											 ALLOCSET_DEFAULT_SIZES)
 	};
-	char	   *query = psprintf("SELECT t.* FROM %s", target_rows(search->mapping));
+	const Mapping *mapping = search->mapping;
+	char	   *query = all_rows_alike(mapping) ?
+		psprintf("SELECT %s FROM %s r", readable_columns(mapping, NULL), mapping->target_name) :
+		psprintf("SELECT t.* FROM %s", target_rows(mapping));
 	int			level;
 
 	for (search->class = 0; search->class < search->classes; search->class++)

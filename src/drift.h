@@ -12,7 +12,7 @@
 typedef struct Drift
 {
 	TypedRows  *source;			/* "syncup_source": what they are joined with */
-	TypedRows  *target;			/* "syncup_target": as target_rows() gives them; NULL: all */
+	TypedRows  *target;			/* "syncup_target": for target_rows_read(); NULL: all */
 	int64		stored;			/* rows of the target in all, where target is not NULL */
 	Snapshot	snapshot;		/* the target was read at */
 } Drift;

@@ -46,7 +46,30 @@ extern bool row_digest_read(RowDigest *digest, const DigestEpoch *epoch, Datum v
  * memory context.  Two values of a type that are the same there are equal; not
  * all that are equal are the same.
  */
-extern void row_bytes_add_value(RowBytes *bytes, int16 typlen, bool typbyval,
-								Datum value, bool isnull);
+static inline void
+row_bytes_add_value(RowBytes *bytes, int16 typlen, bool typbyval, Datum value, bool isnull)
+{
+	if (isnull)
+		row_bytes_add(bytes, NULL, 0);
+	else if (typbyval)
+	{
+		/* Of a Datum only as many bytes are the value's as its type has. */
+		uint64		number = typlen == 1 ? (uint8) value : typlen == 2 ? (uint16) value :
+			typlen == 4 ? (uint32) value : (uint64) value;
+
+		row_bytes_add(bytes, (char *) &number, sizeof(number));
+	}
+	else if (typlen == -1)
+	{
+		struct varlena *packed = (struct varlena *) DatumGetPointer(value);
+
+		if (VARATT_IS_EXTENDED(packed) && !VARATT_IS_SHORT(packed))
+			packed = PG_DETOAST_DATUM_PACKED(value);
+		row_bytes_add(bytes, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+	}
+	else
+		row_bytes_add(bytes, DatumGetPointer(value),
+					  typlen == -2 ? strlen(DatumGetCString(value)) : (size_t) typlen);
+}
 
 #endif							/* SYNCUP_ROW_DIGEST_H */
