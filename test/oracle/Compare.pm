@@ -275,13 +275,17 @@ sub store_changes
 
 # ---------- the comparison ----------
 
+# Of a row of previous whose digest is missing, as after an undo, what it says:
+# such a row is written over to mend the digest, which is no change.
+my $bare = "'bare ' || md5((to_jsonb(p) - 'digest')::text)";
+
 # Remembers the versions of rows, to see later which were written.
 sub remember_versions
 {
 	my ($self, $prefix) = @_;
 	$self->sql('TRUNCATE model.version;' . join '', map {
 		"INSERT INTO model.version SELECT 'target $_->{name}', " . key($_)->[1] . "::text, xmin::text FROM target.$_->{name};\n"
-		  . "INSERT INTO model.version SELECT 'previous $_->{name}', " . name(key($_)->[0]) . ", xmin::text FROM syncup_previous.${prefix}_$_->{name};\n"
+		  . "INSERT INTO model.version SELECT 'previous $_->{name}', " . name(key($_)->[0]) . ", CASE WHEN digest IS NULL THEN $bare ELSE xmin::text END FROM syncup_previous.${prefix}_$_->{name} p;\n"
 	} @{ $self->{mappings} });
 	return;
 }
@@ -293,7 +297,7 @@ sub count_rewritten
 	my %count;
 	for (split /\n/, $self->sql(join ' UNION ALL ', map {
 		"SELECT v.mapping, count(*) FROM model.version v JOIN target.$_->{name} t ON v.key = t." . key($_)->[1] . "::text AND v.version <> t.xmin::text WHERE v.mapping = 'target $_->{name}' GROUP BY 1"
-		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON v.key = p." . name(key($_)->[0]) . " AND v.version <> p.xmin::text WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
+		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON v.key = p." . name(key($_)->[0]) . " AND v.version <> CASE WHEN v.version LIKE 'bare %' THEN $bare ELSE p.xmin::text END WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
 	} @{ $self->{mappings} }))
 	{
 		my ($what, $rows) = split /\|/;
