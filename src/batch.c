@@ -157,11 +157,11 @@ is_alone(const pg_uuid_t *id, const Connector *connector)
  * else, and much, it is emptied at once, unless somebody is looking at it.
  */
 static void
-forget_rows(Oid table, const char *name, const pg_uuid_t *id, bool alone)
+forget_rows(Oid table, const char *name, const pg_uuid_t *id, const Connector *connector)
 {
-	if (alone && own_sql("SELECT WHERE pg_relation_size($1) > $2",
-						 SQL_ARGS(SQL_OID(table), SQL_INT8(EMPTIED_AT_ONCE))) > 0 &&
-		ConditionalLockRelationOid(table, AccessExclusiveLock))
+	if (own_sql("SELECT WHERE pg_relation_size($1) > $2",
+				SQL_ARGS(SQL_OID(table), SQL_INT8(EMPTIED_AT_ONCE))) > 0 &&
+		is_alone(id, connector) && ConditionalLockRelationOid(table, AccessExclusiveLock))
 		own_sql(psprintf("TRUNCATE ONLY %s", name), SQL_NO_ARGS);
 	else
 		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", name), SQL_ARGS(SQL_UUID(id)));
@@ -170,19 +170,16 @@ forget_rows(Oid table, const char *name, const pg_uuid_t *id, bool alone)
 void
 batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 {
-	bool		alone;
-
 	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(id), SQL_BOOL(keep)));
 	if (keep)
 		return;
-	alone = is_alone(id, connector);
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		const Mapping *mapping = &connector->mappings[i];
 
-		forget_rows(config_table(mapping, "syncup_delta"), delta_table(mapping), id, alone);
-		forget_rows(config_table(mapping, "syncup_changes"), changes_table(mapping), id, alone);
+		forget_rows(config_table(mapping, "syncup_delta"), delta_table(mapping), id, connector);
+		forget_rows(config_table(mapping, "syncup_changes"), changes_table(mapping), id, connector);
 	}
 }
 

@@ -514,7 +514,7 @@ accept_next(ChangeFile *file)
 	}
 	memcpy(file->now, file->next, sizeof(Datum) * n);
 	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
-	file->now_values = digest_bytes(&file->epoch.key, file->value_bytes.data, file->value_bytes.length);
+	file->now_values = row_bytes_digest(&file->value_bytes, &file->epoch.key);
 	file->exists = true;
 	file->alive = false;
 	file->counter.rows_kept++;

@@ -141,8 +141,7 @@ row_digest(Cleanser *cleanser)
 	row_bytes_reset(&cleanser->bytes);
 	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
 		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
-	return digest_bytes(&cleanser->epoch.key,
-						cleanser->bytes.data, cleanser->bytes.length);
+	return row_bytes_digest(&cleanser->bytes, &cleanser->epoch.key);
 }
 
 /* Of pairs the whole row is the key. */
@@ -364,17 +363,6 @@ try_conversions(void *arg)
 	reader_at_column(cleanser->reader, -1);
 }
 
-/* The digest of the values converted last, where it can be kept; else NULL. */
-static const Digest *
-value_digest(Cleanser *cleanser, Digest *digest)
-{
-	if (cleanser->mapping->association)
-		return NULL;
-	*digest = digest_bytes(&cleanser->epoch.key, cleanser->value_bytes.data,
-						   cleanser->value_bytes.length);
-	return digest;
-}
-
 /* Whether the target will take the row's values; if not, it is set aside. */
 static bool
 values_are_good(Cleanser *cleanser)
@@ -430,12 +418,13 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 	}
 	counter->rows_read++;
 	counter->rows_kept++;
+	values = row_bytes_digest(&cleanser->value_bytes, &cleanser->epoch.key);
 	if (verdict == ROW_NEW)
 		counter->delta_inserted++;
 	else
 		counter->delta_updated++;
 	delta_write(cleanser->delta, verdict == ROW_NEW ? COMMAND_INSERT : COMMAND_UPDATE,
-				cleanser->fields, cleanser->lengths, value_digest(cleanser, &values));
+				cleanser->fields, cleanser->lengths, &values);
 }
 
 /* Takes a row whose key was seen before in this file. */

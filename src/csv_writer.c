@@ -9,9 +9,10 @@
  *
  * Each file is written under a temporary name and renamed at the end, so that
  * nobody ever reads half a file.  What a process that was killed has left under
- * such a name is removed by the next one that writes the file.  All names are taken relative to the opened
- * directory, temporary ones must be new, and a rename replaces a symbolic link
- * instead of following it: nothing is written outside.
+ * such a name is removed by the next one that writes the file.  All names are
+ * taken relative to the opened directory, temporary ones must be new, and a
+ * rename replaces a symbolic link instead of following it: nothing is written
+ * outside.
  */
 #include "csv_writer.h"
 

@@ -11,7 +11,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 struct DeltaWriter
 {
@@ -75,15 +74,10 @@ add_digest(DeltaWriter *writer, TupleTableSlot *slot, const Digest *values)
 	for (int i = 0; i < writer->mapping->ncolumns; i++)
 	{
 		int			attribute = writer->attributes[i];
-		Datum		field = slot->tts_values[attribute];
 
-		if (slot->tts_isnull[attribute])
-			row_bytes_add(&writer->bytes, NULL, 0);
-		else
-			row_bytes_add(&writer->bytes, VARDATA_ANY(DatumGetPointer(field)),
-						  VARSIZE_ANY_EXHDR(DatumGetPointer(field)));
+		row_bytes_add_stored(&writer->bytes, slot->tts_values[attribute], slot->tts_isnull[attribute]);
 	}
-	digest.row = digest_bytes(&writer->epoch->key, writer->bytes.data, writer->bytes.length);
+	digest.row = row_bytes_digest(&writer->bytes, &writer->epoch->key);
 	/* In another time zone than the mapping's own the values were others. */
 	if (values != NULL && !writer->mapping->called_timezone)
 		digest.values = *values;
@@ -265,8 +259,6 @@ static void
 insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
 	Oid			table = config_table(mapping, "syncup_previous");
-	StoredTable *delta = stored_table_open(mapping, "syncup_delta");
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Copying		copying = {.command = command};
 
 	copying.attributes = palloc(sizeof(int) * mapping->ncolumns);
@@ -274,10 +266,8 @@ insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 		copying.attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
 	copying.digest = get_attnum(table, "digest") - 1;
 	copying.previous = table_writer_open(table, true);
-	stored_table_scan(delta, snapshot, batch, copy_row, &copying);
+	delta_scan(mapping, batch, copy_row, &copying);
 	table_writer_close(copying.previous);
-	UnregisterSnapshot(snapshot);
-	stored_table_close(delta);
 }
 
 void

@@ -68,4 +68,10 @@ row_bytes_add(RowBytes *bytes, const char *data, size_t length)
 	}
 }
 
+static inline Digest
+row_bytes_digest(const RowBytes *bytes, const DigestKey *key)
+{
+	return digest_bytes(key, bytes->data, bytes->length);
+}
+
 #endif							/* SYNCUP_DIGEST_H */

@@ -256,10 +256,11 @@ typedef struct TargetReceiver
 static AttrNumber
 find_attribute(TupleDesc tupdesc, const char *name)
 {
-	for (int i = 0; i < tupdesc->natts; i++)
-		if (strcmp(NameStr(TupleDescAttr(tupdesc, i)->attname), name) == 0)
-			return i + 1;
-	elog(ERROR, "the target has no column \"%s\"", name);
+	int			number = SPI_fnumber(tupdesc, name);
+
+	if (number <= 0)
+		elog(ERROR, "the target has no column \"%s\"", name);
+	return number;
 }
 
 static void
@@ -317,7 +318,7 @@ target_digest(TargetReceiver *receiver, TupleTableSlot *slot)
 			row_bytes_add_value(&search->bytes, receiver->typlens[i], receiver->typbyvals[i],
 								slot->tts_values[attribute], slot->tts_isnull[attribute]);
 	}
-	return digest_bytes(&search->epoch.key, search->bytes.data, search->bytes.length);
+	return row_bytes_digest(&search->bytes, &search->epoch.key);
 }
 
 /* Whether the key of a target row is the value of a key of the delta. */
@@ -379,7 +380,8 @@ load_expected(Search *search, Size budget)
 	double		rows = stored_table_estimate(search->previous) / search->classes;
 
 	search->expected = digest_set_create(Min(rows * 1.05, budget / 24.0), true);
-	search->stale = search->class == 0 ? 0 : search->stale;
+	if (search->class == 0)
+		search->stale = 0;
 	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
 	if (search->class > 0 || digest_set_bytes(search->expected) <= budget ||
 		digest_set_count(search->expected) < 1024)

@@ -72,4 +72,11 @@ row_bytes_add_value(RowBytes *bytes, int16 typlen, bool typbyval, Datum value, b
 					  typlen == -2 ? strlen(DatumGetCString(value)) : (size_t) typlen);
 }
 
+/* Adds a stored field: the same bytes as row_bytes_add() of the field in the file. */
+static inline void
+row_bytes_add_stored(RowBytes *bytes, Datum field, bool isnull)
+{
+	row_bytes_add_value(bytes, -1, false, field, isnull);
+}
+
 #endif							/* SYNCUP_ROW_DIGEST_H */

@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 StoredTable *
 stored_table_open(const Mapping *mapping, const char *schema)
@@ -90,6 +91,18 @@ stored_table_scan(StoredTable *table, Snapshot snapshot, const pg_uuid_t *batch,
 	MemoryContextReset(table->row_context);
 }
 
+void
+delta_scan(const Mapping *mapping, const pg_uuid_t *batch,
+		   void (*visit) (void *arg, StoredTable *table), void *arg)
+{
+	StoredTable *delta = stored_table_open(mapping, "syncup_delta");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+
+	stored_table_scan(delta, snapshot, batch, visit, arg);
+	UnregisterSnapshot(snapshot);
+	stored_table_close(delta);
+}
+
 bool
 stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid)
 {
@@ -159,12 +172,6 @@ stored_fields_digest(StoredTable *table, const DigestEpoch *epoch)
 	stored_fields(table);
 	row_bytes_reset(&table->bytes);
 	for (int i = 0; i < table->mapping->ncolumns; i++)
-	{
-		if (table->nulls[i])
-			row_bytes_add(&table->bytes, NULL, 0);
-		else
-			row_bytes_add(&table->bytes, VARDATA_ANY(DatumGetPointer(table->values[i])),
-						  VARSIZE_ANY_EXHDR(DatumGetPointer(table->values[i])));
-	}
-	return digest_bytes(&epoch->key, table->bytes.data, table->bytes.length);
+		row_bytes_add_stored(&table->bytes, table->values[i], table->nulls[i]);
+	return row_bytes_digest(&table->bytes, &epoch->key);
 }

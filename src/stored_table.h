@@ -39,6 +39,10 @@ extern double stored_table_estimate(StoredTable *table);
 extern void stored_table_scan(StoredTable *table, Snapshot snapshot, const pg_uuid_t *batch,
 							  void (*visit) (void *arg, StoredTable *table), void *arg);
 
+/* The same of a batch's delta as it is now. */
+extern void delta_scan(const Mapping *mapping, const pg_uuid_t *batch,
+					   void (*visit) (void *arg, StoredTable *table), void *arg);
+
 /* Makes the row at a place the one at hand; false: the snapshot does not see it. */
 extern bool stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid);
 

@@ -18,7 +18,6 @@
 #include "sql.h"
 #include "utils/array.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 TypedRows *
 typed_rows_begin(const char *name, int ncolumns)
@@ -209,7 +208,7 @@ typed_source_digest(TypedSource *source, const DigestEpoch *epoch, RowBytes *byt
 							filling->nulls[attribute]);
 		attribute++;
 	}
-	return digest_bytes(&epoch->key, bytes->data, bytes->length);
+	return row_bytes_digest(bytes, &epoch->key);
 }
 
 TypedRows *
@@ -232,12 +231,8 @@ TypedRows *
 typed_source(const Mapping *mapping, const pg_uuid_t *batch)
 {
 	TypedSource *source = typed_source_begin(mapping);
-	StoredTable *delta = stored_table_open(mapping, "syncup_delta");
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
-	stored_table_scan(delta, snapshot, batch, add_delta, source);
-	UnregisterSnapshot(snapshot);
-	stored_table_close(delta);
+	delta_scan(mapping, batch, add_delta, source);
 	return typed_source_publish(source);
 }
 
