@@ -32,7 +32,7 @@ COMMENT ON COLUMN syncup.batch.decision IS 'what a person decided: resume, disca
 COMMENT ON COLUMN syncup.batch.forced IS 'thresholds were waived';
 COMMENT ON COLUMN syncup.batch.changes_kept IS 'its change rows and delta were kept when it was applied';
 COMMENT ON COLUMN syncup.batch.source_changes IS 'it holds changes computed by the source (command_column), or stands for such: discarding or undoing it loses them, and a complete run is needed';
-COMMENT ON COLUMN syncup.batch.limits IS 'the limits it was checked against';
+COMMENT ON COLUMN syncup.batch.limits IS 'the limits it was checked against that are not off: per mapping (empty: the connector) and counter the maximum and the percentage';
 COMMENT ON COLUMN syncup.batch.error IS 'why it failed';
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_seq_seq', '');

@@ -53,8 +53,10 @@ FROM (
 	GROUP BY b.batch, v.counter, v.kind
 ) AS checked
 -- the limits that the batch was checked against
-LEFT JOIN LATERAL jsonb_to_recordset(checked.limits) AS l (mapping text, counter text, maximum bigint, max_percentage numeric)
-	ON l.counter = checked.counter AND l.mapping IS NOT DISTINCT FROM checked.mapping;
+CROSS JOIN LATERAL (
+	SELECT (pair ->> 0)::bigint AS maximum, (pair ->> 1)::numeric AS max_percentage
+	FROM (SELECT checked.limits #> ARRAY[coalesce(checked.mapping, ''), checked.counter]) AS recorded (pair)
+) AS l;
 COMMENT ON VIEW syncup.threshold_check IS
 'Per batch, mapping (null: the connector) and counter: what was counted, against which limits (null: off). Exceeded: count > maximum, or count * 100 > max_percentage * base.';
 COMMENT ON COLUMN syncup.threshold_check.base IS 'rows stored before: of the mapping, or of all mappings of the connector';

@@ -58,4 +58,16 @@
 #define rebuild_indexes(table)	((void) reindex_relation((table), 0, &(ReindexParams) {0}))
 #endif
 
+/* errcode_for_file_access(), which knows of names that are too long from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define errcode_for_file()	errcode_for_file_access()
+#else
+#define ERRCODE_FILE_NAME_TOO_LONG	MAKE_SQLSTATE('5', '8', 'P', '0', '3')
+static inline int
+errcode_for_file(void)
+{
+	return errno == ENAMETOOLONG ? errcode(ERRCODE_FILE_NAME_TOO_LONG) : errcode_for_file_access();
+}
+#endif
+
 #endif							/* SYNCUP_COMPAT_H */

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -70,7 +71,7 @@ static void
 file_error(const CsvWriter *writer, const char *action, const char *name)
 {
 	ereport(ERROR,
-			(errcode_for_file_access(),
+			(errcode_for_file(),
 			 errmsg("could not %s file \"%s/%s\": %m", action, writer->path, name)));
 }
 

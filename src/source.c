@@ -24,6 +24,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "compat.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -238,11 +239,11 @@ source_open_directory(const char *path)
 	fd = OpenTransientFile(path, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("could not open directory \"%s\": %m", path)));
 	if (fstat(fd, &opened) != 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("could not stat directory \"%s\": %m", path)));
 	check_descriptor(path, fd, &opened, ROLE_PG_WRITE_SERVER_FILES);
 	return fd;
@@ -257,7 +258,7 @@ file_error(const char *path)
 	bool		missing = errno == ENOENT;
 
 	ereport(ERROR,
-			(errcode_for_file_access(),
+			(errcode_for_file(),
 			 errmsg("could not open file \"%s\": %m", path),
 			 missing ?
 			 errhint("The file is read by the server; check the connector's directory and the export.") : 0));
@@ -323,7 +324,7 @@ check_done(const char *path, const char *suffix)
 
 	if (stat(companion, &status) != 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("companion file \"%s\" is not there", companion),
 				 errdetail("Option \"done_suffix\" says that the export is complete once it is.")));
 }
@@ -368,7 +369,7 @@ read_file(Source *source, void *buffer, size_t capacity)
 	while (length < 0 && errno == EINTR);
 	if (length < 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("could not read file \"%s\": %m", source->path)));
 	source->position += length;
 	return length;
@@ -671,7 +672,7 @@ source_open(const char *path, const Options *options)
 		file_error(path);
 	if (fstat(source->fd, &source->opened) != 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("could not stat file \"%s\": %m", path)));
 	check_opened(source);
 	if (source->opened.st_size == 0)
@@ -710,7 +711,7 @@ source_rewind(Source *source)
 {
 	if (lseek(source->fd, 0, SEEK_SET) != 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("could not read file \"%s\" again: %m", source->path)));
 	source->position = 0;
 	source->between_members = false;
@@ -768,7 +769,7 @@ source_check_unchanged(Source *source)
 
 	if (fstat(source->fd, &now) != 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(errcode_for_file(),
 				 errmsg("could not stat file \"%s\": %m", source->path)));
 	if (now.st_size != source->opened.st_size ||
 		now.st_mtim.tv_sec != source->opened.st_mtim.tv_sec ||

@@ -124,9 +124,10 @@ build_changes(BatchWork *work)
 static bool
 exceeds_thresholds(BatchWork *work)
 {
-	own_sql("UPDATE syncup.batch SET forced = $2, limits = (SELECT jsonb_agg(jsonb_build_object('mapping', mapping,"
-			" 'counter', counter, 'maximum', maximum, 'max_percentage', max_percentage))"
-			" FROM syncup.threshold WHERE connector = $3) WHERE batch = $1",
+	own_sql("UPDATE syncup.batch SET forced = $2, limits = (SELECT coalesce(jsonb_object_agg(of, counters), '{}')"
+			" FROM (SELECT coalesce(mapping, '') AS of, jsonb_object_agg(counter, jsonb_build_array(maximum, max_percentage)) AS counters"
+			" FROM syncup.threshold WHERE connector = $3 AND (maximum > 0 OR max_percentage > 0) GROUP BY mapping) AS limit_of)"
+			" WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(&work->batch->id), SQL_BOOL(work->options->force),
 					 SQL_TEXT(work->connector->name)));
 	return own_sql("SELECT FROM syncup.threshold_check WHERE batch = $1 AND exceeded LIMIT 1",
