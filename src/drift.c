@@ -5,30 +5,29 @@
  * A complete run compares every row of the target with the source, whatever
  * anybody did to it since (SPEC 5.2).  Beside each row of previous stands the
  * digest of the values that its texts become in the target (row_digest.h).  So
- * the digests of previous, without the keys that the batch changes, are put
- * into a set; every row of the target is read, with the caller's rights, and
- * its digest looked up there.  A row whose digest is found has, byte for byte,
- * the values that the source wants: nothing is left to do for it, and neither
- * it nor its text in previous is converted or joined.
+ * previous is read, and every row of the target, with the caller's rights, and
+ * the digests of both are summed up (digest_sums.h).  Where the sums are even,
+ * the target has, byte for byte, the rows that previous says: neither they nor
+ * their texts are converted or joined.  Mostly that is so everywhere, and only
+ * the batch's delta is left to do, as in an incremental run.
  *
- * What remains goes to the join in changes.c, which decides: rows of the target
- * whose digest was not found, rows of previous that no target row answered to,
- * and the batch's delta.  A digest that is missing or of an old epoch only
- * makes that more, and is mended on the way.
+ * Otherwise both are read once more, at the same snapshot, and the rows of the
+ * sums that are not even go, with the delta, to the join in changes.c, which
+ * decides; so do those of the sums that hold rows which the delta changes.  If
+ * that would be much, everything is converted and joined.  A digest that is
+ * missing or of an old epoch only makes that more, and is mended on the way.
  *
  * One thing more must be looked at: two keys that differ in the file may be one
  * value of the target's type (a uuid in upper and in lower case).  Therefore a
- * target row whose key is the value of a key of the delta counts as not found,
- * so that the join meets both rows.
- *
- * When the set does not fit into maintenance_work_mem, digests are divided into
- * classes by their bits, each with a reading of its own, at one snapshot.
+ * target row whose key is the value of a key that the delta inserts is not
+ * summed up, and is looked at, so that the join meets both rows.
  */
 #include "drift.h"
 
 #include "access/xact.h"
 #include "changes.h"
 #include "digest_set.h"
+#include "digest_sums.h"
 #include "miscadmin.h"
 #include "sql.h"
 #include "stored_table.h"
@@ -36,6 +35,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
+
+/* More of the sums than this share uneven: everything is looked at. */
+#define MANY_UNEVEN		0.25
 
 /* The search under way. */
 typedef struct Search
@@ -47,30 +49,26 @@ typedef struct Search
 	StoredTable *delta;
 	TypedSource *source;
 
+	int64		delta_rows;
+	bool		has_deleted;
+	bool		has_kept;
+	TypeCacheEntry *key_type;	/* NULL: keys that differ bytewise differ */
+	DigestSet  *anew;			/* hashes of the keys that the delta inserts, as values */
+
+	DigestSums	sums;			/* of previous, less the target */
+	int64		rows;			/* of previous */
+	int64		stale;			/* those without a digest to rely on */
+	int64		stored;			/* rows of the target; -1: not counted */
+
+	uint64		classes;		/* of keys: a power of two */
+	uint64		class;
 	DigestSet  *changed;		/* keys of the delta; marked: insert or update */
 	DigestSet  *kept;			/* keys of rows that were set aside */
-	bool		has_kept;
-	int64		delta_rows;
-
-	uint64		classes;		/* a power of two */
-	uint64		class;
-	DigestSet  *expected;		/* what target rows may look like */
-	int64		stale;			/* rows of previous without a digest to rely on */
-	TypedRows  *mended;			/* "syncup_mended": their places and digests */
-	RowBytes	bytes;
-
-	TypeCacheEntry *key_type;	/* NULL: keys differ bytewise */
-	DigestSet  *key_values;		/* hashes of the delta's keys as values */
 
 	TypedRows  *target;
-	int64		stored;
+	TypedRows  *mended;			/* "syncup_mended": places and digests in previous */
+	RowBytes	bytes;
 } Search;
-
-static inline bool
-in_class(const Search *search, const Digest *digest)
-{
-	return (digest->high & (search->classes - 1)) == search->class;
-}
 
 /* ---------- the delta ---------- */
 
@@ -93,6 +91,7 @@ static void
 take_present(void *arg, StoredTable *delta)
 {
 	Search	   *search = arg;
+	bool		inserted = stored_command_is(delta, "insert");
 
 	if (stored_command_is(delta, "keep"))
 	{
@@ -100,12 +99,34 @@ take_present(void *arg, StoredTable *delta)
 		return;
 	}
 	search->delta_rows++;
-	if (!stored_command_is(delta, "insert") && !stored_command_is(delta, "update"))
+	if (stored_command_is(delta, "delete"))
+	{
+		search->has_deleted = true;
+		return;
+	}
+	if (!inserted && !stored_command_is(delta, "update"))
 		return;
 	typed_source_add(search->source, delta, SOURCE_PRESENT);
-	if (search->key_type != NULL)
-		(void) digest_set_add(search->key_values,
+	if (inserted && search->key_type != NULL)
+		(void) digest_set_add(search->anew,
 							  hash_key_value(search, typed_source_key(search->source)));
+}
+
+/* Takes a row that the delta deletes. */
+static void
+take_deleted(void *arg, StoredTable *delta)
+{
+	Search	   *search = arg;
+
+	if (stored_command_is(delta, "delete"))
+		typed_source_add(search->source, delta, SOURCE_DELETED);
+}
+
+/* Whether a key belongs to this class. */
+static inline bool
+in_class(const Search *search, const Digest *key)
+{
+	return (key->high & (search->classes - 1)) == search->class;
 }
 
 /* Notes the key of a row of the delta. */
@@ -155,14 +176,6 @@ load_delta(Search *search, const pg_uuid_t *batch)
 
 /* ---------- previous ---------- */
 
-/* Whether the batch changes the row of previous at hand. */
-static bool
-is_changed(const Search *search, StoredTable *previous)
-{
-	return digest_set_count(search->changed) > 0 &&
-		digest_set_has(search->changed, stored_key_digest(previous, &search->epoch));
-}
-
 /* Whether the digest of the values of the row at hand is known. */
 static bool
 knows_values(const Search *search, StoredTable *previous, Digest *values)
@@ -175,17 +188,30 @@ knows_values(const Search *search, StoredTable *previous, Digest *values)
 	return kept.values.low != 0 || kept.values.high != 0;
 }
 
-/* Expects what a row of previous says, if it is of this class. */
+/* Expects what a row of previous says. */
 static void
 expect(void *arg, StoredTable *previous)
 {
 	Search	   *search = arg;
 	Digest		values;
 
-	if (!knows_values(search, previous, &values))
-		search->stale += search->class == 0;
-	else if (in_class(search, &values) && !is_changed(search, previous))
-		digest_set_append(search->expected, values);
+	search->rows++;
+	if (knows_values(search, previous, &values))
+		digest_sums_add(&search->sums, &values);
+	else
+		search->stale++;
+}
+
+/* Makes the sum of a row that the batch changes uneven. */
+static void
+upset_changed(void *arg, StoredTable *previous)
+{
+	Search	   *search = arg;
+	Digest		values;
+
+	if (knows_values(search, previous, &values) && digest_sums_even(&search->sums, &values) &&
+		digest_set_has(search->changed, stored_key_digest(previous, &search->epoch)))
+		digest_sums_upset(&search->sums, &values);
 }
 
 /* Notes what should stand beside a row of previous. */
@@ -205,33 +231,30 @@ mend(Search *search, StoredTable *previous)
 	search->mended->count++;
 }
 
-/* Takes a row of previous that no row of the target answered to. */
-static void
-take_unanswered(void *arg, StoredTable *previous)
-{
-	Search	   *search = arg;
-	Digest		values;
-	bool		known = knows_values(search, previous, &values);
-
-	if (known ? !in_class(search, &values) || digest_set_is_marked(search->expected, values) :
-		search->class != 0)
-		return;
-	if (is_changed(search, previous))
-		return;
-	typed_source_add(search->source, previous, SOURCE_PRESENT);
-	if (!known)
-		mend(search, previous);
-}
-
 /* Takes a row of previous that the batch does not change. */
 static void
 take_unchanged(void *arg, StoredTable *previous)
 {
 	Search	   *search = arg;
 	Digest		key = stored_key_digest(previous, &search->epoch);
+	Digest		values;
 
-	if (in_class(search, &key) && !digest_set_has(search->changed, key))
-		typed_source_add(search->source, previous, SOURCE_PRESENT);
+	if (!in_class(search, &key) || digest_set_has(search->changed, key))
+		return;
+	typed_source_add(search->source, previous, SOURCE_PRESENT);
+	if (!knows_values(search, previous, &values))
+		mend(search, previous);
+}
+
+/* The same, if it is of a sum that is not even, or of none. */
+static void
+take_uneven(void *arg, StoredTable *previous)
+{
+	Search	   *search = arg;
+	Digest		values;
+
+	if (!knows_values(search, previous, &values) || !digest_sums_even(&search->sums, &values))
+		take_unchanged(arg, previous);
 }
 
 /* ---------- the target ---------- */
@@ -243,6 +266,7 @@ typedef struct TargetReceiver
 	Search	   *search;
 	MemoryContext context;		/* as long as the search */
 	MemoryContext row_context;
+	bool		again;			/* the second reading */
 	int64		rows;
 	int			last;			/* attribute that is needed */
 	AttrNumber *attnums;		/* per mapping column */
@@ -321,18 +345,28 @@ target_digest(TargetReceiver *receiver, TupleTableSlot *slot)
 	return row_bytes_digest(&search->bytes, &search->epoch.key);
 }
 
-/* Whether the key of a target row is the value of a key of the delta. */
+/* Whether the key of a target row is the value of a key that the delta inserts. */
 static bool
-has_delta_key(TargetReceiver *receiver, TupleTableSlot *slot)
+comes_anew(TargetReceiver *receiver, TupleTableSlot *slot)
 {
 	Search	   *search = receiver->search;
 	int			attribute = receiver->attnums[search->mapping->key] - 1;
 
-	return search->key_type != NULL && digest_set_count(search->key_values) > 0 &&
+	return search->key_type != NULL && digest_set_count(search->anew) > 0 &&
 		!slot->tts_isnull[attribute] &&
-		digest_set_has(search->key_values, hash_key_value(search, slot->tts_values[attribute]));
+		digest_set_has(search->anew, hash_key_value(search, slot->tts_values[attribute]));
 }
 
+/* Whether a target row is in the mapping's scope and not retired. */
+static bool
+row_is_current(const TargetReceiver *receiver, const TupleTableSlot *slot)
+{
+	return receiver->outside == 0 ||
+		(!DatumGetBool(slot->tts_values[receiver->outside - 1]) &&
+		 slot->tts_isnull[receiver->retired - 1]);
+}
+
+/* Sums up a row of the target, or in the second reading takes it if it is to be looked at. */
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -340,22 +374,21 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	Search	   *search = receiver->search;
 	MemoryContext before = MemoryContextSwitchTo(receiver->row_context);
 	Digest		digest;
+	bool		current;
 
 	slot_getsomeattrs(slot, receiver->last);
 	digest = target_digest(receiver, slot);
-	if (in_class(search, &digest))
+	current = row_is_current(receiver, slot);
+	if (!receiver->again)
 	{
-		bool		current = receiver->outside == 0 ||
-			(!DatumGetBool(slot->tts_values[receiver->outside - 1]) &&
-			 slot->tts_isnull[receiver->retired - 1]);
-
 		search->stored += current;
-		if (!current || has_delta_key(receiver, slot) ||
-			!digest_set_mark(search->expected, digest))
-		{
-			tuplestore_puttupleslot(search->target->store, slot);
-			search->target->count++;
-		}
+		if (current && !comes_anew(receiver, slot))
+			digest_sums_subtract(&search->sums, &digest);
+	}
+	else if (!current || !digest_sums_even(&search->sums, &digest) || comes_anew(receiver, slot))
+	{
+		tuplestore_puttupleslot(search->target->store, slot);
+		search->target->count++;
 	}
 	MemoryContextSwitchTo(before);
 	if ((++receiver->rows & 255) == 0)
@@ -368,60 +401,56 @@ receive_nothing(DestReceiver *self)
 {
 }
 
-/* ---------- the whole ---------- */
-
-/*
- * Loads what is expected of this class.  In the first one it is seen whether
- * there must be more of them; false: begin again.
- */
-static bool
-load_expected(Search *search, Size budget)
-{
-	double		rows = stored_table_estimate(search->previous) / search->classes;
-
-	search->expected = digest_set_create(Min(rows * 1.05, budget / 24.0), true);
-	if (search->class == 0)
-		search->stale = 0;
-	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
-	if (search->class > 0 || digest_set_bytes(search->expected) <= budget ||
-		digest_set_count(search->expected) < 1024)
-		return true;
-	digest_set_free(search->expected);
-	search->classes *= 2;
-	return false;
-}
-
-/* Compares the target with previous, class by class. */
+/* Reads the target. */
 static void
-compare_target(Search *search, Size budget)
+read_target(TargetReceiver *receiver)
 {
-	TargetReceiver receiver = {
-		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
-		.rShutdown = receive_nothing, .rDestroy = receive_nothing, .mydest = DestTuplestore},
-		.search = search,
-		.context = CurrentMemoryContext,
-		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
-											 ALLOCSET_DEFAULT_SIZES)
-	};
-	const Mapping *mapping = search->mapping;
+	const Mapping *mapping = receiver->search->mapping;
 	char	   *query = all_rows_alike(mapping) ?
 		psprintf("SELECT %s FROM %s r", readable_columns(mapping, NULL), mapping->target_name) :
 		psprintf("SELECT t.* FROM %s", target_rows(mapping));
-	int			level;
+	int			level = settings_pin(NULL);
 
-	for (search->class = 0; search->class < search->classes; search->class++)
-	{
-		while (!load_expected(search, budget))
-			 /* more classes */ ;
-		level = settings_pin(NULL);
-		caller_rows(query, search->snapshot, &receiver.receiver);
-		settings_restore(level);
-		if (digest_set_marked(search->expected) < digest_set_count(search->expected) ||
-			(search->class == 0 && search->stale > 0))
-			stored_table_scan(search->previous, search->snapshot, NULL, take_unanswered, search);
-		digest_set_free(search->expected);
-	}
-	MemoryContextDelete(receiver.row_context);
+	caller_rows(query, receiver->search->snapshot, &receiver->receiver);
+	settings_restore(level);
+}
+
+/* ---------- the whole ---------- */
+
+/* How much of previous and target has to be looked at. */
+typedef enum Extent
+{
+	DRIFT_NONE, DRIFT_SOME, DRIFT_MUCH
+} Extent;
+
+/* Sums up previous and the target. */
+static Extent
+sum_up(Search *search, TargetReceiver *receiver)
+{
+	double		uneven;
+
+	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
+	if (search->stale > search->rows * MANY_UNEVEN)
+		return DRIFT_MUCH;
+	search->stored = 0;
+	read_target(receiver);
+	uneven = digest_sums_uneven(&search->sums);
+	if (uneven == 0 && search->stale == 0)
+		return DRIFT_NONE;
+	return uneven > MANY_UNEVEN ? DRIFT_MUCH : DRIFT_SOME;
+}
+
+/* Takes the rows of previous and target whose sums are not even. */
+static void
+take_some(Search *search, const pg_uuid_t *batch, TargetReceiver *receiver)
+{
+	load_delta(search, batch);
+	stored_table_scan(search->previous, search->snapshot, NULL, upset_changed, search);
+	stored_table_scan(search->previous, search->snapshot, NULL, take_uneven, search);
+	digest_set_free(search->changed);
+	receiver->again = true;
+	read_target(receiver);
+	typed_rows_publish(search->target);
 }
 
 /* Writes the digests that were missing. */
@@ -439,7 +468,7 @@ mend_previous(Search *search)
 		tuplestore_end(search->mended->store);
 }
 
-/* Whether the hash of a key's value can be taken, where that is needed. */
+/* Whether it can be told that two keys are one value. */
 static bool
 find_key_type(Search *search)
 {
@@ -454,7 +483,7 @@ find_key_type(Search *search)
 	return false;
 }
 
-/* Takes all of previous that the batch does not change. */
+/* Takes all of previous that the batch does not change, some keys after the other. */
 static void
 take_all(Search *search, const pg_uuid_t *batch, Size budget)
 {
@@ -473,8 +502,17 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 {
 	Size		budget = (Size) maintenance_work_mem * 1024;
 	Drift	   *drift = palloc0(sizeof(Drift));
-	Search		search = {.mapping = mapping, .classes = 1};
-	bool		hashable;
+	Search		search = {.mapping = mapping, .classes = 1, .stored = -1};
+	TargetReceiver receiver = {
+		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
+		.rShutdown = receive_nothing, .rDestroy = receive_nothing, .mydest = DestTuplestore},
+		.search = &search,
+		.context = CurrentMemoryContext,
+		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
+											 ALLOCSET_DEFAULT_SIZES)
+	};
+	bool		comparable = find_key_type(&search);
+	Extent		extent;
 
 	digest_epoch_load(&search.epoch, mapping);
 	CommandCounterIncrement();
@@ -486,26 +524,29 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	TupleDescInitEntry(search.mended->tupdesc, 1, "place", TIDOID, -1, 0);
 	TupleDescInitEntry(search.mended->tupdesc, 2, "digest", BYTEAOID, -1, 0);
 	row_bytes_init(&search.bytes);
-	hashable = find_key_type(&search);
-	search.key_values = digest_set_create(0, false);
+	search.anew = digest_set_create(0, false);
+	digest_sums_init(&search.sums, stored_table_estimate(search.previous), budget / 4);
 	stored_table_scan(search.delta, search.snapshot, batch, take_present, &search);
 
-	/* A batch that changes (almost) everything has nothing to gain. */
-	if (!hashable || search.delta_rows * 64.0 > budget)
+	extent = comparable ? sum_up(&search, &receiver) : DRIFT_MUCH;
+	if (extent == DRIFT_SOME && search.delta_rows * 64.0 > budget)
+		extent = DRIFT_MUCH;
+	if (extent == DRIFT_MUCH)
 		take_all(&search, batch, budget / 2);
-	else
-	{
-		load_delta(&search, batch);
-		compare_target(&search, budget - digest_set_bytes(search.changed) - digest_set_bytes(search.key_values));
-		digest_set_free(search.changed);
-		typed_rows_publish(search.target);
-	}
-	digest_set_free(search.key_values);
+	else if (extent == DRIFT_SOME)
+		take_some(&search, batch, &receiver);
+	else if (search.has_deleted)
+		stored_table_scan(search.delta, search.snapshot, batch, take_deleted, &search);
+
+	digest_sums_free(&search.sums);
+	digest_set_free(search.anew);
+	MemoryContextDelete(receiver.row_context);
 	mend_previous(&search);
 	stored_table_close(search.previous);
 	stored_table_close(search.delta);
+	drift->whole = extent != DRIFT_NONE;
 	drift->source = typed_source_publish(search.source);
-	drift->target = search.target;
+	drift->target = extent == DRIFT_SOME ? search.target : NULL;
 	drift->stored = search.stored;
 	return drift;
 }

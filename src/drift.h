@@ -11,15 +11,16 @@
 
 typedef struct Drift
 {
-	TypedRows  *source;			/* "syncup_source": what they are joined with */
+	bool		whole;			/* source is all that the target is to have; else the delta */
+	TypedRows  *source;			/* "syncup_source" */
 	TypedRows  *target;			/* "syncup_target": for target_rows_read(); NULL: all */
-	int64		stored;			/* rows of the target in all, where target is not NULL */
+	int64		stored;			/* rows of the target in all; -1: not counted */
 	Snapshot	snapshot;		/* the target was read at */
 } Drift;
 
 /*
- * Compares the whole target with previous and the batch's delta over it, and
- * gives those rows of both that may differ.
+ * Compares the whole target with previous, and says which rows of both have to
+ * be joined with the batch's delta.
  */
 extern Drift *drift_find(const Mapping *mapping, const pg_uuid_t *batch);
 

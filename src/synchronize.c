@@ -69,8 +69,8 @@ build_complete(Mapping *mapping, const pg_uuid_t *batch, bool keep_missing,
 {
 	Drift	   *drift = drift_find(mapping, batch);
 
-	changes_build(mapping, batch, drift->source, drift->target, true, keep_missing, counter);
-	counter->stored_before = drift->target != NULL ? drift->stored : changes_count_target(mapping);
+	changes_build(mapping, batch, drift->source, drift->target, drift->whole, keep_missing, counter);
+	counter->stored_before = drift->stored >= 0 ? drift->stored : changes_count_target(mapping);
 	drift_end(drift);
 }
 
