@@ -47,14 +47,18 @@ typedef struct Search
 	StoredTable *delta;
 	TypedSource *source;
 
+	/* Sets of marks: whether a digest is marked. */
 	DigestSet  *changed;		/* keys of the delta; marked: insert or update */
 	DigestSet  *kept;			/* keys of rows that were set aside */
 	bool		has_kept;
 	int64		delta_rows;
 
+	Size		budget;			/* for what is expected */
 	uint64		classes;		/* a power of two */
 	uint64		class;
-	DigestSet  *expected;		/* what target rows may look like */
+	DigestSet  *expected;		/* what target rows may look like; marked: one does */
+	bool		too_many;		/* they do not fit */
+	int64		answered;		/* marked ones */
 	int64		stale;			/* rows of previous without a digest to rely on */
 	TypedRows  *mended;			/* "syncup_mended": their places and digests */
 	RowBytes	bytes;
@@ -70,6 +74,39 @@ static inline bool
 in_class(const Search *search, const Digest *digest)
 {
 	return (digest->high & (search->classes - 1)) == search->class;
+}
+
+/* ---------- sets of marks ---------- */
+
+static inline bool
+has(DigestSet *set, Digest digest)
+{
+	return digest_set_find(set, &digest) != NO_DIGEST;
+}
+
+/* Adds a digest if it is not there. */
+static void
+add(DigestSet *set, Digest digest)
+{
+	if (!has(set, digest))
+		(void) digest_set_append(set, &digest);
+}
+
+/* The mark of a digest; NULL: it is not there. */
+static inline bool *
+mark_of(DigestSet *set, Digest digest)
+{
+	uint32		number = digest_set_find(set, &digest);
+
+	return number == NO_DIGEST ? NULL : digest_set_data(set, number);
+}
+
+static inline bool
+is_marked(DigestSet *set, Digest digest)
+{
+	bool	   *mark = mark_of(set, digest);
+
+	return mark != NULL && *mark;
 }
 
 /* ---------- the delta ---------- */
@@ -104,8 +141,7 @@ take_present(void *arg, StoredTable *delta)
 		return;
 	typed_source_add(search->source, delta, SOURCE_PRESENT);
 	if (search->key_type != NULL)
-		(void) digest_set_add(search->key_values,
-							  hash_key_value(search, typed_source_key(search->source)));
+		add(search->key_values, hash_key_value(search, typed_source_key(search->source)));
 }
 
 /* Notes the key of a row of the delta. */
@@ -120,9 +156,9 @@ note_changed(void *arg, StoredTable *delta)
 	key = stored_key_digest(delta, &search->epoch);
 	if (!in_class(search, &key))
 		return;
-	(void) digest_set_add(search->changed, key);
+	add(search->changed, key);
 	if (!stored_command_is(delta, "delete"))
-		(void) digest_set_mark(search->changed, key);
+		*mark_of(search->changed, key) = true;
 }
 
 /* Takes a key whose row was set aside, unless the delta has a row for it. */
@@ -135,16 +171,17 @@ take_kept(void *arg, StoredTable *delta)
 	if (!stored_command_is(delta, "keep"))
 		return;
 	key = stored_key_digest(delta, &search->epoch);
-	if (in_class(search, &key) && !digest_set_is_marked(search->changed, key) &&
-		digest_set_add(search->kept, key))
-		typed_source_add(search->source, delta, SOURCE_KEPT);
+	if (!in_class(search, &key) || is_marked(search->changed, key) || has(search->kept, key))
+		return;
+	(void) digest_set_append(search->kept, &key);
+	typed_source_add(search->source, delta, SOURCE_KEPT);
 }
 
 /* Notes the keys of the delta that are of this class, and takes its kept ones. */
 static void
 load_delta(Search *search, const pg_uuid_t *batch)
 {
-	search->changed = digest_set_create(search->delta_rows / search->classes, false);
+	search->changed = digest_set_create(sizeof(bool), false);
 	stored_table_scan(search->delta, search->snapshot, batch, note_changed, search);
 	if (!search->has_kept)
 		return;
@@ -160,7 +197,7 @@ static bool
 is_changed(const Search *search, StoredTable *previous)
 {
 	return digest_set_count(search->changed) > 0 &&
-		digest_set_has(search->changed, stored_key_digest(previous, &search->epoch));
+		has(search->changed, stored_key_digest(previous, &search->epoch));
 }
 
 /* Whether the digest of the values of the row at hand is known. */
@@ -175,6 +212,17 @@ knows_values(const Search *search, StoredTable *previous, Digest *values)
 	return kept.values.low != 0 || kept.values.high != 0;
 }
 
+/*
+ * Whether what is expected does not fit.  That is seen in the first class; the
+ * others are of about the same size.
+ */
+static bool
+is_too_much(const Search *search)
+{
+	return search->class == 0 && digest_set_count(search->expected) > 1024 &&
+		digest_set_bytes(search->expected) > search->budget;
+}
+
 /* Expects what a row of previous says, if it is of this class. */
 static void
 expect(void *arg, StoredTable *previous)
@@ -184,8 +232,11 @@ expect(void *arg, StoredTable *previous)
 
 	if (!knows_values(search, previous, &values))
 		search->stale += search->class == 0;
-	else if (in_class(search, &values) && !is_changed(search, previous))
-		digest_set_append(search->expected, values);
+	else if (!search->too_many && in_class(search, &values) && !is_changed(search, previous))
+	{
+		(void) digest_set_append(search->expected, &values);
+		search->too_many = is_too_much(search);
+	}
 }
 
 /* Notes what should stand beside a row of previous. */
@@ -213,7 +264,7 @@ take_unanswered(void *arg, StoredTable *previous)
 	Digest		values;
 	bool		known = knows_values(search, previous, &values);
 
-	if (known ? !in_class(search, &values) || digest_set_is_marked(search->expected, values) :
+	if (known ? !in_class(search, &values) || is_marked(search->expected, values) :
 		search->class != 0)
 		return;
 	if (is_changed(search, previous))
@@ -230,7 +281,7 @@ take_unchanged(void *arg, StoredTable *previous)
 	Search	   *search = arg;
 	Digest		key = stored_key_digest(previous, &search->epoch);
 
-	if (in_class(search, &key) && !digest_set_has(search->changed, key))
+	if (in_class(search, &key) && !has(search->changed, key))
 		typed_source_add(search->source, previous, SOURCE_PRESENT);
 }
 
@@ -321,6 +372,19 @@ target_digest(TargetReceiver *receiver, TupleTableSlot *slot)
 	return row_bytes_digest(&search->bytes, &search->epoch.key);
 }
 
+/* Notes that the target has a row that is expected; false: it is not. */
+static bool
+answer(Search *search, Digest digest)
+{
+	bool	   *mark = mark_of(search->expected, digest);
+
+	if (mark == NULL)
+		return false;
+	search->answered += !*mark;
+	*mark = true;
+	return true;
+}
+
 /* Whether the key of a target row is the value of a key of the delta. */
 static bool
 has_delta_key(TargetReceiver *receiver, TupleTableSlot *slot)
@@ -330,7 +394,7 @@ has_delta_key(TargetReceiver *receiver, TupleTableSlot *slot)
 
 	return search->key_type != NULL && digest_set_count(search->key_values) > 0 &&
 		!slot->tts_isnull[attribute] &&
-		digest_set_has(search->key_values, hash_key_value(search, slot->tts_values[attribute]));
+		has(search->key_values, hash_key_value(search, slot->tts_values[attribute]));
 }
 
 static bool
@@ -351,7 +415,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 
 		search->stored += current;
 		if (!current || has_delta_key(receiver, slot) ||
-			!digest_set_mark(search->expected, digest))
+			!answer(search, digest))
 		{
 			tuplestore_puttupleslot(search->target->store, slot);
 			search->target->count++;
@@ -375,16 +439,15 @@ receive_nothing(DestReceiver *self)
  * there must be more of them; false: begin again.
  */
 static bool
-load_expected(Search *search, Size budget)
+load_expected(Search *search)
 {
-	double		rows = stored_table_estimate(search->previous) / search->classes;
-
-	search->expected = digest_set_create(Min(rows * 1.05, budget / 24.0), true);
+	search->expected = digest_set_create(sizeof(bool), true);
+	search->too_many = false;
+	search->answered = 0;
 	if (search->class == 0)
 		search->stale = 0;
 	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
-	if (search->class > 0 || digest_set_bytes(search->expected) <= budget ||
-		digest_set_count(search->expected) < 1024)
+	if (!search->too_many)
 		return true;
 	digest_set_free(search->expected);
 	search->classes *= 2;
@@ -393,7 +456,7 @@ load_expected(Search *search, Size budget)
 
 /* Compares the target with previous, class by class. */
 static void
-compare_target(Search *search, Size budget)
+compare_target(Search *search)
 {
 	TargetReceiver receiver = {
 		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
@@ -411,12 +474,12 @@ compare_target(Search *search, Size budget)
 
 	for (search->class = 0; search->class < search->classes; search->class++)
 	{
-		while (!load_expected(search, budget))
+		while (!load_expected(search))
 			 /* more classes */ ;
 		level = settings_pin(NULL);
 		caller_rows(query, search->snapshot, &receiver.receiver);
 		settings_restore(level);
-		if (digest_set_marked(search->expected) < digest_set_count(search->expected) ||
+		if (search->answered < digest_set_count(search->expected) ||
 			(search->class == 0 && search->stale > 0))
 			stored_table_scan(search->previous, search->snapshot, NULL, take_unanswered, search);
 		digest_set_free(search->expected);
@@ -496,7 +559,8 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	else
 	{
 		load_delta(&search, batch);
-		compare_target(&search, budget - digest_set_bytes(search.changed) - digest_set_bytes(search.key_values));
+		search.budget = budget - digest_set_bytes(search.changed) - digest_set_bytes(search.key_values);
+		compare_target(&search);
 		digest_set_free(search.changed);
 		typed_rows_publish(search.target);
 	}
