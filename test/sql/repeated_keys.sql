@@ -14,11 +14,12 @@ SELECT syncup_set_thresholds('C', '{"maximum_inserted_lines": 0, "maximum_update
 
 -- What a row of a key says: a value, nothing, or that the row is bad.
 CREATE TABLE t.word AS SELECT unnest(ARRAY['a', 'b', 'c', 'bad', NULL]) AS v;
--- The baseline of a key: stored as a; stored as b and a queued batch makes it a;
--- stored as a and a queued one deletes it; only a queued one has it; nobody has it.
-CREATE TABLE t.kind AS SELECT * FROM (VALUES ('stored', 'a', 'a'), ('becomes', 'b', 'a'), ('goes', 'a', NULL), ('comes', NULL, 'a'), ('new', NULL, NULL)) AS k (kind, before, queued);
+-- The baseline of a key: what is stored, and what each of two queued batches makes
+-- of it. In the end it is a, or nothing.
+CREATE TABLE t.kind AS SELECT * FROM (VALUES ('stored', 'a', 'a', 'a'), ('becomes', 'b', 'c', 'a'), ('goes', 'a', 'b', NULL), ('comes', NULL, 'b', 'a'),
+	('returns', 'a', NULL, 'a'), ('came', NULL, 'a', NULL), ('new', NULL, NULL, NULL)) AS k (kind, before, first, queued);
 CREATE TABLE t.key AS
-SELECT concat_ws('-', kind, x.v, y.v, z.v, row_number() OVER ()) AS k, before, queued, ARRAY[x.v, y.v, z.v] AS words
+SELECT concat_ws('-', kind, x.v, y.v, z.v, row_number() OVER ()) AS k, before, first, queued, ARRAY[x.v, y.v, z.v] AS words
 FROM t.kind, t.word x, t.word y, t.word z;
 CREATE PROCEDURE t.write_column(name text)
 LANGUAGE plpgsql AS $$
@@ -32,6 +33,8 @@ $$;
 CALL t.write_column('before');
 SELECT syncup_prepare('C', 'initial') IS NOT NULL AS prepared;
 SELECT status FROM syncup_synchronize('C');
+CALL t.write_column('first');
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
 CALL t.write_column('queued');
 SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
 
