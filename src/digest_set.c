@@ -115,15 +115,18 @@ places_for(uint32 count)
 }
 
 /*
- * The places that the index must have for so many.  One that is filled digest by
- * digest grows by half, so that it is not made anew all the time.
+ * The places that the index must have, with one digest more.  It is made as small
+ * as can be; one that digests are added to afterwards grows by half, so that it
+ * is not made anew all the time.
  */
 static uint32
-index_size_for(const DigestSet *set, uint32 count)
+index_size_needed(const DigestSet *set)
 {
-	if (places_for(count) <= set->index_size)
+	uint32		needed = places_for(set->count + 1);
+
+	if (needed <= set->index_size)
 		return set->index_size;
-	return places_for(set->index == NULL ? count : Max(count / 2 * 3, CHUNK));
+	return set->index == NULL ? needed : places_for(Max(set->count / 2 * 3, CHUNK));
 }
 
 Size
@@ -132,7 +135,7 @@ digest_set_bytes(const DigestSet *set)
 	Size		chunks = set->count / CHUNK + 1;
 
 	return Max(chunks, set->nchunks) * CHUNK * (sizeof(Bits) + set->data_size) +
-		index_size_for(set, set->count + 1) * sizeof(uint32);
+		(Size) index_size_needed(set) * sizeof(uint32);
 }
 
 /* A digest is random: its bits, scaled to the index, are its place. */
@@ -160,7 +163,7 @@ clear_index(DigestSet *set)
 static void
 complete_index(DigestSet *set)
 {
-	uint32		size = index_size_for(set, set->count);
+	uint32		size = index_size_needed(set);
 
 	if (size > set->index_size)
 	{
