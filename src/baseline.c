@@ -2,9 +2,9 @@
  * baseline.c
  *		The source as it will be once the batches queued ahead are applied.
  *
- * Previous is scanned once; of each row only its digests and its place are
- * kept, by compare.c.  The deltas of queued batches, oldest first, then
- * overwrite what they change.
+ * The deltas of queued batches are read, newest first, then previous; of each
+ * row only its digest and its place are kept, by compare.c, and of each key
+ * only what was read first.
  */
 #include "baseline.h"
 
@@ -79,33 +79,51 @@ load_row(void *arg, StoredTable *table)
 		!stored_command_is(table, "update") && !stored_command_is(table, "delete"))
 		return;
 	row = stored_fields_digest(table, epoch);
-	key = loading->baseline->mapping->pairs ? row : stored_key_digest(table, epoch);
-	if (loading->table == TABLE_DELTA && stored_command_is(table, "delete"))
-		comparison_remove(loading->comparison, &key);
+	if (loading->table == TABLE_DELTA || comparison_wants_keys(loading->comparison))
+		key = loading->baseline->mapping->pairs ? row : stored_key_digest(table, epoch);
+	if (loading->table == TABLE_PREVIOUS)
+		comparison_add(loading->comparison, &key, &row, place);
 	else
-		comparison_add(loading->comparison, &key, &row, place, loading->table == TABLE_PREVIOUS);
+		comparison_add_newer(loading->comparison, &key,
+							 stored_command_is(table, "delete") ? NULL : &row, place);
 }
 
 void
 baseline_load(Baseline *baseline, Comparison *comparison)
 {
-	Loading		loading = {baseline, TABLE_PREVIOUS, comparison};
-	ListCell   *cell;
+	Loading		loading = {.baseline = baseline, .comparison = comparison};
 
-	stored_table_scan(baseline->tables[TABLE_PREVIOUS], baseline->snapshot, NULL, load_row, &loading);
-	loading.table = TABLE_DELTA;
-	foreach(cell, baseline->queue)
-		stored_table_scan(baseline->tables[TABLE_DELTA], baseline->snapshot,
-						  &((Batch *) lfirst(cell))->id, load_row, &loading);
+	do
+	{
+		loading.table = TABLE_DELTA;
+		for (int i = list_length(baseline->queue) - 1; i >= 0; i--)
+			stored_table_scan(baseline->tables[TABLE_DELTA], baseline->snapshot,
+							  &((Batch *) list_nth(baseline->queue, i))->id, load_row, &loading);
+		loading.table = TABLE_PREVIOUS;
+		stored_table_scan(baseline->tables[TABLE_PREVIOUS], baseline->snapshot, NULL, load_row, &loading);
+	} while (!comparison_is_loaded(comparison));
+}
+
+bool
+baseline_find_stored(Baseline *baseline, Datum key, Digest *row)
+{
+	StoredTable *previous = baseline->tables[TABLE_PREVIOUS];
+
+	if (!stored_table_find(previous, baseline->snapshot, key))
+		return false;
+	*row = stored_fields_digest(previous, baseline->epoch);
+	return true;
 }
 
 void
-baseline_fetch(Baseline *baseline, BaselinePlace place, Datum **values, bool **nulls)
+baseline_fetch(Baseline *baseline, BaselinePlace place, Digest *key,
+			   Datum **values, bool **nulls)
 {
 	StoredTable *table = baseline->tables[place.table];
 
 	if (!stored_table_fetch(table, baseline->snapshot, &place.tid))
 		elog(ERROR, "a stored row of mapping \"%s\" is gone", baseline->mapping->name);
+	*key = stored_key_digest(table, baseline->epoch);
 	stored_fields(table);
 	*values = table->values;
 	*nulls = table->nulls;

@@ -21,10 +21,16 @@ extern void baseline_close(Baseline *baseline);
 extern void baseline_load(Baseline *baseline, Comparison *comparison);
 
 /*
- * The stored fields of the row at a place, in the mapping's order: texts, or
- * nulls.  Valid until the next call.
+ * The digest of the row of previous with this key, a text, whatever is queued;
+ * false: there is none.  Not for pairs.
  */
-extern void baseline_fetch(Baseline *baseline, BaselinePlace place,
+extern bool baseline_find_stored(Baseline *baseline, Datum key, Digest *row);
+
+/*
+ * The digest of the key of the row at a place, and its stored fields in the
+ * mapping's order: texts, or nulls.  Valid until the next call.
+ */
+extern void baseline_fetch(Baseline *baseline, BaselinePlace place, Digest *key,
 						   Datum **values, bool **nulls);
 
 /*

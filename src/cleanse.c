@@ -24,6 +24,7 @@
 #include "guard.h"
 #include "miscadmin.h"
 #include "parts.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
@@ -56,12 +57,63 @@ struct Cleanser
 	int			nconflicts;
 };
 
+/* ---------- digests ---------- */
+
+static Digest
+row_digest(Cleanser *cleanser)
+{
+	row_bytes_reset(&cleanser->bytes);
+	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
+		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
+	return row_bytes_digest(&cleanser->bytes, &cleanser->epoch.key);
+}
+
+/* Of pairs the whole row is the key. */
+static Digest
+key_digest(Cleanser *cleanser)
+{
+	int			key = cleanser->mapping->key;
+
+	if (cleanser->mapping->pairs)
+		return row_digest(cleanser);
+	return digest_bytes(&cleanser->epoch.key,
+						cleanser->fields[key], cleanser->lengths[key]);
+}
+
+/* The same for the comparison. */
+static Digest
+key_at_hand(void *arg)
+{
+	return key_digest(arg);
+}
+
+/* The digest of the row of previous that has the key at hand; of pairs it is known. */
+static bool
+stored_at_hand(void *arg, Digest *row)
+{
+	Cleanser   *cleanser = arg;
+	int			key = cleanser->mapping->key;
+
+	if (cleanser->mapping->pairs)
+	{
+		*row = row_digest(cleanser);
+		return true;
+	}
+	return baseline_find_stored(cleanser->baseline,
+								PointerGetDatum(cstring_to_text_with_len(cleanser->fields[key],
+																		 cleanser->lengths[key])),
+								row);
+}
+
+/* ---------- open and close ---------- */
+
 Cleanser *
 cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 			  bool convert_all, Reader *reader, const pg_uuid_t *batch, List *queue,
 			  Quarantine *quarantine, Size budget)
 {
 	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
+	RowAtHand	row = {cleanser, key_at_hand, stored_at_hand};
 	int			n = mapping->ncolumns;
 
 	cleanser->mapping = mapping;
@@ -89,7 +141,7 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 												  ALLOCSET_DEFAULT_SIZES);
 	digest_epoch_load(&cleanser->epoch, mapping);
 	cleanser->baseline = baseline_open(mapping, &cleanser->epoch, queue);
-	cleanser->comparison = comparison_begin(budget);
+	cleanser->comparison = comparison_begin(budget, row);
 	cleanser->delta = delta_open(mapping, batch, &cleanser->epoch);
 	return cleanser;
 }
@@ -133,27 +185,6 @@ is_key_empty(const Cleanser *cleanser)
 	int			key = cleanser->mapping->key;
 
 	return cleanser->fields[key] == NULL || cleanser->lengths[key] == 0;
-}
-
-static Digest
-row_digest(Cleanser *cleanser)
-{
-	row_bytes_reset(&cleanser->bytes);
-	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
-		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
-	return row_bytes_digest(&cleanser->bytes, &cleanser->epoch.key);
-}
-
-/* Of pairs the whole row is the key. */
-static Digest
-key_digest(Cleanser *cleanser)
-{
-	int			key = cleanser->mapping->key;
-
-	if (cleanser->mapping->pairs)
-		return row_digest(cleanser);
-	return digest_bytes(&cleanser->epoch.key,
-						cleanser->fields[key], cleanser->lengths[key]);
 }
 
 /*
@@ -267,9 +298,7 @@ write_kept_key(Cleanser *cleanser)
 static void
 keep_key(Cleanser *cleanser, int64 place)
 {
-	Digest		key = key_digest(cleanser);
-
-	if (comparison_mark_present(cleanser->comparison, &key, place))
+	if (comparison_mark_present(cleanser->comparison, place))
 		write_kept_key(cleanser);
 }
 
@@ -314,7 +343,7 @@ take_faulty(Cleanser *cleanser)
 
 /* Whether the key was found to be given twice with different contents. */
 static bool
-is_conflict(const Cleanser *cleanser, const Digest *key)
+is_conflict(const Cleanser *cleanser, Digest key)
 {
 	int			low = 0;
 	int			high = cleanser->nconflicts;
@@ -322,7 +351,7 @@ is_conflict(const Cleanser *cleanser, const Digest *key)
 	while (low < high)
 	{
 		int			middle = (low + high) / 2;
-		int			order = memcmp(&cleanser->conflicts[middle], key, sizeof(Digest));
+		int			order = memcmp(&cleanser->conflicts[middle], &key, sizeof(Digest));
 
 		if (order == 0)
 			return true;
@@ -451,13 +480,12 @@ static void
 take_record(Cleanser *cleanser, int64 place)
 {
 	PrepareCounter *counter = &cleanser->counter;
-	Digest		key = key_digest(cleanser);
 	Digest		row;
 	Verdict		verdict;
 	bool		done;
-	int64		other_place;
+	int64		other_line;
 
-	if (is_conflict(cleanser, &key))
+	if (cleanser->nconflicts > 0 && is_conflict(cleanser, key_digest(cleanser)))
 	{
 		if (comparison_is_first_pass(cleanser->comparison))
 			set_aside(cleanser, &counter->duplicates,
@@ -468,14 +496,15 @@ take_record(Cleanser *cleanser, int64 place)
 	}
 
 	row = row_digest(cleanser);
-	verdict = comparison_take(cleanser->comparison, &key, &row, place, &done, &other_place);
+	verdict = comparison_take(cleanser->comparison, &row, place, place_line(place),
+							  &done, &other_line);
 	if (verdict == ROW_ELSEWHERE || done)
 		return;
 	switch (verdict)
 	{
 		case ROW_REPEATED:
 		case ROW_CONTRADICTED:
-			take_repeated(cleanser, verdict, place_line(other_place));
+			take_repeated(cleanser, verdict, other_line);
 			break;
 		case ROW_UNCHANGED:
 			take_unchanged(cleanser);
@@ -633,11 +662,14 @@ static void
 take_missing(void *arg, BaselinePlace place)
 {
 	Cleanser   *cleanser = arg;
+	Digest		key;
 	Datum	   *values;
 	bool	   *nulls;
 
 	CHECK_FOR_INTERRUPTS();
-	baseline_fetch(cleanser->baseline, place, &values, &nulls);
+	baseline_fetch(cleanser->baseline, place, &key, &values, &nulls);
+	if (!comparison_is_ours(cleanser->comparison, &key))
+		return;
 	delta_write_stored(cleanser->delta, COMMAND_DELETE, values, nulls, NULL);
 	cleanser->counter.delta_deleted++;
 }

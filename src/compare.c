@@ -2,39 +2,75 @@
  * compare.c
  *		Telling the rows of a file from those of a baseline, in bounded memory.
  *
- * Of each key 40 bytes are kept: the digests of key and row, and where the
- * stored row lies.  Rows themselves are read again only where they matter.
+ * Nearly all rows of a file are in the baseline as they are.  So the baseline's
+ * rows are known by the digest of the whole row alone, key included: a row of
+ * the file whose digest is there is unchanged, and nobody needs to know its key.
+ * Of each row of the baseline 19 bytes are kept, and some 5 for finding it.
  *
- * Exports keep their order from day to day, mostly, and previous lies in that
- * order too.  So the entry that a row of the file belongs to is looked for
- * behind the one found last, where it costs no cache miss, and only then by
- * hash.
+ * Keys come in where that does not answer.  A row that is not found is new or
+ * changed: the caller looks its key up in the stored table, by index, and if
+ * the key has a row there, that row's digest leads to what is known of it.  Such
+ * keys are kept, with what the file's row was, so that a key that is given
+ * again is recognized:
  *
- * When that does not fit into the budget, keys are split into two halves by a
+ *		first row	another, as in the baseline			another, with other contents
+ *		unchanged	found by digest, seen: repeated		by key: contradicted
+ *		changed		found by digest, replaced:			by key: repeated or
+ *					contradicted						contradicted
+ *		new			(there is none)						by key: repeated or
+ *														contradicted
+ *
+ * What batches that are queued ahead change is given before what they change,
+ * with its keys: these stand among the kept ones from the beginning.
+ *
+ * When all that does not fit into the budget, keys are split into two halves by a
  * bit of their digest: one half is dropped on the spot and left to a pass of
  * its own, which reads baseline and file once more.  What was already written
  * for rows of the dropped half stays written; its own pass therefore goes over
  * the rows up to that place without writing ("done").  A half may be split
  * again, so memory is bounded whatever comes, at the cost of reading more.
+ * The digests of the baseline's rows say nothing about their keys; where the file
+ * is being read already, those of the dropped half just stay.
  */
 #include "compare.h"
 
+#include "digest_set.h"
 #include "nodes/pg_list.h"
 #include "utils/memutils.h"
 
-/* A key of this pass. */
-typedef struct Entry
+/* What the file says of a row of the baseline. */
+typedef enum RowState
 {
-	Digest		key;
-	Digest		row;			/* of the baseline; once seen, low is the place */
-	ItemPointerData tid;
-	uint8		table;
-	uint8		flags;
-} Entry;
+	ROW_UNSEEN_0,				/* nothing; the row lies in table 0 */
+	ROW_UNSEEN_1,
+	ROW_PRESENT,				/* a row that was set aside speaks of it */
+	ROW_SEEN,					/* it is there as it is */
+	ROW_REPLACED				/* its key is there with other contents */
+} RowState;
 
-#define ENTRY_STORED	0x01	/* the baseline has it */
-#define ENTRY_SEEN		0x02	/* the file has it */
-#define ENTRY_PRESENT	0x04	/* a row that was set aside speaks of it */
+/* A row of the baseline: its bytes in the set of rows. */
+typedef struct StoredRow
+{
+	uint8		state;
+	uint8		place[6];		/* its tid; once seen or replaced, the line in the file */
+} StoredRow;
+
+/* What is known of a key. */
+typedef enum KeyState
+{
+	KEY_UNSEEN,					/* the baseline does not have it, nor has the file */
+	KEY_PRESENT,				/* the same, but for a row that was set aside */
+	KEY_SEEN,					/* the file has it */
+	KEY_STORED					/* the baseline has it: see its row */
+} KeyState;
+
+/* A key: its bytes in the set of keys. */
+typedef struct Key
+{
+	uint8		state;
+	uint8		place[6];		/* the line in the file, or the number of the stored row */
+	uint8		contents[8];	/* of the file's first row: half of its digest */
+} Key;
 
 /* A part of the keys: those whose digest has these low bits. */
 typedef struct Pass
@@ -44,45 +80,35 @@ typedef struct Pass
 	int64		done_until;		/* rows up to this place were dealt with */
 } Pass;
 
-#define CHUNK_ENTRIES	8192	/* entries are allocated in chunks */
-#define NEAR			8		/* entries looked at before the index is */
-#define AHEAD			16		/* places of the index fetched before they are filled */
-#define NO_ENTRY		PG_UINT32_MAX
+#define MIN_BUDGET		(256 * 1024)
+#define MIN_KEYS		(64 * 1024)	/* bytes that the baseline leaves to keys */
 
 struct Comparison
 {
 	MemoryContext context;
 	Size		budget;
+	RowAtHand	row;
 	List	   *todo;			/* of Pass */
 	Pass		pass;
 	int			passes;			/* begun so far */
-	Entry	  **chunks;
-	int			nchunks;		/* allocated */
-	int			max_chunks;
-	uint32		count;
-	uint32		next;			/* the entry behind the one found last */
-	uint32	   *index;			/* numbers of entries, by hash */
-	uint32		index_size;		/* a power of two */
-	uint32		indexed;		/* entries that stand in the index */
+	DigestSet  *rows;			/* of StoredRow */
+	DigestSet  *keys;			/* of Key */
+	bool		too_much;		/* the baseline does not fit into this pass */
 	int64		place;			/* of the row at hand */
 };
 
 Comparison *
-comparison_begin(Size budget)
+comparison_begin(Size budget, RowAtHand row)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "syncup comparison", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
 	Comparison *comparison = palloc0(sizeof(Comparison));
-	Pass	   *all = palloc0(sizeof(Pass));
 
 	comparison->context = context;
-	comparison->budget = budget;
-	comparison->todo = list_make1(all);
-	comparison->max_chunks = 64;
-	comparison->chunks = palloc(sizeof(Entry *) * comparison->max_chunks);
-	comparison->index_size = 1024;
-	comparison->index = palloc(sizeof(uint32) * comparison->index_size);
+	comparison->budget = Max(budget, MIN_BUDGET);
+	comparison->row = row;
+	comparison->todo = list_make1(palloc0(sizeof(Pass)));
 	MemoryContextSwitchTo(before);
 	return comparison;
 }
@@ -99,12 +125,20 @@ comparison_is_first_pass(const Comparison *comparison)
 	return comparison->passes == 1;
 }
 
-/* Empties the index; it is filled when it is needed. */
+/* Forgets all rows and keys. */
 static void
-clear_index(Comparison *comparison)
+clear(Comparison *comparison)
 {
-	memset(comparison->index, 0xFF, sizeof(uint32) * comparison->index_size);
-	comparison->indexed = 0;
+	MemoryContext before = MemoryContextSwitchTo(comparison->context);
+
+	if (comparison->rows != NULL)
+	{
+		digest_set_free(comparison->rows);
+		digest_set_free(comparison->keys);
+	}
+	comparison->rows = digest_set_create(sizeof(StoredRow), true);
+	comparison->keys = digest_set_create(sizeof(Key), false);
+	MemoryContextSwitchTo(before);
 }
 
 bool
@@ -115,101 +149,24 @@ comparison_next_pass(Comparison *comparison)
 	comparison->passes++;
 	comparison->pass = *(Pass *) llast(comparison->todo);
 	comparison->todo = list_delete_last(comparison->todo);
-	comparison->count = 0;
-	comparison->next = 0;
 	comparison->place = 0;
-	clear_index(comparison);
+	clear(comparison);
 	return true;
 }
 
-static inline Entry *
-entry_at(const Comparison *comparison, uint32 number)
+bool
+comparison_is_ours(const Comparison *comparison, const Digest *key)
 {
-	return &comparison->chunks[number / CHUNK_ENTRIES][number % CHUNK_ENTRIES];
+	return (key->low & comparison->pass.mask) == comparison->pass.bits;
 }
 
-/* Whether a key belongs to this pass. */
-static inline bool
-is_ours(const Comparison *comparison, const Digest *key)
-{
-	return (key->high & comparison->pass.mask) == comparison->pass.bits;
-}
-
-static inline uint32
-first_place(const Comparison *comparison, const Digest *key)
-{
-	return (uint32) key->low & (comparison->index_size - 1);
-}
-
-/*
- * Puts the entries that are not in the index there.  Their keys differ, so that
- * only the index is touched.
- */
-static void
-complete_index(Comparison *comparison)
-{
-	for (; comparison->indexed < comparison->count; comparison->indexed++)
-	{
-		uint32		place = first_place(comparison, &entry_at(comparison, comparison->indexed)->key);
-
-		if (comparison->indexed + AHEAD < comparison->count)
-			__builtin_prefetch(&comparison->index[first_place(comparison,
-															  &entry_at(comparison, comparison->indexed + AHEAD)->key)], 1);
-		while (comparison->index[place] != NO_ENTRY)
-			place = (place + 1) & (comparison->index_size - 1);
-		comparison->index[place] = comparison->indexed;
-	}
-}
-
-/* The number of a key's entry, or NO_ENTRY. */
-static uint32
-find_number(Comparison *comparison, const Digest *key)
-{
-	uint32		end = Min(comparison->next + NEAR, comparison->count);
-	uint32		place;
-
-	for (uint32 number = comparison->next; number < end; number++)
-		if (digest_equal(&entry_at(comparison, number)->key, key))
-			return number;
-	complete_index(comparison);
-	place = first_place(comparison, key);
-	while (comparison->index[place] != NO_ENTRY &&
-		   !digest_equal(&entry_at(comparison, comparison->index[place])->key, key))
-		place = (place + 1) & (comparison->index_size - 1);
-	return comparison->index[place];
-}
-
-static Entry *
-find(Comparison *comparison, const Digest *key)
-{
-	uint32		number = find_number(comparison, key);
-
-	if (number == NO_ENTRY)
-		return NULL;
-	comparison->next = number + 1;
-	return entry_at(comparison, number);
-}
-
-/* Makes the index one of this many places. */
-static void
-resize_index(Comparison *comparison, uint32 size)
-{
-	pfree(comparison->index);
-	comparison->index = MemoryContextAllocHuge(comparison->context, sizeof(uint32) * size);
-	comparison->index_size = size;
-	clear_index(comparison);
-}
-
-/*
- * Leaves half of the keys of this pass to another one.
- */
+/* Leaves half of the keys of this pass to another one. */
 static void
 split_pass(Comparison *comparison)
 {
 	MemoryContext before = MemoryContextSwitchTo(comparison->context);
 	Pass	   *other = palloc(sizeof(Pass));
 	uint64		bit = comparison->pass.mask + 1;
-	uint32		kept = 0;
 
 	*other = comparison->pass;
 	other->mask |= bit;
@@ -218,161 +175,278 @@ split_pass(Comparison *comparison)
 	comparison->todo = lappend(comparison->todo, other);
 	comparison->pass.mask |= bit;
 	MemoryContextSwitchTo(before);
-
-	for (uint32 i = 0; i < comparison->count; i++)
-		if (is_ours(comparison, &entry_at(comparison, i)->key))
-			*entry_at(comparison, kept++) = *entry_at(comparison, i);
-	comparison->count = kept;
-	comparison->next = 0;
-	clear_index(comparison);
 }
 
-/* The bytes that one more entry would make it. */
 static Size
 bytes_needed(const Comparison *comparison)
 {
-	Size		chunks = comparison->nchunks;
-	Size		index = comparison->index_size;
-
-	if (comparison->count == chunks * CHUNK_ENTRIES)
-		chunks++;
-	if (comparison->count >= index / 4 * 3)
-		index *= 2;
-	return chunks * CHUNK_ENTRIES * sizeof(Entry) + index * sizeof(uint32);
+	return digest_set_bytes(comparison->rows) + digest_set_bytes(comparison->keys);
 }
 
-/* Adds an entry for a key that has none; NULL if the key left this pass. */
-static Entry *
-add(Comparison *comparison, const Digest *key)
-{
-	Entry	   *entry;
+/* ---------- lines, tids and numbers in little room ---------- */
 
-	while (comparison->count > 0 && bytes_needed(comparison) > comparison->budget)
+static inline void
+put_line(uint8 *place, int64 line)
+{
+	ItemPointerData packed;
+
+	ItemPointerSet(&packed, (BlockNumber) (line >> 16), (OffsetNumber) (line & 0xFFFF));
+	memcpy(place, &packed, sizeof(packed));
+}
+
+static inline int64
+get_line(const uint8 *place)
+{
+	ItemPointerData packed;
+
+	memcpy(&packed, place, sizeof(packed));
+	return ((int64) ItemPointerGetBlockNumberNoCheck(&packed) << 16) +
+		ItemPointerGetOffsetNumberNoCheck(&packed);
+}
+
+/* ---------- the baseline ---------- */
+
+static inline StoredRow *
+row_at(const Comparison *comparison, uint32 number)
+{
+	return digest_set_data(comparison->rows, number);
+}
+
+/* Whether there is room for more of the baseline; if not, all was in vain. */
+static bool
+has_room(Comparison *comparison)
+{
+	Size		reserve = Max(comparison->budget / 16, MIN_KEYS);
+
+	if (bytes_needed(comparison) > comparison->budget - reserve)
+		comparison->too_much = true;
+	return !comparison->too_much;
+}
+
+/* Adds a row of the baseline; its number. */
+static uint32
+add_row(Comparison *comparison, const Digest *digest, BaselinePlace place)
+{
+	uint32		number = digest_set_append(comparison->rows, digest);
+	StoredRow  *row = row_at(comparison, number);
+
+	row->state = place.table == 0 ? ROW_UNSEEN_0 : ROW_UNSEEN_1;
+	memcpy(row->place, &place.tid, sizeof(place.tid));
+	return number;
+}
+
+/* Adds a key; stored: the number of the baseline's row, or NO_DIGEST. */
+static Key *
+add_key(Comparison *comparison, const Digest *digest, uint32 stored)
+{
+	Key		   *key = digest_set_data(comparison->keys,
+									  digest_set_append(comparison->keys, digest));
+
+	if (stored != NO_DIGEST)
 	{
-		split_pass(comparison);
-		if (!is_ours(comparison, key))
-			return NULL;
+		key->state = KEY_STORED;
+		memcpy(key->place, &stored, sizeof(stored));
 	}
-	if (comparison->count >= comparison->index_size / 4 * 3)
-		resize_index(comparison, comparison->index_size * 2);
-	if (comparison->count == (Size) comparison->nchunks * CHUNK_ENTRIES)
-	{
-		if (comparison->nchunks == comparison->max_chunks)
-		{
-			comparison->max_chunks *= 2;
-			comparison->chunks = repalloc(comparison->chunks,
-										  sizeof(Entry *) * comparison->max_chunks);
-		}
-		comparison->chunks[comparison->nchunks++] =
-			MemoryContextAlloc(comparison->context, sizeof(Entry) * CHUNK_ENTRIES);
-	}
-	entry = entry_at(comparison, comparison->count++);
-	memset(entry, 0, sizeof(Entry));
-	entry->key = *key;
-	return entry;
+	return key;
+}
+
+void
+comparison_add_newer(Comparison *comparison, const Digest *key, const Digest *row,
+					 BaselinePlace place)
+{
+	if (comparison_is_ours(comparison, key) && has_room(comparison) &&
+		digest_set_find(comparison->keys, key) == NO_DIGEST)
+		(void) add_key(comparison, key, row ? add_row(comparison, row, place) : NO_DIGEST);
+}
+
+bool
+comparison_wants_keys(const Comparison *comparison)
+{
+	return comparison->pass.mask != 0 || digest_set_count(comparison->keys) > 0;
 }
 
 void
 comparison_add(Comparison *comparison, const Digest *key, const Digest *row,
-			   BaselinePlace place, bool unique)
+			   BaselinePlace place)
 {
-	Entry	   *entry;
-
-	if (!is_ours(comparison, key))
-		return;
-	entry = unique ? NULL : find(comparison, key);
-	if (entry == NULL)
-		entry = add(comparison, key);
-	if (entry == NULL)
-		return;
-	entry->row = *row;
-	entry->tid = place.tid;
-	entry->table = place.table;
-	entry->flags |= ENTRY_STORED;
-}
-
-void
-comparison_remove(Comparison *comparison, const Digest *key)
-{
-	Entry	   *entry = is_ours(comparison, key) ? find(comparison, key) : NULL;
-
-	if (entry != NULL)
-		entry->flags &= ~ENTRY_STORED;
-}
-
-/*
- * Marks an entry as seen.  From then on the baseline's row is not needed: of
- * the file's, half of the digest is kept to tell whether it is contradicted.
- */
-static void
-mark_seen(Entry *entry, const Digest *row, int64 place)
-{
-	entry->flags |= ENTRY_SEEN;
-	entry->row.low = place;
-	entry->row.high = row->high;
-}
-
-Verdict
-comparison_take(Comparison *comparison, const Digest *key, const Digest *row,
-				int64 place, bool *done, int64 *other_place)
-{
-	Entry	   *entry;
-	Verdict		verdict;
-
-	comparison->place = place;
-	*done = place <= comparison->pass.done_until;
-	if (!is_ours(comparison, key))
-		return ROW_ELSEWHERE;
-	entry = find(comparison, key);
-	if (entry == NULL)
-	{
-		entry = add(comparison, key);
-		if (entry == NULL)
-			return ROW_ELSEWHERE;
-	}
-	if (entry->flags & ENTRY_SEEN)
-	{
-		*other_place = entry->row.low;
-		return entry->row.high == row->high ? ROW_REPEATED : ROW_CONTRADICTED;
-	}
-	verdict = !(entry->flags & ENTRY_STORED) ? ROW_NEW :
-		digest_equal(&entry->row, row) ? ROW_UNCHANGED : ROW_CHANGED;
-	mark_seen(entry, row, place);
-	return verdict;
+	if (has_room(comparison) &&
+		(!comparison_wants_keys(comparison) ||
+		 (comparison_is_ours(comparison, key) &&
+		  digest_set_find(comparison->keys, key) == NO_DIGEST)))
+		(void) add_row(comparison, row, place);
 }
 
 bool
-comparison_mark_present(Comparison *comparison, const Digest *key, int64 place)
+comparison_is_loaded(Comparison *comparison)
 {
-	Entry	   *entry;
-	bool		news;
+	if (!comparison->too_much)
+		return true;
+	comparison->too_much = false;
+	split_pass(comparison);
+	clear(comparison);
+	return false;
+}
+
+/* ---------- the file ---------- */
+
+/* Makes room for one more key; false: the one at hand has left this pass. */
+static bool
+make_room(Comparison *comparison, const Digest *key)
+{
+	while (digest_set_count(comparison->keys) > 0 &&
+		   bytes_needed(comparison) > comparison->budget)
+	{
+		split_pass(comparison);
+		digest_set_restrict(comparison->keys, comparison->pass.mask, comparison->pass.bits);
+		if (!comparison_is_ours(comparison, key))
+			return false;
+	}
+	return true;
+}
+
+/* What is known of the key of the row at hand; NULL: it left this pass. */
+static Key *
+find_key(Comparison *comparison, const Digest *key)
+{
+	uint32		number = digest_set_find(comparison->keys, key);
+	uint32		stored = NO_DIGEST;
+	Digest		row;
+
+	if (number != NO_DIGEST)
+		return digest_set_data(comparison->keys, number);
+	if (!make_room(comparison, key))
+		return NULL;
+	if (digest_set_count(comparison->rows) > 0 &&
+		comparison->row.stored(comparison->row.arg, &row))
+		stored = digest_set_find(comparison->rows, &row);
+	return add_key(comparison, key, stored);
+}
+
+/* The baseline's row of a key, if it has one. */
+static StoredRow *
+row_of_key(const Comparison *comparison, const Key *key)
+{
+	uint32		number;
+
+	if (key->state != KEY_STORED)
+		return NULL;
+	memcpy(&number, key->place, sizeof(number));
+	return row_at(comparison, number);
+}
+
+/* Takes a row that the baseline has as it is. */
+static Verdict
+take_equal(StoredRow *row, int64 line, int64 *other_line)
+{
+	switch ((RowState) row->state)
+	{
+		case ROW_UNSEEN_0:
+		case ROW_UNSEEN_1:
+		case ROW_PRESENT:
+			break;
+		case ROW_SEEN:
+			*other_line = get_line(row->place);
+			return ROW_REPEATED;
+		case ROW_REPLACED:
+			*other_line = get_line(row->place);
+			return ROW_CONTRADICTED;
+	}
+	row->state = ROW_SEEN;
+	put_line(row->place, line);
+	return ROW_UNCHANGED;
+}
+
+/* Takes a row that the baseline has not, or has with other contents. */
+static Verdict
+take_different(Comparison *comparison, Key *key, const Digest *digest,
+			   int64 line, int64 *other_line)
+{
+	StoredRow  *row = row_of_key(comparison, key);
+	uint8	   *place = row ? row->place : key->place;
+
+	if (row != NULL && row->state == ROW_SEEN)
+	{
+		*other_line = get_line(place);
+		return ROW_CONTRADICTED;
+	}
+	if (row != NULL ? row->state == ROW_REPLACED : key->state == KEY_SEEN)
+	{
+		*other_line = get_line(place);
+		return memcmp(key->contents, &digest->high, sizeof(key->contents)) == 0 ?
+			ROW_REPEATED : ROW_CONTRADICTED;
+	}
+	put_line(place, line);
+	memcpy(key->contents, &digest->high, sizeof(key->contents));
+	if (row != NULL)
+	{
+		row->state = ROW_REPLACED;
+		return ROW_CHANGED;
+	}
+	key->state = KEY_SEEN;
+	return ROW_NEW;
+}
+
+Verdict
+comparison_take(Comparison *comparison, const Digest *row, int64 place, int64 line,
+				bool *done, int64 *other_line)
+{
+	uint32		number;
+	Digest		key;
+	Key		   *known;
 
 	comparison->place = place;
-	if (!is_ours(comparison, key))
+	*done = place <= comparison->pass.done_until;
+	if (comparison->pass.mask != 0)
+	{
+		key = comparison->row.key(comparison->row.arg);
+		if (!comparison_is_ours(comparison, &key))
+			return ROW_ELSEWHERE;
+	}
+	number = digest_set_find(comparison->rows, row);
+	if (number != NO_DIGEST)
+		return take_equal(row_at(comparison, number), line, other_line);
+	key = comparison->row.key(comparison->row.arg);
+	known = find_key(comparison, &key);
+	if (known == NULL)
+		return ROW_ELSEWHERE;
+	return take_different(comparison, known, row, line, other_line);
+}
+
+bool
+comparison_mark_present(Comparison *comparison, int64 place)
+{
+	Digest		key = comparison->row.key(comparison->row.arg);
+	Key		   *known;
+	StoredRow  *row;
+
+	comparison->place = place;
+	if (!comparison_is_ours(comparison, &key))
 		return false;
-	entry = find(comparison, key);
-	if (entry == NULL)
-		entry = add(comparison, key);
-	if (entry == NULL)
+	known = find_key(comparison, &key);
+	if (known == NULL)
 		return false;
-	news = entry->flags == 0 && place > comparison->pass.done_until;
-	entry->flags |= ENTRY_PRESENT;
-	return news;
+	row = row_of_key(comparison, known);
+	if (row != NULL && row->state < ROW_PRESENT)
+		row->state = ROW_PRESENT;
+	if (known->state != KEY_UNSEEN)
+		return false;
+	known->state = KEY_PRESENT;
+	return place > comparison->pass.done_until;
 }
 
 void
 comparison_visit_missing(Comparison *comparison,
 						 void (*visit) (void *arg, BaselinePlace place), void *arg)
 {
-	for (uint32 i = 0; i < comparison->count; i++)
+	for (uint32 i = 0; i < digest_set_count(comparison->rows); i++)
 	{
-		Entry	   *entry = entry_at(comparison, i);
+		StoredRow  *row = row_at(comparison, i);
 		BaselinePlace place;
 
-		if (entry->flags != ENTRY_STORED)
+		if (row->state >= ROW_PRESENT)
 			continue;
-		place.table = entry->table;
-		place.tid = entry->tid;
+		place.table = row->state == ROW_UNSEEN_0 ? 0 : 1;
+		memcpy(&place.tid, row->place, sizeof(place.tid));
 		visit(arg, place);
 	}
 }

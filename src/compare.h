@@ -25,12 +25,21 @@ typedef enum Verdict
 /* Where the present version of a baseline row lies. */
 typedef struct BaselinePlace
 {
-	int			table;			/* the caller's number of the table */
+	int			table;			/* the caller's number of the table: 0 or 1 */
 	ItemPointerData tid;
 } BaselinePlace;
 
+/* What the caller knows of the row of the file at hand. */
+typedef struct RowAtHand
+{
+	void	   *arg;
+	Digest		(*key) (void *arg);
+	/* The digest of the baseline's row of that key; false: it has none. */
+	bool		(*stored) (void *arg, Digest *row);
+} RowAtHand;
+
 /* Starts a comparison that keeps within the given bytes. */
-extern Comparison *comparison_begin(Size budget);
+extern Comparison *comparison_begin(Size budget, RowAtHand row);
 extern void comparison_end(Comparison *comparison);
 
 /*
@@ -43,32 +52,43 @@ extern bool comparison_next_pass(Comparison *comparison);
 extern bool comparison_is_first_pass(const Comparison *comparison);
 
 /*
- * Gives a row of the baseline, or takes one away again.  unique: no row of its
- * key was given in this pass.
+ * Takes rows of the baseline, the newest first: of each key the first that is
+ * given counts.  First those with the digest of their key; row NULL: the row of
+ * this key is gone.  Then the others, of which the key is needed only if
+ * comparison_wants_keys() says so; no two of them have the same one.
+ * comparison_is_loaded: false: that was too much for one pass, give it again.
  */
+extern void comparison_add_newer(Comparison *comparison, const Digest *key,
+								 const Digest *row, BaselinePlace place);
+extern bool comparison_wants_keys(const Comparison *comparison);
 extern void comparison_add(Comparison *comparison, const Digest *key,
-						   const Digest *row, BaselinePlace place, bool unique);
-extern void comparison_remove(Comparison *comparison, const Digest *key);
+						   const Digest *row, BaselinePlace place);
+extern bool comparison_is_loaded(Comparison *comparison);
 
 /*
- * Takes a row of the file, or one of the pairs of its cells; place grows with
- * each.  *done tells that an earlier pass has dealt with it, so that nothing
- * must be written.  *other_place is that of the first row of a repeated key.
+ * Takes the row of the file at hand, or one of the pairs of its cells, of which
+ * this is the digest; place grows with each.  *done tells that an earlier pass
+ * has dealt with it, so that nothing must be written.  *other_line is that of
+ * the first row of a repeated key.
  */
-extern Verdict comparison_take(Comparison *comparison, const Digest *key,
-							   const Digest *row, int64 place,
-							   bool *done, int64 *other_place);
+extern Verdict comparison_take(Comparison *comparison, const Digest *row,
+							   int64 place, int64 line,
+							   bool *done, int64 *other_line);
 
 /*
  * Says that a key is present in the file, whatever its row holds (SPEC 4.3).
  * Result: whether that is news, since the baseline does not have the key and
  * nothing was said of it before.
  */
-extern bool comparison_mark_present(Comparison *comparison, const Digest *key, int64 place);
+extern bool comparison_mark_present(Comparison *comparison, int64 place);
 
-/* Calls visit for every baseline row of this pass that the file does not have. */
+/*
+ * Calls visit for every baseline row of this pass that the file does not have,
+ * and others that belong to another pass: comparison_is_ours() tells.
+ */
 extern void comparison_visit_missing(Comparison *comparison,
 									 void (*visit) (void *arg, BaselinePlace place),
 									 void *arg);
+extern bool comparison_is_ours(const Comparison *comparison, const Digest *key);
 
 #endif							/* SYNCUP_COMPARE_H */

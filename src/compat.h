@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
 #include "storage/proc.h"
@@ -49,6 +50,15 @@
 #else
 #define sorted_datum(sort, value, isnull) \
 	tuplesort_getdatum((sort), true, (value), (isnull), NULL)
+#endif
+
+/* Beginning an index scan: may be counted from 18 on. */
+#if PG_VERSION_NUM >= 180000
+#define begin_index_scan(table, index, snapshot, keys) \
+	index_beginscan((table), (index), (snapshot), NULL, (keys), 0)
+#else
+#define begin_index_scan(table, index, snapshot, keys) \
+	index_beginscan((table), (index), (snapshot), (keys), 0)
 #endif
 
 /* Building the indexes of a table anew: takes the statement, if any, from 17 on. */

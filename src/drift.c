@@ -62,7 +62,7 @@ typedef struct Search
 
 	uint64		classes;		/* of keys: a power of two */
 	uint64		class;
-	DigestSet  *changed;		/* keys of the delta; marked: insert or update */
+	DigestSet  *changed;		/* keys of the delta, each with whether it is present afterwards */
 	DigestSet  *kept;			/* keys of rows that were set aside */
 
 	TypedRows  *target;
@@ -71,6 +71,12 @@ typedef struct Search
 } Search;
 
 /* ---------- the delta ---------- */
+
+static inline bool
+has_digest(DigestSet *set, Digest digest)
+{
+	return digest_set_find(set, &digest) != NO_DIGEST;
+}
 
 /* The hash of a value of the key's column, as a member of a set. */
 static Digest
@@ -108,8 +114,11 @@ take_present(void *arg, StoredTable *delta)
 		return;
 	typed_source_add(search->source, delta, SOURCE_PRESENT);
 	if (inserted && search->key_type != NULL)
-		(void) digest_set_add(search->anew,
-							  hash_key_value(search, typed_source_key(search->source)));
+	{
+		Digest		key = hash_key_value(search, typed_source_key(search->source));
+
+		(void) digest_set_add(search->anew, &key);
+	}
 }
 
 /* Takes a row that the delta deletes. */
@@ -135,15 +144,15 @@ note_changed(void *arg, StoredTable *delta)
 {
 	Search	   *search = arg;
 	Digest		key;
+	bool	   *present;
 
 	if (stored_command_is(delta, "keep"))
 		return;
 	key = stored_key_digest(delta, &search->epoch);
 	if (!in_class(search, &key))
 		return;
-	(void) digest_set_add(search->changed, key);
-	if (!stored_command_is(delta, "delete"))
-		(void) digest_set_mark(search->changed, key);
+	present = digest_set_data(search->changed, digest_set_add(search->changed, &key));
+	*present |= !stored_command_is(delta, "delete");
 }
 
 /* Takes a key whose row was set aside, unless the delta has a row for it. */
@@ -152,12 +161,18 @@ take_kept(void *arg, StoredTable *delta)
 {
 	Search	   *search = arg;
 	Digest		key;
+	uint32		number;
 
 	if (!stored_command_is(delta, "keep"))
 		return;
 	key = stored_key_digest(delta, &search->epoch);
-	if (in_class(search, &key) && !digest_set_is_marked(search->changed, key) &&
-		digest_set_add(search->kept, key))
+	if (!in_class(search, &key))
+		return;
+	number = digest_set_find(search->changed, &key);
+	if (number != NO_DIGEST && *(bool *) digest_set_data(search->changed, number))
+		return;
+	number = digest_set_count(search->kept);
+	if (digest_set_add(search->kept, &key) == number)
 		typed_source_add(search->source, delta, SOURCE_KEPT);
 }
 
@@ -165,7 +180,7 @@ take_kept(void *arg, StoredTable *delta)
 static void
 load_delta(Search *search, const pg_uuid_t *batch)
 {
-	search->changed = digest_set_create(search->delta_rows / search->classes, false);
+	search->changed = digest_set_create(sizeof(bool), false);
 	stored_table_scan(search->delta, search->snapshot, batch, note_changed, search);
 	if (!search->has_kept)
 		return;
@@ -210,7 +225,7 @@ upset_changed(void *arg, StoredTable *previous)
 	Digest		values;
 
 	if (knows_values(search, previous, &values) && digest_sums_even(&search->sums, &values) &&
-		digest_set_has(search->changed, stored_key_digest(previous, &search->epoch)))
+		has_digest(search->changed, stored_key_digest(previous, &search->epoch)))
 		digest_sums_upset(&search->sums, &values);
 }
 
@@ -239,7 +254,7 @@ take_unchanged(void *arg, StoredTable *previous)
 	Digest		key = stored_key_digest(previous, &search->epoch);
 	Digest		values;
 
-	if (!in_class(search, &key) || digest_set_has(search->changed, key))
+	if (!in_class(search, &key) || has_digest(search->changed, key))
 		return;
 	typed_source_add(search->source, previous, SOURCE_PRESENT);
 	if (!knows_values(search, previous, &values))
@@ -354,7 +369,7 @@ comes_anew(TargetReceiver *receiver, TupleTableSlot *slot)
 
 	return search->key_type != NULL && digest_set_count(search->anew) > 0 &&
 		!slot->tts_isnull[attribute] &&
-		digest_set_has(search->anew, hash_key_value(search, slot->tts_values[attribute]));
+		has_digest(search->anew, hash_key_value(search, slot->tts_values[attribute]));
 }
 
 /* Whether a target row is in the mapping's scope and not retired. */

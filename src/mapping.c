@@ -759,6 +759,9 @@ create_previous(Mapping *mapping)
 			appendStringInfo(&sql, "%s text COLLATE \"C\", ",
 							 quote_identifier(mapping->columns[i].stored));
 	appendStringInfo(&sql, "PRIMARY KEY (%s))", stored_key(mapping, ""));
+	/* Room for rows to be updated in their page: prepare is fast where order is kept. */
+	if (!mapping->association)
+		appendStringInfoString(&sql, " WITH (fillfactor = 90)");
 	own_sql(sql.data, SQL_NO_ARGS);
 	/* Links are also found by their other side. */
 	if (mapping->association)

@@ -7,9 +7,13 @@
  */
 #include "stored_table.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -49,6 +53,11 @@ void
 stored_table_close(StoredTable *table)
 {
 	ExecDropSingleTupleTableSlot(table->slot);
+	if (table->key_scan != NULL)
+	{
+		index_endscan(table->key_scan);
+		index_close(table->key_index, NoLock);
+	}
 	table_close(table->relation, NoLock);
 	MemoryContextDelete(table->row_context);
 }
@@ -108,6 +117,28 @@ stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid)
 {
 	MemoryContextReset(table->row_context);
 	return table_tuple_fetch_row_version(table->relation, tid, snapshot, table->slot);
+}
+
+bool
+stored_table_find(StoredTable *table, Snapshot snapshot, Datum key)
+{
+	/* What the scan keeps lives as long as the scan. */
+	MemoryContext before = MemoryContextSwitchTo(GetMemoryChunkContext(table));
+	ScanKeyData same;
+	bool		found;
+
+	if (table->key_scan == NULL)
+	{
+		list_free(RelationGetIndexList(table->relation));
+		table->key_index = index_open(table->relation->rd_pkindex, AccessShareLock);
+		table->key_scan = begin_index_scan(table->relation, table->key_index, snapshot, 1);
+	}
+	ScanKeyEntryInitialize(&same, 0, 1, BTEqualStrategyNumber, TEXTOID, C_COLLATION_OID,
+						   F_TEXTEQ, key);
+	index_rescan(table->key_scan, &same, 1, NULL, 0);
+	found = index_getnext_slot(table->key_scan, ForwardScanDirection, table->slot);
+	MemoryContextSwitchTo(before);
+	return found;
 }
 
 bool

@@ -19,6 +19,8 @@ typedef struct StoredTable
 	AttrNumber *attnums;		/* of the mapping's stored columns */
 	AttrNumber	command;		/* of the column "command"; 0: previous has none */
 	AttrNumber	digest;			/* of the column "digest"; 0: associations have none */
+	Relation	key_index;		/* opened when it is first needed */
+	struct IndexScanDescData *key_scan;
 	MemoryContext row_context;
 	Datum	   *values;			/* of the row at hand, by stored_fields() */
 	bool	   *nulls;
@@ -45,6 +47,12 @@ extern void delta_scan(const Mapping *mapping, const pg_uuid_t *batch,
 
 /* Makes the row at a place the one at hand; false: the snapshot does not see it. */
 extern bool stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid);
+
+/*
+ * Makes the row of previous with this key, a text, the one at hand; false: the
+ * snapshot, always the same one, does not see any.  Not for pairs.
+ */
+extern bool stored_table_find(StoredTable *table, Snapshot snapshot, Datum key);
 
 /* Whether the row at hand has this command. */
 extern bool stored_command_is(StoredTable *table, const char *command);

@@ -328,7 +328,7 @@ CALL t.write('many.csv', :'v1');
 SET maintenance_work_mem = '1MB';
 SELECT t.bytes_read() AS before \gset
 SELECT read, kept, nulls, dup, bad, ins, adds_up FROM t.prepare('initial', 'M');
-SELECT (t.bytes_read() - :before) / (pg_stat_file(t.dir() || '/many.csv')).size > 2 AS several_passes;
+SELECT (t.bytes_read() - :before)::numeric / (pg_stat_file(t.dir() || '/many.csv')).size > 1.5 AS several_passes;
 SELECT count(*) FILTER (WHERE k = '') AS nulls, count(*) - count(*) FILTER (WHERE k = '') - count(DISTINCT k) FILTER (WHERE k <> '') AS dup FROM t.v1;
 SELECT count(*), count(DISTINCT "line") AS lines FROM syncup.quarantine WHERE connector = 'M';
 -- The first row of each repeated key stays, and the others are those set aside.
@@ -343,19 +343,62 @@ SELECT * FROM t.synchronize('M');
 CALL t.write('many.csv', :'v2');
 SELECT t.bytes_read() AS before \gset
 SELECT * FROM t.prepare('complete', 'M');
-SELECT (t.bytes_read() - :before) / (pg_stat_file(t.dir() || '/many.csv')).size > 2 AS several_passes;
+SELECT (t.bytes_read() - :before)::numeric / (pg_stat_file(t.dir() || '/many.csv')).size > 1.5 AS several_passes;
 CREATE TABLE t.little AS SELECT command, k, a, b FROM syncup_delta.m_many;
-CREATE TABLE t.difference AS
-SELECT CASE WHEN old.k IS NULL THEN 'insert' WHEN new.k IS NULL THEN 'delete' ELSE 'update' END AS command,
-	coalesce(new.k, old.k) AS k, CASE WHEN new.k IS NULL THEN old.a ELSE new.a END AS a, CASE WHEN new.k IS NULL THEN old.b ELSE new.b END AS b
-FROM t.kept('t.v1') old FULL JOIN t.kept('t.v2') new USING (k)
-WHERE (old.a, old.b) IS DISTINCT FROM (new.a, new.b);
+CREATE FUNCTION t.difference(old regclass, new regclass) RETURNS TABLE (command text, k text, a text, b text)
+LANGUAGE sql AS $$
+	SELECT CASE WHEN old.k IS NULL THEN 'insert' WHEN new.k IS NULL THEN 'delete' ELSE 'update' END AS command,
+		coalesce(new.k, old.k) AS k, CASE WHEN new.k IS NULL THEN old.a ELSE new.a END AS a, CASE WHEN new.k IS NULL THEN old.b ELSE new.b END AS b
+	FROM t.kept(old) old FULL JOIN t.kept(new) new USING (k)
+	WHERE (old.a, old.b) IS DISTINCT FROM (new.a, new.b)
+$$;
+CREATE TABLE t.difference AS SELECT * FROM t.difference('t.v1', 't.v2');
 (TABLE t.little EXCEPT ALL TABLE t.difference) UNION ALL (TABLE t.difference EXCEPT ALL TABLE t.little);
 RESET maintenance_work_mem;
 SELECT * FROM t.prepare('complete', 'M');
 (SELECT command, k, a, b FROM syncup_delta.m_many EXCEPT ALL TABLE t.difference) UNION ALL (TABLE t.difference EXCEPT ALL SELECT command, k, a, b FROM syncup_delta.m_many);
 SELECT * FROM t.synchronize('M');
 (TABLE target.many EXCEPT ALL SELECT * FROM t.kept('t.v2')) UNION ALL (SELECT * FROM t.kept('t.v2') EXCEPT ALL TABLE target.many);
+-- A batch that changes nearly everything: what is known of keys grows while the file
+-- is read. And one more behind it, so that the baseline is mostly the first one's.
+CREATE TABLE t.v3 AS SELECT n, k, CASE WHEN n % 10 = 3 THEN a ELSE a || 'x' END AS a, b FROM t.v2 WHERE n % 11 > 0;
+SELECT E'k,a,b\n' || string_agg(concat_ws(',', k, a, b), E'\n' ORDER BY n) AS v3 FROM t.v3 \gset
+CREATE FUNCTION t.delta(id uuid) RETURNS TABLE (command text, k text, a text, b text)
+LANGUAGE sql AS $$ SELECT command, k, a, b FROM syncup_delta.m_many WHERE batch = id $$;
+-- The lines set aside as duplicates, with the lines that their messages name; and what they should be.
+CREATE FUNCTION t.duplicates(id uuid) RETURNS TABLE (line bigint, first bigint)
+LANGUAGE sql AS $$ SELECT line, substring(message FROM 'on line (\d+)$')::bigint FROM syncup.quarantine WHERE batch = id AND reason = 'duplicate' $$;
+CREATE FUNCTION t.repeated(version regclass) RETURNS TABLE (line bigint, first bigint)
+LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($sql$
+		SELECT line, first FROM (SELECT line, k, min(line) OVER (PARTITION BY k) AS first FROM (SELECT k, row_number() OVER (ORDER BY n) + 1 AS line FROM %s) AS l) AS f
+		WHERE k <> '' AND first < line $sql$, version);
+END
+$$;
+SET maintenance_work_mem = '1MB';
+CALL t.write('many.csv', :'v3');
+SELECT t.bytes_read() AS before \gset
+SELECT syncup_prepare('M', 'incremental') AS third \gset
+SELECT (t.bytes_read() - :before)::numeric / (pg_stat_file(t.dir() || '/many.csv')).size > 1.5 AS several_passes;
+CALL t.write('many.csv', :'v1');
+SELECT t.bytes_read() AS before \gset
+SELECT syncup_prepare('M', 'incremental') AS fourth \gset
+SELECT (t.bytes_read() - :before)::numeric / (pg_stat_file(t.dir() || '/many.csv')).size > 1.5 AS several_passes;
+(SELECT * FROM t.delta(:'third') EXCEPT ALL SELECT * FROM t.difference('t.v2', 't.v3'))
+UNION ALL (SELECT * FROM t.difference('t.v2', 't.v3') EXCEPT ALL SELECT * FROM t.delta(:'third'));
+(SELECT * FROM t.delta(:'fourth') EXCEPT ALL SELECT * FROM t.difference('t.v3', 't.v1'))
+UNION ALL (SELECT * FROM t.difference('t.v3', 't.v1') EXCEPT ALL SELECT * FROM t.delta(:'fourth'));
+(SELECT * FROM t.duplicates(:'third') EXCEPT ALL SELECT * FROM t.repeated('t.v3'))
+UNION ALL (SELECT * FROM t.repeated('t.v3') EXCEPT ALL SELECT * FROM t.duplicates(:'third'));
+(SELECT * FROM t.duplicates(:'fourth') EXCEPT ALL SELECT * FROM t.repeated('t.v1'))
+UNION ALL (SELECT * FROM t.repeated('t.v1') EXCEPT ALL SELECT * FROM t.duplicates(:'fourth'));
+SELECT batch = :'third' AS third, batch = :'fourth' AS fourth, status FROM syncup_synchronize('M');
+(TABLE target.many EXCEPT ALL SELECT * FROM t.kept('t.v1')) UNION ALL (SELECT * FROM t.kept('t.v1') EXCEPT ALL TABLE target.many);
+RESET maintenance_work_mem;
+CALL t.write('many.csv', :'v2');
+SELECT status FROM t.prepare('complete', 'M');
+SELECT * FROM t.synchronize('M');
 -- Bad rows and rejected duplicates in several passes: as in one.
 SELECT E'k,a,b\n' || string_agg(concat_ws(',', k, a, b) || CASE WHEN n % 700 = 0 THEN ',too,many' ELSE '' END, E'\n' ORDER BY n) AS v1 FROM t.v1 \gset
 CALL t.write('many.csv', :'v1');
