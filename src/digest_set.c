@@ -196,6 +196,16 @@ digest_set_is_marked(DigestSet *set, Digest digest)
 	return number != NO_DIGEST && ((set->marks[number / 8] >> (number % 8)) & 1);
 }
 
+void
+digest_set_unmarked(DigestSet *set, void (*visit) (void *arg, uint32 number), void *arg)
+{
+	/* Of digests that came twice one alone is marked. */
+	for (uint32 number = 0; number < set->count && set->marked < set->count; number++)
+		if (!((set->marks[number / 8] >> (number % 8)) & 1) &&
+			!digest_set_is_marked(set, set->digests[number]))
+			visit(arg, number);
+}
+
 uint32
 digest_set_count(const DigestSet *set)
 {

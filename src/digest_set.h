@@ -31,6 +31,9 @@ extern bool digest_set_has(DigestSet *set, Digest digest);
 extern bool digest_set_mark(DigestSet *set, Digest digest);
 extern bool digest_set_is_marked(DigestSet *set, Digest digest);
 
+/* Calls visit for the numbers, in the order in which they came, of those not marked. */
+extern void digest_set_unmarked(DigestSet *set, void (*visit) (void *arg, uint32 number), void *arg);
+
 /* How many there are, and how many of them are marked. */
 extern uint32 digest_set_count(const DigestSet *set);
 extern uint32 digest_set_marked(const DigestSet *set);
