@@ -173,6 +173,13 @@ digest_set_has(DigestSet *set, Digest digest)
 	return find(set, &digest) != NO_DIGEST;
 }
 
+void
+digest_set_fetch(DigestSet *set, Digest digest)
+{
+	complete_index(set);
+	__builtin_prefetch(&set->index[first_place(set, &digest)]);
+}
+
 bool
 digest_set_mark(DigestSet *set, Digest digest)
 {

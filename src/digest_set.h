@@ -27,6 +27,9 @@ extern void digest_set_append(DigestSet *set, Digest digest);
 
 extern bool digest_set_has(DigestSet *set, Digest digest);
 
+/* Says that a digest will be looked for soon. */
+extern void digest_set_fetch(DigestSet *set, Digest digest);
+
 /* Marks a digest; false: it is not there. */
 extern bool digest_set_mark(DigestSet *set, Digest digest);
 extern bool digest_set_is_marked(DigestSet *set, Digest digest);

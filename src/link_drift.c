@@ -58,6 +58,9 @@
 /* Pairs between the one that is read and the one that is looked up. */
 #define AHEAD			16
 
+/* Rows of a target that are read before they are looked up. */
+#define ROWS_AT_ONCE	256
+
 /* One side of the pairs. */
 typedef struct Side
 {
@@ -75,6 +78,13 @@ typedef struct Pair
 	Digest		values[2];
 	ItemPointerData place;
 } Pair;
+
+/* A link of the target on its way. */
+typedef struct Link
+{
+	Digest		digest;
+	HeapTuple	row;
+} Link;
 
 /* The search under way. */
 typedef struct Search
@@ -98,6 +108,9 @@ typedef struct Search
 	DigestSet  *expected;		/* links */
 	ItemPointer places;			/* of their pairs, in the order of the links */
 	Size		capacity;
+
+	Link		links[ROWS_AT_ONCE];
+	int			nlinks;
 
 	TypedRows  *pairs;
 	TypedRows  *target;
@@ -144,10 +157,11 @@ typedef struct TargetReceiver
 	Search	   *search;
 	const char *columns[2];		/* what is looked at */
 	void		(*take) (struct TargetReceiver *receiver, TupleTableSlot *slot);
+	void		(*finish) (struct TargetReceiver *receiver);	/* what was taken; or NULL */
 	Side	   *side;
 	MemoryContext context;		/* as long as the search */
-	MemoryContext row_context;
-	int64		rows;
+	MemoryContext row_context;	/* as long as these rows */
+	int			rows;
 	AttrNumber	attnums[2];
 	int			last;			/* attribute that is needed */
 	TupleDesc	tupdesc;
@@ -170,6 +184,16 @@ receive_startup(DestReceiver *self, int operation, TupleDesc tupdesc)
 	MemoryContextSwitchTo(before);
 }
 
+/* Has done with the rows taken. */
+static void
+finish_rows(TargetReceiver *receiver)
+{
+	if (receiver->finish != NULL)
+		receiver->finish(receiver);
+	receiver->rows = 0;
+	MemoryContextReset(receiver->row_context);
+}
+
 static bool
 receive_row(TupleTableSlot *slot, DestReceiver *self)
 {
@@ -179,8 +203,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	slot_getsomeattrs(slot, receiver->last);
 	receiver->take(receiver, slot);
 	MemoryContextSwitchTo(before);
-	if ((++receiver->rows & 255) == 0)
-		MemoryContextReset(receiver->row_context);
+	if (++receiver->rows == ROWS_AT_ONCE)
+		finish_rows(receiver);
 	return true;
 }
 
@@ -192,7 +216,8 @@ receive_nothing(DestReceiver *self)
 /* Reads a target with the caller's rights; returns the description of its rows. */
 static TupleDesc
 read_target(Search *search, const char *query, const char *column1, const char *column2,
-			void (*take) (TargetReceiver *receiver, TupleTableSlot *slot), Side *side)
+			void (*take) (TargetReceiver *receiver, TupleTableSlot *slot),
+			void (*finish) (TargetReceiver *receiver), Side *side)
 {
 	TargetReceiver receiver = {
 		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
@@ -200,6 +225,7 @@ read_target(Search *search, const char *query, const char *column1, const char *
 		.search = search,
 		.columns = {column1, column2},
 		.take = take,
+		.finish = finish,
 		.side = side,
 		.context = CurrentMemoryContext,
 		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
@@ -208,6 +234,7 @@ read_target(Search *search, const char *query, const char *column1, const char *
 	int			level = settings_pin(NULL);
 
 	caller_rows(query, search->snapshot, &receiver.receiver);
+	finish_rows(&receiver);
 	settings_restore(level);
 	MemoryContextDelete(receiver.row_context);
 	return receiver.tupdesc;
@@ -246,7 +273,7 @@ load_stored(Search *search, Side *side)
 
 	(void) read_target(search, psprintf("SELECT e.%s, e.%s FROM %s e", quote_identifier(key),
 										quote_identifier(store), side->end->entity->target_name),
-					   key, store, take_stored, side);
+					   key, store, take_stored, NULL, side);
 }
 
 /* Adds what the value of a row of an entity type leads to. */
@@ -517,15 +544,30 @@ take_link(TargetReceiver *receiver, TupleTableSlot *slot)
 	Search	   *search = receiver->search;
 	Digest		stored1 = received_digest(receiver, slot, 0, &search->sides[0]);
 	Digest		stored2 = received_digest(receiver, slot, 1, &search->sides[1]);
-	Digest		link = digest_xor(&stored1, &stored2);
+	Link	   *link = &search->links[search->nlinks];
 
-	if (!in_class(search, &link))
+	link->digest = digest_xor(&stored1, &stored2);
+	if (!in_class(search, &link->digest))
 		return;
-	search->stored++;
-	if (digest_set_mark(search->expected, link))
-		return;
-	tuplestore_puttupleslot(search->target->store, slot);
-	search->target->count++;
+	digest_set_fetch(search->expected, link->digest);
+	link->row = ExecCopySlotHeapTuple(slot);
+	search->nlinks++;
+}
+
+/* Looks up the links taken. */
+static void
+finish_links(TargetReceiver *receiver)
+{
+	Search	   *search = receiver->search;
+
+	for (int i = 0; i < search->nlinks; i++)
+		if (!digest_set_mark(search->expected, search->links[i].digest))
+		{
+			tuplestore_puttuple(search->target->store, search->links[i].row);
+			search->target->count++;
+		}
+	search->stored += search->nlinks;
+	search->nlinks = 0;
 }
 
 /* Takes a pair whose link was not met. */
@@ -552,7 +594,7 @@ compare_links(Search *search, const pg_uuid_t *batch)
 		while (!load_expected(search, batch))
 			if (search->classes > MAX_CLASSES)
 				return false;
-		search->target->tupdesc = read_target(search, query, ends[0].target, ends[1].target, take_link, NULL);
+		search->target->tupdesc = read_target(search, query, ends[0].target, ends[1].target, take_link, finish_links, NULL);
 		digest_set_unmarked(search->expected, take_unanswered, search);
 		forget_expected(search);
 	}
