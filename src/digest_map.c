@@ -29,6 +29,9 @@ struct DigestMap
 /* At most three of four places are taken. */
 #define is_full(map)	((map)->count >= (map)->size / 4 * 3)
 
+/* The places for so many digests. */
+#define places_for(expected)	((expected) / 3 * 4)
+
 /* Makes free places, as many as these. */
 static void
 make_places(DigestMap *map, double size)
@@ -48,7 +51,7 @@ digest_map_create(double expected)
 	DigestMap  *map = palloc0(sizeof(DigestMap));
 
 	map->context = CurrentMemoryContext;
-	make_places(map, expected / 3 * 4);
+	make_places(map, places_for(expected));
 	return map;
 }
 
@@ -63,6 +66,12 @@ Size
 digest_map_bytes(const DigestMap *map)
 {
 	return sizeof(Entry) * (Size) map->size;
+}
+
+double
+digest_map_bytes_of(double expected)
+{
+	return sizeof(Entry) * places_for(expected);
 }
 
 /* A digest is random: its upper bits, scaled to the size, are its place. */

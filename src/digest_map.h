@@ -13,8 +13,9 @@ typedef struct DigestMap DigestMap;
 extern DigestMap *digest_map_create(double expected);
 extern void digest_map_free(DigestMap *map);
 
-/* The bytes that it takes. */
+/* The bytes that it takes, and that one with room for so many would take. */
 extern Size digest_map_bytes(const DigestMap *map);
+extern double digest_map_bytes_of(double expected);
 
 /*
  * The value under a digest, NULL where there is none; or a new one, and whether

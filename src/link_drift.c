@@ -100,7 +100,7 @@ typedef struct Search
 	DigestSet  *changed;		/* pairs of the delta */
 	DigestSet  *remembered;		/* orphans */
 
-	Size		budget;			/* of the links expected */
+	Size		budget;			/* memory that is left */
 	uint64		classes;		/* a power of two */
 	uint64		class;
 	Pair		ahead[AHEAD];	/* a ring */
@@ -353,12 +353,10 @@ take_row(void *arg, StoredTable *previous)
 
 /* Finds what every value of a side leads to after the batch. */
 static void
-load_side(Search *search, Side *side, const pg_uuid_t *batch)
+load_values(Search *search, Side *side, StoredTable *previous, double rows, const pg_uuid_t *batch)
 {
 	const Mapping *entity = side->end->entity;
 	const MappingColumn *key = key_of_end(side->end);
-	StoredTable *previous = stored_table_open(entity, "syncup_previous");
-	double		rows = stored_table_estimate(previous) * 1.05;
 	SideSearch	work = {search, side};
 	/* As in resolve_pairs(). */
 	int			level = settings_pin(search->mapping->ends[0].entity->options->timezone);
@@ -379,7 +377,25 @@ load_side(Search *search, Side *side, const pg_uuid_t *batch)
 		digest_map_free(side->stored);
 	digest_set_free(side->changed);
 	settings_restore(level);
+}
+
+/* Loads a side; false: it takes too much memory. */
+static bool
+load_side(Search *search, Side *side, const pg_uuid_t *batch)
+{
+	StoredTable *previous = stored_table_open(side->end->entity, "syncup_previous");
+	double		rows = stored_table_estimate(previous) * 1.05;
+	bool		fits = digest_map_bytes_of(rows) * (side->end->store != NULL ? 2 : 1) <= search->budget;
+
+	if (fits)
+	{
+		load_values(search, side, previous, rows, batch);
+		fits = digest_map_bytes(side->values) <= search->budget;
+	}
+	if (fits)
+		search->budget -= digest_map_bytes(side->values);
 	stored_table_close(previous);
+	return fits;
 }
 
 /* ---------- pairs ---------- */
@@ -576,6 +592,7 @@ take_unanswered(void *arg, uint32 number)
 {
 	Search	   *search = arg;
 
+	CHECK_FOR_INTERRUPTS();
 	add_suspect_at(search, &search->places[number]);
 }
 
@@ -636,19 +653,31 @@ is_comparable(const Mapping *mapping)
 	return true;
 }
 
-/* Whether sides and pairs fit into memory, in how many classes. */
+/* Loads both sides, in half of the memory; the rest is for pairs. */
 static bool
-fits(Search *search)
+load_sides(Search *search, const pg_uuid_t *batch)
 {
-	Size		budget = (Size) maintenance_work_mem * 1024;
-	Size		sides = digest_map_bytes(search->sides[0].values) + digest_map_bytes(search->sides[1].values);
-	double		pairs = stored_table_estimate(search->previous) * PAIR_BYTES;
+	Size		half = (Size) maintenance_work_mem * 1024 / 2;
 
-	if (sides > budget / 2)
-		return false;
-	search->budget = budget - sides;
+	search->budget = half;
+	for (int i = 0; i < 2; i++)
+	{
+		search->sides[i].end = &search->mapping->ends[i];
+		if (!load_side(search, &search->sides[i], batch))
+			return false;
+	}
+	search->budget += half;
+	return true;
+}
+
+/* Divides the pairs into as many classes as they need; false: too many. */
+static bool
+divide_pairs(Search *search)
+{
+	double		bytes = stored_table_estimate(search->previous) * PAIR_BYTES;
+
 	search->classes = 1;
-	while (search->classes <= MAX_CLASSES && pairs / search->classes > search->budget)
+	while (search->classes <= MAX_CLASSES && bytes / search->classes > search->budget)
 		search->classes *= 2;
 	return search->classes <= MAX_CLASSES;
 }
@@ -673,12 +702,7 @@ search_links(Search *search, const pg_uuid_t *batch)
 {
 	const Mapping *mapping = search->mapping;
 
-	for (int i = 0; i < 2; i++)
-	{
-		search->sides[i].end = &mapping->ends[i];
-		load_side(search, &search->sides[i], batch);
-	}
-	if (!fits(search))
+	if (!load_sides(search, batch) || !divide_pairs(search))
 		return false;
 	delta_scan(mapping, batch, note_changed_pair, search);
 	/* A batch that changes (almost) everything. */
@@ -721,7 +745,8 @@ link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 		UnregisterSnapshot(search.snapshot);
 	}
 	for (int i = 0; i < 2; i++)
-		digest_map_free(search.sides[i].values);
+		if (search.sides[i].values != NULL)
+			digest_map_free(search.sides[i].values);
 	digest_set_free(search.changed);
 	digest_set_free(search.remembered);
 	stored_table_close(search.previous);

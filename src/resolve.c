@@ -10,7 +10,8 @@
  * that moves from one row to another moves its links, and a row whose value is
  * renamed together with its pairs changes nothing.
  *
- * A complete run looks up every pair.  An incremental one looks only at those
+ * A complete run looks up every pair, of a link table mostly in memory: here only
+ * those that may differ (link_drift.c).  An incremental one looks only at those
  * that can have changed: the pairs of the delta, and those, orphans among them,
  * with a value that the deltas of the entity types give to a row or take from
  * one.  Ends of another connector have no delta here: where that connector has
@@ -128,6 +129,9 @@ pair_columns(const Mapping *mapping, const char *alias)
 					alias, quote_identifier(mapping->columns[0].stored),
 					alias, quote_identifier(mapping->columns[1].stored));
 }
+
+/* The pairs that are looked up where these are not all. */
+#define PAIRS		"syncup_pair"
 
 /* The delta of pairs, gathered; of a whole lookup only what goes. */
 #define PAIR_DELTA	"syncup_pair_delta"
@@ -380,6 +384,21 @@ pair_lookup_sql(const Mapping *mapping)
 					found_sql(mapping, 1, pair_values_sql(mapping, 1, false)));
 }
 
+/* Gathers the suspects, and what else a whole lookup looks at. */
+static TypedRows *
+gather_suspects(const Mapping *mapping, int nargs, const SqlArg *args)
+{
+	int			level = settings_pin(NULL);
+	TypedRows  *rows;
+
+	/* Nobody knows how many orphans there are. */
+	setting_pin("enable_nestloop", "off");
+	rows = typed_rows_gather(PAIRS, own_cursor(present_pairs_sql(mapping, "SELECT s.v1, s.v2 FROM syncup_suspect s"),
+											   nargs, args));
+	settings_restore(level);
+	return rows;
+}
+
 /*
  * Looks up some pairs.  They and what they are found by are gathered first, so
  * that the planner knows how few they are: it has no fresh statistics of deltas.
@@ -392,9 +411,8 @@ look_up_some(LinkSink *sink, bool whole, int nargs, const SqlArg *args)
 
 	given[0] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
 	given[1] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
-	given[2] = typed_rows_gather("syncup_pair",
-								 own_cursor(whole ? present_pairs_sql(mapping, "SELECT s.v1, s.v2 FROM syncup_suspect s") :
-											touched_pairs_sql(mapping), nargs, args));
+	given[2] = whole ? gather_suspects(mapping, nargs, args) :
+		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping), nargs, args));
 	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
 	for (int i = 0; i < lengthof(given); i++)
 		typed_rows_forget(given[i]);
@@ -504,12 +522,20 @@ add_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 static void
 remove_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	own_sql(psprintf("DELETE FROM syncup.orphan o USING %s d WHERE d.batch = $1 AND d.command = $4 AND %s",
-					 delta_table(mapping),
-					 is_orphan_sql(psprintf("d.%s", quote_identifier(mapping->columns[0].stored)),
-								   psprintf("d.%s", quote_identifier(mapping->columns[1].stored)))),
-			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
-					 SQL_TEXT(command)));
+	TypedRows  *pairs = typed_rows_gather("syncup_command",
+										  own_cursor(psprintf("SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2",
+															  pair_columns(mapping, "d"), delta_table(mapping)),
+													 SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))));
+	int			level = settings_pin(NULL);
+
+	/* As in gather_suspects(). */
+	setting_pin("enable_nestloop", "off");
+	if (pairs->count > 0)
+		own_sql(psprintf("DELETE FROM syncup.orphan o USING syncup_command d WHERE $1 IS NOT NULL AND %s",
+						 is_orphan_sql("d.v1", "d.v2")),
+				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+	settings_restore(level);
+	typed_rows_forget(pairs);
 }
 
 /* Records what of other connectors the links were looked up with; -1: unknown. */

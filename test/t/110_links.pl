@@ -437,6 +437,13 @@ INSERT INTO target.owners (owner, grp) SELECT u.id, g.id FROM target.groups g, t
 UPDATE target.users SET manager = CASE WHEN random() < 0.5 THEN uid END WHERE random() < 0.3;
 UPDATE target.groups SET head = (SELECT min(id) FROM target.users) WHERE random() < 0.3;
 SQL
+	# and the rows that they lead to, where nothing forbids it
+	sql('SELECT setseed(' . rand() . ");\n" . <<'SQL') if $set{reference} eq '';
+UPDATE target.users SET id = DEFAULT WHERE random() < 0.1;
+UPDATE target.groups SET id = DEFAULT WHERE random() < 0.1;
+DELETE FROM target.users WHERE random() < 0.1;
+DELETE FROM target.groups WHERE random() < 0.1;
+SQL
 	return;
 }
 
