@@ -268,7 +268,7 @@ CREATE VIEW model.stored AS
 SELECT 'manager' AS of, uid::text AS k1, manager::text AS k2 FROM target.users WHERE manager IS NOT NULL
 UNION ALL SELECT 'members', grp, member::text FROM target.members
 UNION ALL SELECT 'nested', grp, part FROM target.nested
-UNION ALL SELECT 'heads', u.uid::text, g.gid FROM target.groups g JOIN target.users u ON u.id = g.head
+UNION ALL SELECT 'heads', u.uid::text, g.gid FROM target.groups g LEFT JOIN target.users u ON u.id = g.head WHERE g.head IS NOT NULL
 UNION ALL SELECT 'owners', u.uid::text, g.gid FROM target.owners o LEFT JOIN target.users u ON u.id = o.owner LEFT JOIN target.groups g ON g.id = o.grp
 UNION ALL SELECT 'accounts', person::text, account::text FROM target.accounts;
 (SELECT 'missing', of, k1, k2 FROM model.expected WHERE k1 IS NOT NULL AND k2 IS NOT NULL EXCEPT ALL SELECT 'missing', * FROM model.stored)
