@@ -99,7 +99,7 @@ SELECT status, links_inserted, links_deleted, orphans FROM syncup_synchronize('A
 ANALYZE target.usr, target.by_key, target.by_id, target.by_number;
 CALL t.drift('');
 
--- Links that are missing, too many, others.
+-- Links that are missing, too many, others, of a name that two have.
 CALL t.drift($$
 	DELETE FROM target.by_key WHERE guid::text LIKE '%17';
 	INSERT INTO target.by_key SELECT gen_random_uuid(), 'nobody', 'mine', repeat('long ', 20000);
@@ -108,6 +108,7 @@ CALL t.drift($$
 	UPDATE target.by_key SET code = (SELECT max(code) FROM target.grp) WHERE guid::text LIKE '%18';
 	UPDATE target.by_id SET id = 100000 + id WHERE id BETWEEN 20 AND 30;
 	DELETE FROM target.by_number WHERE no = 2 AND usr::text LIKE '%9';
+	INSERT INTO target.by_key SELECT guid, code FROM target.usr, target.grp WHERE dn = 'u1' AND no > 7;
 $$);
 -- One that is there twice is one, also where it is written in two ways, and where both are gone; a row with a null is none.
 CALL t.drift($$
@@ -144,7 +145,9 @@ $$);
 CALL t.edit('groups.csv', 's/^9.0,g8/7,g7/');
 SELECT syncup_prepare('B', 'complete') IS NOT NULL AS prepared;
 SELECT status FROM syncup_synchronize('B');
-CALL t.drift('');
+CALL t.drift($$
+	INSERT INTO target.by_key SELECT guid, code FROM target.usr, target.grp WHERE dn = 'u1' AND no = 7;
+$$);
 CALL t.files(13000);
 CALL t.drift('');
 SELECT syncup_prepare('B', 'complete') IS NOT NULL AS prepared;
