@@ -148,13 +148,17 @@ prepare_lookups(Baseline *baseline)
 {
 	const Mapping *mapping = baseline->mapping;
 	const char *same = mapping->pairs ? "$1, $2" : "$1";
+	const char *same_hash = !mapping->pairs ? "true" :
+		psprintf("%s = %s", pair_hash_sql(psprintf("d.%s", quote_identifier(mapping->columns[0].stored)),
+										  psprintf("d.%s", quote_identifier(mapping->columns[1].stored))),
+				 pair_hash_sql("$1", "$2"));
 
 	baseline->queued_by_key =
 		own_prepare(psprintf("SELECT %s, d.command = 'delete' FROM %s d JOIN syncup.batch b USING (batch)"
-							 " WHERE (%s) = (%s) AND d.batch = ANY ($3) AND d.command IN ('insert', 'update', 'delete')"
+							 " WHERE (%s) = (%s) AND %s AND d.batch = ANY ($3) AND d.command IN ('insert', 'update', 'delete')"
 							 " ORDER BY b.seq DESC LIMIT 1",
 							 stored_columns(mapping, "d."), delta_table(mapping),
-							 stored_key(mapping, "d."), same),
+							 stored_key(mapping, "d."), same, same_hash),
 					3, (Oid[]) {TEXTOID, TEXTOID, UUIDARRAYOID});
 	baseline->previous_by_key =
 		own_prepare(psprintf("SELECT %s, false FROM %s p WHERE (%s) = (%s)",

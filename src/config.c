@@ -436,6 +436,12 @@ stored_key(const Mapping *mapping, const char *prefix)
 }
 
 char *
+pair_hash_sql(const char *value1, const char *value2)
+{
+	return psprintf("hashtextextended(%s, hashtextextended(%s, 0))", value1, value2);
+}
+
+char *
 same_stored_key(const Mapping *mapping, const char *a, const char *b)
 {
 	StringInfoData sql;

@@ -107,6 +107,12 @@ extern bool is_key_column(const Mapping *mapping, int column);
 /* The key's columns in previous and delta, quoted, separated by commas. */
 extern char *stored_key(const Mapping *mapping, const char *prefix);
 
+/*
+ * SQL: what a delta is indexed by, of these two expressions: a pair is long, and
+ * its hash leads to it as well.
+ */
+extern char *pair_hash_sql(const char *value1, const char *value2);
+
 /* SQL: whether rows a and b of previous or delta have the same key. */
 extern char *same_stored_key(const Mapping *mapping, const char *a, const char *b);
 

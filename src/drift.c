@@ -72,12 +72,6 @@ typedef struct Search
 
 /* ---------- the delta ---------- */
 
-static inline bool
-has_digest(DigestSet *set, Digest digest)
-{
-	return digest_set_find(set, &digest) != NO_DIGEST;
-}
-
 /* The hash of a value of the key's column, as a member of a set. */
 static Digest
 hash_key_value(const Search *search, Datum value)
@@ -223,9 +217,12 @@ upset_changed(void *arg, StoredTable *previous)
 {
 	Search	   *search = arg;
 	Digest		values;
+	Digest		key;
 
-	if (knows_values(search, previous, &values) && digest_sums_even(&search->sums, &values) &&
-		has_digest(search->changed, stored_key_digest(previous, &search->epoch)))
+	if (!knows_values(search, previous, &values) || !digest_sums_even(&search->sums, &values))
+		return;
+	key = stored_key_digest(previous, &search->epoch);
+	if (digest_set_has(search->changed, &key))
 		digest_sums_upset(&search->sums, &values);
 }
 
@@ -254,7 +251,7 @@ take_unchanged(void *arg, StoredTable *previous)
 	Digest		key = stored_key_digest(previous, &search->epoch);
 	Digest		values;
 
-	if (!in_class(search, &key) || has_digest(search->changed, key))
+	if (!in_class(search, &key) || digest_set_has(search->changed, &key))
 		return;
 	typed_source_add(search->source, previous, SOURCE_PRESENT);
 	if (!knows_values(search, previous, &values))
@@ -367,9 +364,12 @@ comes_anew(TargetReceiver *receiver, TupleTableSlot *slot)
 	Search	   *search = receiver->search;
 	int			attribute = receiver->attnums[search->mapping->key] - 1;
 
-	return search->key_type != NULL && digest_set_count(search->anew) > 0 &&
-		!slot->tts_isnull[attribute] &&
-		has_digest(search->anew, hash_key_value(search, slot->tts_values[attribute]));
+	Digest		key;
+
+	if (search->key_type == NULL || digest_set_count(search->anew) == 0 || slot->tts_isnull[attribute])
+		return false;
+	key = hash_key_value(search, slot->tts_values[attribute]);
+	return digest_set_has(search->anew, &key);
 }
 
 /* Whether a target row is in the mapping's scope and not retired. */

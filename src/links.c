@@ -100,20 +100,30 @@ same_keys(const Mapping *mapping, const char *a, const char *b)
 #define other_end(m)	(&(m)->ends[1 - (m)->holder])
 #define holder_end(m)	(&(m)->ends[(m)->holder])
 
+/* Whether the caller may read every column of the target. */
+static bool
+may_read_all(const Mapping *mapping)
+{
+	return pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+char *
+link_table_rows(const Mapping *mapping, const char *relation)
+{
+	char	   *column1 = column_of("r", mapping->ends[0].target);
+	char	   *column2 = column_of("r", mapping->ends[1].target);
+
+	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL) t",
+					may_read_all(mapping) ? "r.*" : psprintf("%s, %s", column1, column2),
+					relation, column1, column2);
+}
+
 /* SQL: the links of the target as "t": rows that are links, or that can hold one. */
 static char *
-link_rows(const Mapping *mapping, bool all_columns)
+link_rows(const Mapping *mapping)
 {
-	const char *column1;
-	const char *column2;
-
-	if (!mapping->pairs)
-		return target_rows_with(holder_end(mapping)->entity, other_end(mapping)->target);
-	column1 = column_of("r", mapping->ends[0].target);
-	column2 = column_of("r", mapping->ends[1].target);
-	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL) t",
-					all_columns ? "r.*" : psprintf("%s, %s", column1, column2),
-					mapping->target_name, column1, column2);
+	return mapping->pairs ? link_table_rows(mapping, mapping->target_name) :
+		target_rows_with(holder_end(mapping)->entity, other_end(mapping)->target);
 }
 
 /* SQL: whether a link row t of a link table stores these two values. */
@@ -146,10 +156,10 @@ int64
 links_count(const Mapping *mapping)
 {
 	if (mapping->pairs)
-		caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s", link_rows(mapping, false)), SQL_NO_ARGS);
+		caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s", link_rows(mapping)), SQL_NO_ARGS);
 	else
 		caller_sql(psprintf("SELECT pg_catalog.count(%s) FROM %s WHERE %s",
-							column_of("t", other_end(mapping)->target), link_rows(mapping, false),
+							column_of("t", other_end(mapping)->target), link_rows(mapping),
 							is_current(holder_end(mapping)->entity)),
 				   SQL_NO_ARGS);
 	return sql_int8(0, 1);
@@ -241,9 +251,9 @@ changed_sql(const Mapping *mapping)
 
 /* SQL: a whole row t of the link table as jsonb, as far as it may be read. */
 static char *
-row_sql(const Mapping *mapping, bool all_columns)
+row_sql(const Mapping *mapping)
 {
-	if (all_columns)
+	if (may_read_all(mapping))
 		return "pg_catalog.to_jsonb(t.*)";
 	return psprintf("pg_catalog.jsonb_build_object(%s, %s, %s, %s)",
 					quote_literal_cstr(mapping->ends[0].target), column_of("t", mapping->ends[0].target),
@@ -262,11 +272,10 @@ is_kept_sql(const Mapping *mapping, int side, const char *stored)
 									   side + 1, 2 - side)));
 }
 
-/* The query of a link table's changes; see the enum above. */
+/* The query of a link table's changes; see the enum above.  target: its name, or that of its rows. */
 static char *
-link_table_query(const Mapping *mapping, bool whole, bool keep_missing)
+link_table_query(const Mapping *mapping, const char *target, bool whole, bool keep_missing)
 {
-	bool		all_columns = pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 	char	   *column1 = column_of("t", mapping->ends[0].target);
 	char	   *column2 = column_of("t", mapping->ends[1].target);
 	const char *goes = "s.deleted IS NOT FALSE";
@@ -278,11 +287,11 @@ link_table_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" FROM %s %s JOIN %s ON %s"
 					" WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
 					" WHEN s.deleted THEN %s ELSE NOT (%s) END",
-					goes, changed_sql(mapping), goes, row_sql(mapping, all_columns),
+					goes, changed_sql(mapping), goes, row_sql(mapping),
 					key_of_stored(&mapping->ends[0], column1), key_of_stored(&mapping->ends[1], column2),
 					goes, column1, goes, column2,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
-					link_rows(mapping, all_columns), is_link_sql(mapping, "s.v1", "s.v2"),
+					link_table_rows(mapping, target), is_link_sql(mapping, "s.v1", "s.v2"),
 					is_kept_sql(mapping, 0, column1), is_kept_sql(mapping, 1, column2),
 					has_target_sql(mapping), has_target_sql(mapping));
 }
@@ -317,7 +326,7 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					column, quote_literal_cstr(end->target), column,
 					keys[0], keys[1], key_of_stored(end, column), value,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
-					link_rows(mapping, false), is_holder_sql(mapping, psprintf("s.k%d", holder)),
+					link_rows(mapping), is_holder_sql(mapping, psprintf("s.k%d", holder)),
 					column, is_current(holder_end(mapping)->entity),
 					is_kept_sql(mapping, 1 - mapping->holder, column), is_outside(holder_end(mapping)->entity),
 					column, value, has_target_sql(mapping),
@@ -326,7 +335,7 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 
 void
 links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
-			bool whole, bool keep_missing, ChangeCounter *counter)
+			TypedRows *target, bool whole, bool keep_missing, ChangeCounter *counter)
 {
 	LinkChanges changes = {mapping, *batch, NULL, counter};
 	int			level;
@@ -336,13 +345,13 @@ links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			SQL_ARGS(SQL_UUID(batch)));
 	changes.store = change_store_open(mapping);
 	level = settings_pin(NULL);
-	sql_for_each(caller_cursor(mapping->pairs ? link_table_query(mapping, whole, keep_missing) :
+	sql_for_each(caller_cursor(mapping->pairs ?
+							   link_table_query(mapping, target ? target->name : mapping->target_name, whole, keep_missing) :
 							   link_column_query(mapping, whole, keep_missing), SQL_NO_ARGS),
 				 write_change, &changes);
 	settings_restore(level);
 	change_store_close(changes.store);
 	typed_rows_forget(source);
-	counter->stored_before = whole ? links_count(mapping) : changes_carried_count(mapping);
 }
 
 /* ---------- changes written ---------- */
@@ -596,7 +605,7 @@ link_table_review(const Mapping *mapping, bool back)
 					" (SELECT s.place, s.action, %s AS v1, %s AS v2 FROM syncup_change s%s) s LEFT JOIN %s ON %s"
 					" WHERE (%s) OPERATOR(pg_catalog.=) (%s)",
 					change_value(mapping, 0, back), change_value(mapping, 1, back),
-					stored_joins(mapping, "s"), link_rows(mapping, false), is_link_sql(mapping, "s.v1", "s.v2"),
+					stored_joins(mapping, "s"), link_rows(mapping), is_link_sql(mapping, "s.v1", "s.v2"),
 					is_action(ACTION_INSERT), has_target_sql(mapping));
 }
 
@@ -618,7 +627,7 @@ link_column_review(const Mapping *mapping, bool back)
 					column, equal_sql(&end->stored, column, wanted_sql(mapping, back)),
 					has_target, column, equal_sql(&end->stored, column, wanted_sql(mapping, back)),
 					equal_sql(&end->stored, column, expected_sql(mapping, back)),
-					link_rows(mapping, false), is_holder_sql(mapping, "s.k"));
+					link_rows(mapping), is_holder_sql(mapping, "s.k"));
 }
 
 char *

@@ -10,6 +10,12 @@
 #include "config.h"
 #include "typed_rows.h"
 
+/*
+ * SQL: the links among the rows of a link table, or of a relation that has its
+ * columns, as "t": with all columns where they may be read.
+ */
+extern char *link_table_rows(const Mapping *mapping, const char *relation);
+
 /* The links of a target before: rows of a link table, or values of its column. */
 extern int64 links_count(const Mapping *mapping);
 
@@ -18,11 +24,12 @@ extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 
 /*
  * Finds what the links change in the target and stores it in the change table;
- * forgets the rows.  whole: every link of the target is looked at; keep_missing:
- * those that the source does not have are left alone.
+ * forgets the rows.  whole: every link of the target is looked at, or, where
+ * target is not NULL, every one of these (link_drift.h); keep_missing: those that
+ * the source does not have are left alone.
  */
 extern void links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
-						bool whole, bool keep_missing, ChangeCounter *counter);
+						TypedRows *target, bool whole, bool keep_missing, ChangeCounter *counter);
 
 /* Writes links straight into an empty target; returns their number. */
 extern int64 links_load(const Mapping *mapping, TypedRows *source);

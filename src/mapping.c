@@ -783,8 +783,10 @@ create_delta(Mapping *mapping)
 						 quote_identifier(mapping->columns[i].stored));
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
-	own_sql(psprintf("CREATE INDEX ON %s (%s, batch)", delta_table(mapping), stored_key(mapping, "")),
-			SQL_NO_ARGS);
+	own_sql(psprintf("CREATE INDEX ON %s (%s)", delta_table(mapping),
+					 !mapping->pairs ? psprintf("%s, batch", stored_key(mapping, "")) :
+					 pair_hash_sql(quote_identifier(mapping->columns[0].stored),
+								   quote_identifier(mapping->columns[1].stored))), SQL_NO_ARGS);
 	depend_on_extension(config_table(mapping, "syncup_delta"));
 }
 

@@ -10,7 +10,8 @@
  * that moves from one row to another moves its links, and a row whose value is
  * renamed together with its pairs changes nothing.
  *
- * A complete run looks up every pair.  An incremental one looks only at those
+ * A complete run looks up every pair, of a link table mostly in memory: here only
+ * those that may differ (link_drift.c).  An incremental one looks only at those
  * that can have changed: the pairs of the delta, and those, orphans among them,
  * with a value that the deltas of the entity types give to a row or take from
  * one.  Ends of another connector have no delta here: where that connector has
@@ -37,6 +38,7 @@
 /* Rows of a delta that change previous. */
 #define IS_CHANGE(d)	d ".command IN ('insert', 'update', 'delete')"
 #define IS_PRESENT(d)	d ".command IN ('insert', 'update')"
+#define IS_OLD(d)		d ".command IN ('update', 'delete')"
 
 /* ---------- values looked up ---------- */
 
@@ -128,32 +130,46 @@ pair_columns(const Mapping *mapping, const char *alias)
 					alias, quote_identifier(mapping->columns[1].stored));
 }
 
-/*
- * SQL: every pair: v1, v2, whether it was one before, whether it is one after,
- * whether it is a remembered orphan, whether its row was set aside.
- */
+/* The pairs that are looked up where these are not all. */
+#define PAIRS		"syncup_pair"
+
+/* The delta of pairs, gathered; of a whole lookup only what goes. */
+#define PAIR_DELTA	"syncup_pair_delta"
+
+/* SQL: every pair after the batch: v1, v2. */
 static char *
 all_pairs_sql(const Mapping *mapping)
 {
-	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
 	const char *delta = delta_table(mapping);
+
+	return psprintf("SELECT %s FROM %s p WHERE NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s AND " IS_CHANGE("d") ")"
+					" UNION ALL SELECT %s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d"),
+					pair_columns(mapping, "p"), previous_table(mapping), delta, same_stored_key(mapping, "d", "p"),
+					pair_columns(mapping, "d"), delta);
+}
+
+/*
+ * SQL: what is to be looked up where it is pairs after the batch, all or some:
+ * v1, v2, whether it was one before (which does not matter here), whether it is
+ * one after, whether it is a remembered orphan, whether its row was set aside.
+ */
+static char *
+present_pairs_sql(const Mapping *mapping, const char *pairs)
+{
+	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT x.v1, x.v2, false AS before, true AS after, o.value1 IS NOT NULL AS remembered, false AS kept"
-					 " FROM (SELECT %s FROM %s p WHERE NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s AND " IS_CHANGE("d") ")"
-					 " UNION ALL SELECT %s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d") ") x"
-					 " LEFT JOIN syncup.orphan o ON %s",
-					 pair_columns(mapping, "p"), previous_table(mapping), delta, same_stored_key(mapping, "d", "p"),
-					 pair_columns(mapping, "d"), delta, is_orphan_sql("x.v1", "x.v2"));
+					 " FROM (%s) x LEFT JOIN syncup.orphan o ON %s", pairs, is_orphan_sql("x.v1", "x.v2"));
 	/* Orphans whose pair goes, and rows that were set aside. */
 	appendStringInfo(&sql, " UNION ALL SELECT o.value1, o.value2, false, false, true, false FROM syncup.orphan o"
-					 " WHERE o.connector = $2 AND o.mapping = $3 AND EXISTS (SELECT FROM %s d WHERE d.batch = $1"
-					 " AND d.command IN ('update', 'delete') AND d.%s = o.value%d%s)",
-					 delta, key, mapping->key + 1,
+					 " WHERE o.connector = $2 AND o.mapping = $3 AND EXISTS (SELECT FROM " PAIR_DELTA " d"
+					 " WHERE " IS_OLD("d") " AND d.%s = o.value%d%s)",
+					 key, mapping->key + 1,
 					 mapping->pairs ? psprintf(" AND d.%s = o.value2", quote_identifier(mapping->columns[1].stored)) : "");
 	appendStringInfo(&sql, " UNION ALL SELECT %s, false, false, false, true FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
-					 pair_columns(mapping, "d"), delta);
+					 pair_columns(mapping, "d"), delta_table(mapping));
 	return sql.data;
 }
 
@@ -162,7 +178,7 @@ static char *
 touched_pairs_sql(const Mapping *mapping)
 {
 	const char *previous = previous_table(mapping);
-	const char *delta = "syncup_pair_delta";
+	const char *delta = PAIR_DELTA;
 	char	   *same = same_stored_key(mapping, "d", "p");
 	StringInfoData sql;
 
@@ -171,9 +187,9 @@ touched_pairs_sql(const Mapping *mapping)
 					 "SELECT %s, false AS before, true AS after FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d"),
 					 pair_columns(mapping, "d"), delta);
 	appendStringInfo(&sql, " UNION ALL SELECT %s, true, NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s"
-					 " AND d.command IN ('update', 'delete')) FROM (",
+					 " AND " IS_OLD("d") ") FROM (",
 					 stored_columns(mapping, "p."), delta, same);
-	appendStringInfo(&sql, "SELECT p.* FROM %s p JOIN %s d ON %s WHERE d.batch = $1 AND d.command IN ('update', 'delete')",
+	appendStringInfo(&sql, "SELECT p.* FROM %s p JOIN %s d ON %s WHERE d.batch = $1 AND " IS_OLD("d"),
 					 previous, delta, same);
 	for (int side = 0; side < 2; side++)
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
@@ -350,7 +366,8 @@ all_lookup_sql(const Mapping *mapping)
 {
 	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, NULL::text, NULL::text FROM (%s) x"
 					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
-					all_pairs_sql(mapping), found_sql(mapping, 0, all_values_sql(mapping, 0)),
+					present_pairs_sql(mapping, all_pairs_sql(mapping)),
+					found_sql(mapping, 0, all_values_sql(mapping, 0)),
 					found_sql(mapping, 1, all_values_sql(mapping, 1)));
 }
 
@@ -367,23 +384,35 @@ pair_lookup_sql(const Mapping *mapping)
 					found_sql(mapping, 1, pair_values_sql(mapping, 1, false)));
 }
 
+/* Gathers the suspects, and what else a whole lookup looks at. */
+static TypedRows *
+gather_suspects(const Mapping *mapping, int nargs, const SqlArg *args)
+{
+	int			level = settings_pin(NULL);
+	TypedRows  *rows;
+
+	/* Nobody knows how many orphans there are. */
+	setting_pin("enable_nestloop", "off");
+	rows = typed_rows_gather(PAIRS, own_cursor(present_pairs_sql(mapping, "SELECT s.v1, s.v2 FROM syncup_suspect s"),
+											   nargs, args));
+	settings_restore(level);
+	return rows;
+}
+
 /*
- * Looks up the pairs that can have changed.  They and what they are found by are
- * gathered first, so that the planner knows how few they are: it has no fresh
- * statistics of deltas.
+ * Looks up some pairs.  They and what they are found by are gathered first, so
+ * that the planner knows how few they are: it has no fresh statistics of deltas.
  */
 static void
-look_up_touched(LinkSink *sink, int nargs, const SqlArg *args)
+look_up_some(LinkSink *sink, bool whole, int nargs, const SqlArg *args)
 {
 	const Mapping *mapping = sink->mapping;
-	TypedRows  *given[4];
+	TypedRows  *given[3];
 
-	given[0] = typed_rows_gather("syncup_pair_delta",
-								 own_cursor(psprintf("SELECT d.* FROM %s d WHERE d.batch = $1 AND " IS_CHANGE("d"),
-													 delta_table(mapping)), 1, args));
-	given[1] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
-	given[2] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
-	given[3] = typed_rows_gather("syncup_pair", own_cursor(touched_pairs_sql(mapping), nargs, args));
+	given[0] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
+	given[1] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
+	given[2] = whole ? gather_suspects(mapping, nargs, args) :
+		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping), nargs, args));
 	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
 	for (int i = 0; i < lengthof(given); i++)
 		typed_rows_forget(given[i]);
@@ -391,22 +420,23 @@ look_up_touched(LinkSink *sink, int nargs, const SqlArg *args)
 
 /* Looks up pairs of a batch. */
 static void
-look_up(LinkSink *sink, const pg_uuid_t *batch, bool whole)
+look_up(LinkSink *sink, const pg_uuid_t *batch, bool whole, const TypedRows *suspects)
 {
 	const Mapping *mapping = sink->mapping;
 	SqlArg		args[] = {SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)};
+	TypedRows  *delta = typed_rows_gather(PAIR_DELTA,
+										  own_cursor(psprintf("SELECT d.* FROM %s d WHERE d.batch = $1 AND %s",
+															  delta_table(mapping), whole ? IS_OLD("d") : IS_CHANGE("d")),
+													 1, args));
 
-	if (whole)
+	if (whole && suspects == NULL)
 		sql_for_each(own_cursor(all_lookup_sql(mapping), lengthof(args), args), take_pair, sink);
 	else
-		look_up_touched(sink, lengthof(args), args);
+		look_up_some(sink, whole, lengthof(args), args);
+	typed_rows_forget(delta);
 }
 
-/*
- * Notes the last batch of the other connectors that ends lie in; whether one
- * has applied any since the links were last looked up.
- */
-static bool
+bool
 see_others(Mapping *mapping)
 {
 	bool		news = false;
@@ -447,15 +477,13 @@ count_orphans(const Mapping *mapping, const pg_uuid_t *batch, int64 more)
 }
 
 TypedRows *
-resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole)
+resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const TypedRows *suspects)
 {
 	LinkSink	sink = {.mapping = mapping};
 	int			level = settings_pin(mapping->ends[0].entity->options->timezone);
 
-	if (see_others(mapping))
-		*whole = true;
 	/* As in typed_source(): the planner knows little of delta tables. */
-	if (*whole)
+	if (whole && suspects == NULL)
 		setting_pin("enable_nestloop", "off");
 	for (int i = 0; i < 2; i++)
 	{
@@ -467,8 +495,8 @@ resolve_pairs(Mapping *mapping, const pg_uuid_t *batch, bool *whole)
 	sink.delta = delta_open(mapping, batch, NULL);
 	sink.quarantine = quarantine_open(batch);
 	sink.file = file_of(mapping, batch);
-	look_up(&sink, batch, *whole);
-	if (*whole)
+	look_up(&sink, batch, whole, suspects);
+	if (whole)
 		keep_sides(&sink, batch);
 	quarantine_close(sink.quarantine);
 	delta_close(sink.delta);
@@ -494,12 +522,20 @@ add_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 static void
 remove_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	own_sql(psprintf("DELETE FROM syncup.orphan o USING %s d WHERE d.batch = $1 AND d.command = $4 AND %s",
-					 delta_table(mapping),
-					 is_orphan_sql(psprintf("d.%s", quote_identifier(mapping->columns[0].stored)),
-								   psprintf("d.%s", quote_identifier(mapping->columns[1].stored)))),
-			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
-					 SQL_TEXT(command)));
+	TypedRows  *pairs = typed_rows_gather("syncup_command",
+										  own_cursor(psprintf("SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2",
+															  pair_columns(mapping, "d"), delta_table(mapping)),
+													 SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))));
+	int			level = settings_pin(NULL);
+
+	/* As in gather_suspects(). */
+	setting_pin("enable_nestloop", "off");
+	if (pairs->count > 0)
+		own_sql(psprintf("DELETE FROM syncup.orphan o USING syncup_command d WHERE $1 IS NOT NULL AND %s",
+						 is_orphan_sql("d.v1", "d.v2")),
+				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+	settings_restore(level);
+	typed_rows_forget(pairs);
 }
 
 /* Records what of other connectors the links were looked up with; -1: unknown. */

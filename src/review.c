@@ -103,7 +103,7 @@ resume_batch(void *arg)
 		mapping_enter(&scope, mapping);
 		/* Forced: what was reviewed is to be, whatever the rows are now. */
 		if (work->force && mapping->association)
-			links_build(mapping, &batch->id, links_reviewed(mapping, &batch->id),
+			links_build(mapping, &batch->id, links_reviewed(mapping, &batch->id), NULL,
 						false, false, &counter);
 		else if (work->force)
 			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id), NULL,

@@ -168,6 +168,14 @@ stored_fields(StoredTable *table)
 	MemoryContextSwitchTo(before);
 }
 
+Datum
+stored_field(StoredTable *table, int column, bool *isnull)
+{
+	Datum		field = slot_getattr(table->slot, table->attnums[column], isnull);
+
+	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(field));
+}
+
 Digest
 stored_key_digest(StoredTable *table, const DigestEpoch *epoch)
 {
@@ -177,7 +185,7 @@ stored_key_digest(StoredTable *table, const DigestEpoch *epoch)
 	/* Of pairs the whole row is the key. */
 	if (table->mapping->pairs)
 		return stored_fields_digest(table, epoch);
-	key = PG_DETOAST_DATUM_PACKED(slot_getattr(table->slot, table->attnums[table->mapping->key], &isnull));
+	key = (struct varlena *) DatumGetPointer(stored_field(table, table->mapping->key, &isnull));
 	return digest_bytes(&epoch->key, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 }
 

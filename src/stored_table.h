@@ -60,6 +60,9 @@ extern bool stored_command_is(StoredTable *table, const char *command);
 /* Puts the stored fields of the row at hand into values and nulls, as texts. */
 extern void stored_fields(StoredTable *table);
 
+/* One of them, detoasted in the current memory context. */
+extern Datum stored_field(StoredTable *table, int column, bool *isnull);
+
 /* The digest of the row's key. */
 extern Digest stored_key_digest(StoredTable *table, const DigestEpoch *epoch);
 

@@ -22,6 +22,7 @@
 #include "funcapi.h"
 #include "guard.h"
 #include "links.h"
+#include "link_drift.h"
 #include "lock.h"
 #include "miscadmin.h"
 #include "progress.h"
@@ -74,6 +75,22 @@ build_complete(Mapping *mapping, const pg_uuid_t *batch, bool keep_missing,
 	drift_end(drift);
 }
 
+/* Compares the links that can have changed, or every link of the target, with the pairs. */
+static void
+build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete, bool keep_missing,
+			ChangeCounter *counter)
+{
+	bool		whole = see_others(mapping) || complete;
+	LinkDrift  *drift = whole ? link_drift_find(mapping, batch) : NULL;
+	TypedRows  *links = resolve_pairs(mapping, batch, whole, drift ? drift->pairs : NULL);
+
+	links_build(mapping, batch, links, drift ? drift->target : NULL, whole, keep_missing, counter);
+	counter->stored_before = drift != NULL ? drift->stored :
+		whole ? links_count(mapping) : changes_carried_count(mapping);
+	if (drift != NULL)
+		link_drift_end(drift);
+}
+
 /* Finds and stores what the batch changes in the target of a mapping. */
 static void
 build_mapping(BatchWork *work, Mapping *mapping)
@@ -84,11 +101,7 @@ build_mapping(BatchWork *work, Mapping *mapping)
 	ChangeCounter counter;
 
 	if (mapping->association)
-	{
-		TypedRows  *links = resolve_pairs(mapping, batch, &complete);
-
-		links_build(mapping, batch, links, complete, keep_missing, &counter);
-	}
+		build_links(mapping, batch, complete, keep_missing, &counter);
 	else if (complete)
 		build_complete(mapping, batch, keep_missing, &counter);
 	else
@@ -220,6 +233,14 @@ save_changes(Connector *connector)
 	}
 }
 
+/* Writes links straight into their target, which is empty; returns their number. */
+static int64
+load_links(Mapping *mapping, const pg_uuid_t *batch)
+{
+	(void) see_others(mapping);
+	return links_load(mapping, resolve_pairs(mapping, batch, true, NULL));
+}
+
 /* Writes the rows of one mapping straight into its target, which is empty. */
 static void
 load_mapping(BatchWork *work, Mapping *mapping)
@@ -227,7 +248,6 @@ load_mapping(BatchWork *work, Mapping *mapping)
 	const pg_uuid_t *batch = &work->batch->id;
 	ChangeCounter counter = {0};
 	MappingScope scope;
-	bool		whole = true;
 
 	mapping_enter(&scope, mapping);
 	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
@@ -236,8 +256,7 @@ load_mapping(BatchWork *work, Mapping *mapping)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not empty any more", mapping->target_name),
 				 errhint("Prepare a complete run instead.")));
-	counter.inserted = mapping->association ?
-		links_load(mapping, resolve_pairs(mapping, batch, &whole)) : apply_initial(mapping, batch);
+	counter.inserted = mapping->association ? load_links(mapping, batch) : apply_initial(mapping, batch);
 	CRASH_POINT("target loaded");
 	count_changes(batch, mapping, &counter);
 	mapping_leave(&scope);

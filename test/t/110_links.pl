@@ -268,7 +268,7 @@ CREATE VIEW model.stored AS
 SELECT 'manager' AS of, uid::text AS k1, manager::text AS k2 FROM target.users WHERE manager IS NOT NULL
 UNION ALL SELECT 'members', grp, member::text FROM target.members
 UNION ALL SELECT 'nested', grp, part FROM target.nested
-UNION ALL SELECT 'heads', u.uid::text, g.gid FROM target.groups g JOIN target.users u ON u.id = g.head
+UNION ALL SELECT 'heads', u.uid::text, g.gid FROM target.groups g LEFT JOIN target.users u ON u.id = g.head WHERE g.head IS NOT NULL
 UNION ALL SELECT 'owners', u.uid::text, g.gid FROM target.owners o LEFT JOIN target.users u ON u.id = o.owner LEFT JOIN target.groups g ON g.id = o.grp
 UNION ALL SELECT 'accounts', person::text, account::text FROM target.accounts;
 (SELECT 'missing', of, k1, k2 FROM model.expected WHERE k1 IS NOT NULL AND k2 IS NOT NULL EXCEPT ALL SELECT 'missing', * FROM model.stored)
@@ -436,6 +436,13 @@ INSERT INTO target.nested (grp, part) SELECT a.gid, b.gid FROM target.groups a, 
 INSERT INTO target.owners (owner, grp) SELECT u.id, g.id FROM target.groups g, target.users u WHERE random() < 0.1 ON CONFLICT DO NOTHING;
 UPDATE target.users SET manager = CASE WHEN random() < 0.5 THEN uid END WHERE random() < 0.3;
 UPDATE target.groups SET head = (SELECT min(id) FROM target.users) WHERE random() < 0.3;
+SQL
+	# and the rows that they lead to, where nothing forbids it
+	sql('SELECT setseed(' . rand() . ");\n" . <<'SQL') if $set{reference} eq '';
+UPDATE target.users SET id = DEFAULT WHERE random() < 0.1;
+UPDATE target.groups SET id = DEFAULT WHERE random() < 0.1;
+DELETE FROM target.users WHERE random() < 0.1;
+DELETE FROM target.groups WHERE random() < 0.1;
 SQL
 	return;
 }

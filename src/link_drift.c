@@ -1,0 +1,780 @@
+/*
+ * link_drift.c
+ *		Which pairs, and which links of a link table, a complete run has to look at.
+ *
+ * A complete run resolves every pair of the source and compares the links with
+ * the target, whatever anybody did to it since (SPEC 5.2).  Joins do that
+ * (resolve.c, links.c), but take long where there are millions of pairs of which
+ * nearly all are as they should be.  Here those are told from the rest, in
+ * memory and by digests alone:
+ *
+ * - of each side a map leads from the digest of a value to that of what a link
+ *	 stores of the row that has it; to zero where several have it, or where it is
+ *	 not known what is stored;
+ * - each pair of previous becomes the digest of its link, by that of its sides;
+ * - each link of the target, read with the caller's rights, is looked up among
+ *	 these.
+ *
+ * What remains goes to the joins, which decide: pairs with a side that leads to
+ * nothing or to zero, remembered orphans that are none any more, pairs of the
+ * delta, pairs whose link was not met, and links of the target that no pair
+ * stands for.  Nothing is kept from run to run that could be out of date.
+ *
+ * The digest of a link is its sides' xored, each taken with a secret key of its
+ * own: as unlikely to be that of another link as they are.  It is one of bytes,
+ * so equal values must have the same bytes, which types say of themselves for
+ * the sake of B-trees.  For other types (numeric, citext) a link that is written
+ * otherwise than its pair would count as one too many, and where the table has
+ * the same link twice, as only one of them.  There everything is joined.
+ *
+ * When the pairs do not fit into maintenance_work_mem, they are divided into
+ * classes by bits of their digests, each with a reading of its own.  When that
+ * would be too many readings, or the sides do not fit, everything is joined.
+ */
+#include "link_drift.h"
+
+#include "access/nbtree.h"
+#include "access/xact.h"
+#include "catalog/pg_collation.h"
+#include "changes.h"
+#include "digest_map.h"
+#include "digest_set.h"
+#include "links.h"
+#include "miscadmin.h"
+#include "sql.h"
+#include "stored_table.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+/* More readings than this cost as much as the joins. */
+#define MAX_CLASSES		8
+
+/* What a pair takes: its digest, and what the set has for it. */
+#define PAIR_BYTES		(sizeof(Digest) + sizeof(Expected))
+
+/* Pairs between the one that is read and the one that is looked up. */
+#define AHEAD			16
+
+/* Rows of a target that are read before they are looked up. */
+#define ROWS_AT_ONCE	256
+
+/* One side of the pairs. */
+typedef struct Side
+{
+	const AssociationEnd *end;
+	DigestKey	key;
+	Converter	converter;		/* of keys */
+	DigestSet  *changed;		/* keys of rows that the batch changes */
+	DigestMap  *stored;			/* with option store1 or store2: by key */
+	DigestMap  *values;			/* of what is stored, by value */
+} Side;
+
+/* What is known of a link that is expected: its bytes in the set. */
+typedef struct Expected
+{
+	bool		met;
+	uint8		place[sizeof(ItemPointerData)];	/* of its pair */
+} Expected;
+
+/* A pair on its way. */
+typedef struct Pair
+{
+	Digest		values[2];
+	ItemPointerData place;
+} Pair;
+
+/* A link of the target on its way. */
+typedef struct Link
+{
+	Digest		digest;
+	HeapTuple	row;
+} Link;
+
+/* The search under way. */
+typedef struct Search
+{
+	const Mapping *mapping;
+	Snapshot	snapshot;
+	StoredTable *previous;
+	StoredTable *suspect;		/* the same, to fetch rows of it by place */
+	Side		sides[2];
+	RowBytes	bytes;
+
+	int64		delta_rows;
+	DigestSet  *changed;		/* pairs of the delta */
+	DigestSet  *remembered;		/* orphans */
+
+	Size		budget;			/* memory that is left */
+	uint64		classes;		/* a power of two */
+	uint64		class;
+	Pair		ahead[AHEAD];	/* a ring */
+	uint64		read;			/* pairs that have been in it */
+	DigestSet  *expected;		/* links */
+
+	Link		links[ROWS_AT_ONCE];
+	int			nlinks;
+
+	TypedRows  *pairs;
+	TypedRows  *target;
+	int64		stored;
+} Search;
+
+static const Digest nothing = {0, 0};
+
+static inline Digest
+digest_xor(const Digest *a, const Digest *b)
+{
+	return (Digest) {a->low ^ b->low, a->high ^ b->high};
+}
+
+static inline bool
+in_class(const Search *search, const Digest *digest)
+{
+	return (digest->high & (search->classes - 1)) == search->class;
+}
+
+/* The digest of a text of ours. */
+static inline Digest
+text_digest(const Side *side, Datum text)
+{
+	return digest_bytes(&side->key, VARDATA_ANY(DatumGetPointer(text)),
+						VARSIZE_ANY_EXHDR(DatumGetPointer(text)));
+}
+
+/* The digest of a value of a target. */
+static Digest
+value_digest(Search *search, const Side *side, int16 typlen, bool typbyval, Datum value)
+{
+	row_bytes_reset(&search->bytes);
+	row_bytes_add_value(&search->bytes, typlen, typbyval, value, false);
+	return row_bytes_digest(&search->bytes, &side->key);
+}
+
+/* ---------- targets, read ---------- */
+
+/* Takes rows of a target as they are read. */
+typedef struct TargetReceiver
+{
+	DestReceiver receiver;
+	Search	   *search;
+	const char *columns[2];		/* what is looked at */
+	void		(*take) (struct TargetReceiver *receiver, TupleTableSlot *slot);
+	void		(*finish) (struct TargetReceiver *receiver);	/* what was taken; or NULL */
+	Side	   *side;
+	MemoryContext context;		/* as long as the search */
+	MemoryContext row_context;	/* as long as these rows */
+	int			rows;
+	AttrNumber	attnums[2];
+	int			last;			/* attribute that is needed */
+	TupleDesc	tupdesc;
+} TargetReceiver;
+
+static void
+receive_startup(DestReceiver *self, int operation, TupleDesc tupdesc)
+{
+	TargetReceiver *receiver = (TargetReceiver *) self;
+	MemoryContext before = MemoryContextSwitchTo(receiver->context);
+
+	receiver->tupdesc = CreateTupleDescCopy(tupdesc);
+	for (int i = 0; i < 2; i++)
+	{
+		receiver->attnums[i] = SPI_fnumber(tupdesc, receiver->columns[i]);
+		if (receiver->attnums[i] <= 0)
+			elog(ERROR, "the target has no column \"%s\"", receiver->columns[i]);
+	}
+	receiver->last = Max(receiver->attnums[0], receiver->attnums[1]);
+	MemoryContextSwitchTo(before);
+}
+
+/* Has done with the rows taken. */
+static void
+finish_rows(TargetReceiver *receiver)
+{
+	if (receiver->finish != NULL)
+		receiver->finish(receiver);
+	receiver->rows = 0;
+	MemoryContextReset(receiver->row_context);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	TargetReceiver *receiver = (TargetReceiver *) self;
+	MemoryContext before = MemoryContextSwitchTo(receiver->row_context);
+
+	slot_getsomeattrs(slot, receiver->last);
+	receiver->take(receiver, slot);
+	MemoryContextSwitchTo(before);
+	if (++receiver->rows == ROWS_AT_ONCE)
+		finish_rows(receiver);
+	return true;
+}
+
+static void
+receive_nothing(DestReceiver *self)
+{
+}
+
+/* Reads a target with the caller's rights; returns the description of its rows. */
+static TupleDesc
+read_target(Search *search, const char *query, const char *column1, const char *column2,
+			void (*take) (TargetReceiver *receiver, TupleTableSlot *slot),
+			void (*finish) (TargetReceiver *receiver), Side *side)
+{
+	TargetReceiver receiver = {
+		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
+		.rShutdown = receive_nothing, .rDestroy = receive_nothing, .mydest = DestTuplestore},
+		.search = search,
+		.columns = {column1, column2},
+		.take = take,
+		.finish = finish,
+		.side = side,
+		.context = CurrentMemoryContext,
+		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
+											 ALLOCSET_DEFAULT_SIZES)
+	};
+	int			level = settings_pin(NULL);
+
+	caller_rows(query, search->snapshot, &receiver.receiver);
+	finish_rows(&receiver);
+	settings_restore(level);
+	MemoryContextDelete(receiver.row_context);
+	return receiver.tupdesc;
+}
+
+/* The digest of one of the two values at hand. */
+static Digest
+received_digest(TargetReceiver *receiver, TupleTableSlot *slot, int n, const Side *side)
+{
+	int			attribute = receiver->attnums[n] - 1;
+	Form_pg_attribute form = TupleDescAttr(receiver->tupdesc, attribute);
+
+	return value_digest(receiver->search, side, form->attlen, form->attbyval,
+						slot->tts_values[attribute]);
+}
+
+/* ---------- what is stored of a value ---------- */
+
+/* Takes a row of an entity type's target: what is stored of its key. */
+static void
+take_stored(TargetReceiver *receiver, TupleTableSlot *slot)
+{
+	Side	   *side = receiver->side;
+	bool		found;
+
+	*digest_map_add(side->stored, received_digest(receiver, slot, 0, side), &found) =
+		received_digest(receiver, slot, 1, side);
+}
+
+/* Reads what is stored instead of the keys of a side. */
+static void
+load_stored(Search *search, Side *side)
+{
+	const char *key = key_of_end(side->end)->target;
+	const char *store = side->end->store;
+
+	(void) read_target(search, psprintf("SELECT e.%s, e.%s FROM %s e", quote_identifier(key),
+										quote_identifier(store), side->end->entity->target_name),
+					   key, store, take_stored, NULL, side);
+}
+
+/* Adds what the value of a row of an entity type leads to. */
+static void
+add_value(Search *search, Side *side, StoredTable *table)
+{
+	bool		isnull;
+	bool		found;
+	Datum		text = stored_field(table, side->end->property, &isnull);
+	Datum		key;
+	Digest		digest;
+	Digest	   *value;
+
+	if (isnull)
+		return;
+	value = digest_map_add(side->values, text_digest(side, text), &found);
+	if (found)
+	{
+		*value = nothing;
+		return;
+	}
+	key = convert_stored(&side->converter, stored_field(table, side->end->entity->key, &isnull), &isnull);
+	if (isnull)
+		return;
+	digest = value_digest(search, side, side->converter.typlen, side->converter.typbyval, key);
+	if (side->stored != NULL)
+	{
+		Digest	   *stored = digest_map_find(side->stored, digest);
+
+		digest = stored == NULL ? nothing : *stored;
+	}
+	*value = digest;
+}
+
+/* Whether the row at hand of a delta is one after the batch. */
+static bool
+is_present(StoredTable *delta)
+{
+	return stored_command_is(delta, "insert") || stored_command_is(delta, "update");
+}
+
+/* What is done with the rows of a side's entity type. */
+typedef struct SideSearch
+{
+	Search	   *search;
+	Side	   *side;
+} SideSearch;
+
+/* Takes a row that the batch changes. */
+static void
+take_changed_row(void *arg, StoredTable *delta)
+{
+	SideSearch *work = arg;
+	bool		isnull;
+	Digest		key;
+
+	if (!is_present(delta) && !stored_command_is(delta, "delete"))
+		return;
+	key = text_digest(work->side, stored_field(delta, work->side->end->entity->key, &isnull));
+	(void) digest_set_add(work->side->changed, &key);
+	if (is_present(delta))
+		add_value(work->search, work->side, delta);
+}
+
+/* Takes a row of previous, unless the batch changes it. */
+static void
+take_row(void *arg, StoredTable *previous)
+{
+	SideSearch *work = arg;
+	bool		isnull;
+
+	if (digest_set_count(work->side->changed) > 0)
+	{
+		Digest		key = text_digest(work->side, stored_field(previous, work->side->end->entity->key, &isnull));
+
+		if (digest_set_has(work->side->changed, &key))
+			return;
+	}
+	add_value(work->search, work->side, previous);
+}
+
+/* Finds what every value of a side leads to after the batch. */
+static void
+load_values(Search *search, Side *side, StoredTable *previous, double rows, const pg_uuid_t *batch)
+{
+	const Mapping *entity = side->end->entity;
+	const MappingColumn *key = key_of_end(side->end);
+	SideSearch	work = {search, side};
+	/* As in resolve_pairs(). */
+	int			level = settings_pin(search->mapping->ends[0].entity->options->timezone);
+
+	digest_key_random(&side->key);
+	converter_init(&side->converter, key->type, key->typmod, key->format);
+	side->changed = digest_set_create(0, false);
+	side->values = digest_map_create(rows);
+	if (side->end->store != NULL)
+	{
+		side->stored = digest_map_create(rows);
+		load_stored(search, side);
+	}
+	if (is_own_end(search->mapping, side->end))
+		delta_scan(entity, batch, take_changed_row, &work);
+	stored_table_scan(previous, search->snapshot, NULL, take_row, &work);
+	if (side->stored != NULL)
+		digest_map_free(side->stored);
+	digest_set_free(side->changed);
+	settings_restore(level);
+}
+
+/* Loads a side; false: it takes too much memory. */
+static bool
+load_side(Search *search, Side *side, const pg_uuid_t *batch)
+{
+	StoredTable *previous = stored_table_open(side->end->entity, "syncup_previous");
+	double		rows = stored_table_estimate(previous) * 1.05;
+	bool		fits = digest_map_bytes_of(rows) * (side->end->store != NULL ? 2 : 1) <= search->budget;
+
+	if (fits)
+	{
+		load_values(search, side, previous, rows, batch);
+		fits = digest_map_bytes(side->values) <= search->budget;
+	}
+	if (fits)
+		search->budget -= digest_map_bytes(side->values);
+	stored_table_close(previous);
+	return fits;
+}
+
+/* ---------- pairs ---------- */
+
+/* Has the pair at hand looked at by joins. */
+static void
+add_suspect(Search *search, StoredTable *table)
+{
+	stored_fields(table);
+	tuplestore_putvalues(search->pairs->store, search->pairs->tupdesc, table->values, table->nulls);
+	search->pairs->count++;
+}
+
+/* The same of one of previous, by its place. */
+static void
+add_suspect_at(Search *search, ItemPointer place)
+{
+	if (!stored_table_fetch(search->suspect, search->snapshot, place))
+		elog(ERROR, "a stored row of mapping \"%s\" is gone", search->mapping->name);
+	add_suspect(search, search->suspect);
+}
+
+/* The digests of the values of the pair at hand. */
+static void
+pair_values(Search *search, StoredTable *table, Digest *values)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		bool		isnull;
+
+		values[i] = text_digest(&search->sides[i], stored_field(table, i, &isnull));
+	}
+}
+
+/* Notes a pair that the batch changes. */
+static void
+note_changed_pair(void *arg, StoredTable *delta)
+{
+	Search	   *search = arg;
+	Digest		values[2];
+	Digest		pair;
+
+	if (!is_present(delta) && !stored_command_is(delta, "delete"))
+		return;
+	search->delta_rows++;
+	pair_values(search, delta, values);
+	pair = digest_xor(&values[0], &values[1]);
+	(void) digest_set_add(search->changed, &pair);
+}
+
+/* Takes a pair that the batch adds. */
+static void
+take_present_pair(void *arg, StoredTable *delta)
+{
+	if (is_present(delta))
+		add_suspect(arg, delta);
+}
+
+/* Notes a remembered orphan. */
+static void
+take_orphan(void *arg, uint64 row)
+{
+	Search	   *search = arg;
+	Digest		values[2];
+	Digest		pair;
+
+	for (int i = 0; i < 2; i++)
+	{
+		bool		isnull;
+
+		values[i] = text_digest(&search->sides[i], PointerGetDatum(PG_DETOAST_DATUM_PACKED(sql_datum(row, i + 1, &isnull))));
+	}
+	pair = digest_xor(&values[0], &values[1]);
+	(void) digest_set_add(search->remembered, &pair);
+}
+
+/* Expects the link of a pair. */
+static void
+expect(Search *search, Pair *pair)
+{
+	const Digest *stored1 = digest_map_find(search->sides[0].values, pair->values[0]);
+	const Digest *stored2 = digest_map_find(search->sides[1].values, pair->values[1]);
+	Digest		values = digest_xor(&pair->values[0], &pair->values[1]);
+	Digest		link;
+	Expected   *known;
+
+	if (digest_set_count(search->changed) > 0 && digest_set_has(search->changed, &values))
+		return;
+	if (stored1 == NULL || stored2 == NULL ||
+		digest_equal(stored1, &nothing) || digest_equal(stored2, &nothing) ||
+		(digest_set_count(search->remembered) > 0 && digest_set_has(search->remembered, &values)))
+	{
+		if (search->class == 0)
+			add_suspect_at(search, &pair->place);
+		return;
+	}
+	link = digest_xor(stored1, stored2);
+	if (!in_class(search, &link))
+		return;
+	known = digest_set_data(search->expected, digest_set_append(search->expected, &link));
+	memcpy(known->place, &pair->place, sizeof(known->place));
+}
+
+/* Takes a pair of previous: it is looked up when its places in the maps have come. */
+static void
+take_pair(void *arg, StoredTable *previous)
+{
+	Search	   *search = arg;
+	Pair	   *pair = &search->ahead[search->read++ % AHEAD];
+
+	if (search->read > AHEAD)
+		expect(search, pair);
+	pair_values(search, previous, pair->values);
+	pair->place = previous->slot->tts_tid;
+	for (int i = 0; i < 2; i++)
+		digest_map_fetch(search->sides[i].values, pair->values[i]);
+}
+
+/*
+ * Loads the links that are expected of this class.  In the first one it is seen
+ * whether there must be more of them; false: begin again.
+ */
+static bool
+load_expected(Search *search, const pg_uuid_t *batch)
+{
+	if (search->class == 0)
+	{
+		tuplestore_clear(search->pairs->store);
+		search->pairs->count = 0;
+		delta_scan(search->mapping, batch, take_present_pair, search);
+	}
+	search->expected = digest_set_create(sizeof(Expected), false);
+	search->read = 0;
+	stored_table_scan(search->previous, search->snapshot, NULL, take_pair, search);
+	for (uint64 i = search->read - Min(search->read, AHEAD); i < search->read; i++)
+		expect(search, &search->ahead[i % AHEAD]);
+	if (search->class > 0 || digest_set_count(search->expected) < 1024 ||
+		digest_set_bytes(search->expected) <= search->budget)
+		return true;
+	digest_set_free(search->expected);
+	search->classes *= 2;
+	return false;
+}
+
+/* ---------- links ---------- */
+
+/* Takes a link of the target. */
+static void
+take_link(TargetReceiver *receiver, TupleTableSlot *slot)
+{
+	Search	   *search = receiver->search;
+	Digest		stored1 = received_digest(receiver, slot, 0, &search->sides[0]);
+	Digest		stored2 = received_digest(receiver, slot, 1, &search->sides[1]);
+	Link	   *link = &search->links[search->nlinks];
+
+	link->digest = digest_xor(&stored1, &stored2);
+	if (!in_class(search, &link->digest))
+		return;
+	digest_set_fetch(search->expected, &link->digest);
+	link->row = ExecCopySlotHeapTuple(slot);
+	search->nlinks++;
+}
+
+/* Looks up the links taken. */
+static void
+finish_links(TargetReceiver *receiver)
+{
+	Search	   *search = receiver->search;
+
+	for (int i = 0; i < search->nlinks; i++)
+	{
+		uint32		number = digest_set_find(search->expected, &search->links[i].digest);
+
+		if (number != NO_DIGEST)
+		{
+			((Expected *) digest_set_data(search->expected, number))->met = true;
+			continue;
+		}
+		tuplestore_puttuple(search->target->store, search->links[i].row);
+		search->target->count++;
+	}
+	search->stored += search->nlinks;
+	search->nlinks = 0;
+}
+
+/* Takes the pairs whose link was not met, in the order in which they lie. */
+static void
+take_unanswered(Search *search)
+{
+	for (uint32 number = 0; number < digest_set_count(search->expected); number++)
+	{
+		Expected   *known = digest_set_data(search->expected, number);
+		ItemPointerData place;
+
+		if (known->met)
+			continue;
+		/* Of links that are expected twice one alone was met. */
+		known = digest_set_data(search->expected,
+								digest_set_find(search->expected, digest_set_at(search->expected, number)));
+		if (known->met)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		known = digest_set_data(search->expected, number);
+		memcpy(&place, known->place, sizeof(place));
+		add_suspect_at(search, &place);
+	}
+}
+
+/*
+ * Compares the links of the target with the pairs of previous, class by class;
+ * false: there would be too many of them.
+ */
+static bool
+compare_links(Search *search, const pg_uuid_t *batch)
+{
+	const AssociationEnd *ends = search->mapping->ends;
+	const char *query = psprintf("SELECT t.* FROM %s", link_table_rows(search->mapping, search->mapping->target_name));
+
+	for (search->class = 0; search->class < search->classes; search->class++)
+	{
+		while (!load_expected(search, batch))
+			if (search->classes > MAX_CLASSES)
+				return false;
+		search->target->tupdesc = read_target(search, query, ends[0].target, ends[1].target, take_link, finish_links, NULL);
+		take_unanswered(search);
+		digest_set_free(search->expected);
+	}
+	return true;
+}
+
+/* ---------- the whole ---------- */
+
+/* Whether equal values of a type, in a collation, have the same bytes. */
+static bool
+is_equal_image(Oid type, Oid collation)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	Oid			function;
+
+	/* Blanks at the end count for nothing, and the length is the column's. */
+	if (getBaseType(type) == BPCHAROID || !OidIsValid(entry->btree_opf))
+		return false;
+	function = get_opfamily_proc(entry->btree_opf, entry->btree_opintype, entry->btree_opintype, BTEQUALIMAGE_PROC);
+	return OidIsValid(function) &&
+		DatumGetBool(OidFunctionCall1Coll(function, collation, ObjectIdGetDatum(entry->btree_opintype)));
+}
+
+/* The same of what links store, where it comes from and where it goes. */
+static bool
+is_comparable(const Mapping *mapping)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *end = &mapping->ends[i];
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(mapping->target, get_attnum(mapping->target, end->target), &type, &typmod, &collation);
+		if (!is_equal_image(end->stored.type, end->stored.collation) || !is_equal_image(type, collation))
+			return false;
+	}
+	return true;
+}
+
+/* Loads both sides, in half of the memory; the rest is for pairs. */
+static bool
+load_sides(Search *search, const pg_uuid_t *batch)
+{
+	Size		half = (Size) maintenance_work_mem * 1024 / 2;
+
+	search->budget = half;
+	for (int i = 0; i < 2; i++)
+	{
+		search->sides[i].end = &search->mapping->ends[i];
+		if (!load_side(search, &search->sides[i], batch))
+			return false;
+	}
+	search->budget += half;
+	return true;
+}
+
+/* Divides the pairs into as many classes as they need; false: too many. */
+static bool
+divide_pairs(Search *search)
+{
+	double		bytes = stored_table_estimate(search->previous) * PAIR_BYTES;
+
+	search->classes = 1;
+	while (search->classes <= MAX_CLASSES && bytes / search->classes > search->budget)
+		search->classes *= 2;
+	return search->classes <= MAX_CLASSES;
+}
+
+/* Begins rows of pairs. */
+static TypedRows *
+begin_pairs(void)
+{
+	TypedRows  *rows = typed_rows_begin("syncup_suspect", 2);
+
+	for (int i = 1; i <= 2; i++)
+	{
+		TupleDescInitEntry(rows->tupdesc, i, psprintf("v%d", i), TEXTOID, -1, 0);
+		TupleDescInitEntryCollation(rows->tupdesc, i, C_COLLATION_OID);
+	}
+	return rows;
+}
+
+/* Compares, unless there is nothing to gain. */
+static bool
+search_links(Search *search, const pg_uuid_t *batch)
+{
+	const Mapping *mapping = search->mapping;
+
+	if (!load_sides(search, batch) || !divide_pairs(search))
+		return false;
+	delta_scan(mapping, batch, note_changed_pair, search);
+	/* A batch that changes (almost) everything. */
+	if (search->delta_rows > stored_table_estimate(search->previous) / 2)
+		return false;
+	sql_for_each(own_cursor("SELECT value1, value2 FROM syncup.orphan WHERE connector = $1 AND mapping = $2",
+							SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))),
+				 take_orphan, search);
+	return compare_links(search, batch);
+}
+
+LinkDrift *
+link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	Search		search = {.mapping = mapping};
+	LinkDrift  *drift = NULL;
+
+	if (!mapping->pairs || !is_comparable(mapping))
+		return NULL;
+	CommandCounterIncrement();
+	search.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	search.previous = stored_table_open(mapping, "syncup_previous");
+	search.suspect = stored_table_open(mapping, "syncup_previous");
+	row_bytes_init(&search.bytes);
+	search.changed = digest_set_create(0, false);
+	search.remembered = digest_set_create(0, false);
+	search.pairs = begin_pairs();
+	search.target = typed_rows_begin("syncup_target", 2);
+	if (search_links(&search, batch))
+	{
+		drift = palloc(sizeof(LinkDrift));
+		*drift = (LinkDrift) {search.pairs, search.target, search.stored, search.snapshot};
+		typed_rows_publish(search.pairs);
+		typed_rows_publish(search.target);
+	}
+	else
+	{
+		tuplestore_end(search.pairs->store);
+		tuplestore_end(search.target->store);
+		UnregisterSnapshot(search.snapshot);
+	}
+	for (int i = 0; i < 2; i++)
+		if (search.sides[i].values != NULL)
+			digest_map_free(search.sides[i].values);
+	digest_set_free(search.changed);
+	digest_set_free(search.remembered);
+	stored_table_close(search.previous);
+	stored_table_close(search.suspect);
+	return drift;
+}
+
+void
+link_drift_end(LinkDrift *drift)
+{
+	typed_rows_forget(drift->pairs);
+	typed_rows_forget(drift->target);
+	UnregisterSnapshot(drift->snapshot);
+}
