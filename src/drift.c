@@ -37,7 +37,7 @@
 #include "utils/typcache.h"
 
 /* More of the sums than this share uneven: everything is looked at. */
-#define MANY_UNEVEN		0.25
+#define MANY_UNEVEN		0.4
 
 /* The search under way. */
 typedef struct Search
