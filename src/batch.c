@@ -170,7 +170,7 @@ forget_rows(Oid table, const char *name, const pg_uuid_t *id, const Connector *c
 void
 batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 {
-	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1",
+	own_sql("UPDATE syncup.batch SET changes_kept = $2 WHERE batch = $1 AND changes_kept <> $2",
 			SQL_ARGS(SQL_UUID(id), SQL_BOOL(keep)));
 	if (keep)
 		return;

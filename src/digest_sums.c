@@ -7,7 +7,7 @@
 #include "utils/memutils.h"
 
 #define MIN_SUMS		256
-#define ROWS_PER_SUM	32
+#define ROWS_PER_SUM	64
 
 void
 digest_sums_init(DigestSums *sums, double rows, Size budget)
