@@ -137,7 +137,8 @@ sub read_file
 		{
 			# A quote went astray: one line is given up, and the next one is tried.
 			$row->{fault} = 'malformed';
-			$row->{known} = defined $record->{end} ? [ $row->{fields}[0] ] : $row->{fields} if !$recovering;
+			$row->{known} = !defined $record->{end} ? $row->{fields} : @{ $row->{fields} } > 1 ? [ $row->{fields}[0] ] : undef
+			  if !$recovering;
 			$row->{raw} = $pass_line->();
 			$recovering = 1;
 			if (($record->{fault} // '') eq 'unterminated')
