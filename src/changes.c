@@ -278,8 +278,7 @@ write_change(void *arg, uint64 row)
 	change_store_put(sink->store);
 }
 
-/* Whether the caller may read every column of the target. */
-static bool
+bool
 may_read_all(const Mapping *mapping)
 {
 	return pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;

@@ -51,6 +51,9 @@ extern char *is_current(const Mapping *mapping);
 extern char *target_rows_read(const Mapping *mapping, const char *name);
 extern bool all_rows_alike(const Mapping *mapping);
 
+/* Whether the caller may read every column of the target. */
+extern bool may_read_all(const Mapping *mapping);
+
 /* The columns of the target to read, as r."column", and one more, if any. */
 extern char *readable_columns(const Mapping *mapping, const char *more);
 

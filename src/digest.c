@@ -5,9 +5,10 @@
  * Two rows are called equal when their digests are.  A source may choose its
  * data, so the digest is keyed with a secret of the mapping (row_digest.c) or,
  * where none is stored, of the run: without it no collision can be built, and by
- * chance one among 10^9 rows has a probability of about 10^-21.  SipHash: Aumasson and Bernstein,
- * "SipHash: a fast short-input PRF", 2012; one compression round and three
- * final ones, the 128-bit variant as its authors published it later.
+ * chance one among 10^9 rows has a probability of about 10^-21.  SipHash:
+ * Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012; one
+ * compression round and three final ones, the 128-bit variant as its authors
+ * published it later.
  */
 #include "digest.h"
 

@@ -271,87 +271,67 @@ take_uneven(void *arg, StoredTable *previous)
 
 /* ---------- the target ---------- */
 
-/* Takes the rows of the target as they are read. */
-typedef struct TargetReceiver
+/* The target as it is read. */
+typedef struct TargetReading
 {
-	DestReceiver receiver;
 	Search	   *search;
-	MemoryContext context;		/* as long as the search */
-	MemoryContext row_context;
 	bool		again;			/* the second reading */
-	int64		rows;
+	TupleDesc	tupdesc;
 	int			last;			/* attribute that is needed */
 	AttrNumber *attnums;		/* per mapping column */
 	int16	   *typlens;
 	bool	   *typbyvals;
 	AttrNumber	outside;		/* 0: all rows are alike */
 	AttrNumber	retired;
-} TargetReceiver;
+} TargetReading;
 
-/* The attribute of a name. */
-static AttrNumber
-find_attribute(TupleDesc tupdesc, const char *name)
-{
-	int			number = SPI_fnumber(tupdesc, name);
-
-	if (number <= 0)
-		elog(ERROR, "the target has no column \"%s\"", name);
-	return number;
-}
-
+/* Finds the columns; both readings have the same. */
 static void
-receive_startup(DestReceiver *self, int operation, TupleDesc tupdesc)
+begin_reading(void *arg, TupleDesc tupdesc)
 {
-	TargetReceiver *receiver = (TargetReceiver *) self;
-	const Mapping *mapping = receiver->search->mapping;
-	MemoryContext before = MemoryContextSwitchTo(receiver->context);
+	TargetReading *reading = arg;
+	const Mapping *mapping = reading->search->mapping;
 
-	if (receiver->attnums == NULL)
+	if (reading->again)
+		return;
+	reading->tupdesc = CreateTupleDescCopy(tupdesc);
+	reading->attnums = palloc0(sizeof(AttrNumber) * mapping->ncolumns);
+	reading->typlens = palloc(sizeof(int16) * mapping->ncolumns);
+	reading->typbyvals = palloc(sizeof(bool) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
 	{
-		TypedRows  *target = typed_rows_begin("syncup_target", tupdesc->natts);
+		Form_pg_attribute attribute;
 
-		target->tupdesc = CreateTupleDescCopy(tupdesc);
-		receiver->search->target = target;
-		receiver->attnums = palloc0(sizeof(AttrNumber) * mapping->ncolumns);
-		receiver->typlens = palloc(sizeof(int16) * mapping->ncolumns);
-		receiver->typbyvals = palloc(sizeof(bool) * mapping->ncolumns);
-		for (int i = 0; i < mapping->ncolumns; i++)
-		{
-			Form_pg_attribute attribute;
-
-			if (mapping->columns[i].target == NULL)
-				continue;
-			receiver->attnums[i] = find_attribute(tupdesc, mapping->columns[i].target);
-			attribute = TupleDescAttr(tupdesc, receiver->attnums[i] - 1);
-			receiver->typlens[i] = attribute->attlen;
-			receiver->typbyvals[i] = attribute->attbyval;
-		}
-		for (int i = 0; i < mapping->ncolumns; i++)
-			receiver->last = Max(receiver->last, receiver->attnums[i]);
-		if (!all_rows_alike(mapping))
-		{
-			/* Without the alias. */
-			receiver->outside = find_attribute(tupdesc, is_outside(mapping) + strlen("t."));
-			receiver->retired = find_attribute(tupdesc, retired_at(mapping) + strlen("t."));
-			receiver->last = Max(receiver->outside, receiver->retired);
-		}
+		if (mapping->columns[i].target == NULL)
+			continue;
+		reading->attnums[i] = attribute_of(tupdesc, mapping->columns[i].target);
+		attribute = TupleDescAttr(tupdesc, reading->attnums[i] - 1);
+		reading->typlens[i] = attribute->attlen;
+		reading->typbyvals[i] = attribute->attbyval;
+		reading->last = Max(reading->last, reading->attnums[i]);
 	}
-	MemoryContextSwitchTo(before);
+	if (!all_rows_alike(mapping))
+	{
+		/* Without the alias. */
+		reading->outside = attribute_of(tupdesc, is_outside(mapping) + strlen("t."));
+		reading->retired = attribute_of(tupdesc, retired_at(mapping) + strlen("t."));
+		reading->last = Max(reading->outside, reading->retired);
+	}
 }
 
 /* The digest of the mapped values of a target row. */
 static Digest
-target_digest(TargetReceiver *receiver, TupleTableSlot *slot)
+target_digest(TargetReading *reading, TupleTableSlot *slot)
 {
-	Search	   *search = receiver->search;
+	Search	   *search = reading->search;
 
 	row_bytes_reset(&search->bytes);
 	for (int i = 0; i < search->mapping->ncolumns; i++)
 	{
-		int			attribute = receiver->attnums[i] - 1;
+		int			attribute = reading->attnums[i] - 1;
 
 		if (attribute >= 0)
-			row_bytes_add_value(&search->bytes, receiver->typlens[i], receiver->typbyvals[i],
+			row_bytes_add_value(&search->bytes, reading->typlens[i], reading->typbyvals[i],
 								slot->tts_values[attribute], slot->tts_isnull[attribute]);
 	}
 	return row_bytes_digest(&search->bytes, &search->epoch.key);
@@ -359,11 +339,10 @@ target_digest(TargetReceiver *receiver, TupleTableSlot *slot)
 
 /* Whether the key of a target row is the value of a key that the delta inserts. */
 static bool
-comes_anew(TargetReceiver *receiver, TupleTableSlot *slot)
+comes_anew(TargetReading *reading, TupleTableSlot *slot)
 {
-	Search	   *search = receiver->search;
-	int			attribute = receiver->attnums[search->mapping->key] - 1;
-
+	Search	   *search = reading->search;
+	int			attribute = reading->attnums[search->mapping->key] - 1;
 	Digest		key;
 
 	if (search->key_type == NULL || digest_set_count(search->anew) == 0 || slot->tts_isnull[attribute])
@@ -374,59 +353,48 @@ comes_anew(TargetReceiver *receiver, TupleTableSlot *slot)
 
 /* Whether a target row is in the mapping's scope and not retired. */
 static bool
-row_is_current(const TargetReceiver *receiver, const TupleTableSlot *slot)
+row_is_current(const TargetReading *reading, const TupleTableSlot *slot)
 {
-	return receiver->outside == 0 ||
-		(!DatumGetBool(slot->tts_values[receiver->outside - 1]) &&
-		 slot->tts_isnull[receiver->retired - 1]);
+	return reading->outside == 0 ||
+		(!DatumGetBool(slot->tts_values[reading->outside - 1]) &&
+		 slot->tts_isnull[reading->retired - 1]);
 }
 
 /* Sums up a row of the target, or in the second reading takes it if it is to be looked at. */
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
+static void
+read_row(void *arg, TupleTableSlot *slot)
 {
-	TargetReceiver *receiver = (TargetReceiver *) self;
-	Search	   *search = receiver->search;
-	MemoryContext before = MemoryContextSwitchTo(receiver->row_context);
+	TargetReading *reading = arg;
+	Search	   *search = reading->search;
 	Digest		digest;
 	bool		current;
 
-	slot_getsomeattrs(slot, receiver->last);
-	digest = target_digest(receiver, slot);
-	current = row_is_current(receiver, slot);
-	if (!receiver->again)
+	slot_getsomeattrs(slot, reading->last);
+	digest = target_digest(reading, slot);
+	current = row_is_current(reading, slot);
+	if (!reading->again)
 	{
 		search->stored += current;
-		if (current && !comes_anew(receiver, slot))
+		if (current && !comes_anew(reading, slot))
 			digest_sums_subtract(&search->sums, &digest);
 	}
-	else if (!current || !digest_sums_even(&search->sums, &digest) || comes_anew(receiver, slot))
+	else if (!current || !digest_sums_even(&search->sums, &digest) || comes_anew(reading, slot))
 	{
 		tuplestore_puttupleslot(search->target->store, slot);
 		search->target->count++;
 	}
-	MemoryContextSwitchTo(before);
-	if ((++receiver->rows & 255) == 0)
-		MemoryContextReset(receiver->row_context);
-	return true;
 }
 
 static void
-receive_nothing(DestReceiver *self)
+read_target(TargetReading *reading)
 {
-}
-
-/* Reads the target. */
-static void
-read_target(TargetReceiver *receiver)
-{
-	const Mapping *mapping = receiver->search->mapping;
+	const Mapping *mapping = reading->search->mapping;
 	char	   *query = all_rows_alike(mapping) ?
 		psprintf("SELECT %s FROM %s r", readable_columns(mapping, NULL), mapping->target_name) :
 		psprintf("SELECT t.* FROM %s", target_rows(mapping));
 	int			level = settings_pin(NULL);
 
-	caller_rows(query, receiver->search->snapshot, &receiver->receiver);
+	caller_rows(query, reading->search->snapshot, begin_reading, read_row, reading);
 	settings_restore(level);
 }
 
@@ -440,7 +408,7 @@ typedef enum Extent
 
 /* Sums up previous and the target. */
 static Extent
-sum_up(Search *search, TargetReceiver *receiver)
+sum_up(Search *search, TargetReading *reading)
 {
 	double		uneven;
 
@@ -448,7 +416,7 @@ sum_up(Search *search, TargetReceiver *receiver)
 	if (search->stale > search->rows * MANY_UNEVEN)
 		return DRIFT_MUCH;
 	search->stored = 0;
-	read_target(receiver);
+	read_target(reading);
 	uneven = digest_sums_uneven(&search->sums);
 	if (uneven == 0 && search->stale == 0)
 		return DRIFT_NONE;
@@ -457,14 +425,16 @@ sum_up(Search *search, TargetReceiver *receiver)
 
 /* Takes the rows of previous and target whose sums are not even. */
 static void
-take_some(Search *search, const pg_uuid_t *batch, TargetReceiver *receiver)
+take_some(Search *search, const pg_uuid_t *batch, TargetReading *reading)
 {
 	load_delta(search, batch);
 	stored_table_scan(search->previous, search->snapshot, NULL, upset_changed, search);
 	stored_table_scan(search->previous, search->snapshot, NULL, take_uneven, search);
 	digest_set_free(search->changed);
-	receiver->again = true;
-	read_target(receiver);
+	reading->again = true;
+	search->target = typed_rows_begin("syncup_target", reading->tupdesc->natts);
+	search->target->tupdesc = reading->tupdesc;
+	read_target(reading);
 	typed_rows_publish(search->target);
 }
 
@@ -518,14 +488,7 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	Size		budget = (Size) maintenance_work_mem * 1024;
 	Drift	   *drift = palloc0(sizeof(Drift));
 	Search		search = {.mapping = mapping, .classes = 1, .stored = -1};
-	TargetReceiver receiver = {
-		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
-		.rShutdown = receive_nothing, .rDestroy = receive_nothing, .mydest = DestTuplestore},
-		.search = &search,
-		.context = CurrentMemoryContext,
-		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
-											 ALLOCSET_DEFAULT_SIZES)
-	};
+	TargetReading reading = {.search = &search};
 	bool		comparable = find_key_type(&search);
 	Extent		extent;
 
@@ -543,25 +506,24 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	digest_sums_init(&search.sums, stored_table_estimate(search.previous), budget / 4);
 	stored_table_scan(search.delta, search.snapshot, batch, take_present, &search);
 
-	extent = comparable ? sum_up(&search, &receiver) : DRIFT_MUCH;
+	extent = comparable ? sum_up(&search, &reading) : DRIFT_MUCH;
 	if (extent == DRIFT_SOME && search.delta_rows * 64.0 > budget)
 		extent = DRIFT_MUCH;
 	if (extent == DRIFT_MUCH)
 		take_all(&search, batch, budget / 2);
 	else if (extent == DRIFT_SOME)
-		take_some(&search, batch, &receiver);
+		take_some(&search, batch, &reading);
 	else if (search.has_deleted)
 		stored_table_scan(search.delta, search.snapshot, batch, take_deleted, &search);
 
 	digest_sums_free(&search.sums);
 	digest_set_free(search.anew);
-	MemoryContextDelete(receiver.row_context);
 	mend_previous(&search);
 	stored_table_close(search.previous);
 	stored_table_close(search.delta);
 	drift->whole = extent != DRIFT_NONE;
 	drift->source = typed_source_publish(search.source);
-	drift->target = extent == DRIFT_SOME ? search.target : NULL;
+	drift->target = search.target;
 	drift->stored = search.stored;
 	return drift;
 }

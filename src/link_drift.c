@@ -58,8 +58,8 @@
 /* Pairs between the one that is read and the one that is looked up. */
 #define AHEAD			16
 
-/* Rows of a target that are read before they are looked up. */
-#define ROWS_AT_ONCE	256
+/* Links of the target that are read before they are looked up. */
+#define LINKS_AT_ONCE	256
 
 /* One side of the pairs. */
 typedef struct Side
@@ -114,8 +114,9 @@ typedef struct Search
 	uint64		read;			/* pairs that have been in it */
 	DigestSet  *expected;		/* links */
 
-	Link		links[ROWS_AT_ONCE];
+	Link		links[LINKS_AT_ONCE];
 	int			nlinks;
+	MemoryContext links_context;	/* of their rows */
 
 	TypedRows  *pairs;
 	TypedRows  *target;
@@ -155,118 +156,60 @@ value_digest(Search *search, const Side *side, int16 typlen, bool typbyval, Datu
 
 /* ---------- targets, read ---------- */
 
-/* Takes rows of a target as they are read. */
-typedef struct TargetReceiver
+/* A target as it is read. */
+typedef struct TargetReading
 {
-	DestReceiver receiver;
 	Search	   *search;
+	Side	   *side;			/* whose entity type's target it is; NULL: the link table */
 	const char *columns[2];		/* what is looked at */
-	void		(*take) (struct TargetReceiver *receiver, TupleTableSlot *slot);
-	void		(*finish) (struct TargetReceiver *receiver);	/* what was taken; or NULL */
-	Side	   *side;
-	MemoryContext context;		/* as long as the search */
-	MemoryContext row_context;	/* as long as these rows */
-	int			rows;
 	AttrNumber	attnums[2];
-	int			last;			/* attribute that is needed */
 	TupleDesc	tupdesc;
-} TargetReceiver;
+} TargetReading;
 
 static void
-receive_startup(DestReceiver *self, int operation, TupleDesc tupdesc)
+begin_reading(void *arg, TupleDesc tupdesc)
 {
-	TargetReceiver *receiver = (TargetReceiver *) self;
-	MemoryContext before = MemoryContextSwitchTo(receiver->context);
+	TargetReading *reading = arg;
 
-	receiver->tupdesc = CreateTupleDescCopy(tupdesc);
+	reading->tupdesc = CreateTupleDescCopy(tupdesc);
 	for (int i = 0; i < 2; i++)
-	{
-		receiver->attnums[i] = SPI_fnumber(tupdesc, receiver->columns[i]);
-		if (receiver->attnums[i] <= 0)
-			elog(ERROR, "the target has no column \"%s\"", receiver->columns[i]);
-	}
-	receiver->last = Max(receiver->attnums[0], receiver->attnums[1]);
-	MemoryContextSwitchTo(before);
+		reading->attnums[i] = attribute_of(tupdesc, reading->columns[i]);
 }
 
-/* Has done with the rows taken. */
+/* Reads a target with the caller's rights. */
 static void
-finish_rows(TargetReceiver *receiver)
+read_target(TargetReading *reading, const char *query,
+			void (*take) (void *arg, TupleTableSlot *slot))
 {
-	if (receiver->finish != NULL)
-		receiver->finish(receiver);
-	receiver->rows = 0;
-	MemoryContextReset(receiver->row_context);
-}
-
-static bool
-receive_row(TupleTableSlot *slot, DestReceiver *self)
-{
-	TargetReceiver *receiver = (TargetReceiver *) self;
-	MemoryContext before = MemoryContextSwitchTo(receiver->row_context);
-
-	slot_getsomeattrs(slot, receiver->last);
-	receiver->take(receiver, slot);
-	MemoryContextSwitchTo(before);
-	if (++receiver->rows == ROWS_AT_ONCE)
-		finish_rows(receiver);
-	return true;
-}
-
-static void
-receive_nothing(DestReceiver *self)
-{
-}
-
-/* Reads a target with the caller's rights; returns the description of its rows. */
-static TupleDesc
-read_target(Search *search, const char *query, const char *column1, const char *column2,
-			void (*take) (TargetReceiver *receiver, TupleTableSlot *slot),
-			void (*finish) (TargetReceiver *receiver), Side *side)
-{
-	TargetReceiver receiver = {
-		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
-		.rShutdown = receive_nothing, .rDestroy = receive_nothing, .mydest = DestTuplestore},
-		.search = search,
-		.columns = {column1, column2},
-		.take = take,
-		.finish = finish,
-		.side = side,
-		.context = CurrentMemoryContext,
-		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup target row",
-											 ALLOCSET_DEFAULT_SIZES)
-	};
 	int			level = settings_pin(NULL);
 
-	caller_rows(query, search->snapshot, &receiver.receiver);
-	finish_rows(&receiver);
+	caller_rows(query, reading->search->snapshot, begin_reading, take, reading);
 	settings_restore(level);
-	MemoryContextDelete(receiver.row_context);
-	return receiver.tupdesc;
 }
 
-/* The digest of one of the two values at hand. */
+/* The digest of one of the two values at hand, which is not null. */
 static Digest
-received_digest(TargetReceiver *receiver, TupleTableSlot *slot, int n, const Side *side)
+read_digest(TargetReading *reading, TupleTableSlot *slot, int n, const Side *side)
 {
-	int			attribute = receiver->attnums[n] - 1;
-	Form_pg_attribute form = TupleDescAttr(receiver->tupdesc, attribute);
+	Form_pg_attribute form = TupleDescAttr(reading->tupdesc, reading->attnums[n] - 1);
+	bool		isnull;
+	Datum		value = slot_getattr(slot, reading->attnums[n], &isnull);
 
-	return value_digest(receiver->search, side, form->attlen, form->attbyval,
-						slot->tts_values[attribute]);
+	return value_digest(reading->search, side, form->attlen, form->attbyval, value);
 }
 
 /* ---------- what is stored of a value ---------- */
 
 /* Takes a row of an entity type's target: what is stored of its key. */
 static void
-take_stored(TargetReceiver *receiver, TupleTableSlot *slot)
+take_stored(void *arg, TupleTableSlot *slot)
 {
-	Side	   *side = receiver->side;
+	TargetReading *reading = arg;
+	Side	   *side = reading->side;
 	bool		found;
 
-	*digest_map_add(side->stored, received_digest(receiver, slot, 0, side), &found) =
-		received_digest(receiver, slot, 1, side);
+	*digest_map_add(side->stored, read_digest(reading, slot, 0, side), &found) =
+		read_digest(reading, slot, 1, side);
 }
 
 /* Reads what is stored instead of the keys of a side. */
@@ -275,10 +218,11 @@ load_stored(Search *search, Side *side)
 {
 	const char *key = key_of_end(side->end)->target;
 	const char *store = side->end->store;
+	TargetReading reading = {.search = search, .side = side, .columns = {key, store}};
 
-	(void) read_target(search, psprintf("SELECT e.%s, e.%s FROM %s e", quote_identifier(key),
-										quote_identifier(store), side->end->entity->target_name),
-					   key, store, take_stored, NULL, side);
+	read_target(&reading, psprintf("SELECT e.%s, e.%s FROM %s e", quote_identifier(key),
+								   quote_identifier(store), side->end->entity->target_name),
+				take_stored);
 }
 
 /* Adds what the value of a row of an entity type leads to. */
@@ -422,8 +366,7 @@ add_suspect(Search *search, StoredTable *table)
 static void
 add_suspect_at(Search *search, ItemPointer place)
 {
-	if (!stored_table_fetch(search->suspect, search->snapshot, place))
-		elog(ERROR, "a stored row of mapping \"%s\" is gone", search->mapping->name);
+	stored_table_fetch(search->suspect, search->snapshot, place);
 	add_suspect(search, search->suspect);
 }
 
@@ -551,29 +494,10 @@ load_expected(Search *search, const pg_uuid_t *batch)
 
 /* ---------- links ---------- */
 
-/* Takes a link of the target. */
-static void
-take_link(TargetReceiver *receiver, TupleTableSlot *slot)
-{
-	Search	   *search = receiver->search;
-	Digest		stored1 = received_digest(receiver, slot, 0, &search->sides[0]);
-	Digest		stored2 = received_digest(receiver, slot, 1, &search->sides[1]);
-	Link	   *link = &search->links[search->nlinks];
-
-	link->digest = digest_xor(&stored1, &stored2);
-	if (!in_class(search, &link->digest))
-		return;
-	digest_set_fetch(search->expected, &link->digest);
-	link->row = ExecCopySlotHeapTuple(slot);
-	search->nlinks++;
-}
-
 /* Looks up the links taken. */
 static void
-finish_links(TargetReceiver *receiver)
+look_up_links(Search *search)
 {
-	Search	   *search = receiver->search;
-
 	for (int i = 0; i < search->nlinks; i++)
 	{
 		uint32		number = digest_set_find(search->expected, &search->links[i].digest);
@@ -588,6 +512,29 @@ finish_links(TargetReceiver *receiver)
 	}
 	search->stored += search->nlinks;
 	search->nlinks = 0;
+	MemoryContextReset(search->links_context);
+}
+
+/* Takes a link of the target: it is looked up when its place in the set has come. */
+static void
+take_link(void *arg, TupleTableSlot *slot)
+{
+	TargetReading *reading = arg;
+	Search	   *search = reading->search;
+	Digest		stored1 = read_digest(reading, slot, 0, &search->sides[0]);
+	Digest		stored2 = read_digest(reading, slot, 1, &search->sides[1]);
+	Link	   *link = &search->links[search->nlinks];
+	MemoryContext before;
+
+	link->digest = digest_xor(&stored1, &stored2);
+	if (!in_class(search, &link->digest))
+		return;
+	digest_set_fetch(search->expected, &link->digest);
+	before = MemoryContextSwitchTo(search->links_context);
+	link->row = ExecCopySlotHeapTuple(slot);
+	MemoryContextSwitchTo(before);
+	if (++search->nlinks == LINKS_AT_ONCE)
+		look_up_links(search);
 }
 
 /* Takes the pairs whose link was not met, in the order in which they lie. */
@@ -621,6 +568,7 @@ static bool
 compare_links(Search *search, const pg_uuid_t *batch)
 {
 	const AssociationEnd *ends = search->mapping->ends;
+	TargetReading reading = {.search = search, .columns = {ends[0].target, ends[1].target}};
 	const char *query = psprintf("SELECT t.* FROM %s", link_table_rows(search->mapping, search->mapping->target_name));
 
 	for (search->class = 0; search->class < search->classes; search->class++)
@@ -628,7 +576,9 @@ compare_links(Search *search, const pg_uuid_t *batch)
 		while (!load_expected(search, batch))
 			if (search->classes > MAX_CLASSES)
 				return false;
-		search->target->tupdesc = read_target(search, query, ends[0].target, ends[1].target, take_link, finish_links, NULL);
+		read_target(&reading, query, take_link);
+		look_up_links(search);
+		search->target->tupdesc = reading.tupdesc;
 		take_unanswered(search);
 		digest_set_free(search->expected);
 	}
@@ -744,6 +694,7 @@ link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	search.previous = stored_table_open(mapping, "syncup_previous");
 	search.suspect = stored_table_open(mapping, "syncup_previous");
 	row_bytes_init(&search.bytes);
+	search.links_context = AllocSetContextCreate(CurrentMemoryContext, "syncup links", ALLOCSET_DEFAULT_SIZES);
 	search.changed = digest_set_create(0, false);
 	search.remembered = digest_set_create(0, false);
 	search.pairs = begin_pairs();
@@ -764,6 +715,7 @@ link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	for (int i = 0; i < 2; i++)
 		if (search.sides[i].values != NULL)
 			digest_map_free(search.sides[i].values);
+	MemoryContextDelete(search.links_context);
 	digest_set_free(search.changed);
 	digest_set_free(search.remembered);
 	stored_table_close(search.previous);

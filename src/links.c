@@ -100,13 +100,6 @@ same_keys(const Mapping *mapping, const char *a, const char *b)
 #define other_end(m)	(&(m)->ends[1 - (m)->holder])
 #define holder_end(m)	(&(m)->ends[(m)->holder])
 
-/* Whether the caller may read every column of the target. */
-static bool
-may_read_all(const Mapping *mapping)
-{
-	return pg_class_aclcheck(mapping->target, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
-}
-
 char *
 link_table_rows(const Mapping *mapping, const char *relation)
 {

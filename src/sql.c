@@ -169,10 +169,62 @@ own_cursor(const char *query, int nargs, const SqlArg *args)
 	return portal;
 }
 
-void
-caller_rows(const char *query, Snapshot snapshot, DestReceiver *receiver)
+/* Gives the rows of a query to functions. */
+typedef struct RowReceiver
 {
-	SPIExecuteOptions options = {.read_only = true, .dest = receiver};
+	DestReceiver receiver;
+	void		(*begin) (void *arg, TupleDesc tupdesc);
+	void		(*visit) (void *arg, TupleTableSlot *slot);
+	void	   *arg;
+	MemoryContext context;		/* the caller's */
+	MemoryContext row_context;
+	uint64		rows;
+} RowReceiver;
+
+static void
+receive_startup(DestReceiver *self, int operation, TupleDesc tupdesc)
+{
+	RowReceiver *receiver = (RowReceiver *) self;
+	MemoryContext before = MemoryContextSwitchTo(receiver->context);
+
+	receiver->begin(receiver->arg, tupdesc);
+	MemoryContextSwitchTo(before);
+}
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	RowReceiver *receiver = (RowReceiver *) self;
+	MemoryContext before = MemoryContextSwitchTo(receiver->row_context);
+
+	receiver->visit(receiver->arg, slot);
+	MemoryContextSwitchTo(before);
+	if (++receiver->rows % 256 == 0)
+		MemoryContextReset(receiver->row_context);
+	return true;
+}
+
+static void
+receive_nothing(DestReceiver *self)
+{
+}
+
+void
+caller_rows(const char *query, Snapshot snapshot,
+			void (*begin) (void *arg, TupleDesc tupdesc),
+			void (*visit) (void *arg, TupleTableSlot *slot), void *arg)
+{
+	RowReceiver receiver = {
+		.receiver = {.receiveSlot = receive_row, .rStartup = receive_startup,
+		.rShutdown = receive_nothing, .rDestroy = receive_nothing, .mydest = DestTuplestore},
+		.begin = begin,
+		.visit = visit,
+		.arg = arg,
+		.context = CurrentMemoryContext,
+		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup rows",
+											 ALLOCSET_DEFAULT_SIZES)
+	};
+	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.receiver};
 	int			path = search_path_pin();
 	int			result;
 
@@ -180,8 +232,19 @@ caller_rows(const char *query, Snapshot snapshot, DestReceiver *receiver)
 	result = SPI_execute_extended(query, &options);
 	PopActiveSnapshot();
 	settings_restore(path);
+	MemoryContextDelete(receiver.row_context);
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+}
+
+AttrNumber
+attribute_of(TupleDesc tupdesc, const char *name)
+{
+	int			number = SPI_fnumber(tupdesc, name);
+
+	if (number <= 0)
+		elog(ERROR, "there is no column \"%s\"", name);
+	return number;
 }
 
 void

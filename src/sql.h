@@ -56,10 +56,16 @@ extern Portal own_cursor(const char *query, int nargs, const SqlArg *args);
 extern Portal caller_cursor(const char *query, int nargs, const SqlArg *args);
 
 /*
- * Runs a query as the caller, at a snapshot, and gives its rows to a receiver
- * as they come, without a copy.
+ * Runs a query as the caller, at a snapshot, and gives its rows as they come:
+ * begin gets their description, visit each of them, without a copy, in a memory
+ * context that is reset often.
  */
-extern void caller_rows(const char *query, Snapshot snapshot, DestReceiver *receiver);
+extern void caller_rows(const char *query, Snapshot snapshot,
+						void (*begin) (void *arg, TupleDesc tupdesc),
+						void (*visit) (void *arg, TupleTableSlot *slot), void *arg);
+
+/* The number of the attribute of this name, from 1: there must be one. */
+extern AttrNumber attribute_of(TupleDesc tupdesc, const char *name);
 
 /*
  * Calls visit for every row of a cursor, in a memory context that is reset

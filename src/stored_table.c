@@ -112,11 +112,12 @@ delta_scan(const Mapping *mapping, const pg_uuid_t *batch,
 	stored_table_close(delta);
 }
 
-bool
+void
 stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid)
 {
 	MemoryContextReset(table->row_context);
-	return table_tuple_fetch_row_version(table->relation, tid, snapshot, table->slot);
+	if (!table_tuple_fetch_row_version(table->relation, tid, snapshot, table->slot))
+		elog(ERROR, "a stored row of mapping \"%s\" is gone", table->mapping->name);
 }
 
 bool

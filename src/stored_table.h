@@ -45,8 +45,8 @@ extern void stored_table_scan(StoredTable *table, Snapshot snapshot, const pg_uu
 extern void delta_scan(const Mapping *mapping, const pg_uuid_t *batch,
 					   void (*visit) (void *arg, StoredTable *table), void *arg);
 
-/* Makes the row at a place the one at hand; false: the snapshot does not see it. */
-extern bool stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid);
+/* Makes the row at a place, which the snapshot must see, the one at hand. */
+extern void stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointer tid);
 
 /*
  * Makes the row of previous with this key, a text, the one at hand; false: the
