@@ -220,8 +220,10 @@ load_stored(Search *search, Side *side)
 	const char *store = side->end->store;
 	TargetReading reading = {.search = search, .side = side, .columns = {key, store}};
 
-	read_target(&reading, psprintf("SELECT e.%s, e.%s FROM %s e", quote_identifier(key),
-								   quote_identifier(store), side->end->entity->target_name),
+	/* The column was NOT NULL when it was mapped; it need not be any more. */
+	read_target(&reading, psprintf("SELECT e.%s, e.%s FROM %s e WHERE e.%s IS NOT NULL AND e.%s IS NOT NULL",
+								   quote_identifier(key), quote_identifier(store),
+								   side->end->entity->target_name, quote_identifier(key), quote_identifier(store)),
 				take_stored);
 }
 
