@@ -1,0 +1,1615 @@
+\echo Use "CREATE EXTENSION syncup" to load this file. \quit
+-- The four schemas (SPEC 2).  Plain CREATE SCHEMA: if one of these names is
+-- taken, installation stops rather than adopt somebody else's schema.
+
+CREATE SCHEMA syncup;
+COMMENT ON SCHEMA syncup IS 'syncup: configuration, queue, history and views';
+
+CREATE SCHEMA syncup_previous;
+COMMENT ON SCHEMA syncup_previous IS 'syncup: per mapping, the source as it was last applied (one table <connector>_<mapping> each)';
+
+CREATE SCHEMA syncup_delta;
+COMMENT ON SCHEMA syncup_delta IS 'syncup: per mapping, what prepared batches change in previous (one table <connector>_<mapping> each)';
+
+CREATE SCHEMA syncup_changes;
+COMMENT ON SCHEMA syncup_changes IS 'syncup: per mapping, what a batch does to the target: typed, to be inspected (one table <connector>_<mapping> each)';
+-- Connectors: one managed system each (SPEC 1, 2.1).
+
+CREATE TABLE syncup.connector (
+	connector text PRIMARY KEY,
+	directory text,
+	options jsonb NOT NULL DEFAULT '{}',
+	active boolean NOT NULL DEFAULT true,
+	needs_complete boolean NOT NULL DEFAULT false,
+	complete_after bigint NOT NULL DEFAULT 0,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE syncup.connector IS 'One managed system each, with its source directory and CSV options. Written by syncup_create_connector() and its kin only.';
+COMMENT ON COLUMN syncup.connector.directory IS 'where its files lie, on the server';
+COMMENT ON COLUMN syncup.connector.options IS 'CSV options shared by its files';
+COMMENT ON COLUMN syncup.connector.active IS 'false: prepare is refused, and jobs leave the connector out';
+COMMENT ON COLUMN syncup.connector.needs_complete IS 'true: incremental runs are refused until a complete run was applied';
+COMMENT ON COLUMN syncup.connector.complete_after IS 'only a complete run prepared after the batch of this seq will do';
+SELECT pg_catalog.pg_extension_config_dump('syncup.connector', '');
+
+CREATE FUNCTION syncup_create_connector(connector text, directory text DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_create_connector(text, text, jsonb) IS
+'Creates a connector, or gives an existing one this directory and these CSV options.';
+
+CREATE FUNCTION syncup_drop_connector(connector text)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_drop_connector(text) IS
+'Drops a connector with its mappings, queue, history, previous, delta and change tables. Targets are not touched.';
+
+CREATE FUNCTION syncup_deactivate(connector text)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_deactivate(text) IS
+'Makes a connector refuse prepare, until syncup_activate().';
+
+CREATE FUNCTION syncup_activate(connector text)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_activate(text) IS
+'Lets a deactivated connector run again.';
+-- Mappings: which file becomes which table (SPEC 2.1).
+
+CREATE TABLE syncup.mapping (
+	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	mapping text NOT NULL,
+	kind text NOT NULL CHECK (kind IN ('entity type', 'association')),
+	ordinal int NOT NULL,
+	target regclass NOT NULL,
+	file text NOT NULL,
+	key text NOT NULL,
+	unique_keys text[] NOT NULL DEFAULT '{}',
+	options jsonb NOT NULL DEFAULT '{}',
+	table_name name NOT NULL UNIQUE,
+	PRIMARY KEY (connector, mapping)
+);
+COMMENT ON TABLE syncup.mapping IS 'Entity type and association mappings. Written by syncup_map_entity_type() and its kin only.';
+COMMENT ON COLUMN syncup.mapping.ordinal IS 'order in which mappings of a connector are applied';
+COMMENT ON COLUMN syncup.mapping.key IS 'source column of the primary key';
+COMMENT ON COLUMN syncup.mapping.table_name IS 'name of its tables in syncup_previous, syncup_delta and syncup_changes';
+SELECT pg_catalog.pg_extension_config_dump('syncup.mapping', '');
+
+CREATE TABLE syncup.mapping_column (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	ordinal int NOT NULL,
+	source text NOT NULL,
+	stored name NOT NULL,
+	target name,
+	target_type text,
+	change_column name,
+	format text,
+	PRIMARY KEY (connector, mapping, ordinal),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+COMMENT ON TABLE syncup.mapping_column IS 'The source columns that a mapping uses, and what becomes of them.';
+COMMENT ON COLUMN syncup.mapping_column.source IS 'name in the header of the file';
+COMMENT ON COLUMN syncup.mapping_column.stored IS 'name in the previous and delta tables';
+COMMENT ON COLUMN syncup.mapping_column.target IS 'column of the target; null: stored only, for links to refer by';
+COMMENT ON COLUMN syncup.mapping_column.target_type IS 'type of the target column when it was mapped; a run refuses another one';
+COMMENT ON COLUMN syncup.mapping_column.change_column IS 'name in the change table';
+COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
+SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
+
+CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT '{}', options jsonb DEFAULT '{}')
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) IS
+'Maps the rows of a CSV file to the rows of a table, by primary key. Without columns, those of the same name are mapped, as the header of the file says now. An existing mapping is updated where its stored rows stay right.';
+
+CREATE FUNCTION syncup_drop_mapping(connector text, mapping text)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_drop_mapping(text, text) IS
+'Drops a mapping with its previous, delta and change tables. The target is not touched.';
+-- Associations: which pairs of a file become links between targets (SPEC 2.1).
+
+CREATE TABLE syncup.association (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	side int NOT NULL CHECK (side IN (1, 2)),
+	entity_connector text NOT NULL,
+	entity text NOT NULL,
+	property text NOT NULL,
+	store name,
+	target_column name,
+	change_column name,
+	seen bigint,
+	PRIMARY KEY (connector, mapping, side),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE,
+	FOREIGN KEY (entity_connector, entity) REFERENCES syncup.mapping
+);
+CREATE INDEX association_entity ON syncup.association (entity_connector, entity);
+COMMENT ON TABLE syncup.association IS 'The two sides of each association: what the values of its columns are looked up in, and what is stored of the resource found.';
+COMMENT ON COLUMN syncup.association.property IS 'source column of the entity type that the values stand in: its key or a unique key';
+COMMENT ON COLUMN syncup.association.store IS 'column of the entity type''s target that is stored; null: that of its key';
+COMMENT ON COLUMN syncup.association.target_column IS 'column of the association''s target that stores it; null: this side''s own row holds the link';
+COMMENT ON COLUMN syncup.association.change_column IS 'name of that column in the change table';
+COMMENT ON COLUMN syncup.association.seen IS 'of an entity type of another connector: the last batch (seq) that the links were resolved with';
+SELECT pg_catalog.pg_extension_config_dump('syncup.association', '');
+
+CREATE TABLE syncup.orphan (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	value1 text COLLATE "C" NOT NULL,
+	value2 text COLLATE "C" NOT NULL,
+	batch uuid NOT NULL,
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+CREATE INDEX orphan_mapping ON syncup.orphan (connector, mapping, value1, value2);
+COMMENT ON TABLE syncup.orphan IS 'Pairs of the source of which an end is not found; tried again by every synchronize.';
+COMMENT ON COLUMN syncup.orphan.batch IS 'the batch that found it first';
+SELECT pg_catalog.pg_extension_config_dump('syncup.orphan', '');
+
+CREATE FUNCTION syncup_map_association(connector text, association text, file text, column1 text, property1 text, column2 text, property2 text, target regclass, target_column1 name DEFAULT NULL, target_column2 name DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_map_association(text, text, text, text, text, text, text, regclass, name, name, jsonb) IS
+'Maps two columns of a CSV file to links: each value is looked up in a property (entity_type.source_column, its key or a unique key), and the keys of the two rows found become a row of a link table, or the value of one column of a target.';
+-- What the digests kept beside the rows of previous are taken with.
+
+CREATE TABLE syncup.digest_epoch (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	epoch bigint NOT NULL,
+	key bytea NOT NULL,
+	PRIMARY KEY (connector, mapping),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+-- Without a policy nobody but the owner sees a row, whatever is granted on the schema's tables.
+ALTER TABLE syncup.digest_epoch ENABLE ROW LEVEL SECURITY;
+COMMENT ON TABLE syncup.digest_epoch IS 'Secret keys of digests, one per mapping. Nobody but the owner sees its rows; it is not dumped: after a restore new ones are made.';
+COMMENT ON COLUMN syncup.digest_epoch.epoch IS 'a random number that the digests taken with this key carry';
+-- Thresholds: how much a run may change before a person must look (SPEC 6).
+
+CREATE TABLE syncup.threshold (
+	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	mapping text,
+	counter text NOT NULL,
+	maximum bigint NOT NULL CHECK (maximum >= 0),
+	max_percentage numeric NOT NULL CHECK (max_percentage >= 0),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX threshold_key ON syncup.threshold (connector, coalesce(mapping, ''), counter);
+COMMENT ON TABLE syncup.threshold IS 'Limits per counter, of a connector (mapping null) and of its mappings; 0 is off. Written by syncup_set_thresholds().';
+SELECT pg_catalog.pg_extension_config_dump('syncup.threshold', '');
+
+CREATE TABLE syncup.threshold_limit (
+	name text PRIMARY KEY,
+	counter text NOT NULL,
+	percentage boolean NOT NULL,
+	links boolean NOT NULL,
+	connector_default numeric NOT NULL
+);
+COMMENT ON TABLE syncup.threshold_limit IS 'The names of limits as syncup_set_thresholds() takes them, and the defaults of a connector (SPEC 6.1); a mapping''s default is 0, off.';
+INSERT INTO syncup.threshold_limit VALUES
+	('maximum_inserted_lines', 'inserted_lines', false, false, 100),
+	('maximum_updated_lines', 'updated_lines', false, false, 100),
+	('maximum_deleted_lines', 'deleted_lines', false, false, 100),
+	('maximum_link_inserted_lines', 'link_inserted_lines', false, true, 1000),
+	('maximum_link_updated_lines', 'link_updated_lines', false, true, 0),
+	('maximum_link_deleted_lines', 'link_deleted_lines', false, true, 1000),
+	('max_percentage_inserted_lines', 'inserted_lines', true, false, 5),
+	('max_percentage_updated_lines', 'updated_lines', true, false, 5),
+	('max_percentage_deleted_lines', 'deleted_lines', true, false, 5),
+	('max_link_percentage_inserted_lines', 'link_inserted_lines', true, true, 5),
+	('max_link_percentage_updated_lines', 'link_updated_lines', true, true, 0),
+	('max_link_percentage_deleted_lines', 'link_deleted_lines', true, true, 5);
+
+CREATE FUNCTION syncup_set_thresholds(connector text, limits jsonb, mapping text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_set_thresholds(text, jsonb, text) IS
+'Sets limits of a connector or of one of its mappings, for example {"maximum_deleted_lines": 50, "max_percentage_deleted_lines": 2}; 0 is off. Only those named change.';
+-- Batches: queue and history (SPEC 2.3).
+
+CREATE TABLE syncup.batch (
+	batch uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+	seq bigint GENERATED ALWAYS AS IDENTITY,
+	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	mode text NOT NULL CHECK (mode IN ('initial', 'complete', 'incremental', 'undo')),
+	status text NOT NULL CHECK (status IN ('prepared', 'blocked', 'applied', 'cancelled', 'discarded', 'failed', 'undone')),
+	prepared_at timestamptz,
+	prepared_by name,
+	synchronized_at timestamptz,
+	synchronized_by name,
+	decision text,
+	decided_at timestamptz,
+	decided_by name,
+	reason text,
+	forced boolean NOT NULL DEFAULT false,
+	changes_kept boolean NOT NULL DEFAULT false,
+	source_changes boolean NOT NULL DEFAULT false,
+	limits jsonb,
+	sqlstate text,
+	error text
+)
+-- Every run in a session of its own begins a page of its own, until a vacuum tells
+-- of the room in the others: that should not wait for a fifth of a long history.
+WITH (autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0.02);
+CREATE UNIQUE INDEX batch_of_connector ON syncup.batch (connector, seq);
+CREATE INDEX batch_kept ON syncup.batch (connector) WHERE changes_kept;
+CREATE INDEX batch_applied ON syncup.batch (connector, seq) WHERE status = 'applied';
+CREATE INDEX batch_queue ON syncup.batch (connector, seq)
+	WHERE status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL;
+COMMENT ON TABLE syncup.batch IS 'One row per batch: queue and history.';
+COMMENT ON COLUMN syncup.batch.status IS 'prepared, blocked, applied, cancelled (superseded by a complete run), discarded, failed (tried again by the next synchronize; where prepared_at is null, the prepare itself failed), undone';
+COMMENT ON COLUMN syncup.batch.decision IS 'what a person decided: resume, discard or undo';
+COMMENT ON COLUMN syncup.batch.forced IS 'thresholds were waived';
+COMMENT ON COLUMN syncup.batch.changes_kept IS 'its change rows and delta were kept when it was applied';
+COMMENT ON COLUMN syncup.batch.source_changes IS 'it holds changes computed by the source (command_column), or stands for such: discarding or undoing it loses them, and a complete run is needed';
+COMMENT ON COLUMN syncup.batch.limits IS 'the limits it was checked against that are not off: per mapping (empty: the connector) and counter the maximum and the percentage';
+COMMENT ON COLUMN syncup.batch.error IS 'why it failed';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch', '');
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_seq_seq', '');
+
+CREATE TABLE syncup.batch_counter (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	mapping text NOT NULL,
+	kind text NOT NULL,
+	file text,
+	file_modified timestamptz,
+	file_size bigint,
+	rows_read bigint NOT NULL DEFAULT 0,
+	rows_kept bigint NOT NULL DEFAULT 0,
+	null_keys bigint NOT NULL DEFAULT 0,
+	duplicates bigint NOT NULL DEFAULT 0,
+	rejected bigint NOT NULL DEFAULT 0,
+	empty_links bigint NOT NULL DEFAULT 0,
+	delta_inserted bigint NOT NULL DEFAULT 0,
+	delta_updated bigint NOT NULL DEFAULT 0,
+	delta_deleted bigint NOT NULL DEFAULT 0,
+	deletions_suspended boolean NOT NULL DEFAULT false,
+	inserted bigint,
+	updated bigint,
+	deleted bigint,
+	orphans bigint,
+	stored_before bigint,
+	PRIMARY KEY (batch, mapping),
+	CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links)
+);
+COMMENT ON TABLE syncup.batch_counter IS 'What prepare and synchronize counted, per batch and mapping. The columns from inserted on are null until changes were built.';
+COMMENT ON COLUMN syncup.batch_counter.deletions_suspended IS 'a bad row had no readable key, so nothing is deleted (SPEC 4.3)';
+COMMENT ON COLUMN syncup.batch_counter.stored_before IS 'rows of the target before the batch: the base of percentages';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_counter', '');
+
+CREATE TABLE syncup.quarantine (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	file text,
+	line bigint,
+	reason text NOT NULL,
+	key text,
+	message text,
+	raw text
+);
+CREATE INDEX quarantine_batch ON syncup.quarantine (batch);
+COMMENT ON TABLE syncup.quarantine IS 'Every source row that was set aside, with the reason: null key, duplicate, conflict, malformed, encoding, conversion, unknown key, orphan.';
+COMMENT ON COLUMN syncup.quarantine.line IS 'line of the file where the row begins';
+COMMENT ON COLUMN syncup.quarantine.raw IS 'the original bytes, as text where valid';
+SELECT pg_catalog.pg_extension_config_dump('syncup.quarantine', '');
+-- Files as rows of a query (SPEC 2.4).
+
+CREATE FUNCTION syncup.read_csv_support(internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'syncup_read_csv_support' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.read_csv_support(internal) IS
+'Planner support: how many rows the reading functions will give.';
+
+CREATE FUNCTION syncup_read_csv(path text, options jsonb DEFAULT '{}')
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+SUPPORT syncup.read_csv_support
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_read_csv(text, jsonb) IS
+'Reads a CSV file on the server. Columns of the definition list are found in the header by name and converted by their types: SELECT * FROM syncup_read_csv(''/srv/hr.csv'') AS (id int, name text).';
+
+CREATE FUNCTION syncup_read_delta(path text, options jsonb DEFAULT '{}')
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+SUPPORT syncup.read_csv_support
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_read_delta(text, jsonb) IS
+'Reads a CSV file that carries changes: the column "command" of the definition list comes back as insert, update, delete or merge. Option command_column names the file''s column (default command).';
+
+CREATE FUNCTION syncup_csv_header(path text, options jsonb DEFAULT '{}')
+RETURNS TABLE (ordinal int, name text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_csv_header(text, jsonb) IS
+'The columns of a CSV file, as its header names them.';
+/*
+ * Formats of mapped values.
+ *
+ * A column of a mapping may have a "format", which turns the text of the
+ * source into text that the type of the target's column takes. This function
+ * is the same conversion for trying formats out, and for queries.
+ *
+ * Anybody may call it: it reads nothing but its arguments. DateStyle and
+ * TimeZone are pinned so that a value reads the same in every session; a
+ * mapping has its option "timezone" in the place of UTC.
+ */
+CREATE FUNCTION syncup_format(value text, format text)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET DateStyle = 'ISO, YMD'
+SET TimeZone = 'UTC';
+
+COMMENT ON FUNCTION syncup_format(text, text) IS
+'converts a value by a format of mappings, such as filetime or datetime:DD/MM/YYYY; null for an empty value; an error if the value does not match';
+-- Batches as files (SPEC 2.4).
+
+CREATE FUNCTION syncup_export(batch uuid, directory text)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_export(uuid, text) IS
+'Writes a waiting batch, or the one applied last, to a directory on the server: per mapping its rows (.sorted.csv), its delta (.sorted.delta), and the rows set aside (.duplicates.csv, .nullpk.csv, .orphans.csv).';
+-- From files to a queued batch (SPEC 4).
+
+CREATE FUNCTION syncup_prepare(connector text, mode text, options jsonb DEFAULT '{}')
+RETURNS uuid
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_prepare(text, text, jsonb) IS
+'Reads the files of a connector, sets bad rows aside, computes what changed and queues it as a batch. Mode: initial (empty targets), complete (full extract, repairs drift) or incremental. Targets are not touched.';
+-- The check of a batch against its limits (SPEC 6.2), in plain SQL.
+
+CREATE VIEW syncup.threshold_check AS
+SELECT checked.batch, checked.mapping, checked.counter, checked.count,
+	nullif(l.maximum, 0) AS maximum,
+	checked.base,
+	round(checked.count * 100.0 / nullif(checked.base, 0), 2) AS percent,
+	nullif(l.max_percentage, 0) AS max_percentage,
+	coalesce(l.maximum > 0 AND checked.count > l.maximum, false)
+		OR coalesce(l.max_percentage > 0 AND checked.count * 100 > l.max_percentage * checked.base, false) AS exceeded,
+	(
+		SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY run.count)
+		FROM (
+			SELECT sum(CASE WHEN checked.counter IN ('inserted_lines', 'link_inserted_lines') THEN k.inserted
+					WHEN checked.counter IN ('updated_lines', 'link_updated_lines') THEN k.updated
+					ELSE k.deleted END) AS count
+			FROM (
+				SELECT p.batch FROM syncup.batch p
+				WHERE p.connector = checked.connector AND p.status = 'applied' AND p.mode IN ('complete', 'incremental')
+				ORDER BY p.seq DESC LIMIT 100
+			) AS past
+			JOIN syncup.batch_counter k USING (batch)
+			WHERE k.kind = checked.kind AND (checked.mapping IS NULL OR k.mapping = checked.mapping)
+			GROUP BY k.batch
+		) AS run
+	) AS percentile_99
+FROM (
+	-- of each mapping
+	SELECT b.batch, b.connector, b.limits, c.mapping, v.counter, v.kind, v.count, c.stored_before AS base
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	CROSS JOIN LATERAL (VALUES
+		('inserted_lines', 'entity type', c.inserted),
+		('updated_lines', 'entity type', c.updated),
+		('deleted_lines', 'entity type', c.deleted),
+		('link_inserted_lines', 'association', c.inserted),
+		('link_updated_lines', 'association', c.updated),
+		('link_deleted_lines', 'association', c.deleted)) AS v (counter, kind, count)
+	WHERE v.kind = c.kind AND c.inserted IS NOT NULL
+	UNION ALL
+	-- of the connector: the sums over its mappings
+	SELECT b.batch, b.connector, b.limits, NULL, v.counter, v.kind, sum(v.count)::bigint, sum(c.stored_before)::bigint
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	CROSS JOIN LATERAL (VALUES
+		('inserted_lines', 'entity type', c.inserted),
+		('updated_lines', 'entity type', c.updated),
+		('deleted_lines', 'entity type', c.deleted),
+		('link_inserted_lines', 'association', c.inserted),
+		('link_updated_lines', 'association', c.updated),
+		('link_deleted_lines', 'association', c.deleted)) AS v (counter, kind, count)
+	WHERE v.kind = c.kind AND c.inserted IS NOT NULL
+	GROUP BY b.batch, v.counter, v.kind
+) AS checked
+-- the limits that the batch was checked against
+CROSS JOIN LATERAL (
+	SELECT (pair ->> 0)::bigint AS maximum, (pair ->> 1)::numeric AS max_percentage
+	FROM (SELECT checked.limits #> ARRAY[coalesce(checked.mapping, ''), checked.counter]) AS recorded (pair)
+) AS l;
+COMMENT ON VIEW syncup.threshold_check IS
+'Per batch, mapping (null: the connector) and counter: what was counted, against which limits (null: off). Exceeded: count > maximum, or count * 100 > max_percentage * base.';
+COMMENT ON COLUMN syncup.threshold_check.base IS 'rows stored before: of the mapping, or of all mappings of the connector';
+COMMENT ON COLUMN syncup.threshold_check.percentile_99 IS 'of the count in the last 100 applied complete and incremental runs: what limits can be set from';
+COMMENT ON COLUMN syncup.threshold_check.percent IS 'count as a percentage of base; null where base is 0';
+
+CREATE FUNCTION syncup.what_exceeds(batch uuid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(
+		format('%s %s%s%s %s%s %s', e.count,
+			CASE WHEN e.counter LIKE 'link%' THEN 'link ' END,
+			CASE
+				WHEN e.counter LIKE '%inserted_lines' THEN 'insertion'
+				WHEN e.counter LIKE '%updated_lines' THEN 'update'
+				ELSE 'deletion'
+			END,
+			CASE WHEN e.count <> 1 THEN 's' END,
+			'of mapping "' || e.mapping || '" ',
+			CASE WHEN e.count <> 1 THEN 'exceed' ELSE 'exceeds' END,
+			concat_ws(' and ',
+				CASE WHEN e.count > e.maximum THEN format('maximum_%s (%s)', e.counter, e.maximum) END,
+				CASE WHEN e.count * 100 > e.max_percentage * e.base THEN format('%s (%s %%)',
+					(SELECT l.name FROM syncup.threshold_limit l WHERE l.counter = e.counter AND l.percentage),
+					e.max_percentage) END)),
+		'; ' ORDER BY e.mapping NULLS FIRST,
+			array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines', 'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines'], e.counter))
+	FROM syncup.threshold_check e
+	WHERE e.batch = what_exceeds.batch AND e.exceeded
+$$;
+COMMENT ON FUNCTION syncup.what_exceeds(uuid) IS
+'The limits that a batch exceeds, in a sentence.';
+-- What is running now, live from any session (SPEC 2.3).
+
+CREATE VIEW syncup.progress AS
+SELECT p.pid, m.connector,
+	CASE p.param12 WHEN 1 THEN 'prepare' WHEN 2 THEN 'synchronize' END AS operation,
+	m.mapping,
+	CASE p.param13
+		WHEN 1 THEN 'reading previous'
+		WHEN 2 THEN 'reading file'
+		WHEN 3 THEN 'computing net effect'
+		WHEN 4 THEN 'building changes'
+		WHEN 5 THEN 'applying changes'
+		WHEN 6 THEN 'updating previous'
+	END AS phase,
+	p.param1 AS bytes_done,
+	nullif(p.param2, 0) AS bytes_total,
+	p.param3 AS rows_done
+FROM pg_stat_get_progress_info('COPY') AS p
+JOIN pg_class AS c ON c.oid = p.relid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'syncup_previous'
+JOIN syncup.mapping AS m ON m.table_name = c.relname
+WHERE p.datid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+	AND p.param11 = 126965380248944;	-- 0x73796e637570, "syncup": our mark among COPY's counters
+COMMENT ON VIEW syncup.progress IS
+'What sessions are doing now. Others'' sessions are shown to members of pg_read_all_stats.';
+COMMENT ON COLUMN syncup.progress.bytes_done IS 'bytes of the file read (of a .gz file: compressed bytes)';
+COMMENT ON COLUMN syncup.progress.rows_done IS 'rows of the file read, in this phase';
+-- From a queued batch to targets and previous (SPEC 5).
+
+CREATE TYPE syncup.result AS (
+	batch uuid,
+	connector text,
+	mode text,
+	status text,
+	inserted bigint,
+	updated bigint,
+	deleted bigint,
+	links_inserted bigint,
+	links_deleted bigint,
+	orphans bigint,
+	elapsed interval
+);
+COMMENT ON TYPE syncup.result IS 'What became of a batch: status applied, blocked or failed, and its counters.';
+
+CREATE FUNCTION syncup_synchronize(connector text, force boolean DEFAULT false, keep_changes boolean DEFAULT false, orphans text DEFAULT NULL)
+RETURNS SETOF syncup.result
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_synchronize(text, boolean, boolean, text) IS
+'Applies the prepared batches of a connector, oldest first; stops at one that exceeds a threshold (status blocked) or fails. force waives thresholds; keep_changes keeps the change rows of applied batches; orphans names a file to save orphans in.';
+
+CREATE PROCEDURE syncup_run(connector text, mode text, force boolean DEFAULT false, keep_changes boolean DEFAULT false)
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE syncup_run(text, text, boolean, boolean) IS
+'Prepare, commit, synchronize, commit: the everyday command. A failure is recorded in syncup.batch, then raised; a block is a notice.';
+
+CREATE FUNCTION syncup_preview(connector text, mode text)
+RETURNS SETOF syncup.threshold_check
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_preview(text, text) IS
+'What a run would do now, and whether it would block: the same code, rolled back. Column batch is null.';
+-- What people look at and decide (SPEC 2.2, 2.3, 5).
+
+CREATE FUNCTION syncup_resume(batch uuid, force boolean DEFAULT false)
+RETURNS SETOF syncup.result
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_resume(uuid, boolean) IS
+'Applies the stored, reviewed changes of a blocked batch, thresholds waived for it alone, then goes on with the queue.';
+
+CREATE FUNCTION syncup_discard(batch uuid, reason text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_discard(uuid, text) IS
+'Declines a waiting batch and those queued behind it. Changes computed by the source are lost with it: the connector then needs a complete run.';
+
+CREATE FUNCTION syncup_undo(batch uuid)
+RETURNS uuid
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_undo(uuid) IS
+'Takes an applied batch back whose changes were kept, targets and previous, as a batch of its own; refused, naming rows, where one was changed since.';
+
+CREATE FUNCTION syncup_purge(older_than interval)
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_purge(interval) IS
+'Forgets batches that ended longer ago, with counters, quarantine and kept changes. Waiting ones, and those that later runs build on, stay. Returns how many went.';
+
+CREATE FUNCTION syncup_changes(batch uuid)
+RETURNS TABLE (mapping text, command text, key text, column_name name, old_value text, new_value text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET timezone = 'UTC'
+SET intervalstyle = 'postgres'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
+AS $$
+DECLARE
+	m record;
+	cells text;
+BEGIN
+	IF NOT EXISTS (SELECT FROM syncup.batch b WHERE b.batch = syncup_changes.batch) THEN
+		RAISE EXCEPTION 'batch % does not exist', batch
+			USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
+	END IF;
+	FOR m IN
+		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target,
+			e.column_name, e.holder
+		FROM syncup.batch b
+		JOIN syncup.mapping p USING (connector)
+		LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
+			AND k.source = p.key AND k.target IS NOT NULL
+		LEFT JOIN LATERAL (
+			-- side 2 is the value; a mono-valued link has one column only
+			SELECT (array_agg(a.target_column ORDER BY a.side DESC) FILTER (WHERE a.target_column IS NOT NULL))[1] AS column_name,
+				CASE WHEN count(a.target_column) = 1 THEN max(a.side) FILTER (WHERE a.target_column IS NULL) END AS holder
+			FROM syncup.association a
+			WHERE a.connector = p.connector AND a.mapping = p.mapping
+		) AS e ON true
+		WHERE b.batch = syncup_changes.batch
+		ORDER BY p.ordinal
+	LOOP
+		IF m.kind = 'association' THEN
+			-- Where side 2 holds the link, one that moves leaves one row of side 1 and comes to another.
+			RETURN QUERY EXECUTE format(
+				'SELECT %L::text, c.command, v.key, %L::name, v.old_value, v.new_value'
+				' FROM syncup_changes.%I c CROSS JOIN LATERAL (VALUES'
+				'  (c.command <> ''update'' OR %4$L = ''1'', c.key1, CASE c.command WHEN ''delete'' THEN c.key2 WHEN ''update'' THEN c.old_key END,'
+				'   CASE WHEN c.command <> ''delete'' THEN c.key2 END),'
+				'  (c.command = ''update'' AND %4$L = ''2'', c.old_key, c.key2, NULL),'
+				'  (c.command = ''update'' AND %4$L = ''2'', c.key1, NULL, c.key2)) AS v (shown, key, old_value, new_value)'
+				' WHERE c.batch = $1 AND v.shown'
+				' ORDER BY c.command, v.key COLLATE "C", coalesce(v.old_value, v.new_value) COLLATE "C"',
+				m.mapping, m.column_name, m.table_name, m.holder)
+			USING syncup_changes.batch;
+			CONTINUE;
+		END IF;
+		-- Every mapped column; the key itself is shown of rows without another value.
+		-- concat() takes the type's output function: a cast to text may be anybody's code.
+		SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END, %L::boolean)',
+				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
+		INTO cells
+		FROM syncup.mapping_column mc
+		JOIN syncup.mapping p USING (connector, mapping)
+		WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
+
+		RETURN QUERY EXECUTE format(
+			'SELECT %L::text, c.command, concat(c.%I), v.name, c.old ->> v.name::text, v.new_value'
+			' FROM syncup_changes.%I c CROSS JOIN LATERAL ('
+			'  SELECT x.*, CASE WHEN c.command <> ''delete'' THEN x.value END AS new_value,'
+			'   count(CASE c.command WHEN ''delete'' THEN c.old ->> x.name::text ELSE x.value END)'
+			'    FILTER (WHERE NOT x.is_key) OVER () AS filled'
+			'  FROM (VALUES %s) AS x (ordinal, name, value, is_key)) AS v'
+			' WHERE c.batch = $1 AND CASE'
+			'  WHEN v.is_key THEN c.command <> ''update'' AND v.filled = 0'
+			'  WHEN c.command = ''update'' THEN v.name = ANY (c.changed)'
+			'  WHEN c.command = ''insert'' THEN v.value IS NOT NULL'
+			'  ELSE c.old ->> v.name::text IS NOT NULL END'
+			' ORDER BY c.command, concat(c.%I) COLLATE "C", v.ordinal',
+			m.mapping, m.key_column, m.table_name, cells, m.key_column)
+		USING syncup_changes.batch;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup_changes(uuid) IS
+'The stored changes of a batch, a row per changed cell. Of links: key = that of side 1, new or old value = that of side 2.';
+-- What stands out in a batch (SPEC 6.3), and its review in one page (SPEC 2.3).
+--
+-- A finding is proved by counts: of the file (what prepare counted, and where
+-- in previous the deleted keys lie), of keys that go and come, and of columns
+-- (the change rows of updates, one scan for all columns of a mapping). What is
+-- worth checking exactly in that scan - which other column the values of a
+-- column came from, which one value it got, how its format differs - is first
+-- looked for in some 2000 rows, chosen by a hash of their key. A batch without
+-- change rows (prepared, or applied without keep_changes) has only findings of
+-- its file.
+
+/* ---------- limits ---------- */
+
+CREATE VIEW syncup.finding_limit AS
+SELECT l.*
+FROM (VALUES
+	(1, 'file almost empty', 10, 10, NULL, NULL,
+		'a full extract gives at most "percent" of the rows stored before, where "rows" were stored'),
+	(2, 'file cut', NULL, 10, NULL, NULL,
+		'at least "rows" deleted keys, all beyond one end of the keys that stayed (5 or more)'),
+	(3, 'keys differ only by case or blanks', NULL, 1, NULL, NULL,
+		'at least "rows" deleted keys come back among the inserted ones in another spelling'),
+	(4, 'columns swapped', 90, 10, 3, 50,
+		'as "columns shifted", in both directions'),
+	(5, 'columns shifted', 90, 10, 3, 50,
+		'in "percent" of its changed rows the column holds what another column held, not always the same value; rows where both are null do not count'),
+	(6, 'column emptied', 90, 20, 3, 50,
+		'in "percent" of its changed rows the column had a value and has none any more'),
+	(7, 'format changed', 90, 10, 3, 50,
+		'in "percent" of its changed rows old and new value are the same but for one kind of spelling'),
+	(8, 'constant value', 90, 20, NULL, NULL,
+		'in "percent" of its changed rows the column gets one and the same value'),
+	(9, 'column changed everywhere', 90, 10, NULL, NULL,
+		'the column changes in "percent" of the rows stored before'),
+	(10, 'rows set aside', 1, 10, NULL, NULL,
+		'more than "percent" of the rows read, or more than "rows" times as many as in the last applied batch')
+) AS l (rank, finding, percent, rows, few_rows, few_percent, meaning);
+COMMENT ON VIEW syncup.finding_limit IS
+'From where on something stands out in a batch; rank: the most telling finding first. At least "rows" rows; or at least few_rows, where those are few_percent of the rows stored before.';
+
+/* ---------- values ---------- */
+
+CREATE FUNCTION syncup.shorten(value text, width int)
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+			WHEN char_length(v.line) <= width THEN v.line
+			-- chr(8230) by itself would be computed, and refused, whatever the encoding
+			WHEN getdatabaseencoding() = 'UTF8' THEN left(v.line, width - 1) || chr(CASE getdatabaseencoding() WHEN 'UTF8' THEN 8230 END)
+			ELSE left(v.line, width - 3) || '...'
+		END
+	FROM (SELECT regexp_replace(value COLLATE "default", '[[:cntrl:]]+', ' ', 'g')) AS v (line)
+$$;
+COMMENT ON FUNCTION syncup.shorten(text, int) IS
+'A value in one line of at most so many characters.';
+
+CREATE FUNCTION syncup.without_blanks(value text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- In Unicode also no-break and zero-width spaces and a stray byte order mark.
+	RETURN regexp_replace(value COLLATE "default",
+		CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\s\u00a0\u200b\u202f\ufeff]+' ELSE '\s+' END, '', 'g');
+END
+$$;
+COMMENT ON FUNCTION syncup.without_blanks(text) IS
+'A value without any blanks.';
+
+CREATE FUNCTION syncup.bare_key(key text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	bare text COLLATE "default" := lower(syncup.without_blanks(key) COLLATE "default");
+BEGIN
+	IF bare ~ '^[{(]?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}[)}]?$' THEN
+		bare := translate(bare, '{}()-', '');
+	END IF;
+	RETURN bare;
+END
+$$;
+COMMENT ON FUNCTION syncup.bare_key(text) IS
+'A key in lower case and without blanks; a GUID also without braces and dashes.';
+
+CREATE FUNCTION syncup.format_difference(old text, new text)
+RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	-- as in without_blanks(), which is not called for speed
+	blanks CONSTANT text := CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\s\u00a0\u200b\u202f\ufeff]+' ELSE '\s+' END;
+	a text COLLATE "default" := regexp_replace(old COLLATE "default", blanks, '', 'g');
+	b text COLLATE "default" := regexp_replace(new COLLATE "default", blanks, '', 'g');
+	number CONSTANT text := '^[-+]?[0-9]{1,60}(\.[0-9]{1,60})?$';
+	grouped CONSTANT text := '^[-+]?[0-9][0-9.,'']{0,60}$';
+	date CONSTANT text := '^([0-9]{4}[-./]?[0-9]{1,2}[-./]?[0-9]{1,2}|[0-9]{1,2}[-./]?[0-9]{1,2}[-./]?[0-9]{4}|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{2})(T[0-9]{1,2}:.*)?$';
+	midnight CONSTANT text := 'T00:00(:00([.,]0+)?)?(Z|[-+]00(:?00)?)?$';
+	parts CONSTANT text := '^([0-9]{4}|[0-9]{1,2})[-./]?([0-9]{1,2})[-./]?([0-9]{4}|[0-9]{1,2})(.*)$';
+	day_a text COLLATE "default";
+	day_b text COLLATE "default";
+	part_a text[];
+	part_b text[];
+	a1 int; a2 int; a3 int;
+	b1 int; b2 int; b3 int;
+BEGIN
+	IF a = '' OR b = '' OR old = new THEN
+		RETURN NULL;
+	ELSIF a = b THEN
+		RETURN 'blanks';
+	ELSIF lower(a) = lower(b) THEN
+		RETURN 'upper and lower case';
+	END IF;
+
+	day_a := regexp_replace(btrim(old COLLATE "default"), '\s+', 'T');
+	day_b := regexp_replace(btrim(new COLLATE "default"), '\s+', 'T');
+	IF day_a ~ date AND day_b ~ date THEN
+		day_a := regexp_replace(day_a, midnight, '');
+		day_b := regexp_replace(day_b, midnight, '');
+		IF day_a = day_b THEN
+			RETURN 'a midnight after dates';
+		ELSIF translate(day_a, '-./', '') = translate(day_b, '-./', '') THEN
+			RETURN 'separators of dates';
+		END IF;
+		-- Day, month and year without its century in another order, at the same
+		-- time: three numbers of equal least, greatest and sum are the same ones.
+		part_a := regexp_match(day_a, parts);
+		part_b := regexp_match(day_b, parts);
+		a1 := right(part_a[1], 2); a2 := part_a[2]; a3 := right(part_a[3], 2);
+		b1 := right(part_b[1], 2); b2 := part_b[2]; b3 := right(part_b[3], 2);
+		IF part_a[4] = part_b[4] AND a1 + a2 + a3 = b1 + b2 + b3
+			AND least(a1, a2, a3) = least(b1, b2, b3) AND greatest(a1, a2, a3) = greatest(b1, b2, b3)
+		THEN
+			RETURN 'the order of day, month and year';
+		END IF;
+	END IF;
+
+	-- Numbers, and keys that look like them.
+	IF ltrim(a, '0') = ltrim(b, '0') THEN
+		RETURN 'leading zeros';
+	ELSIF a ~ number AND b ~ number AND a::numeric = b::numeric THEN
+		RETURN 'zeros or signs of numbers';
+	ELSIF a ~ grouped AND b ~ grouped AND translate(a, '.,''+', '') = translate(b, '.,''+', '') THEN
+		RETURN 'decimal or group separators of numbers';
+	ELSIF syncup.bare_key(a) = syncup.bare_key(b) THEN
+		RETURN 'braces or dashes of GUIDs';
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION syncup.format_difference(text, text) IS
+'By which one kind of spelling two values differ; null if they differ by more, or not at all.';
+
+/* ---------- findings ---------- */
+
+CREATE FUNCTION syncup.file_findings(batch uuid, mapping text)
+RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	b syncup.batch;
+	m syncup.mapping;
+	c syncup.batch_counter;
+	least syncup.finding_limit;
+	name text;
+	full_extract boolean;
+	stored bigint;
+	key name;
+	cut record;
+BEGIN
+	SELECT * INTO b FROM syncup.batch t WHERE t.batch = file_findings.batch;
+	SELECT * INTO m FROM syncup.mapping t WHERE t.connector = b.connector AND t.mapping = file_findings.mapping;
+	SELECT * INTO c FROM syncup.batch_counter t WHERE t.batch = b.batch AND t.mapping = m.mapping;
+	IF c.file IS NULL THEN
+		RETURN;
+	END IF;
+	name := regexp_replace(c.file, '^.*/', '');
+	full_extract := b.mode = 'complete' OR b.mode = 'incremental' AND NOT EXISTS (
+		SELECT FROM syncup.connector t
+		WHERE t.connector = b.connector AND (t.options || m.options) ->> 'command_column' IS NOT NULL);
+	-- Before the changes are built: what prepare compared with.
+	stored := coalesce(c.stored_before, c.rows_kept - c.delta_inserted + c.delta_deleted);
+
+	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'file almost empty';
+	IF full_extract AND stored >= least.rows AND c.rows_kept * 100 <= least.percent * stored THEN
+		finding := least.finding;
+		rows := stored - c.rows_kept;
+		message := format('rows to use in %s: %s (%s read), %s %% of the %s stored before; %s missing',
+			name, c.rows_kept, c.rows_read, round(c.rows_kept * 100.0 / stored, 1), stored, rows);
+		RETURN NEXT;
+	END IF;
+
+	-- Previous must be what the batch was compared with, and the caller may see it.
+	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'file cut';
+	IF full_extract AND m.kind = 'entity type' AND c.delta_deleted >= least.rows
+		AND has_schema_privilege('syncup_previous', 'USAGE') AND has_schema_privilege('syncup_delta', 'USAGE')
+		AND NOT EXISTS (
+			SELECT FROM syncup.batch o
+			WHERE o.connector = b.connector AND o.prepared_at IS NOT NULL
+			AND CASE WHEN o.seq > b.seq THEN o.status IN ('applied', 'undone')
+				WHEN o.seq < b.seq THEN o.status IN ('prepared', 'blocked', 'failed') END)
+	THEN
+		SELECT k.stored INTO key
+		FROM syncup.mapping_column k
+		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.source = m.key;
+		IF has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT')
+			AND has_table_privilege(format('syncup_delta.%I', m.table_name), 'SELECT')
+		THEN
+			-- In the order of the keys' bytes; where all are numbers, also by number.
+			EXECUTE format($sql$
+				WITH gone AS (
+					SELECT count(*) AS count, min(d.key) AS first, max(d.key) AS last,
+						bool_and(d.key ~ '^[0-9]{1,100}$') AS numbers,
+						min(CASE WHEN d.key ~ '^[0-9]{1,100}$' THEN d.key::numeric END) AS first_number,
+						max(CASE WHEN d.key ~ '^[0-9]{1,100}$' THEN d.key::numeric END) AS last_number
+					FROM (SELECT %1$I COLLATE "C" AS key FROM syncup_delta.%2$I WHERE batch = $1 AND command = 'delete') AS d
+				), stayed AS (
+					SELECT count(*) AS count, min(p.key) AS first, max(p.key) AS last,
+						bool_and(p.key ~ '^[0-9]{1,100}$') AS numbers,
+						min(CASE WHEN p.key ~ '^[0-9]{1,100}$' THEN p.key::numeric END) AS first_number,
+						max(CASE WHEN p.key ~ '^[0-9]{1,100}$' THEN p.key::numeric END) AS last_number
+					FROM (SELECT %1$I COLLATE "C" AS key FROM syncup_previous.%2$I) AS p
+					WHERE NOT EXISTS (
+						SELECT FROM syncup_delta.%2$I d
+						WHERE d.batch = $1 AND d.command IN ('delete', 'insert') AND d.%1$I = p.key)
+				)
+				SELECT gone.count AS gone, stayed.count AS stayed, end_of.part, end_of.edge
+				FROM gone, stayed, LATERAL (VALUES
+					(1, 'tail', stayed.last, gone.first > stayed.last),
+					(2, 'head', stayed.first, gone.last < stayed.first),
+					(3, 'tail', stayed.last_number::text, gone.numbers AND stayed.numbers AND gone.first_number > stayed.last_number),
+					(4, 'head', stayed.first_number::text, gone.numbers AND stayed.numbers AND gone.last_number < stayed.first_number)
+				) AS end_of (ordinal, part, edge, beyond)
+				WHERE end_of.beyond AND stayed.count >= 5
+				ORDER BY end_of.ordinal LIMIT 1
+				$sql$, key, m.table_name)
+			INTO cut USING b.batch;
+			IF cut.gone >= least.rows THEN
+				finding := least.finding;
+				rows := cut.gone;
+				message := format(CASE cut.part
+						WHEN 'tail' THEN '%s has lost its tail: all %s deleted keys come after "%s", the last of the %s that stayed'
+						ELSE '%s has lost its head: all %s deleted keys come before "%s", the first of the %s that stayed'
+					END, name, cut.gone, syncup.shorten(cut.edge, 40), cut.stayed);
+				RETURN NEXT;
+			END IF;
+		END IF;
+	END IF;
+
+	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'rows set aside';
+	RETURN QUERY
+	SELECT least.finding, NULL::int, NULL::name, now.count,
+		format('set aside: %s of %s rows of %s (%s %%): %s', now.count, c.rows_read, name,
+			round(now.count * 100.0 / nullif(c.rows_read, 0), 2), now.reasons)
+			|| coalesce('; ' || before.count || ' in the last applied batch', '')
+	FROM (
+		SELECT sum(q.count)::bigint AS count,
+			string_agg(format('%s %s', q.count, q.reason), ', ' ORDER BY q.count DESC, q.reason) AS reasons
+		FROM (
+			SELECT t.reason, count(*) FROM syncup.quarantine t
+			WHERE t.batch = b.batch AND t.mapping = m.mapping GROUP BY t.reason
+		) AS q
+	) AS now
+	LEFT JOIN LATERAL (
+		SELECT (SELECT count(*) FROM syncup.quarantine t WHERE t.batch = o.batch AND t.mapping = m.mapping)
+		FROM syncup.batch o JOIN syncup.batch_counter t USING (batch)
+		WHERE o.connector = b.connector AND o.seq < b.seq AND o.status = 'applied'
+		AND t.mapping = m.mapping AND t.file IS NOT NULL
+		ORDER BY o.seq DESC LIMIT 1
+	) AS before ON true
+	WHERE now.count * 100 > least.percent * c.rows_read
+		OR now.count > least.rows * greatest(before.count, 1);
+END
+$$;
+COMMENT ON FUNCTION syncup.file_findings(uuid, text) IS
+'What stands out in the file of a mapping: almost empty, cut, many rows set aside. See syncup_findings().';
+
+CREATE FUNCTION syncup.key_findings(batch uuid, mapping text)
+RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET intervalstyle = 'postgres'
+SET timezone = 'UTC'
+SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_column
+DECLARE
+	least syncup.finding_limit;
+	m record;
+	pair record;
+BEGIN
+	SELECT p.table_name, k.change_column, c.deleted
+	INTO m
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
+	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
+	WHERE b.batch = key_findings.batch AND c.mapping = key_findings.mapping
+		AND p.kind = 'entity type' AND c.inserted > 0 AND c.deleted > 0;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+
+	EXECUTE format($sql$
+		WITH keys AS (
+			SELECT c.command, concat(c.%1$I) COLLATE "default" AS key, syncup.bare_key(concat(c.%1$I)) AS bare
+			FROM syncup_changes.%2$I c
+			WHERE c.batch = $1 AND c.command IN ('delete', 'insert')
+		)
+		SELECT count(DISTINCT gone.key) AS count,
+			min(format('"%%s" as "%%s"', syncup.shorten(gone.key, 40), syncup.shorten(came.key, 40)) COLLATE "C") AS example,
+			bool_or(lower(syncup.without_blanks(gone.key)) <> lower(syncup.without_blanks(came.key))) AS guids
+		FROM keys gone JOIN keys came USING (bare)
+		WHERE gone.command = 'delete' AND came.command = 'insert' AND bare <> ''
+		$sql$, m.change_column, m.table_name)
+	INTO pair USING key_findings.batch;
+
+	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'keys differ only by case or blanks';
+	IF pair.count >= least.rows THEN
+		finding := least.finding;
+		column_name := NULL;
+		rows := pair.count;
+		message := format('deleted keys that come back among the inserted ones, other only in %s: %s of %s, for example %s',
+			CASE WHEN pair.guids THEN 'case, blanks or the braces and dashes of GUIDs' ELSE 'case or blanks' END,
+			pair.count, m.deleted, pair.example);
+		RETURN NEXT;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.key_findings(uuid, text) IS
+'Deletions that are none: keys that come back in another spelling. See syncup_findings().';
+
+CREATE FUNCTION syncup.column_findings(batch uuid, mapping text)
+RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET intervalstyle = 'postgres'
+SET timezone = 'UTC'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
+AS $$
+#variable_conflict use_column
+DECLARE
+	sampled CONSTANT bigint := 2000;
+	m record;
+	cells text;			-- SQL: (ordinal, name, new value, old value) of the columns of a change c
+	candidates jsonb;	-- by column, from the sample: partner, constant, kind
+	counts jsonb;		-- by column that changes, exactly
+BEGIN
+	SELECT p.connector, p.mapping, p.table_name, p.key, k.change_column AS key_column,
+		c.updated, c.stored_before
+	INTO m
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
+	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
+	WHERE b.batch = column_findings.batch AND c.mapping = column_findings.mapping
+		AND p.kind = 'entity type' AND c.updated > 0;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+
+	-- concat() gives a value as its type writes it, as "old" has it; a cast of
+	-- boolean or inet would not. The key, which never changes, is a column that
+	-- values can come from.
+	SELECT string_agg(format($sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, c.old ->> %2$L)$sql$,
+			k.ordinal, k.target, k.change_column), ', ' ORDER BY k.ordinal)
+	INTO cells
+	FROM syncup.mapping_column k
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL;
+
+	EXECUTE format($sql$
+		WITH sample AS MATERIALIZED (
+			SELECT concat(c.%1$I) COLLATE "default" AS key, v.ordinal, v.name, v.name = ANY (c.changed) AS changed, v.new,
+				CASE WHEN v.name = ANY (c.changed) THEN v.old ELSE v.new END AS old
+			FROM syncup_changes.%2$I c CROSS JOIN LATERAL (VALUES %3$s) AS v (ordinal, name, new, old)
+			WHERE c.batch = $1 AND c.command = 'update'
+			AND hashtextextended(concat(c.%1$I) COLLATE "default", 0) %% $2 = 0
+		), partners AS (
+			SELECT DISTINCT ON (a.name) a.name, b.name AS partner
+			FROM sample a JOIN sample b ON b.key = a.key AND b.old = a.new AND b.name <> a.name
+			WHERE a.changed
+			GROUP BY a.name, b.name, b.ordinal
+			ORDER BY a.name, count(*) DESC, count(*) FILTER (WHERE b.changed) DESC, b.ordinal
+		), constants AS (
+			SELECT DISTINCT ON (s.name) s.name, s.new AS constant
+			FROM sample s
+			WHERE s.changed AND s.new <> ''
+			GROUP BY s.name, s.new
+			ORDER BY s.name, count(*) DESC, s.new COLLATE "C"
+		), kinds AS (
+			SELECT k.name, k.kind
+			FROM (
+				SELECT s.name, syncup.format_difference(s.old, s.new) AS kind, count(*),
+					sum(count(*)) OVER (PARTITION BY s.name) AS changed
+				FROM sample s WHERE s.changed GROUP BY 1, 2
+			) AS k
+			WHERE k.kind IS NOT NULL AND k.count * 2 > k.changed
+		)
+		SELECT jsonb_agg(found)
+		FROM (SELECT name, partner, constant, kind FROM partners FULL JOIN constants USING (name) FULL JOIN kinds USING (name)) AS found
+		$sql$, m.key_column, m.table_name, cells)
+	INTO candidates USING column_findings.batch, greatest(m.updated / sampled, 1);
+
+	-- As before, with what to look for in each column.
+	SELECT string_agg(format(
+			$sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, c.old ->> %2$L, %4$s, %5$L::text, %6$L::text)$sql$,
+			k.ordinal, k.target, k.change_column,
+			CASE WHEN p.target IS NULL THEN 'NULL'
+				ELSE format('CASE WHEN c.old ? %L THEN c.old ->> %1$L WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%2$I) COLLATE "default" END',
+					p.target, p.change_column) END,
+			s.constant, s.kind), ', ' ORDER BY k.ordinal)
+	INTO cells
+	FROM syncup.mapping_column k
+	LEFT JOIN jsonb_to_recordset(candidates) AS s (name name, partner name, constant text, kind text) ON s.name = k.target
+	LEFT JOIN syncup.mapping_column p ON p.connector = k.connector AND p.mapping = k.mapping AND p.target = s.partner
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.source <> m.key;
+
+	EXECUTE format($sql$
+		SELECT jsonb_agg(counted)
+		FROM (
+			SELECT v.ordinal,
+				count(*) AS changed,
+				count(*) FILTER (WHERE v.old <> '' AND coalesce(v.new, '') = '') AS emptied,
+				count(*) FILTER (WHERE v.moved) AS moved,
+				count(*) FILTER (WHERE v.moved_nothing) AS moved_nothing,
+				min(v.new) FILTER (WHERE v.moved) <> max(v.new) FILTER (WHERE v.moved) AS moved_varied,
+				count(*) FILTER (WHERE v.same) AS same,
+				CASE WHEN min(v.old) = max(v.old) AND count(v.old) = count(*) THEN min(v.old) END AS same_before,
+				count(*) FILTER (WHERE v.reformatted) AS reformatted,
+				min(format('"%%s" -> "%%s"', left(v.old, 40), left(v.new, 40)) COLLATE "C")
+					FILTER (WHERE v.reformatted) AS example
+			FROM (
+				-- Little is carried into the sort that groups millions of cells.
+				SELECT v.ordinal, v.old COLLATE "C" AS old, v.new COLLATE "C" AS new,
+					v.new = v.partner_old AS moved,
+					v.new IS NULL AND v.partner_old IS NULL AS moved_nothing,
+					v.new = v.constant AS same,
+					CASE WHEN v.kind IS NOT NULL THEN syncup.format_difference(v.old, v.new) = v.kind END AS reformatted
+				FROM syncup_changes.%I c
+				CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, name, new, old, partner_old, constant, kind)
+				WHERE c.batch = $1 AND c.command = 'update' AND v.name = ANY (c.changed)
+				OFFSET 0
+			) AS v
+			GROUP BY v.ordinal
+		) AS counted
+		$sql$, m.table_name, cells)
+	INTO counts USING column_findings.batch;
+
+	RETURN QUERY
+	WITH counted AS (
+		SELECT s.*, CASE WHEN m.stored_before > 0 THEN
+				format(' (%s %% of the %s stored)', round(s.changed * 100.0 / m.stored_before, 1), m.stored_before) END AS share
+		FROM (
+			SELECT n.*, k.target AS name, c.partner, c.constant, c.kind
+			FROM jsonb_to_recordset(counts) AS n (ordinal int, changed bigint, emptied bigint,
+				moved bigint, moved_nothing bigint, moved_varied boolean,
+				same bigint, same_before text, reformatted bigint, example text)
+			JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping AND k.ordinal = n.ordinal
+			LEFT JOIN jsonb_to_recordset(candidates) AS c (name name, partner name, constant text, kind text) ON c.name = k.target
+		) AS s
+	), found AS (
+		SELECT s.*, f.finding, f.rows, l.rank
+		FROM counted s
+		CROSS JOIN LATERAL (VALUES
+			-- finding, rows that show it, of so many
+			('columns shifted', CASE WHEN s.moved_varied THEN s.moved END, s.changed - s.moved_nothing),
+			('column emptied', s.emptied, s.changed),
+			('format changed', s.reformatted, s.changed),
+			('constant value', s.same, s.changed),
+			('column changed everywhere', s.changed, m.stored_before)
+		) AS f (finding, rows, whole)
+		JOIN syncup.finding_limit l USING (finding)
+		WHERE f.rows * 100 >= l.percent * f.whole
+		AND (f.rows >= l.rows OR (f.rows >= l.few_rows AND f.rows * 100 >= l.few_percent * m.stored_before))
+	), told AS (
+		-- Of each column the most telling.
+		SELECT DISTINCT ON (f.ordinal) f.*,
+			other.name IS NOT NULL AS swapped, other.ordinal AS other_ordinal, other.rows AS other_rows
+		FROM found f
+		LEFT JOIN found other ON f.finding = 'columns shifted' AND other.finding = f.finding
+			AND other.name = f.partner AND other.partner = f.name
+		ORDER BY f.ordinal, f.rank
+	)
+	SELECT CASE WHEN t.swapped THEN 'columns swapped' ELSE t.finding END, t.ordinal, t.name, t.rows,
+		CASE
+			WHEN t.swapped THEN format('"%s" gets what "%s" held in %s of %s changed rows%s, and "%2$s" what "%1$s" held in %6$s',
+				t.name, t.partner, t.rows, t.changed, t.share, t.other_rows)
+			WHEN t.finding = 'columns shifted' THEN format('"%s" gets what "%s" held in %s of %s changed rows%s',
+				t.name, t.partner, t.rows, t.changed, t.share)
+			WHEN t.finding = 'column emptied' THEN format('"%s" loses its value in %s of %s changed rows%s',
+				t.name, t.rows, t.changed, t.share)
+			WHEN t.finding = 'format changed' THEN format('"%s" differs only in %s in %s of %s changed rows%s: %s',
+				t.name, t.kind, t.rows, t.changed, t.share, syncup.shorten(t.example, 88))
+			WHEN t.finding = 'constant value' THEN format('"%s" becomes "%s" in %s of %s changed rows%s; before: %s',
+				t.name, syncup.shorten(t.constant, 40), t.rows, t.changed, t.share,
+				coalesce('always "' || syncup.shorten(t.same_before, 40) || '"', 'different values'))
+			ELSE format('"%s" changes in %s of the %s rows stored before (%s %%)',
+				t.name, t.rows, m.stored_before, round(t.rows * 100.0 / m.stored_before, 1))
+		END
+	FROM told t
+	WHERE NOT (t.swapped AND t.other_ordinal < t.ordinal);
+END
+$$;
+COMMENT ON FUNCTION syncup.column_findings(uuid, text) IS
+'What stands out in the columns of a mapping''s updates. See syncup_findings().';
+
+-- The page calls this: it cannot know the schema of syncup_findings().
+CREATE FUNCTION syncup.findings(batch uuid)
+RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.mapping, f.finding, f.column_name, f.rows, f.message
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+	CROSS JOIN LATERAL (
+		SELECT * FROM syncup.file_findings(b.batch, c.mapping)
+		UNION ALL
+		SELECT * FROM syncup.key_findings(b.batch, c.mapping)
+		UNION ALL
+		SELECT * FROM syncup.column_findings(b.batch, c.mapping)
+	) AS f
+	JOIN syncup.finding_limit l USING (finding)
+	WHERE b.batch = findings.batch
+	ORDER BY l.rank, m.ordinal, f.ordinal
+$$;
+COMMENT ON FUNCTION syncup.findings(uuid) IS
+'See syncup_findings().';
+
+CREATE FUNCTION syncup_findings(batch uuid)
+RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	IF syncup_findings.batch IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'argument "batch" must not be null';
+	ELSIF NOT EXISTS (SELECT FROM syncup.batch b WHERE b.batch = syncup_findings.batch) THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('batch %s does not exist', syncup_findings.batch),
+			HINT = 'See the table syncup.batch.';
+	END IF;
+	RETURN QUERY SELECT * FROM syncup.findings(syncup_findings.batch);
+END
+$$;
+COMMENT ON FUNCTION syncup_findings(uuid) IS
+'What stands out in a batch, the most telling first: per mapping the finding, its column, the number of rows that show it, and a sentence with the figures (SPEC 6.3). The limits: syncup.finding_limit.';
+
+/* ---------- the page ---------- */
+
+CREATE FUNCTION syncup.wrap(value text, indent int)
+RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	width CONSTANT int := 100;
+	page text := repeat(' ', indent);
+	line int := indent;		-- characters of the present one
+	word text;
+BEGIN
+	-- A percent sign stays with its number.
+	FOREACH word IN ARRAY regexp_split_to_array(syncup.shorten(value, 600), ' (?!%)') LOOP
+		IF line > indent AND line + 1 + char_length(word) > width THEN
+			page := page || E'\n' || repeat(' ', indent + 2);
+			line := indent + 2;
+		ELSIF line > indent THEN
+			page := page || ' ';
+			line := line + 1;
+		END IF;
+		-- What fits no line is cut into pieces.
+		WHILE line + char_length(word) > width LOOP
+			page := page || left(word, width - line) || E'\n' || repeat(' ', indent + 2);
+			word := substr(word, width - line + 1);
+			line := indent + 2;
+		END LOOP;
+		page := page || word;
+		line := line + char_length(word);
+	END LOOP;
+	RETURN page;
+END
+$$;
+COMMENT ON FUNCTION syncup.wrap(text, int) IS
+'A text in lines of at most 100 characters, indented by so many, and by two more from the second on.';
+
+CREATE FUNCTION syncup.sample_changes(batch uuid, mapping text, count int)
+RETURNS TABLE (place bigint, command text, key text, cells text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET intervalstyle = 'postgres'
+SET timezone = 'UTC'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
+AS $$
+#variable_conflict use_column
+DECLARE
+	m record;
+	cells text;
+BEGIN
+	SELECT p.connector, p.mapping, p.kind, p.target, p.table_name, p.key, k.change_column AS key_column
+	INTO m
+	FROM syncup.batch b
+	JOIN syncup.mapping p USING (connector)
+	LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
+		AND k.source = p.key AND k.target IS NOT NULL
+	WHERE b.batch = sample_changes.batch AND p.mapping = sample_changes.mapping;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF m.kind = 'association' THEN
+		-- The two keys; of a mono-valued link that moves also the one it leaves.
+		RETURN QUERY EXECUTE format($sql$
+			SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"), c.command,
+				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '')
+			FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
+			CROSS JOIN LATERAL (
+				SELECT c.* FROM syncup_changes.%I c
+				WHERE c.batch = $1 AND c.command = command.command
+				ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"
+				LIMIT $2
+			) AS c
+			$sql$, m.table_name)
+		USING sample_changes.batch, sample_changes.count;
+		RETURN;
+	END IF;
+	SELECT coalesce(string_agg(format($sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END)$sql$,
+			coalesce(a.attnum, k.ordinal), k.target, k.change_column), ', '), '(NULL::int, NULL::name, NULL::text)')
+	INTO cells
+	FROM syncup.mapping_column k
+	LEFT JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = k.target
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.source <> m.key;
+
+	RETURN QUERY EXECUTE format($sql$
+		SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key COLLATE "C"), c.command, c.key,
+			(SELECT string_agg(
+					CASE c.command
+						WHEN 'update' THEN format('%%s: %%s -> %%s', v.name,
+							coalesce('"' || syncup.shorten(c.old ->> v.name, 30) || '"', 'null'),
+							coalesce('"' || syncup.shorten(v.new, 30) || '"', 'null'))
+						ELSE format('%%s "%%s"', v.name, syncup.shorten(CASE c.command WHEN 'insert' THEN v.new ELSE c.old ->> v.name END, 30))
+					END, ', ' ORDER BY v.ordinal)
+				FROM (VALUES %3$s) AS v (ordinal, name, new)
+				WHERE CASE c.command
+					WHEN 'update' THEN v.name = ANY (c.changed)
+					WHEN 'insert' THEN v.new IS NOT NULL
+					ELSE c.old ->> v.name IS NOT NULL END)
+		FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
+		CROSS JOIN LATERAL (
+			SELECT concat(c.%1$I) COLLATE "default" AS key, c.*
+			FROM syncup_changes.%2$I c
+			WHERE c.batch = $1 AND c.command = command.command
+			ORDER BY concat(c.%1$I) COLLATE "C"
+			LIMIT $2
+		) AS c
+		$sql$, m.key_column, m.table_name, cells)
+	USING sample_changes.batch, sample_changes.count;
+END
+$$;
+COMMENT ON FUNCTION syncup.sample_changes(uuid, text, int) IS
+'The first changes of each command of a mapping, by key, a line each.';
+
+CREATE FUNCTION syncup_report(batch uuid)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+DECLARE
+	-- so that it stays one page
+	max_mappings CONSTANT int := 8;
+	max_limits CONSTANT int := 6;
+	max_findings CONSTANT int := 8;
+	max_changes CONSTANT int := 10;
+	b syncup.batch;
+	behind syncup.batch;
+	page text[];
+	part text[];
+	changes bigint;
+	queued bigint;
+	clock CONSTANT text := 'YYYY-MM-DD HH24:MI:SS "UTC"';
+BEGIN
+	IF syncup_report.batch IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'argument "batch" must not be null';
+	END IF;
+	SELECT * INTO b FROM syncup.batch t WHERE t.batch = syncup_report.batch;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = format('batch %s does not exist', syncup_report.batch),
+			HINT = 'See the table syncup.batch.';
+	END IF;
+
+	-- Which batch.
+	page := ARRAY[syncup.wrap(format('Batch %s of connector "%s" is %s', b.batch, b.connector, upper(b.status)), 0)]
+		|| array_remove(ARRAY[
+			syncup.wrap(format('%s run, ', b.mode)
+				|| coalesce('prepared ' || to_char(b.prepared_at, clock) || ' by ' || b.prepared_by, 'its prepare failed'), 2),
+			syncup.wrap(CASE b.status WHEN 'applied' THEN 'applied ' WHEN 'undone' THEN 'applied ' WHEN 'blocked' THEN 'blocked ' ELSE 'last tried ' END
+				|| to_char(b.synchronized_at, clock) || ' by ' || b.synchronized_by
+				|| CASE WHEN b.forced THEN ', limits waived by force' ELSE '' END, 2),
+			syncup.wrap(coalesce(b.decision || ' decided ' || to_char(b.decided_at, clock) || ' by ' || b.decided_by
+				|| coalesce(': ' || b.reason, ''), b.reason), 2)], NULL);
+	IF b.error IS NOT NULL THEN
+		page := page || ARRAY['', 'Error', syncup.wrap(concat_ws(': ', b.sqlstate, b.error), 2)];
+	END IF;
+
+	-- Its files and rows, as deltas as long as changes were not built.
+	SELECT array_agg(syncup.wrap(format('%s (%s), written %s', f.file, f.mappings, to_char(f.written, clock)), 2) ORDER BY f.ordinal)
+	INTO part
+	FROM (
+		SELECT c.file, min(m.ordinal) AS ordinal, max(c.file_modified) AS written,
+			string_agg(c.mapping, ', ' ORDER BY m.ordinal, c.mapping) AS mappings
+		FROM syncup.batch_counter c
+		LEFT JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+		WHERE c.batch = b.batch AND c.file IS NOT NULL
+		GROUP BY c.file ORDER BY 2 LIMIT max_mappings
+	) AS f;
+	IF part IS NOT NULL THEN
+		page := page || ARRAY['', 'Files'] || part;
+	END IF;
+
+	SELECT array_agg(format('  %-24s %9s %9s %9s   %9s %9s %9s %9s', syncup.shorten(r.mapping, 24),
+			r.rows_read, r.rows_kept, r.null_keys + r.duplicates + r.rejected,
+			coalesce(r.stored_before::text, '-'),
+			coalesce(r.inserted, r.delta_inserted), coalesce(r.updated, r.delta_updated),
+			coalesce(r.deleted, r.delta_deleted)) ORDER BY r.place)
+		FILTER (WHERE r.place <= max_mappings)
+		|| ('  and ' || nullif(greatest(count(*) - max_mappings, 0), 0) || ' more: see syncup.batch_counter')
+	INTO part
+	FROM (
+		SELECT c.*, row_number() OVER (ORDER BY m.ordinal, c.mapping) AS place
+		FROM syncup.batch_counter c
+		LEFT JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+		WHERE c.batch = b.batch
+	) AS r;
+	part := nullif(array_remove(part, NULL), '{}');
+	IF part IS NOT NULL THEN
+		page := page || ARRAY['',
+			format('%-26s %9s %9s %9s   %9s %9s %9s %9s', 'Rows', 'read', 'kept', 'set aside',
+				'stored', 'inserted', 'updated', 'deleted')] || part;
+		IF EXISTS (SELECT FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.inserted IS NULL) THEN
+			page := page || '  (inserted, updated, deleted since the last applied files; targets were not yet compared)'::text;
+		END IF;
+		page := page || ARRAY(
+			SELECT syncup.wrap(format('A bad row of mapping "%s" has no readable key: nothing is deleted there.', c.mapping), 2)
+			FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.deletions_suspended
+			ORDER BY c.mapping LIMIT max_mappings);
+		page := page || ARRAY(
+			SELECT syncup.wrap(format(CASE c.orphans WHEN 1 THEN '%s pair of mapping "%s" has' ELSE '%s pairs of mapping "%s" have' END
+				|| ' an end that is not found: see syncup.orphan.', c.orphans, c.mapping), 2)
+			FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.orphans > 0
+			ORDER BY c.mapping LIMIT max_mappings);
+	END IF;
+
+	-- What exceeds its limits, and by how much.
+	SELECT array_agg(syncup.wrap(e.line, 2) ORDER BY e.place) FILTER (WHERE e.place <= max_limits)
+		|| ('  and ' || nullif(greatest(count(*) - max_limits, 0), 0) || ' more: see syncup.threshold_check')
+	INTO part
+	FROM (
+		SELECT format('%s %s%s%s, %s: %s', t.count,
+				CASE t.counter
+					WHEN 'inserted_lines' THEN 'insertion'
+					WHEN 'updated_lines' THEN 'update'
+					WHEN 'deleted_lines' THEN 'deletion'
+					WHEN 'link_inserted_lines' THEN 'link insertion'
+					WHEN 'link_updated_lines' THEN 'link update'
+					WHEN 'link_deleted_lines' THEN 'link deletion'
+				END,
+				CASE WHEN t.count <> 1 THEN 's' END,
+				coalesce(' of mapping "' || t.mapping || '"', ''),
+				coalesce(t.percent || ' % of ' || t.base || ' rows', 'of no rows'),
+				concat_ws('; ',
+					CASE WHEN t.count > t.maximum THEN
+						format('%s more than maximum_%s (%s)', t.count - t.maximum, t.counter, t.maximum) END,
+					CASE WHEN t.count * 100 > t.max_percentage * t.base THEN
+						format('%s more than %s (%s %% = %s)', t.count - floor(t.max_percentage * t.base / 100),
+							l.name, t.max_percentage, floor(t.max_percentage * t.base / 100)) END)) AS line,
+			row_number() OVER (ORDER BY t.mapping NULLS FIRST, array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines',
+				'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines'], t.counter)) AS place
+		FROM syncup.threshold_check t
+		LEFT JOIN syncup.threshold_limit l ON l.counter = t.counter AND l.percentage
+		WHERE t.batch = b.batch AND t.exceeded
+	) AS e;
+	part := nullif(array_remove(part, NULL), '{}');
+	IF part IS NOT NULL THEN
+		page := page || ARRAY['', 'Limits exceeded'] || part;
+	ELSIF b.limits IS NOT NULL THEN
+		page := page || ARRAY['', 'No limit is exceeded.'];
+	END IF;
+
+	-- What stands out.
+	SELECT array_agg(syncup.wrap(format('%s: %s: %s', f.mapping, f.finding, f.message), 2) ORDER BY f.place)
+			FILTER (WHERE f.place <= max_findings)
+		|| ('  and ' || nullif(greatest(count(*) - max_findings, 0), 0) || ' more: see syncup_findings()')
+	INTO part
+	FROM syncup.findings(b.batch) WITH ORDINALITY AS f (mapping, finding, column_name, rows, message, place);
+	part := nullif(array_remove(part, NULL), '{}');
+	page := page || CASE
+		WHEN part IS NOT NULL THEN ARRAY['', 'What stands out'] || part
+		WHEN b.status IN ('blocked', 'prepared', 'failed') OR b.status = 'applied' AND b.changes_kept THEN ARRAY['', 'Nothing stands out.']
+		ELSE ARRAY['', 'Nothing stands out; its changes were not kept.'] END;
+
+	-- Some changes, of every command and mapping.
+	SELECT array_agg(syncup.shorten(s.line, 100) ORDER BY s.ordinal, s.command, s.key COLLATE "C")
+	INTO part
+	FROM (
+		SELECT format('  %s %s %s%s', c.command, c.mapping, syncup.shorten(c.key, 36), ': ' || c.cells) AS line,
+			c.ordinal, c.command, c.key
+		FROM (
+			SELECT m.ordinal, m.mapping, c.*
+			FROM syncup.mapping m
+			CROSS JOIN LATERAL syncup.sample_changes(b.batch, m.mapping, max_changes) AS c
+			WHERE m.connector = b.connector
+			ORDER BY c.place, m.ordinal, c.command LIMIT max_changes
+		) AS c
+	) AS s;
+	IF part IS NOT NULL THEN
+		-- A link that moves was counted three times.
+		SELECT sum(c.inserted + CASE c.kind WHEN 'association' THEN -c.updated ELSE c.updated END + c.deleted) INTO changes FROM syncup.batch_counter c WHERE c.batch = b.batch;
+		page := page || ARRAY['', format('Changes (%s of %s)', cardinality(part), changes)] || part;
+	END IF;
+
+	-- What to do.
+	SELECT * INTO behind FROM syncup.batch o
+	WHERE o.connector = b.connector AND o.seq < b.seq AND o.prepared_at IS NOT NULL
+		AND o.status IN ('prepared', 'blocked', 'failed')
+	ORDER BY o.seq LIMIT 1;
+	page := page || ARRAY['', 'What to do'];
+	CASE
+		WHEN b.status IN ('prepared', 'failed') AND b.prepared_at IS NOT NULL AND behind.batch IS NOT NULL THEN
+			page := page || ARRAY[
+				format('  It waits behind batch %s, which is %s:', behind.batch, behind.status),
+				format('    SELECT syncup_report(%L);', behind.batch)];
+		WHEN b.status = 'prepared' THEN
+			page := page || ARRAY[
+				'  Apply it, if it exceeds no limit:',
+				format('    SELECT * FROM syncup_synchronize(%L);', b.connector)];
+		WHEN b.status = 'blocked' THEN
+			page := page || ARRAY[
+				'  Nothing was written to the targets. A complete run would cancel this batch; to hold it:',
+				format('    SELECT syncup_deactivate(%L);', b.connector),
+				'  Look at every change:',
+				format('    SELECT * FROM syncup_changes(%L);', b.batch),
+				'  If they are right, apply them:',
+				format('    SELECT * FROM syncup_resume(%L);', b.batch)];
+		WHEN b.status = 'failed' AND b.prepared_at IS NULL THEN
+			page := page || ARRAY[
+				'  Nothing was queued, nothing changed. Correct the cause, then run again:',
+				format('    CALL syncup_run(%L, %L);', b.connector, b.mode)];
+		WHEN b.status = 'failed' THEN
+			page := page || ARRAY[
+				'  Nothing was written to the targets. Correct the cause, then try it again:',
+				format('    SELECT * FROM syncup_synchronize(%L);', b.connector)];
+		WHEN b.status = 'applied' AND b.changes_kept THEN
+			page := page || ARRAY[
+				'  It is applied, and its changes were kept. To look at them, or to reverse them:',
+				format('    SELECT * FROM syncup_changes(%L);', b.batch),
+				format('    SELECT syncup_undo(%L);', b.batch)];
+		WHEN b.status = 'applied' THEN
+			page := page || '  Nothing: it is applied. Its changes were not kept, so it cannot be undone.'::text;
+		WHEN b.status = 'cancelled' THEN
+			page := page || '  Nothing: a later complete run took its place.'::text;
+		WHEN b.status = 'undone' THEN
+			page := page || '  Nothing: it was applied and reversed.'::text;
+		WHEN (SELECT c.needs_complete FROM syncup.connector c WHERE c.connector = b.connector) THEN
+			page := page || ARRAY[
+				'  It was declined, and with it changes that the source will not send again. Run:',
+				format('    CALL syncup_run(%L, ''complete'');', b.connector)];
+		ELSE
+			page := page || '  Nothing: it was declined. The next run compares with what was applied before.'::text;
+	END CASE;
+	IF b.status IN ('prepared', 'blocked', 'failed') AND b.prepared_at IS NOT NULL THEN
+		SELECT count(*) INTO queued FROM syncup.batch o
+		WHERE o.connector = b.connector AND o.seq > b.seq AND o.prepared_at IS NOT NULL
+			AND o.status IN ('prepared', 'blocked', 'failed');
+		page := page || ARRAY[
+			syncup.wrap(CASE b.status WHEN 'blocked' THEN 'If they are wrong, decline them' ELSE 'Or decline it' END
+				|| CASE WHEN queued > 0 THEN format(' and the %s queued behind', queued) ELSE '' END
+				|| CASE WHEN b.source_changes THEN '; a complete run must then follow:'
+					ELSE '; a corrected file then gives the right changes:' END, 2),
+			format('    SELECT syncup_discard(%L, ''reason'');', b.batch)];
+	END IF;
+	RETURN array_to_string(page, E'\n');
+END
+$$;
+COMMENT ON FUNCTION syncup_report(uuid) IS
+'The review of a batch in one page of text: its rows, the limits it exceeds, what stands out, some changes, and what to call next. Times are UTC.';
+-- How the connectors are (SPEC 2.3).
+
+CREATE VIEW syncup.status AS
+SELECT c.connector, c.active,
+	success.synchronized_at AS last_success,
+	last.batch AS last_batch,
+	last.mode AS last_mode,
+	last.status AS last_status,
+	(SELECT count(*) FROM syncup.batch q
+		WHERE q.connector = c.connector AND q.status IN ('prepared', 'blocked', 'failed')
+		AND q.prepared_at IS NOT NULL) AS queue_length,
+	(SELECT q.batch FROM syncup.batch q
+		WHERE q.connector = c.connector AND q.status = 'blocked' AND q.prepared_at IS NOT NULL
+		ORDER BY q.seq LIMIT 1) AS blocked,
+	c.needs_complete,
+	now() - (SELECT min(k.file_modified) FROM syncup.batch_counter k WHERE k.batch = (
+		SELECT b.batch FROM syncup.batch b
+		WHERE b.connector = c.connector AND b.status = 'applied' AND b.mode <> 'undo'
+		ORDER BY b.seq DESC LIMIT 1)) AS age,
+	(SELECT count(*) FROM syncup.orphan o WHERE o.connector = c.connector) AS orphans
+FROM syncup.connector c
+LEFT JOIN LATERAL (
+	SELECT b.* FROM syncup.batch b WHERE b.connector = c.connector ORDER BY b.seq DESC LIMIT 1
+) AS last ON true
+LEFT JOIN LATERAL (
+	SELECT b.* FROM syncup.batch b
+	WHERE b.connector = c.connector AND b.status = 'applied' ORDER BY b.seq DESC LIMIT 1
+) AS success ON true;
+COMMENT ON VIEW syncup.status IS
+'A row per connector: last success, last batch, queue, what it waits for, and the age of its data.';
+COMMENT ON COLUMN syncup.status.blocked IS 'the batch that waits for a decision';
+COMMENT ON COLUMN syncup.status.orphans IS 'pairs of associations of which an end is not found: see syncup.orphan';
+COMMENT ON COLUMN syncup.status.age IS 'time since the oldest file of the last applied batch was written';
+-- pg_restore with several jobs loads tables in any order, and would fail at rows
+-- whose parent comes later: foreign keys between these tables delete what
+-- depends on a row, but do not check a new one. (They are written by functions
+-- only, which look at the parent themselves.)
+
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN
+		SELECT g.tgrelid::regclass AS relation, g.tgname AS name
+		FROM pg_catalog.pg_trigger g
+		JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid
+		WHERE c.relnamespace = 'syncup'::regnamespace
+			AND g.tgfoid IN ('pg_catalog."RI_FKey_check_ins"'::regproc, 'pg_catalog."RI_FKey_check_upd"'::regproc)
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', t.relation, t.name);
+	END LOOP;
+END
+$$;
+-- Nobody but the owner may do anything, until the DBA grants it (SPEC 3).
+-- Functions are executable by PUBLIC unless that is taken away; tables and
+-- views are not readable, and schemas not usable, unless granted.
+
+DO $$
+DECLARE
+	f regprocedure;
+BEGIN
+	FOR f IN
+		SELECT d.objid::regprocedure
+		FROM pg_catalog.pg_depend d
+		JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+		WHERE e.extname = 'syncup' AND d.deptype = 'e' AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+	LOOP
+		-- syncup_format() only computes: it may stay everybody's.
+		IF f::text NOT LIKE '%syncup_format(%' THEN
+			EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f);
+		END IF;
+	END LOOP;
+END
+$$;
