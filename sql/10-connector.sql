@@ -22,7 +22,7 @@ RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_create_connector(text, text, jsonb) IS
-'Creates a connector, or gives an existing one this directory and these CSV options.';
+'Creates a connector, or changes the directory and the CSV options of an existing one: what is not named stays, an option given as null goes back to its default.';
 
 CREATE FUNCTION syncup_drop_connector(connector text)
 RETURNS void

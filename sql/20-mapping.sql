@@ -41,12 +41,12 @@ COMMENT ON COLUMN syncup.mapping_column.change_column IS 'name in the change tab
 COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
 
-CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT '{}', options jsonb DEFAULT '{}')
+CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT NULL, options jsonb DEFAULT '{}')
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) IS
-'Maps the rows of a CSV file to the rows of a table, by primary key. Without columns, those of the same name are mapped, as the header of the file says now. An existing mapping is updated where its stored rows stay right.';
+'Maps the rows of a CSV file to the rows of a table, by primary key. Without columns, those of the same name are mapped, as the header of the file says now. An existing mapping is updated where its stored rows stay right: what is not named stays as it is.';
 
 CREATE FUNCTION syncup_drop_mapping(connector text, mapping text)
 RETURNS void

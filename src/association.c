@@ -13,8 +13,10 @@
 #include "batch.h"
 #include "catalog/pg_type.h"
 #include "connector.h"
+#include "describe.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
+#include "nearest.h"
 #include "sql.h"
 #include "utils/lsyscache.h"
 
@@ -26,15 +28,26 @@ PG_FUNCTION_INFO_V1(syncup_map_association);
 static void
 no_such_property(const Connector *connector, const char *property)
 {
-	uint64		count = own_sql("SELECT string_agg(DISTINCT format('%s.%s', mapping, column_name), ', ') FROM syncup.mapping,"
-								" unnest(array_append(unique_keys, key)) AS column_name WHERE connector = $1 AND kind = 'entity type'",
+	uint64		count = own_sql("SELECT DISTINCT format('%s.%s', mapping, column_name) FROM syncup.mapping,"
+								" unnest(array_append(unique_keys, key)) AS column_name WHERE connector = $1 AND kind = 'entity type'"
+								" ORDER BY 1",
 								SQL_ARGS(SQL_TEXT(connector->name)));
-	char	   *list = count ? sql_text(0, 1) : NULL;
+	Nearest		nearest = {.wanted = property};
+	NameList	list = {0};
+
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *name = sql_text(i, 1);
+
+		name_list_add(&list, name, NULL);
+		nearest_try(&nearest, name);
+	}
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("property \"%s\" does not exist", property),
-			 list ? errhint("A property is entity_type.source_column, a key or unique key: %s; of another connector, connector.entity_type.source_column.", list) :
+			 count ? errhint("%sA property is entity_type.source_column, a key or unique key: %s; of another connector, connector.entity_type.source_column.",
+							 did_you_mean(&nearest), name_list_text(&list)) :
 			 errhint("A property is entity_type.source_column: map the entity type first with syncup_map_entity_type().")));
 }
 
@@ -45,6 +58,20 @@ is_unique_key(const Mapping *entity, const char *column)
 	return own_sql("SELECT FROM syncup.mapping WHERE connector = $1 AND mapping = $2"
 				   " AND lower($3) IN (SELECT lower(k) FROM unnest(array_append(unique_keys, key)) AS k)",
 				   SQL_ARGS(SQL_TEXT(entity->connector->name), SQL_TEXT(entity->name), SQL_TEXT(column))) > 0;
+}
+
+/* Of connector, entity type and column: "did you mean" another key of that entity type. */
+static char *
+nearest_unique_key(char **names)
+{
+	uint64		count = own_sql("SELECT unnest(array_append(unique_keys, key)) FROM syncup.mapping"
+								" WHERE connector = $1 AND mapping = $2",
+								SQL_ARGS(SQL_TEXT(names[0]), SQL_TEXT(names[1])));
+	Nearest		nearest = {.wanted = names[2]};
+
+	for (uint64 i = 0; i < count; i++)
+		nearest_try(&nearest, sql_text(i, 1));
+	return did_you_mean(&nearest);
 }
 
 /* The column of the entity type: exactly, else ignoring case; or -1. */
@@ -98,7 +125,8 @@ find_end(Connector *connector, AssociationEnd *end, const char *property)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("\"%s\" is neither the key nor a unique key of entity type \"%s\" of connector \"%s\"",
 						names[0][2], names[0][1], names[0][0]),
-				 errhint("Name it in unique_keys of syncup_map_entity_type().")));
+				 errhint("%sName it in unique_keys of syncup_map_entity_type().",
+						 nearest_unique_key(names[0]))));
 	no_such_property(connector, property);
 }
 
@@ -121,7 +149,8 @@ check_stored(AssociationEnd *end, int side)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" of table %s does not exist", end->store, end->entity->target_name),
-					 errdetail("Option \"store%d\" names it.", side)));
+					 errdetail("Option \"store%d\" names it.", side),
+					 errhint("%s", column_hint(target, end->store))));
 		if (!TupleDescAttr(RelationGetDescr(target), attnum - 1)->attnotnull ||
 			!is_unique_column(target, attnum))
 			ereport(ERROR,
@@ -148,7 +177,8 @@ check_target_column(Mapping *mapping, Relation target, AssociationEnd *end)
 	if (attnum <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table %s does not exist", end->target, mapping->target_name)));
+				 errmsg("column \"%s\" of table %s does not exist", end->target, mapping->target_name),
+				 errhint("%s", column_hint(target, end->target))));
 	attribute = TupleDescAttr(RelationGetDescr(target), attnum - 1);
 	if (attribute->attgenerated)
 		ereport(ERROR,
@@ -268,10 +298,11 @@ name_argument(FunctionCallInfo fcinfo, int number)
 
 /* Reads and checks the arguments into an association that is not stored yet. */
 static Mapping *
-draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *name, Relation target)
+draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *name, Relation target,
+				  const Mapping *old)
 {
 	Mapping    *mapping = begin_mapping(connector, name, target, required_text(fcinfo, 2, "file"),
-										PG_ARGISNULL(10) ? NULL : PG_GETARG_JSONB_P(10), true);
+										PG_ARGISNULL(10) ? NULL : PG_GETARG_JSONB_P(10), old, true);
 	char	   *properties[] = {required_text(fcinfo, 4, "property1"), required_text(fcinfo, 6, "property2")};
 
 	mapping->ncolumns = 2;
@@ -340,7 +371,6 @@ update_association(const Mapping *old, Mapping *new)
 {
 	bool		applied = has_previous(old);
 
-	check_no_batch_waits(new);
 	if (applied && !same_links(old, new))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -351,6 +381,9 @@ update_association(const Mapping *old, Mapping *new)
 	if (!applied)
 	{
 		drop_mapping_tables(old);
+		forget_kept_changes(new->connector);
+		own_sql("DELETE FROM syncup.orphan WHERE connector = $1 AND mapping = $2",
+				SQL_ARGS(SQL_TEXT(new->connector->name), SQL_TEXT(new->name)));
 		create_mapping_tables(new);
 	}
 }
@@ -401,15 +434,22 @@ syncup_map_association(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("mapping \"%s\" of connector \"%s\" is an entity type", name, connector_name)));
-	mapping = draft_association(fcinfo, connector, name, target);
+	mapping = draft_association(fcinfo, connector, name, target, old);
 	if (old == NULL)
+	{
+		check_can_add(connector_name, name);
 		create_mapping_tables(mapping);
+	}
 	else
+	{
+		check_no_batch_waits(connector_name, name);
 		update_association(old, mapping);
+	}
 	store_mapping(mapping, construct_empty_array(TEXTOID));
 	store_ends(mapping);
 	for (int i = 0; i < 2; i++)
 		index_properties(mapping->ends[i].entity);
+	say_what_is_mapped(mapping, target);
 	table_close(target, NoLock);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -13,35 +13,33 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "lib/stringinfo.h"
+#include "nearest.h"
 #include "sql.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 #include "utils/syscache.h"
 
-/* The names of one column of a query for a hint: "a", "b". */
-static char *
-list_names(uint64 count)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (uint64 i = 0; i < count; i++)
-		appendStringInfo(&list, "%s\"%s\"", i ? ", " : "", sql_text(i, 1));
-	return list.data;
-}
-
 /* Reports that there is no connector of that name. */
 static void
 no_such_connector(const char *name)
 {
-	uint64		count = own_sql("SELECT connector FROM syncup.connector ORDER BY connector COLLATE \"C\" LIMIT 20",
+	uint64		count = own_sql("SELECT connector FROM syncup.connector ORDER BY connector COLLATE \"C\"",
 								SQL_NO_ARGS);
+	Nearest		nearest = {.wanted = name};
+	NameList	list = {0};
 
+	for (uint64 i = 0; i < count; i++)
+	{
+		char	   *connector = sql_text(i, 1);
+
+		name_list_add(&list, connector, NULL);
+		nearest_try(&nearest, connector);
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("connector \"%s\" does not exist", name),
-			 count ? errhint("Existing connectors: %s.", list_names(count)) :
+			 count ? errhint("%sExisting connectors: %s.", did_you_mean(&nearest), name_list_text(&list)) :
 			 errhint("Create one with syncup_create_connector().")));
 }
 
@@ -211,19 +209,20 @@ config_hold(const char *connector, const char *mapping)
 Mapping *
 config_find_mapping(Connector *connector, const char *name)
 {
-	StringInfoData list;
+	Nearest		nearest = {.wanted = name};
+	NameList	list = {0};
 
 	for (int i = 0; i < connector->nmappings; i++)
+	{
 		if (strcmp(connector->mappings[i].name, name) == 0)
 			return &connector->mappings[i];
-
-	initStringInfo(&list);
-	for (int i = 0; i < connector->nmappings; i++)
-		appendStringInfo(&list, "%s\"%s\"", i ? ", " : "", connector->mappings[i].name);
+		name_list_add(&list, connector->mappings[i].name, NULL);
+		nearest_try(&nearest, connector->mappings[i].name);
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("connector \"%s\" has no mapping \"%s\"", connector->name, name),
-			 list.len ? errhint("Its mappings: %s.", list.data) :
+			 list.count ? errhint("%sIts mappings: %s.", did_you_mean(&nearest), name_list_text(&list)) :
 			 errhint("It has no mapping yet: see syncup_map_entity_type().")));
 	return NULL;				/* not reached */
 }

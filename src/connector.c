@@ -7,8 +7,10 @@
 #include "batch.h"
 #include "config.h"
 #include "lock.h"
+#include "mapping.h"
 #include "row_digest.h"
 #include "mb/pg_wchar.h"
+#include "nearest.h"
 #include "source.h"
 #include "sql.h"
 
@@ -53,14 +55,17 @@ required_text(FunctionCallInfo fcinfo, int number, const char *name)
 /*
  * syncup_create_connector(connector text, directory text, options jsonb)
  * (SPEC 2.1).  Whoever names a directory must be able to read files there:
- * others may later run the connector with more rights.
+ * others may later run the connector with more rights.  Of one that exists what
+ * the call does not name stays.
  */
 Datum
 syncup_create_connector(PG_FUNCTION_ARGS)
 {
 	char	   *connector = required_text(fcinfo, 0, "connector");
 	char	   *directory = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Jsonb	   *options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	Jsonb	   *given = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2);
+	Jsonb	   *stored = NULL;
+	Jsonb	   *options;
 
 	check_name("connector", connector);
 	if (directory != NULL)
@@ -73,10 +78,14 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 		canonicalize_path(directory);
 		source_check_directory(directory);
 	}
-	(void) options_read(OPTIONS_OF_FILES, 1, &options);
 
 	SPI_connect();
 	lock_connector(connector);
+	if (own_sql("SELECT options FROM syncup.connector WHERE connector = $1",
+				SQL_ARGS(SQL_TEXT(connector))) > 0)
+		stored = sql_jsonb(0, 1);
+	options = options_merge(OPTIONS_OF_FILES, stored, given);
+	(void) options_read(OPTIONS_OF_FILES, 1, &options);
 	/*
 	 * Values that the source does not change are only read in another time zone
 	 * by a complete run; any other option shows in the text of the rows.
@@ -85,12 +94,14 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 				" AND options ->> 'timezone' IS DISTINCT FROM $2 ->> 'timezone'",
 				SQL_ARGS(SQL_TEXT(connector), SQL_JSONB(options))) > 0)
 	{
+		check_no_batch_waits(connector, NULL);
 		digest_epoch_end(connector, NULL);
 		if (batch_has_base(connector))
 			batch_ask_for_complete(connector);
 	}
-	own_sql("INSERT INTO syncup.connector (connector, directory, options) VALUES ($1, $2, coalesce($3, '{}'))"
-			" ON CONFLICT (connector) DO UPDATE SET directory = excluded.directory, options = excluded.options",
+	own_sql("INSERT INTO syncup.connector (connector, directory, options) VALUES ($1, $2, $3)"
+			" ON CONFLICT (connector) DO UPDATE"
+			" SET directory = coalesce(excluded.directory, connector.directory), options = excluded.options",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(directory), SQL_JSONB(options)));
 	own_sql("INSERT INTO syncup.threshold (connector, mapping, counter, maximum, max_percentage)"
 			" SELECT $1, NULL, l.counter, max(l.connector_default) FILTER (WHERE NOT l.percentage)::bigint,"
@@ -195,10 +206,17 @@ check_limits(Jsonb *limits, Mapping *mapping)
 				"   WHERE l.name = e.key AND ($2 IS NULL OR l.links = $2)) LIMIT 1",
 				SQL_ARGS(SQL_JSONB(limits),
 						 (SqlArg) {BOOLOID, BoolGetDatum(mapping && mapping->association), mapping == NULL})) > 0)
+	{
+		char	   *names = sql_text(0, 2);
+		Nearest		nearest = {.wanted = sql_text(0, 1)};
+
+		for (char *name = strtok(pstrdup(names), ", "); name != NULL; name = strtok(NULL, ", "))
+			nearest_try(&nearest, name);
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown limit \"%s\"", sql_text(0, 1)),
-				 errhint("Valid limits are %s.", sql_text(0, 2))));
+				 errmsg("unknown limit \"%s\"", nearest.wanted),
+				 errhint("%sValid limits are %s.", did_you_mean(&nearest), names)));
+	}
 	if (own_sql("SELECT e.key FROM jsonb_each($1) e JOIN syncup.threshold_limit l ON l.name = e.key"
 				" WHERE CASE WHEN jsonb_typeof(e.value) <> 'number' THEN true"
 				"   ELSE e.value::numeric < 0 OR (NOT l.percentage AND"

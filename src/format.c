@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "format_internal.h"
+#include "nearest.h"
 
 typedef enum ParameterUse
 {
@@ -144,18 +145,6 @@ static const FormatType formats[] = {
 	{"sid", PARAMETER_NONE, "sid", NULL, apply_sid},
 };
 
-/* Add the hint that lists the formats to the error being built. */
-static int
-hint_formats(void)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (int i = 0; i < lengthof(formats); i++)
-		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", formats[i].usage);
-	return errhint("The formats are %s.", list.data);
-}
-
 /* Find a format by its name, and by whether it comes with a parameter. */
 static const FormatType *
 find_format(const char *spec, const char *parameter, const char **reason)
@@ -184,6 +173,29 @@ find_format(const char *spec, const char *parameter, const char **reason)
 	return NULL;
 }
 
+/* A hint with the usages of the formats of one name; with all, if there is none. */
+static int
+hint_usage(const char *spec)
+{
+	int			length = strcspn(spec, ":");
+	Nearest		nearest = {.wanted = pnstrdup(spec, length)};
+	StringInfoData usages;
+	StringInfoData list;
+
+	initStringInfo(&usages);
+	initStringInfo(&list);
+	for (int i = 0; i < lengthof(formats); i++)
+	{
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", formats[i].usage);
+		nearest_try(&nearest, formats[i].name);
+		if (strcmp(formats[i].name, nearest.wanted) == 0)
+			appendStringInfo(&usages, "%s%s", usages.len ? ", " : "", formats[i].usage);
+	}
+	if (usages.len > 0)
+		return errhint("Format \"%s\" is written %s.", nearest.wanted, usages.data);
+	return errhint("%sThe formats are %s.", did_you_mean(&nearest), list.data);
+}
+
 /* Parse the specification of a format; see format.h. */
 Format *
 format_parse(const char *spec)
@@ -200,7 +212,7 @@ format_parse(const char *spec)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized format \"%s\"", spec),
-				 hint_formats()));
+				 hint_usage(spec)));
 	if (reason == NULL && format->type->parse != NULL)
 		reason = format->type->parse(format, parameter);
 	if (reason)
@@ -208,7 +220,7 @@ format_parse(const char *spec)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid format \"%s\"", spec),
 				 errdetail("%s", reason),
-				 hint_formats()));
+				 hint_usage(spec)));
 	return format;
 }
 

@@ -24,6 +24,7 @@
 #include "commands/extension.h"
 #include "config.h"
 #include "connector.h"
+#include "describe.h"
 #include "guard.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
@@ -37,6 +38,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "miscadmin.h"
+#include "nearest.h"
 #include "reader.h"
 #include "row_digest.h"
 #include "sql.h"
@@ -152,11 +154,17 @@ add_described_column(Draft *draft, char *source, JsonbValue *object)
 		else if (strcmp(name, "format") == 0)
 			format = json_string(&value, source);
 		else
+		{
+			Nearest		nearest = {.wanted = name};
+
+			nearest_try(&nearest, "column");
+			nearest_try(&nearest, "format");
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unknown property \"%s\" in the mapping of source column \"%s\"",
 							name, source),
-					 errhint("Valid properties are column and format.")));
+					 errhint("%sValid properties are column and format.", did_you_mean(&nearest))));
+		}
 	}
 	if (target == NULL)
 		(void) json_string(NULL, source);
@@ -170,11 +178,6 @@ take_named_columns(Draft *draft, Jsonb *columns)
 	JsonbIterator *iterator;
 	JsonbValue	value;
 
-	if (!JB_ROOT_IS_OBJECT(columns))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("columns must be a JSON object"),
-				 errhint("For example {\"objectGUID\": \"guid\", \"whenChanged\": {\"column\": \"changed\", \"format\": \"generalizedtime\"}}.")));
 	iterator = JsonbIteratorInit(&columns->root);
 	(void) JsonbIteratorNext(&iterator, &value, true);
 	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
@@ -187,6 +190,16 @@ take_named_columns(Draft *draft, Jsonb *columns)
 		else
 			add_described_column(draft, source, &value);
 	}
+}
+
+/* Takes the columns of the mapping as it is stored. */
+static void
+take_stored_columns(Draft *draft, const Mapping *old)
+{
+	for (int i = 0; i < old->ncolumns; i++)
+		if (old->columns[i].target != NULL)
+			add_column(draft, old->columns[i].source, old->columns[i].target,
+					   old->columns[i].format);
 }
 
 /* Takes every column whose name stands in file and target. */
@@ -216,6 +229,9 @@ take_common_columns(Draft *draft)
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("file \"%s\" and table %s have no column name in common",
 						file.path, mapping->target_name),
+				 /* What was taken for a header may be a row of values. */
+				 errdetail("The file has the columns %s.", reader_column_list(reader)),
+				 errdetail_log("The file's columns were sent to the client."),
 				 errhint("Name the columns: columns => '{\"source\": \"target\"}'.")));
 	reader_close(reader);
 }
@@ -374,7 +390,8 @@ check_columns(Draft *draft)
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("column \"%s\" of table %s does not exist",
 							column->target, mapping->target_name),
-					 errdetail("Source column \"%s\" is mapped to it.", column->source)));
+					 errdetail("Source column \"%s\" is mapped to it.", column->source),
+					 errhint("%s", column_hint(draft->target, column->target))));
 		attribute = TupleDescAttr(RelationGetDescr(draft->target), column->attnum - 1);
 		if (attribute->attgenerated)
 			ereport(ERROR,
@@ -398,14 +415,21 @@ static void
 check_key(Draft *draft, const char *key)
 {
 	Mapping    *mapping = draft->mapping;
+	Nearest		nearest = {.wanted = key};
 
 	mapping->key = find_source(mapping, key);
 	if (mapping->key < 0 || mapping->columns[mapping->key].target == NULL)
+	{
+		for (int i = 0; i < mapping->ncolumns; i++)
+			if (mapping->columns[i].target != NULL)
+				nearest_try(&nearest, mapping->columns[i].source);
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("key \"%s\" is not mapped to a column of table %s",
 						key, mapping->target_name),
-				 errhint("Name the source column, and map it: columns => '{\"%s\": \"...\"}'.", key)));
+				 errhint("%sName the source column, and map it: columns => '{\"%s\": \"...\"}'.",
+						 did_you_mean(&nearest), key)));
+	}
 	config_check_key(mapping);
 }
 
@@ -474,7 +498,8 @@ option_column(Draft *draft, const char *option, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of table %s does not exist", name, mapping->target_name),
-				 errdetail("Option \"%s\" names it.", option)));
+				 errdetail("Option \"%s\" names it.", option),
+				 errhint("%s", column_hint(draft->target, name))));
 	attribute = TupleDescAttr(RelationGetDescr(draft->target), attnum - 1);
 	if (attribute->attgenerated)
 		ereport(ERROR,
@@ -659,26 +684,44 @@ check_no_association(const Mapping *mapping)
 				 errhint("Drop the association with syncup_drop_mapping() first.")));
 }
 
-/* Errors if an association that ends in the entity type would lose its footing. */
-static void
-check_associations(const Mapping *old, const Mapping *new)
+/* Whether two mappings name their rows alike: by the same key, in the same table. */
+static bool
+same_rows(const Mapping *a, const Mapping *b)
 {
-	bool		moved = old->target != new->target ||
-		strcmp(old->columns[old->key].source, new->columns[new->key].source) != 0;
-	uint64		count = find_associations(old);
+	const MappingColumn *x = &a->columns[a->key];
+	const MappingColumn *y = &b->columns[b->key];
+
+	return a->target == b->target && strcmp(x->source, y->source) == 0 &&
+		strcmp(x->stored, y->stored) == 0 && strcmp(x->target, y->target) == 0;
+}
+
+/*
+ * Errors if an association that ends in the entity type would lose its footing:
+ * the property that its values stand in, or what it stores of the rows.
+ */
+static void
+check_associations(const Mapping *old, const Mapping *new, ArrayType *unique_keys)
+{
+	bool		moved = !same_rows(old, new) ||
+		strcmp(old->columns[old->key].target_type, new->columns[new->key].target_type) != 0;
+	uint64		count =
+		own_sql("SELECT connector, mapping, property,"
+				" EXISTS (SELECT FROM unnest(array_append($3, $4)) AS k WHERE lower(k) = lower(property))"
+				" FROM syncup.association WHERE entity_connector = $1 AND entity = $2"
+				" ORDER BY connector, mapping, side",
+				SQL_ARGS(SQL_TEXT(old->connector->name), SQL_TEXT(old->name),
+						 SQL_DATUM(TEXTARRAYOID, PointerGetDatum(unique_keys)),
+						 SQL_TEXT(new->columns[new->key].source)));
 
 	for (uint64 row = 0; row < count; row++)
 	{
-		char	   *property = sql_text(row, 3);
-		bool		stays = false;
+		bool		stays = sql_bool(row, 4) && find_source(new, sql_text(row, 3)) >= 0;
 
-		for (int i = 0; i < new->ncolumns; i++)
-			stays |= strcmp(new->columns[i].source, property) == 0;
 		if (!stays || moved)
 			ereport(ERROR,
 					(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 					 errmsg("%s of mapping \"%s\" of connector \"%s\" is used by association \"%s\" of connector \"%s\"",
-							stays ? "key or target" : psprintf("column \"%s\"", property),
+							stays ? "key or target" : psprintf("column \"%s\"", sql_text(row, 3)),
 							new->name, new->connector->name, sql_text(row, 2), sql_text(row, 1)),
 					 errhint("Drop the association with syncup_drop_mapping() first.")));
 	}
@@ -923,45 +966,76 @@ same_meaning(const Options *a, const Options *b)
 #undef SAME
 }
 
-void
-check_no_batch_waits(const Mapping *mapping)
+/* The batch of a connector that waits, of this mode (NULL: of any); NULL: none. */
+static char *
+waiting_batch(const char *connector, const char *mode)
 {
-	if (own_sql("SELECT batch FROM syncup.batch WHERE connector = $1"
-				" AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL LIMIT 1",
-				SQL_ARGS(SQL_TEXT(mapping->connector->name))) > 0)
+	return own_sql("SELECT batch FROM syncup.batch WHERE connector = $1 AND mode = coalesce($2, mode)"
+				   " AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL LIMIT 1",
+				   SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode))) > 0 ? sql_text(0, 1) : NULL;
+}
+
+void
+check_no_batch_waits(const char *connector, const char *mapping)
+{
+	char	   *batch = waiting_batch(connector, NULL);
+
+	if (batch != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("mapping \"%s\" of connector \"%s\" cannot change while batch %s waits",
-						mapping->name, mapping->connector->name, sql_text(0, 1)),
+				 mapping ? errmsg("mapping \"%s\" of connector \"%s\" cannot change while batch %s waits",
+								  mapping, connector, batch) :
+				 errmsg("time zone of connector \"%s\" cannot change while batch %s waits",
+						connector, batch),
+				 errhint("Apply it with syncup_synchronize() or syncup_resume(), or decline it with syncup_discard().")));
+}
+
+void
+check_can_add(const char *connector, const char *mapping)
+{
+	char	   *batch = waiting_batch(connector, "complete");
+
+	if (batch != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("mapping \"%s\" of connector \"%s\" cannot be added while complete batch %s waits",
+						mapping, connector, batch),
+				 errdetail("The batch has no rows for it, and would empty its target."),
 				 errhint("Apply it with syncup_synchronize() or syncup_resume(), or decline it with syncup_discard().")));
 }
 
 /* Refuses an update that would make stored data wrong (SPEC 2.1). */
 static void
-check_update(const Mapping *old, const Mapping *new)
+check_update(const Mapping *old, const Mapping *new, ArrayType *unique_keys)
 {
-	check_no_batch_waits(new);
-	check_associations(old, new);
+	const MappingColumn *key = &old->columns[old->key];
+	const MappingColumn *new_key = &new->columns[new->key];
+
+	check_associations(old, new, unique_keys);
 	if (!has_previous(old))
 		return;
-	if (strcmp(old->columns[old->key].source, new->columns[new->key].source) != 0 ||
-		strcmp(old->columns[old->key].stored, new->columns[new->key].stored) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("key of mapping \"%s\" of connector \"%s\" cannot change from \"%s\" to \"%s\"",
-						new->name, new->connector->name, old->columns[old->key].source,
-						new->columns[new->key].source),
-				 errhint("Its stored rows have the old key: drop the mapping with syncup_drop_mapping() and map it anew.")));
 	if (old->target != new->target)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("target of mapping \"%s\" of connector \"%s\" cannot change",
 						new->name, new->connector->name),
 				 errhint("Drop the mapping with syncup_drop_mapping() and map it anew.")));
+	if (same_rows(old, new))
+		return;
+	if (strcmp(key->source, new_key->source) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("key of mapping \"%s\" of connector \"%s\" cannot change from \"%s\" to \"%s\"",
+						new->name, new->connector->name, key->source, new_key->source),
+				 errhint("Its stored rows have the old key: drop the mapping with syncup_drop_mapping() and map it anew.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("key of mapping \"%s\" of connector \"%s\" cannot move from column \"%s\" to column \"%s\" of its target",
+					new->name, new->connector->name, key->target, new_key->target),
+			 errhint("Its rows were found by the old one: drop the mapping with syncup_drop_mapping() and map it anew.")));
 }
 
-/* Notes that the kept changes of a connector's batches are not whole any more. */
-static void
+void
 forget_kept_changes(const Connector *connector)
 {
 	own_sql("UPDATE syncup.batch SET changes_kept = false WHERE connector = $1 AND changes_kept",
@@ -973,12 +1047,15 @@ static void
 update_tables(const Mapping *old, Mapping *new)
 {
 	bool		applied = has_previous(old);
+	bool		alike = same_columns(old, new) && same_rows(old, new);
+	bool		same = alike && same_meaning(old->options, new->options);
 
-	if (!same_columns(old, new))
+	if (!same)
+		forget_kept_changes(new->connector);
+	if (!alike)
 	{
 		own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)),
 				SQL_NO_ARGS);
-		forget_kept_changes(new->connector);
 		if (applied)
 			alter_previous(old, new);
 		else
@@ -989,7 +1066,7 @@ update_tables(const Mapping *old, Mapping *new)
 		create_delta(new);
 		create_changes(new);
 	}
-	if (same_columns(old, new) && same_meaning(old->options, new->options))
+	if (same)
 		return;
 	digest_epoch_end(new->connector->name, new->name);
 	if (applied)
@@ -1043,10 +1120,12 @@ existing_mapping(Connector *connector, const char *name)
 
 Mapping *
 begin_mapping(Connector *connector, const char *name, Relation target,
-			  const char *file, Jsonb *options, bool association)
+			  const char *file, Jsonb *options, const Mapping *old, bool association)
 {
 	Mapping    *mapping = palloc0(sizeof(Mapping));
 	Jsonb	   *documents[2];
+	int			allowed = OPTIONS_OF_FILES |
+		(association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE);
 
 	mapping->connector = connector;
 	mapping->association = association;
@@ -1057,13 +1136,10 @@ begin_mapping(Connector *connector, const char *name, Relation target,
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
 								   RelationGetRelationName(target));
 	mapping->file = pstrdup(file);
-	mapping->own_options = options != NULL ? options :
-		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	mapping->own_options = options_merge(allowed, old ? old->own_options : NULL, options);
 	documents[0] = connector->options;
 	documents[1] = mapping->own_options;
-	mapping->options = options_read(OPTIONS_OF_FILES |
-									(association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
-									2, documents);
+	mapping->options = options_read(allowed, 2, documents);
 
 	check_kind(target);
 	source_check_readable(source_path(connector->directory, mapping->file));
@@ -1072,19 +1148,47 @@ begin_mapping(Connector *connector, const char *name, Relation target,
 	return mapping;
 }
 
-/* Reads and checks the arguments into a mapping that is not stored yet. */
+/*
+ * Settles the columns: those named; or of a mapping that is stored those it has;
+ * or, also where none is named, those that file and target have in common.
+ */
+static void
+take_columns(Draft *draft, Jsonb *columns, const Mapping *old)
+{
+	if (columns != NULL && !JB_ROOT_IS_OBJECT(columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("columns must be a JSON object"),
+				 errhint("For example {\"objectGUID\": \"guid\", \"whenChanged\": {\"column\": \"changed\", \"format\": \"generalizedtime\"}}.")));
+	if (columns != NULL && JB_ROOT_COUNT(columns) > 0)
+		take_named_columns(draft, columns);
+	else if (columns == NULL && old != NULL)
+		take_stored_columns(draft, old);
+	else
+		take_common_columns(draft);
+}
+
+/* The unique keys that a mapping is stored with. */
+static ArrayType *
+stored_unique_keys(const Mapping *mapping)
+{
+	bool		isnull;
+
+	own_sql("SELECT unique_keys FROM syncup.mapping WHERE connector = $1 AND mapping = $2",
+			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+	return DatumGetArrayTypePCopy(sql_datum(0, 1, &isnull));
+}
+
+/* Reads and checks the arguments into a mapping that is not stored yet; old: as it is. */
 static Mapping *
 draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
-			  Relation target, const char *key, ArrayType *unique_keys)
+			  Relation target, const char *key, ArrayType *unique_keys, const Mapping *old)
 {
 	Mapping    *mapping = begin_mapping(connector, name, target, required_text(fcinfo, 3, "file"),
-										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), false);
+										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), old, false);
 	Draft		draft = {mapping, target, 0};
 
-	if (PG_ARGISNULL(5))
-		take_common_columns(&draft);
-	else
-		take_named_columns(&draft, PG_GETARG_JSONB_P(5));
+	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
 	take_unique_keys(&draft, unique_keys);
 	check_columns(&draft);
 	check_key(&draft, key);
@@ -1110,8 +1214,7 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 	char	   *connector_name = required_text(fcinfo, 0, "connector");
 	char	   *name = required_text(fcinfo, 1, "entity_type");
 	char	   *key = required_text(fcinfo, 4, "key");
-	ArrayType  *unique_keys = PG_ARGISNULL(6) ? construct_empty_array(TEXTOID) :
-		PG_GETARG_ARRAYTYPE_P(6);
+	ArrayType  *unique_keys;
 	Connector  *connector;
 	Mapping    *mapping;
 	Mapping    *old;
@@ -1130,21 +1233,28 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("mapping \"%s\" of connector \"%s\" is an association", name, connector_name)));
+	unique_keys = !PG_ARGISNULL(6) ? PG_GETARG_ARRAYTYPE_P(6) :
+		old != NULL ? stored_unique_keys(old) : construct_empty_array(TEXTOID);
 	work_begin(&at_work, connector_name);
-	mapping = draft_mapping(fcinfo, connector, name, target, key, unique_keys);
+	mapping = draft_mapping(fcinfo, connector, name, target, key, unique_keys, old);
 	work_end(&at_work);
 	check_only_mapping(mapping);
 	check_no_link_column(mapping);
 	if (old == NULL)
+	{
+		check_can_add(connector_name, name);
 		create_mapping_tables(mapping);
+	}
 	else
 	{
+		check_no_batch_waits(connector_name, name);
 		mapping->table_name = old->table_name;
-		check_update(old, mapping);
+		check_update(old, mapping, unique_keys);
 		update_tables(old, mapping);
 		index_properties(mapping);
 	}
 	store_mapping(mapping, unique_keys);
+	say_what_is_mapped(mapping, target);
 	table_close(target, NoLock);
 	SPI_finish();
 	PG_RETURN_VOID();
@@ -1163,7 +1273,7 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	SPI_connect();
 	lock_connector(connector_name);
 	mapping = config_find_mapping(config_load(connector_name), name);
-	check_no_batch_waits(mapping);
+	check_no_batch_waits(connector_name, name);
 	check_no_association(mapping);
 	drop_mapping_tables(mapping);
 	forget_kept_changes(mapping->connector);

@@ -14,9 +14,13 @@
 /* The mapping of this name if there is one, else NULL. */
 extern Mapping *existing_mapping(Connector *connector, const char *name);
 
-/* Reads target, file and options of a mapping that is not stored yet. */
+/*
+ * Reads target, file and options of a mapping that is not stored yet; old: as it
+ * is stored, NULL if it is not, whose options stay where no others are given.
+ */
 extern Mapping *begin_mapping(Connector *connector, const char *name, Relation target,
-							  const char *file, Jsonb *options, bool association);
+							  const char *file, Jsonb *options, const Mapping *old,
+							  bool association);
 
 /* Errors unless the current user may do this to the table or its column. */
 extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);
@@ -34,8 +38,17 @@ extern void create_mapping_tables(Mapping *mapping);
  */
 extern void adopt_mapping_tables(const Connector *connector);
 
-/* Errors while a batch of the connector waits. */
-extern void check_no_batch_waits(const Mapping *mapping);
+/*
+ * Errors while a batch of the connector waits: it was prepared for the mappings
+ * as they were.  The message names the mapping; NULL: the connector's time zone.
+ */
+extern void check_no_batch_waits(const char *connector, const char *mapping);
+
+/* The same about a new mapping: only a complete batch is in its way. */
+extern void check_can_add(const char *connector, const char *mapping);
+
+/* Notes that the kept changes of a connector's batches are not whole any more. */
+extern void forget_kept_changes(const Connector *connector);
 
 /* Whether any row was applied for the mapping. */
 extern bool has_previous(const Mapping *mapping);

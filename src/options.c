@@ -10,7 +10,9 @@
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "nearest.h"
 #include "pgtime.h"
+#include "sql.h"
 #include "utils/numeric.h"
 
 typedef struct OptionKind OptionKind;
@@ -19,27 +21,38 @@ typedef struct OptionKind OptionKind;
 typedef void (*OptionSetter) (Options *options, const OptionKind *kind,
 							  const char *value, const JsonbValue *json);
 
+/* What an option takes: a document that says another type of value is refused. */
+typedef enum OptionValue
+{
+	TAKES_TEXT,
+	TAKES_BOOLEAN,
+	TAKES_NUMBER,				/* or the text of one */
+	TAKES_OBJECT
+} OptionValue;
+
 struct OptionKind
 {
 	const char *name;
 	int			givers;
+	OptionValue takes;
 	OptionSetter set;
+	const char *meaning;		/* what is expected, for a hint */
 	size_t		field;			/* offset in Options, where the setter needs one */
 };
 
 /* Refuses a value, saying what would be right. */
 static void
-refuse(const OptionKind *kind, const char *expected)
+refuse(const OptionKind *kind)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid value for option \"%s\"", kind->name),
-			 errhint("Expected %s.", expected)));
+			 errhint("Expected %s.", kind->meaning)));
 }
 
 /* Reads a number: decimal text or a JSON number. */
 static double
-number_value(const OptionKind *kind, const char *value, const char *expected)
+number_value(const OptionKind *kind, const char *value)
 {
 	char	   *end;
 	double		number;
@@ -48,7 +61,7 @@ number_value(const OptionKind *kind, const char *value, const char *expected)
 	number = strtod(value, &end);
 	if (errno != 0 || end == value || *end != '\0' || number < 0 ||
 		number != number || number > 1e15)
-		refuse(kind, expected);
+		refuse(kind);
 	return number;
 }
 
@@ -65,7 +78,7 @@ set_scope(Options *options, const OptionKind *kind, const char *value,
 		  const JsonbValue *json)
 {
 	if (strspn(value, " \t\r\n") == strlen(value))
-		refuse(kind, "a condition over the target's columns, such as source = 'AD'");
+		refuse(kind);
 	options->scope = pstrdup(value);
 }
 
@@ -74,7 +87,7 @@ set_suffix(Options *options, const OptionKind *kind, const char *value,
 		   const JsonbValue *json)
 {
 	if (strchr(value, '/') != NULL)
-		refuse(kind, "the end of a file name, without \"/\"");
+		refuse(kind);
 	set_text(options, kind, value, json);
 }
 
@@ -82,21 +95,17 @@ static void
 set_boolean(Options *options, const OptionKind *kind, const char *value,
 			const JsonbValue *json)
 {
-	bool		result;
-
-	if (!parse_bool(value, &result))
-		refuse(kind, "true or false");
-	*(bool *) ((char *) options + kind->field) = result;
+	*(bool *) ((char *) options + kind->field) = json->val.boolean;
 }
 
 static void
 set_count(Options *options, const OptionKind *kind, const char *value,
 		  const JsonbValue *json)
 {
-	double		number = number_value(kind, value, "a whole number, not negative");
+	double		number = number_value(kind, value);
 
 	if (number != (double) (int64) number)
-		refuse(kind, "a whole number, not negative");
+		refuse(kind);
 	*(int64 *) ((char *) options + kind->field) = (int64) number;
 }
 
@@ -105,7 +114,7 @@ set_seconds(Options *options, const OptionKind *kind, const char *value,
 			const JsonbValue *json)
 {
 	*(double *) ((char *) options + kind->field) =
-		number_value(kind, value, "a number of seconds, not negative");
+		number_value(kind, value);
 }
 
 /* Reads one ASCII character; "\t" may also be written as backslash and t. */
@@ -123,7 +132,7 @@ set_character(Options *options, const OptionKind *kind, const char *value,
 	else if (*value == '\0' && strcmp(kind->name, "quote") == 0)
 		*field = '\0';			/* nothing is quoted in this file */
 	else
-		refuse(kind, "a single one-byte character, other than a line end");
+		refuse(kind);
 }
 
 static void
@@ -139,7 +148,7 @@ set_encoding(Options *options, const OptionKind *kind, const char *value,
 	{
 		options->encoding = pg_char_to_encoding(value);
 		if (options->encoding < 0)
-			refuse(kind, "the name of an encoding, such as UTF8, UTF16LE, WIN1252 or LATIN1");
+			refuse(kind);
 	}
 }
 
@@ -150,7 +159,7 @@ set_timezone(Options *options, const OptionKind *kind, const char *value,
 	pg_tz	   *zone = pg_tzset(value);
 
 	if (zone == NULL || !pg_tz_acceptable(zone))
-		refuse(kind, "the name of a time zone, such as UTC or Europe/Paris");
+		refuse(kind);
 	options->timezone = pstrdup(value);
 }
 
@@ -159,7 +168,7 @@ set_quoted_empty(Options *options, const OptionKind *kind, const char *value,
 				 const JsonbValue *json)
 {
 	if (strcmp(value, "null") != 0 && strcmp(value, "empty") != 0)
-		refuse(kind, "null or empty");
+		refuse(kind);
 	options->csv.quoted_empty_null = strcmp(value, "null") == 0;
 }
 
@@ -168,7 +177,7 @@ set_quoting(Options *options, const OptionKind *kind, const char *value,
 			const JsonbValue *json)
 {
 	if (strcmp(value, "strict") != 0 && strcmp(value, "lenient") != 0)
-		refuse(kind, "strict or lenient");
+		refuse(kind);
 	options->csv.lenient = strcmp(value, "lenient") == 0;
 }
 
@@ -184,7 +193,7 @@ set_on_error(Options *options, const OptionKind *kind, const char *value,
 			 const JsonbValue *json)
 {
 	if (strcmp(value, "stop") != 0 && strcmp(value, "quarantine") != 0)
-		refuse(kind, "stop or quarantine");
+		refuse(kind);
 	options->on_error = strcmp(value, "stop") == 0 ?
 		ON_ERROR_STOP : ON_ERROR_QUARANTINE;
 }
@@ -194,7 +203,7 @@ set_duplicates(Options *options, const OptionKind *kind, const char *value,
 			   const JsonbValue *json)
 {
 	if (strcmp(value, "first") != 0 && strcmp(value, "reject") != 0)
-		refuse(kind, "first or reject");
+		refuse(kind);
 	options->duplicates = strcmp(value, "first") == 0 ?
 		DUPLICATES_FIRST : DUPLICATES_REJECT;
 }
@@ -203,36 +212,58 @@ static void
 set_constants(Options *options, const OptionKind *kind, const char *value,
 			  const JsonbValue *json)
 {
-	if (json->type != jbvBinary || !JsonContainerIsObject(json->val.binary.data))
-		refuse(kind, "an object of columns and values: {\"column\": \"value\"}");
 	options->constants = JsonbValueToJsonb(unconstify(JsonbValue *, json));
 }
 
 static const OptionKind option_kinds[] = {
-	{"delimiter", OPTION_READ, set_character, offsetof(Options, csv.delimiter)},
-	{"quote", OPTION_READ, set_character, offsetof(Options, csv.quote)},
-	{"escape", OPTION_READ, set_character, offsetof(Options, csv.escape)},
-	{"encoding", OPTION_READ, set_encoding, 0},
-	{"header", OPTION_READ, set_boolean, offsetof(Options, header)},
-	{"skip_lines", OPTION_READ, set_count, offsetof(Options, skip_lines)},
-	{"quoted_empty", OPTION_READ, set_quoted_empty, 0},
-	{"trim", OPTION_READ, set_trim, 0},
-	{"quoting", OPTION_READ, set_quoting, 0},
-	{"command_column", OPTION_READ, set_text, offsetof(Options, command_column)},
-	{"timezone", OPTION_READ, set_timezone, 0},
-	{"on_error", OPTION_READ, set_on_error, 0},
-	{"reject_limit", OPTION_READ, set_count, offsetof(Options, reject_limit)},
-	{"pattern", OPTION_READ, set_boolean, offsetof(Options, pattern)},
-	{"done_suffix", OPTION_READ, set_suffix, offsetof(Options, done_suffix)},
-	{"min_age", OPTION_READ, set_seconds, offsetof(Options, min_age)},
-	{"incremental_file", OPTION_PREPARE, set_text, offsetof(Options, incremental_file)},
-	{"duplicates", OPTION_PREPARE, set_duplicates, 0},
-	{"scope", OPTION_ENTITY_TYPE, set_scope, 0},
-	{"constants", OPTION_ENTITY_TYPE, set_constants, 0},
-	{"deleted_column", OPTION_ENTITY_TYPE, set_text, offsetof(Options, deleted_column)},
-	{"store1", OPTION_ASSOCIATION, set_text, offsetof(Options, store1)},
-	{"store2", OPTION_ASSOCIATION, set_text, offsetof(Options, store2)},
-	{"split", OPTION_ASSOCIATION, set_text, offsetof(Options, split)},
+	{"delimiter", OPTION_READ, TAKES_TEXT, set_character,
+		"a single one-byte character, other than a line end", offsetof(Options, csv.delimiter)},
+	{"quote", OPTION_READ, TAKES_TEXT, set_character,
+		"a single one-byte character, other than a line end", offsetof(Options, csv.quote)},
+	{"escape", OPTION_READ, TAKES_TEXT, set_character,
+		"a single one-byte character, other than a line end", offsetof(Options, csv.escape)},
+	{"encoding", OPTION_READ, TAKES_TEXT, set_encoding,
+		"the name of an encoding, such as UTF8, UTF16LE, WIN1252 or LATIN1", 0},
+	{"header", OPTION_READ, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, header)},
+	{"skip_lines", OPTION_READ, TAKES_NUMBER, set_count,
+		"a whole number, not negative", offsetof(Options, skip_lines)},
+	{"quoted_empty", OPTION_READ, TAKES_TEXT, set_quoted_empty,
+		"null or empty", 0},
+	{"trim", OPTION_READ, TAKES_TEXT, set_trim,
+		"the characters to trim at both ends, such as \" \\t\"", 0},
+	{"quoting", OPTION_READ, TAKES_TEXT, set_quoting,
+		"strict or lenient", 0},
+	{"command_column", OPTION_READ, TAKES_TEXT, set_text,
+		"the name of the column that says what to do with a row", offsetof(Options, command_column)},
+	{"timezone", OPTION_READ, TAKES_TEXT, set_timezone,
+		"the name of a time zone, such as UTC or Europe/Paris", 0},
+	{"on_error", OPTION_READ, TAKES_TEXT, set_on_error,
+		"stop or quarantine", 0},
+	{"reject_limit", OPTION_READ, TAKES_NUMBER, set_count,
+		"a whole number, not negative", offsetof(Options, reject_limit)},
+	{"pattern", OPTION_READ, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, pattern)},
+	{"done_suffix", OPTION_READ, TAKES_TEXT, set_suffix,
+		"the end of a file name, without \"/\"", offsetof(Options, done_suffix)},
+	{"min_age", OPTION_READ, TAKES_NUMBER, set_seconds,
+		"a number of seconds, not negative", offsetof(Options, min_age)},
+	{"incremental_file", OPTION_PREPARE, TAKES_TEXT, set_text,
+		"the name of a file", offsetof(Options, incremental_file)},
+	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
+		"first or reject", 0},
+	{"scope", OPTION_ENTITY_TYPE, TAKES_TEXT, set_scope,
+		"a condition over the target's columns, such as source = 'AD'", 0},
+	{"constants", OPTION_ENTITY_TYPE, TAKES_OBJECT, set_constants,
+		"an object of columns and values: {\"column\": \"value\"}", 0},
+	{"deleted_column", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
+		"the name of a column of the target", offsetof(Options, deleted_column)},
+	{"store1", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the name of a column of side 1's target", offsetof(Options, store1)},
+	{"store2", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the name of a column of side 2's target", offsetof(Options, store2)},
+	{"split", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the text between the values of a cell, such as \";\"", offsetof(Options, split)},
 };
 
 char *
@@ -257,6 +288,7 @@ static const OptionKind *
 find_option(const char *name, int allowed)
 {
 	StringInfoData names;
+	Nearest		nearest = {.wanted = name};
 	const OptionKind *elsewhere = NULL;
 
 	for (size_t i = 0; i < lengthof(option_kinds); i++)
@@ -271,14 +303,52 @@ find_option(const char *name, int allowed)
 	initStringInfo(&names);
 	for (size_t i = 0; i < lengthof(option_kinds); i++)
 		if (option_kinds[i].givers & allowed)
+		{
 			appendStringInfo(&names, "%s%s", names.len ? ", " : "",
 							 option_kinds[i].name);
+			nearest_try(&nearest, option_kinds[i].name);
+		}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 elsewhere ? errmsg("option \"%s\" cannot be given here", name) :
 			 errmsg("unknown option \"%s\"", name),
-			 errhint("Valid options are %s.", names.data)));
+			 errhint("%sValid options are %s.", elsewhere ? "" : did_you_mean(&nearest), names.data)));
 	return NULL;				/* not reached */
+}
+
+/* Errors unless a value is of the type that the option takes. */
+static void
+check_type(const OptionKind *kind, const JsonbValue *value)
+{
+	static const char *const types[] = {
+		[TAKES_TEXT] = "text", [TAKES_BOOLEAN] = "true or false",
+		[TAKES_NUMBER] = "a number", [TAKES_OBJECT] = "an object"
+	};
+	const char *given = value->type == jbvString ? "text" :
+		value->type == jbvNumeric ? "a number" :
+		value->type == jbvBool ? "true or false" :
+		value->type == jbvNull ? "null" :
+		JsonContainerIsArray(value->val.binary.data) ? "a list" : "an object";
+	const char *taken = types[kind->takes];
+
+	if (strcmp(given, taken) == 0 || (kind->takes == TAKES_NUMBER && value->type == jbvString))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" takes %s, not %s", kind->name, taken, given),
+			 value->type == jbvNull ? errhint("Leave the option out for its default.") :
+			 errhint("Expected %s.", kind->meaning)));
+}
+
+/* Errors unless the document is an object. */
+static void
+check_object(Jsonb *document)
+{
+	if (!JB_ROOT_IS_OBJECT(document))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example {\"delimiter\": \";\"}.")));
 }
 
 /* Lays one document over the options. */
@@ -289,12 +359,7 @@ overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 	JsonbIteratorToken token;
 	JsonbValue	value;
 
-	if (!JB_ROOT_IS_OBJECT(document))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object"),
-				 errhint("For example {\"delimiter\": \";\"}.")));
-
+	check_object(document);
 	iterator = JsonbIteratorInit(&document->root);
 	token = JsonbIteratorNext(&iterator, &value, false);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) == WJB_KEY)
@@ -304,14 +369,28 @@ overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 		char	   *text;
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
+		check_type(kind, &value);
 		text = json_scalar_text(&value);
-		if (text == NULL && !(value.type == jbvBinary && kind->set == set_constants))
-			refuse(kind, value.type == jbvBinary ? "a single value" :
-				   "a value; leave the option out for its default");
 		kind->set(options, kind, text ? text : "", &value);
 		if (strcmp(name, "escape") == 0)
 			*escape_given = true;
 	}
+}
+
+Jsonb *
+options_merge(int allowed, Jsonb *stored, Jsonb *given)
+{
+	uint64		count;
+
+	if (given != NULL)
+		check_object(given);
+	count = own_sql("SELECT key FROM jsonb_object_keys($1) AS key", SQL_ARGS(SQL_JSONB(given)));
+	for (uint64 i = 0; i < count; i++)
+		(void) find_option(sql_text(i, 1), allowed);
+	own_sql("SELECT coalesce(jsonb_object_agg(key, value), '{}')"
+			" FROM jsonb_each(coalesce($1, '{}') || coalesce($2, '{}')) WHERE value <> 'null'",
+			SQL_ARGS(SQL_JSONB(stored), SQL_JSONB(given)));
+	return sql_jsonb(0, 1);
 }
 
 /* Refuses characters that would mean two things at once. */

@@ -68,6 +68,13 @@ typedef struct Options
  */
 extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
 
+/*
+ * Stored options with those of a new call over them: what the call does not name
+ * stays, what it gives as null goes back to its default.  NULL: none.  Needs SPI;
+ * only names are checked.
+ */
+extern Jsonb *options_merge(int allowed, Jsonb *stored, Jsonb *given);
+
 /* The text of a single value of a document; NULL for null and for no single value. */
 extern char *json_scalar_text(const JsonbValue *value);
 

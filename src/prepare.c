@@ -20,6 +20,7 @@
 #include "lock.h"
 #include "mapping.h"
 #include "miscadmin.h"
+#include "nearest.h"
 #include "progress.h"
 #include "quarantine.h"
 #include "reader.h"
@@ -159,12 +160,19 @@ cancel_queue(Prepare *prepare)
 void
 check_mode_name(const char *mode)
 {
-	if (strcmp(mode, "initial") != 0 && strcmp(mode, "complete") != 0 &&
-		strcmp(mode, "incremental") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown mode \"%s\"", mode),
-				 errhint("Modes are initial, complete and incremental.")));
+	static const char *const modes[] = {"initial", "complete", "incremental"};
+	Nearest		nearest = {.wanted = mode};
+
+	for (size_t i = 0; i < lengthof(modes); i++)
+	{
+		if (strcmp(mode, modes[i]) == 0)
+			return;
+		nearest_try(&nearest, modes[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown mode \"%s\"", mode),
+			 errhint("%sModes are initial, complete and incremental.", did_you_mean(&nearest))));
 }
 
 /* Sees that the mode is possible now. */

@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nearest.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
 
@@ -564,23 +565,14 @@ match_column(const Reader *reader, const char *name, bool fold)
 	return found;
 }
 
-/* The header's names for a hint, as many as a person reads. */
-static char *
-list_columns(const Reader *reader)
+char *
+reader_column_list(const Reader *reader)
 {
-	StringInfoData list;
+	NameList	list = {0};
 
-	initStringInfo(&list);
 	for (int i = 0; i < reader->ncolumns; i++)
-	{
-		if (list.len > 400)
-		{
-			appendStringInfo(&list, ", and %d more", reader->ncolumns - i);
-			break;
-		}
-		appendStringInfo(&list, "%s\"%s\"", i ? ", " : "", reader->names[i]);
-	}
-	return list.data;
+		name_list_add(&list, reader->names[i], NULL);
+	return name_list_text(&list);
 }
 
 int
@@ -592,16 +584,23 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 		column = match_column(reader, lower_case(name), true);
 	if (column < 0 && !missing_ok)
 	{
+		Nearest		nearest = {.wanted = name};
+
+		for (int i = 0; i < reader->ncolumns; i++)
+			nearest_try(&nearest, reader->names[i]);
+
 		/*
 		 * Told to the client only: in a file without header these are values,
 		 * which must not reach the server's log.
 		 */
 		ereport(NOTICE,
-				(errmsg("the file has the columns %s", list_columns(reader))));
+				(errmsg("the file has the columns %s", reader_column_list(reader))));
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" is missing in the header of file \"%s\"",
 						name, reader->path),
+				 nearest.name ? errdetail("Did you mean \"%s\"?", nearest.name) : 0,
+				 nearest.name ? errdetail_log("The file has a column of a similar name.") : 0,
 				 reader->options.header ?
 				 errhint("Names match exactly, else ignoring case; check the export, the delimiter and the mapping.") :
 				 errhint("Without a header the columns are column1, column2, and so on.")));

@@ -34,6 +34,9 @@ extern void reader_rewind(Reader *reader);
 extern int	reader_columns(const Reader *reader);
 extern const char *reader_column_name(const Reader *reader, int column);
 
+/* The names of all columns for a message to the client, as many as a person reads. */
+extern char *reader_column_list(const Reader *reader);
+
 /*
  * The column of this name: exactly, else ignoring case.  A name that stands
  * twice in the header is an error; one that is missing is an error too, or -1

@@ -8,6 +8,9 @@ DROP SCHEMA IF EXISTS t CASCADE;
 DROP SCHEMA IF EXISTS target CASCADE;
 RESET client_min_messages;
 CREATE EXTENSION syncup;
+-- What a mapping call answers with is tested by itself, in mapping_again.
+ALTER FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) SET client_min_messages = warning;
+ALTER FUNCTION syncup_map_association(text, text, text, text, text, text, text, regclass, name, name, jsonb) SET client_min_messages = warning;
 CREATE SCHEMA t;
 CREATE SCHEMA target;
 
@@ -163,6 +166,14 @@ BEGIN
 	SELECT 'CHANGED: ' || s.name FROM t.snapshot() s
 	WHERE s::text <> ALL (before) ORDER BY 1;
 END
+$$;
+
+-- Options that replace those of a mapping, where they would be laid over them.
+CREATE FUNCTION t.anew(options jsonb, in_connector text, in_mapping text) RETURNS jsonb
+LANGUAGE sql AS $$
+	SELECT coalesce(jsonb_object_agg(name, NULL), '{}') || $1
+	FROM syncup.mapping m, jsonb_object_keys(m.options) AS name
+	WHERE m.connector = in_connector AND m.mapping = in_mapping
 $$;
 
 -- Statements with which most tests begin and go on.

@@ -11,7 +11,7 @@ CREATE DOMAIN target.even AS int CHECK (value % 2 = 0);
 CREATE TABLE target.person (id int PRIMARY KEY, name varchar(5), score numeric(3,1), mood target.mood, n target.even, at timestamptz);
 SELECT syncup_create_connector('HR', t.dir());
 CREATE FUNCTION t.map(file text DEFAULT 'person.csv', options jsonb DEFAULT '{}') RETURNS void
-LANGUAGE sql AS $$ SELECT syncup_map_entity_type('HR', 'person', 'target.person', file, 'id', '{"id": "id", "name": "name", "score": "score", "mood": "mood", "n": "n", "at": {"column": "at", "format": "filetime"}}', '{mail}', options) $$;
+LANGUAGE sql AS $$ SELECT syncup_map_entity_type('HR', 'person', 'target.person', file, 'id', '{"id": "id", "name": "name", "score": "score", "mood": "mood", "n": "n", "at": {"column": "at", "format": "filetime"}}', '{mail}', t.anew(options, 'HR', 'person')) $$;
 SELECT t.map();
 CALL t.write('person.csv', E'id,name,score,mood,n,at,mail,notes\n1,Ada,1,good,2,,a@x,\n2,Bob,2,bad,4,,b@x,\n');
 CALL t.shell('cp person.csv good.csv');

@@ -13,7 +13,7 @@ LANGUAGE sql AS $$
 		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}');
 $$;
 CREATE FUNCTION t.map(options jsonb DEFAULT '{"command_column": "op", "incremental_file": "changes.csv"}') RETURNS void
-LANGUAGE sql AS $$ SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age", "city": "city"}', '{mail}', options) $$;
+LANGUAGE sql AS $$ SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age", "city": "city"}', '{mail}', t.anew(options, 'HR', 'person')) $$;
 CALL t.connector('HR');
 SELECT t.map();
 -- Of the batch prepared last: what it counted, its delta, its quarantine.

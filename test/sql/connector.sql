@@ -37,7 +37,7 @@ SELECT t.refused($$SELECT syncup_drop_mapping('AD', 'user')$$);
 -- Limits: only those named change, of connector or mapping.
 CREATE TABLE target.person (id int PRIMARY KEY, name text);
 CALL t.write('person.csv', E'id,name\n1,Ada\n');
-SELECT syncup_create_connector('AD', t.dir());
+SELECT syncup_create_connector('AD', t.dir(), '{"delimiter": null, "quote": null}');
 SELECT syncup_map_entity_type('AD', 'person', 'target.person', 'person.csv', 'id');
 SELECT syncup_set_thresholds('AD', '{"maximum_inserted_lines": 0, "max_percentage_inserted_lines": 2.5, "max_link_percentage_updated_lines": 1}');
 SELECT counter, maximum, max_percentage FROM syncup.threshold WHERE connector = 'AD' AND mapping IS NULL ORDER BY counter;

@@ -88,7 +88,7 @@ SELECT t.csv(E'a,b\n  ,"  "\n', '{"trim": " ", "quoted_empty": "empty"}');
 -- Without a header.
 SELECT t.csv(E'1,x\n2,y\n', '{"header": false}');
 SELECT * FROM syncup_csv_header(t.dir() || '/csv', '{"header": false}');
-SELECT * FROM syncup_read_csv(t.dir() || '/csv', '{"header": "no"}') AS (column2 text, "COLUMN1" int);
+SELECT * FROM syncup_read_csv(t.dir() || '/csv', '{"header": false}') AS (column2 text, "COLUMN1" int);
 SELECT t.error($$SELECT * FROM syncup_read_csv(t.dir() || '/csv', '{"header": false}') AS (column3 text)$$);
 -- Lines before the header: physical ones, even with quotes or blank.
 SELECT t.csv(E'Report of "today\n\na,b\n1,2\n', '{"skip_lines": 2}');
@@ -297,12 +297,12 @@ SELECT t.error($$SELECT t.csv(E'a\n1\n', '{"scope": "true"}')$$);
 SELECT o AS options, e AS error FROM unnest(ARRAY[
 	'[]', '";"', '{"delimiter": ""}', '{"delimiter": ";;"}', '{"delimiter": "ä"}', '{"delimiter": "\n"}', '{"delimiter": null}',
 	'{"delimiter": ["x"]}', '{"delimiter": "\""}', '{"quote": "x", "delimiter": "x"}', '{"escape": ","}', '{"quote": "''''"}',
-	'{"encoding": "UTF9"}', '{"header": "perhaps"}', '{"skip_lines": -1}', '{"skip_lines": 1.5}', '{"skip_lines": "many"}',
+	'{"encoding": "UTF9"}', '{"header": "false"}', '{"header": 0}', '{"trim": true}', '{"delimiter": 9}', '{"quote": false}', '{"escape": 1}', '{"encoding": 1252}', '{"timezone": 1}', '{"done_suffix": true}', '{"command_column": 1}', '{"on_error": true}', '{"quoting": false}', '{"quoted_empty": {}}', '{"min_age": true}', '{"skip_lines": -1}', '{"skip_lines": 1.5}', '{"skip_lines": "many"}',
 	'{"quoted_empty": "nul"}', '{"quoting": "loose"}', '{"on_error": "ignore"}', '{"reject_limit": -1}', '{"reject_limit": "x"}',
 	'{"pattern": "maybe"}', '{"min_age": "soon"}', '{"min_age": -1}', '{"timezone": "Mars/Olympus"}']) AS o,
 	LATERAL t.error(format('SELECT t.csv(%L, %L)', E'a\n1\n', o)) AS e;
 -- Texts for numbers and booleans are taken.
-SELECT t.csv(E'x\n1,2\n', '{"skip_lines": "1", "header": "false"}');
+SELECT t.csv(E'x\n1,2\n', '{"skip_lines": "1", "header": false}');
 
 -- A file with a command column.
 CALL t.write('delta.csv', E'command,id,name\ninsert,1,a\nADD,2,b\nupdate,3,\nModify,4,NULL_NULL\nDELETE,5,\nmerge,6,f\n');

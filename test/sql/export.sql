@@ -315,7 +315,7 @@ CREATE DATABASE regress_syncup_latin1 TEMPLATE template0 ENCODING 'LATIN1' LOCAL
 CALL t.shell('rm -rf exp/*');
 CALL t.write('latin1.csv', E'key,näme\nä,"é ""x"""\nz,\n');
 \setenv PGDATABASE regress_syncup_latin1
-\! sh $PG_ABS_SRCDIR/include/psql "SELECT encode(convert_to(key, 'LATIN1'), 'hex') FROM syncup_delta.l_p ORDER BY key" -c "CREATE EXTENSION syncup" -c "CREATE TABLE person (id text PRIMARY KEY, name text)" -c "SELECT syncup_create_connector('L', '$SYNCUP_TEST_DIR')" -c "SET client_encoding = 'UTF8'" -c "SELECT syncup_map_entity_type('L', 'p', 'person', 'latin1.csv', 'key', '{\"key\": \"id\", \"näme\": \"name\"}')" -c "SELECT syncup_export(syncup_prepare('L', 'initial'), '$SYNCUP_TEST_DIR/exp')"
+\! sh $PG_ABS_SRCDIR/include/psql "SELECT encode(convert_to(key, 'LATIN1'), 'hex') FROM syncup_delta.l_p ORDER BY key" -c "CREATE EXTENSION syncup" -c "CREATE TABLE person (id text PRIMARY KEY, name text)" -c "SELECT syncup_create_connector('L', '$SYNCUP_TEST_DIR')" -c "SET client_encoding = 'UTF8'; SET client_min_messages = warning" -c "SELECT syncup_map_entity_type('L', 'p', 'person', 'latin1.csv', 'key', '{\"key\": \"id\", \"näme\": \"name\"}')" -c "SELECT syncup_export(syncup_prepare('L', 'initial'), '$SYNCUP_TEST_DIR/exp')"
 \setenv PGDATABASE :DBNAME
 SELECT t.show('exp/p.sorted.csv');
 SELECT t.bytes('exp', 'p.sorted.csv') ~ encode(sha256(convert_to(E'key,näme\r\nz,\r\nä,"é ""x"""\r\n', 'UTF8')), 'hex') AS utf8;

@@ -7,7 +7,7 @@
 
 CREATE TABLE target.person (id int PRIMARY KEY, name text CONSTRAINT good CHECK (name <> 'bad'), city text, badge text);
 CREATE FUNCTION t.map(columns jsonb DEFAULT '{"id": "id", "name": "name", "city": "city"}', options jsonb DEFAULT '{}') RETURNS void
-LANGUAGE sql AS $$ SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', columns, options => options) $$;
+LANGUAGE sql AS $$ SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', columns, options => t.anew(options, 'HR', 'person')) $$;
 CREATE PROCEDURE t.limit(n int)
 LANGUAGE sql AS $$
 	SELECT syncup_set_thresholds('HR', jsonb_build_object('maximum_inserted_lines', n, 'maximum_updated_lines', n, 'maximum_deleted_lines', n,

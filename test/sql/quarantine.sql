@@ -214,7 +214,7 @@ SELECT t.both(E'id,name,age\n1,One,1\n01,Uno,1\n', '{"duplicates": "reject"}') L
 SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age"}', options => '{"duplicates": "reject", "on_error": "quarantine", "reject_limit": 1}');
 SELECT t.try('complete', E'id,name,age\n1,a,1\n1,b,1\n2,Two\n');
 SELECT t.bad(E'id,name,age\n1,a\n2,Two\n') LIMIT 1;
-SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age"}');
+SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', options => t.anew('{}', 'HR', 'person'));
 CALL t.write('person.csv', E'id,name,age\n1,One,1\n2,Two,2\n3,Three,3\n4,Four,4\n5,Five,5\n');
 SELECT syncup_prepare('HR', 'complete') IS NOT NULL AS prepared;
 SELECT * FROM t.synchronize('HR');

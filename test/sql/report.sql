@@ -231,7 +231,7 @@ SELECT t.run('C', 'incremental');
 SELECT t.report(t.last());
 SELECT syncup_discard(t.last());
 SELECT t.report(t.last());
-SELECT syncup_create_connector('C', t.dir());
+SELECT syncup_create_connector('C', options => '{"command_column": null}');
 CALL t.put('SELECT * FROM t.source(100)');
 SELECT t.run('C', 'complete');
 -- Failed: by a constraint; and a batch behind it.

@@ -68,7 +68,7 @@ SELECT t.failure('D');
 SELECT syncup_discard(t.last('D'));
 -- A second mapping without a scope, or the first one's taken away: refused, either way.
 SELECT t.refused($$SELECT syncup_map_entity_type('D', 'n', 'target.account', 'm.csv', 'id', '{"id": "id"}')$$);
-SELECT t.refused($$SELECT syncup_map_entity_type('D', 'm', 'target.account', 'm.csv', 'id', '{"id": "id", "name": "name"}')$$);
+SELECT t.refused($$SELECT syncup_map_entity_type('D', 'm', 'target.account', 'm.csv', 'id', '{"id": "id", "name": "name"}', options => '{"scope": null}')$$);
 SELECT syncup_drop_connector('C');
 SELECT syncup_drop_connector('D');
 SELECT t.map('target.account', 'id', '{"id": "id"}');
