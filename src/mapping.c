@@ -769,6 +769,34 @@ depend_on_extension(Oid table)
 	recordDependencyOn(&object, &extension, DEPENDENCY_AUTO);
 }
 
+/*
+ * What a publication of all tables asks of a table without a primary key, for
+ * its rows to be updated and deleted.
+ */
+static void
+identify_rows(const char *table)
+{
+	own_sql(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", table), SQL_NO_ARGS);
+}
+
+/* Gives a replica identity to tables that a dump of version 0.1.0 brought. */
+static void
+identify_mapping_tables(const Connector *connector)
+{
+	uint64		count = own_sql("SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM syncup.mapping m"
+								" JOIN pg_catalog.pg_class c ON c.relname = m.table_name"
+								" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+								" WHERE m.connector = $1 AND c.relkind = 'r' AND c.relreplident = 'd'"
+								" AND n.nspname IN ('syncup_delta', 'syncup_changes')",
+								SQL_ARGS(SQL_TEXT(connector->name)));
+	char	  **names = palloc(sizeof(char *) * (count + 1));
+
+	for (uint64 row = 0; row < count; row++)
+		names[row] = sql_text(row, 1);
+	for (uint64 row = 0; row < count; row++)
+		identify_rows(names[row]);
+}
+
 void
 adopt_mapping_tables(const Connector *connector)
 {
@@ -784,7 +812,10 @@ adopt_mapping_tables(const Connector *connector)
 	for (uint64 row = 0; row < count; row++)
 		depend_on_extension(sql_oid(row, 1));
 	if (count > 0)
+	{
 		CommandCounterIncrement();
+		identify_mapping_tables(connector);
+	}
 }
 
 static void
@@ -830,6 +861,7 @@ create_delta(Mapping *mapping)
 					 !mapping->pairs ? psprintf("%s, batch", stored_key(mapping, "")) :
 					 pair_hash_sql(quote_identifier(mapping->columns[0].stored),
 								   quote_identifier(mapping->columns[1].stored))), SQL_NO_ARGS);
+	identify_rows(delta_table(mapping));
 	depend_on_extension(config_table(mapping, "syncup_delta"));
 }
 
@@ -859,6 +891,7 @@ create_changes(Mapping *mapping)
 					 quote_literal_cstr(psprintf("what batches of connector %s do to %s: new values by column, what they replace in old",
 												 mapping->connector->name, mapping->target_name))),
 			SQL_NO_ARGS);
+	identify_rows(changes_table(mapping));
 	depend_on_extension(config_table(mapping, "syncup_changes"));
 }
 

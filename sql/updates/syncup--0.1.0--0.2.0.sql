@@ -20,3 +20,20 @@ BEGIN
 	END LOOP;
 END
 $$;
+
+-- Logical replication: a replica identity for every table, those of mappings as well.
+DO $$
+DECLARE
+	t regclass;
+BEGIN
+	FOR t IN
+		SELECT c.oid
+		FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname IN ('syncup', 'syncup_previous', 'syncup_delta', 'syncup_changes') AND c.relkind = 'r'
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', t);
+	END LOOP;
+END
+$$;
