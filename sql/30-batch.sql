@@ -70,6 +70,36 @@ COMMENT ON COLUMN syncup.batch_counter.deletions_suspended IS 'a bad row had no 
 COMMENT ON COLUMN syncup.batch_counter.stored_before IS 'rows of the target before the batch: the base of percentages';
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_counter', '');
 
+CREATE TABLE syncup.batch_file (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	mapping text NOT NULL,
+	file text NOT NULL,
+	file_modified timestamptz NOT NULL,
+	file_size bigint NOT NULL,
+	rows_read bigint NOT NULL,
+	PRIMARY KEY (batch, mapping, file)
+);
+COMMENT ON TABLE syncup.batch_file IS 'Of files of changes that a pattern names: each that a batch read for a mapping, in C order of their names.';
+COMMENT ON COLUMN syncup.batch_file.rows_read IS 'rows of this file; what became of them is counted in syncup.batch_counter, of all files together';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_file', '');
+
+CREATE TABLE syncup.change_file_read (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	file text COLLATE "C" NOT NULL,
+	digest bytea NOT NULL,
+	file_modified timestamptz NOT NULL,
+	file_size bigint NOT NULL,
+	batch uuid NOT NULL,
+	PRIMARY KEY (connector, mapping, file, digest),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+COMMENT ON TABLE syncup.change_file_read IS 'The files of changes that were read, so that none is applied twice: kept until the mapping is dropped, whatever is purged.';
+COMMENT ON COLUMN syncup.change_file_read.file IS 'its name under the directory of the connector; its whole path where it lies elsewhere';
+COMMENT ON COLUMN syncup.change_file_read.digest IS 'SHA-256 of its bytes; empty: read by version 0.1.0, known by time and size';
+COMMENT ON COLUMN syncup.change_file_read.batch IS 'the batch that read it, which may be purged';
+SELECT pg_catalog.pg_extension_config_dump('syncup.change_file_read', '');
+
 CREATE TABLE syncup.quarantine (
 	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
 	connector text NOT NULL,

@@ -125,6 +125,15 @@ batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const SourceFil
 }
 
 void
+batch_count_file(const pg_uuid_t *id, const Mapping *mapping, const SourceFile *file, int64 rows)
+{
+	own_sql("INSERT INTO syncup.batch_file (batch, mapping, file, file_modified, file_size, rows_read)"
+			" VALUES ($1, $2, $3, $4, $5, $6)",
+			SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->name), SQL_TEXT(file->path),
+					 SQL_TIME(file->modified), SQL_INT8(file->size), SQL_INT8(rows)));
+}
+
+void
 batch_ask_for_complete(const char *connector)
 {
 	own_sql("UPDATE syncup.connector SET needs_complete = true, complete_after ="

@@ -67,6 +67,10 @@ extern bool batch_has_base(const char *connector);
 extern void batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping,
 								const SourceFile *file, const PrepareCounter *counter);
 
+/* One of the files of changes that a batch reads for a mapping by a pattern. */
+extern void batch_count_file(const pg_uuid_t *id, const Mapping *mapping,
+							 const SourceFile *file, int64 rows);
+
 /*
  * From now on only a complete run that is prepared later can tell what the
  * targets should hold: incremental ones are refused until it is applied.

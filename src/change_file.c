@@ -2,8 +2,8 @@
  * change_file.c
  *		A file that carries changes instead of rows: their net effect per key.
  *
- * Rows are sorted by key and line, on disk where they do not fit into memory.
- * Then each key's commands are applied in the order of the file to its row as
+ * Rows are sorted by key, file and line, on disk where they do not fit into
+ * memory.  Then each key's commands are applied in that order to its row as
  * the baseline has it, and what differs in the end is the delta.  The cost
  * follows the changes, whatever the number of stored rows.
  *
@@ -42,6 +42,10 @@ struct ChangeFile
 	DeltaWriter *delta;
 	PrepareCounter counter;
 
+	List	   *paths;			/* of the files read so far */
+	int64		read_before;	/* rows of the files before this one */
+	int64		unusable;		/* rows of this file that say nothing */
+
 	int			command_column; /* of the file */
 	ChangeCommand command;		/* of the row being taken */
 	int		   *columns;		/* of the file, per stored column */
@@ -67,14 +71,15 @@ struct ChangeFile
 	bool	   *next_nulls;
 
 	RowBytes	value_bytes;	/* of the values converted last */
-	int64		line;			/* of the row being applied */
+	const char *path;			/* of the row being applied */
+	int64		line;
 	int			at;				/* the stored column being converted */
 };
 
 /* The attributes of a sorted row, before the stored columns. */
 enum
 {
-	ROW_KEY, ROW_LINE, ROW_COMMAND, ROW_RAW, ROW_FIELDS
+	ROW_KEY, ROW_FILE, ROW_LINE, ROW_COMMAND, ROW_RAW, ROW_FIELDS
 };
 
 /* Makes the slot and the sort for rows on their way. */
@@ -82,14 +87,16 @@ static void
 begin_sort(ChangeFile *file)
 {
 	TypeCacheEntry *texts = lookup_type_cache(TEXTOID, TYPECACHE_LT_OPR);
+	TypeCacheEntry *files = lookup_type_cache(INT4OID, TYPECACHE_LT_OPR);
 	TypeCacheEntry *numbers = lookup_type_cache(INT8OID, TYPECACHE_LT_OPR);
 	TupleDesc	tupdesc = CreateTemplateTupleDesc(ROW_FIELDS + file->mapping->ncolumns);
-	AttrNumber	attributes[] = {ROW_KEY + 1, ROW_LINE + 1};
-	Oid			operators[] = {texts->lt_opr, numbers->lt_opr};
-	Oid			collations[] = {C_COLLATION_OID, InvalidOid};
-	bool		nulls_first[] = {false, false};
+	AttrNumber	attributes[] = {ROW_KEY + 1, ROW_FILE + 1, ROW_LINE + 1};
+	Oid			operators[] = {texts->lt_opr, files->lt_opr, numbers->lt_opr};
+	Oid			collations[] = {C_COLLATION_OID, InvalidOid, InvalidOid};
+	bool		nulls_first[] = {false, false, false};
 
 	TupleDescInitEntry(tupdesc, ROW_KEY + 1, "key", TEXTOID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_FILE + 1, "file", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_LINE + 1, "line", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_COMMAND + 1, "command", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_RAW + 1, "raw", TEXTOID, -1, 0);
@@ -102,17 +109,15 @@ begin_sort(ChangeFile *file)
 }
 
 ChangeFile *
-change_file_open(const Mapping *mapping, const Options *options, Reader *reader,
-				 const pg_uuid_t *batch, List *queue, Quarantine *quarantine)
+change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t *batch,
+				 List *queue, Quarantine *quarantine)
 {
 	ChangeFile *file = palloc0(sizeof(ChangeFile));
 	int			n = mapping->ncolumns;
 
 	file->mapping = mapping;
 	file->options = options;
-	file->reader = reader;
 	file->quarantine = quarantine;
-	file->command_column = reader_find_column(reader, options->command_column, false);
 	file->columns = palloc(sizeof(int) * n);
 	file->fields = palloc(sizeof(char *) * n);
 	file->lengths = palloc(sizeof(size_t) * n);
@@ -121,7 +126,6 @@ change_file_open(const Mapping *mapping, const Options *options, Reader *reader,
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		file->columns[i] = reader_find_column(reader, column->source, false);
 		if (column->target != NULL)
 			converter_init(&file->converters[i], column->type, column->typmod, column->format);
 	}
@@ -141,6 +145,33 @@ change_file_open(const Mapping *mapping, const Options *options, Reader *reader,
 	file->baseline = baseline_open(mapping, &file->epoch, queue);
 	file->delta = delta_open(mapping, batch, &file->epoch);
 	return file;
+}
+
+void
+change_file_begin(ChangeFile *file, Reader *reader)
+{
+	file->reader = reader;
+	file->paths = lappend(file->paths, pstrdup(reader_path(reader)));
+	file->read_before = file->counter.rows_read;
+	file->unusable = 0;
+	file->command_column = reader_find_column(reader, file->options->command_column, false);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		file->columns[i] = reader_find_column(reader, file->mapping->columns[i].source, false);
+}
+
+int64
+change_file_end(ChangeFile *file)
+{
+	int64		rows = file->counter.rows_read - file->read_before;
+
+	if (rows > 0 && file->unusable == rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("no row of file \"%s\" can be used", reader_path(file->reader)),
+				 errdetail("Every row is malformed, has an unknown command or has no key."),
+				 errhint("Check the options \"command_column\", \"delimiter\" and \"encoding\" against the file.")));
+	file->reader = NULL;
+	return rows;
 }
 
 const Mapping *
@@ -170,6 +201,7 @@ static void
 set_aside(ChangeFile *file, const char *reason, const char *key, const char *message)
 {
 	quarantine_row(file->quarantine, file->mapping, file->reader, reason, key, message);
+	file->unusable++;
 	count_rejected(file, message);
 }
 
@@ -201,6 +233,7 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	slot->tts_values[ROW_KEY] = PointerGetDatum(sort_key(file));
+	slot->tts_values[ROW_FILE] = Int32GetDatum(list_length(file->paths) - 1);
 	slot->tts_values[ROW_LINE] = Int64GetDatum(reader_line(file->reader));
 	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
 	memset(slot->tts_isnull, false, ROW_RAW);
@@ -355,6 +388,7 @@ take_row(ChangeFile *file)
 		quarantine_row(file->quarantine, file->mapping, file->reader, "null key", NULL,
 					   psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
 		file->counter.null_keys++;
+		file->unusable++;
 		return;
 	}
 	if (file->options->on_error == ON_ERROR_STOP)
@@ -398,11 +432,10 @@ describe_place(void *arg)
 	ChangeFile *file = arg;
 
 	if (file->at >= 0)
-		errcontext("file \"%s\", line %lld, column \"%s\"", reader_path(file->reader),
+		errcontext("file \"%s\", line %lld, column \"%s\"", file->path,
 				   (long long) file->line, file->mapping->columns[file->at].source);
 	else
-		errcontext("file \"%s\", line %lld", reader_path(file->reader),
-				   (long long) file->line);
+		errcontext("file \"%s\", line %lld", file->path, (long long) file->line);
 }
 
 /* Sets aside a row while its command is applied. */
@@ -414,8 +447,8 @@ set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 	char	   *key = !file->mapping->pairs ? file->key :
 		psprintf("%s -> %s", TextDatumGetCString(fields[0]), TextDatumGetCString(fields[1]));
 
-	quarantine_text(file->quarantine, file->mapping, reader_path(file->reader), file->line,
-					raw, reason, key, message);
+	quarantine_text(file->quarantine, file->mapping, file->path, file->line, raw,
+					reason, key, message);
 	file->alive = true;
 	count_rejected(file, message);
 }
@@ -629,6 +662,7 @@ apply_rows(ChangeFile *file)
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(file->key_context);
 		slot_getallattrs(file->slot);
+		file->path = list_nth(file->paths, DatumGetInt32(file->slot->tts_values[ROW_FILE]));
 		file->line = DatumGetInt64(file->slot->tts_values[ROW_LINE]);
 		key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
 		if (file->key == NULL || strcmp(file->key, key) != 0)
@@ -655,6 +689,7 @@ change_file_finish(ChangeFile *file)
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	file->at = -1;
+	file->path = llast(file->paths);
 	file->line = 0;
 	tuplesort_performsort(file->sort);
 	apply_rows(file);

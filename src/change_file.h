@@ -14,15 +14,20 @@
 
 typedef struct ChangeFile ChangeFile;
 
-/* Finds the columns in the file; queue: the batches ahead, list of Batch. */
+/* queue: the batches ahead, list of Batch. */
 extern ChangeFile *change_file_open(const Mapping *mapping, const Options *options,
-									Reader *reader, const pg_uuid_t *batch,
-									List *queue, Quarantine *quarantine);
+									const pg_uuid_t *batch, List *queue, Quarantine *quarantine);
+
+/* Goes on with a file: finds its columns.  Several are read in turn, as if they were one. */
+extern void change_file_begin(ChangeFile *file, Reader *reader);
 
 /* Takes the reader's present row. */
 extern void change_file_take(ChangeFile *file);
 
-/* Once every row was taken: writes the net effect of each key to the delta. */
+/* At the end of each file: errors if none of its rows could be used.  Returns their number. */
+extern int64 change_file_end(ChangeFile *file);
+
+/* Once every row of every file was taken: writes the net effect of each key to the delta. */
 extern void change_file_finish(ChangeFile *file);
 
 extern const Mapping *change_file_mapping(const ChangeFile *file);

@@ -1313,6 +1313,9 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	own_sql("DELETE FROM syncup.batch_counter c USING syncup.batch b"
 			" WHERE b.batch = c.batch AND b.connector = $1 AND c.mapping = $2",
 			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
+	own_sql("DELETE FROM syncup.batch_file f USING syncup.batch b"
+			" WHERE b.batch = f.batch AND b.connector = $1 AND f.mapping = $2",
+			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
 	own_sql("DELETE FROM syncup.mapping WHERE connector = $1 AND mapping = $2",
 			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
 	SPI_finish();

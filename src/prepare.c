@@ -11,6 +11,7 @@
 
 #include "batch.h"
 #include "change_file.h"
+#include "change_files.h"
 #include "changes.h"
 #include "cleanse.h"
 #include "config.h"
@@ -33,7 +34,9 @@ PG_FUNCTION_INFO_V1(syncup_prepare);
 /* One file and the mappings that read it in the same way. */
 typedef struct FileGroup
 {
-	SourceFile	file;
+	const char *name;			/* its path, or a pattern */
+	List	   *files;			/* of SourceFile: several, where a pattern means changes */
+	SourceFile *file;			/* the one being read, in the end the last */
 	Options    *options;		/* of its first mapping */
 	List	   *mappings;		/* of Mapping */
 } FileGroup;
@@ -243,6 +246,41 @@ call_options(const Mapping *mapping, Jsonb *options)
 						3, documents);
 }
 
+/* Whether a file carries changes: looked at in incremental runs only. */
+static bool
+carries_changes(const Prepare *prepare, const Options *options)
+{
+	return prepare->incremental && options->command_column != NULL;
+}
+
+/* The files to be read for a mapping: of changes all that a pattern matches. */
+static List *
+find_files(const Prepare *prepare, const char *path, const Options *options)
+{
+	SourceFile *file;
+
+	if (options->pattern && carries_changes(prepare, options))
+		return source_find_all(path, options);
+	file = palloc(sizeof(SourceFile));
+	*file = source_find(path, options);
+	return list_make1(file);
+}
+
+/* Whether two lists are of the same files. */
+static bool
+same_files(const List *a, const List *b)
+{
+	ListCell   *one;
+	ListCell   *other;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(one, a, other, b)
+		if (strcmp(((SourceFile *) lfirst(one))->path, ((SourceFile *) lfirst(other))->path) != 0)
+			return false;
+	return true;
+}
+
 /* Finds each mapping's file, and puts those that share one together. */
 static List *
 group_files(Prepare *prepare, Jsonb *options)
@@ -255,29 +293,31 @@ group_files(Prepare *prepare, Jsonb *options)
 		FileGroup  *group = NULL;
 		const Options *usual = mapping->options;
 		MappingScope scope;
-		SourceFile	file;
+		char	   *name;
+		List	   *files;
 		ListCell   *cell;
 
 		mapping_enter(&scope, mapping);
 		mapping->options = call_options(mapping, options);
 		mapping->called_timezone = !same_timezone(usual, mapping->options);
-		file = source_find(source_path(prepare->connector->directory,
-									   prepare->incremental && mapping->options->incremental_file ?
-									   mapping->options->incremental_file : mapping->file),
-						   mapping->options);
+		name = source_path(prepare->connector->directory,
+						   prepare->incremental && mapping->options->incremental_file ?
+						   mapping->options->incremental_file : mapping->file);
+		files = find_files(prepare, name, mapping->options);
 		mapping_leave(&scope);
 		foreach(cell, groups)
 		{
 			FileGroup  *other = lfirst(cell);
 
-			if (strcmp(other->file.path, file.path) == 0 &&
-				read_alike(other->options, mapping->options))
+			if (same_files(other->files, files) && read_alike(other->options, mapping->options))
 				group = other;
 		}
 		if (group == NULL)
 		{
 			group = palloc0(sizeof(FileGroup));
-			group->file = file;
+			group->name = name;
+			group->files = files;
+			group->file = linitial(files);
 			group->options = mapping->options;
 			groups = lappend(groups, group);
 		}
@@ -343,19 +383,12 @@ read_passes(Reader *reader, List *cleansers)
 	}
 }
 
-/* Whether a file carries changes: looked at in incremental runs only. */
-static bool
-carries_changes(const Prepare *prepare, const Options *options)
-{
-	return prepare->incremental && options->command_column != NULL;
-}
-
 /* Records what a mapping counted, and what a person should know at once. */
 static void
 record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	   const PrepareCounter *counter)
 {
-	batch_count_prepare(prepare->batch, mapping, &group->file, counter);
+	batch_count_prepare(prepare->batch, mapping, group->file, counter);
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
 		batch_ask_for_complete(prepare->connector->name);
@@ -398,100 +431,191 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	}
 }
 
-/* Reads a file of changes for all the mappings that share it. */
+/* Reads one file of changes into those of the mappings that have not read it. */
 static void
-read_changes(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *scope)
+read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *digest, List *changes)
 {
-	List	   *files = NIL;
 	int64		rows = 0;
 	ListCell   *cell;
 
-	foreach(cell, group->mappings)
-	{
-		Mapping    *mapping = lfirst(cell);
-
-		mapping_leave(scope);
-		mapping_enter(scope, mapping);
-		files = lappend(files,
-						change_file_open(mapping, mapping->options, reader, prepare->batch,
-										 prepare->queue, prepare->quarantine));
-	}
+	foreach(cell, changes)
+		change_file_begin(lfirst(cell), reader);
 	reader_enter(reader);
-	progress_phase(PROGRESS_PREPARE, PHASE_READING, linitial(group->mappings));
+	progress_phase(PROGRESS_PREPARE, PHASE_READING, change_file_mapping(linitial(changes)));
 	while (reader_next(reader))
 	{
 		CHECK_FOR_INTERRUPTS();
-		foreach(cell, files)
+		foreach(cell, changes)
 			change_file_take(lfirst(cell));
 		CRASH_POINT("reading a change");
 		show_rows(reader, ++rows);
 	}
 	source_check_unchanged(reader_source(reader));
 	reader_leave(reader);
-	foreach(cell, files)
+	foreach(cell, changes)
 	{
-		progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, change_file_mapping(lfirst(cell)));
-		change_file_finish(lfirst(cell));
-		record(prepare, group, change_file_mapping(lfirst(cell)), change_file_counter(lfirst(cell)));
+		const Mapping *mapping = change_file_mapping(lfirst(cell));
+		int64		taken = change_file_end(lfirst(cell));
+
+		change_files_remember(prepare->batch, mapping, group->file, digest);
+		if (group->options->pattern)
+			batch_count_file(prepare->batch, mapping, group->file, taken);
 	}
 }
 
-/*
- * Whether this very file of changes was read before: an export that has not
- * come must not apply its last changes, and its deletions, once more.
- */
-static bool
-was_read_before(Prepare *prepare, FileGroup *group)
+/* The changes of the mappings that have not read a file, opened where they are not yet. */
+static List *
+unread_changes(Prepare *prepare, FileGroup *group, bytea *digest, ChangeFile **changes)
 {
-	Mapping    *mapping = linitial(group->mappings);
-
-	if (own_sql("SELECT b.batch FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
-				" WHERE b.connector = $1 AND b.mode = 'incremental' AND b.batch <> $2 AND c.mapping = $3"
-				" AND c.file = $4 AND c.file_modified = $5 AND c.file_size = $6 ORDER BY b.seq DESC LIMIT 1",
-				SQL_ARGS(SQL_TEXT(prepare->connector->name), SQL_UUID(prepare->batch),
-						 SQL_TEXT(mapping->name), SQL_TEXT(group->file.path),
-						 SQL_TIME(group->file.modified), SQL_INT8(group->file.size))) == 0)
-		return false;
-	ereport(NOTICE,
-			(errmsg("file \"%s\" is left alone: its changes were read by batch %s already",
-					group->file.path, sql_text(0, 1))));
-	return true;
-}
-
-/* Records that a file of changes brings nothing new. */
-static void
-skip_changes(Prepare *prepare, FileGroup *group)
-{
-	PrepareCounter nothing = {0};
+	List	   *unread = NIL;
 	ListCell   *cell;
 
 	foreach(cell, group->mappings)
-		record(prepare, group, lfirst(cell), &nothing);
+	{
+		Mapping    *mapping = lfirst(cell);
+		ChangeFile **of = &changes[foreach_current_index(cell)];
+
+		if (change_files_were_read(mapping, group->file, digest))
+			continue;
+		if (*of == NULL)
+			*of = change_file_open(mapping, mapping->options, prepare->batch,
+								   prepare->queue, prepare->quarantine);
+		unread = lappend(unread, *of);
+	}
+	return unread;
 }
 
-/* Reads one file for all its mappings. */
+/*
+ * Whether a file of a pattern has to wait for the next run, because its export
+ * goes on.  Changes are applied in the order of their files: one that is ready
+ * behind one that is not, is an error.
+ */
+static bool
+has_to_wait(FileGroup *group, SourceFile *file, SourceFile **waiting)
+{
+	if (change_files_seem_read(linitial(group->mappings), file))
+		return false;
+	if (!source_is_ready(file, group->options))
+	{
+		if (*waiting == NULL)
+			*waiting = file;
+		return true;
+	}
+	if (*waiting != NULL)
+		source_check_ready(*waiting, group->options);
+	return false;
+}
+
+/*
+ * Says that nothing was read: an export that has not come must not apply its
+ * last changes, and its deletions, once more.
+ */
+static void
+note_nothing_new(FileGroup *group)
+{
+	if (group->options->pattern)
+		ereport(NOTICE,
+				(errmsg("no file that matches \"%s\" is new: the changes of each were read already",
+						group->name)));
+	else
+		ereport(NOTICE,
+				(errmsg("file \"%s\" is left alone: its changes were read by batch %s already",
+						group->name, change_files_reader(linitial(group->mappings), group->file))));
+}
+
+/* Says that a file is left to the next run. */
+static void
+note_waiting(const SourceFile *file)
+{
+	ereport(NOTICE,
+			(errmsg("file \"%s\" is not ready: the next run reads its changes", file->path)));
+}
+
+/* Reads the files of changes that were not read yet; whether there was one. */
+static bool
+read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes)
+{
+	SourceFile *waiting = NULL;
+	SourceFile *last = NULL;
+	ListCell   *cell;
+
+	foreach(cell, group->files)
+	{
+		SourceFile *file = lfirst(cell);
+		Reader	   *reader;
+		bytea	   *digest;
+		List	   *unread;
+
+		if (group->options->pattern && has_to_wait(group, file, &waiting))
+			continue;
+		group->file = file;
+		reader = reader_open(file->path, group->options);
+		file->modified = source_modified(reader_source(reader));
+		file->size = source_size(reader_source(reader));
+		digest = source_digest(reader_source(reader));
+		unread = unread_changes(prepare, group, digest, changes);
+		if (unread != NIL)
+		{
+			if (group->options->pattern)
+				change_files_check_order(linitial(group->mappings), file, group->name);
+			read_change_file(prepare, group, reader, digest, unread);
+			last = file;
+		}
+		reader_close(reader);
+	}
+	group->file = last ? last : llast(group->files);
+	if (waiting != NULL)
+		note_waiting(waiting);
+	else if (last == NULL)
+		note_nothing_new(group);
+	return last != NULL;
+}
+
+/* Reads files of changes for all the mappings that share them. */
+static void
+read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
+{
+	ChangeFile **changes = palloc0(sizeof(ChangeFile *) * list_length(group->mappings));
+	ListCell   *cell;
+
+	if (read_change_files(prepare, group, changes))
+		batch_mark_source_changes(prepare->batch);
+	foreach(cell, group->mappings)
+	{
+		ChangeFile *file = changes[foreach_current_index(cell)];
+		PrepareCounter nothing = {0};
+
+		mapping_leave(scope);
+		mapping_enter(scope, lfirst(cell));
+		if (file != NULL)
+		{
+			progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, lfirst(cell));
+			change_file_finish(file);
+		}
+		record(prepare, group, lfirst(cell), file ? change_file_counter(file) : &nothing);
+	}
+}
+
+/* Reads one file, or several of changes, for all its mappings. */
 static void
 read_group(Prepare *prepare, FileGroup *group)
 {
 	int			level = settings_pin(group->options->timezone);
 	MappingScope scope;
-	Reader	   *reader;
 
 	mapping_enter(&scope, linitial(group->mappings));
-	reader = reader_open(group->file.path, group->options);
-	group->file.modified = source_modified(reader_source(reader));
-	group->file.size = source_size(reader_source(reader));
-	if (carries_changes(prepare, group->options) && was_read_before(prepare, group))
-		skip_changes(prepare, group);
-	else if (carries_changes(prepare, group->options))
-	{
-		read_changes(prepare, group, reader, &scope);
-		batch_mark_source_changes(prepare->batch);
-	}
+	if (carries_changes(prepare, group->options))
+		read_changes(prepare, group, &scope);
 	else
+	{
+		Reader	   *reader = reader_open(group->file->path, group->options);
+
+		group->file->modified = source_modified(reader_source(reader));
+		group->file->size = source_size(reader_source(reader));
 		read_extract(prepare, group, reader, &scope);
+		reader_close(reader);
+	}
 	mapping_leave(&scope);
-	reader_close(reader);
 	settings_restore(level);
 	CRASH_POINT("file read");
 }

@@ -14,9 +14,8 @@ PG_FUNCTION_INFO_V1(syncup_purge);
 
 /*
  * Of each connector stay: batches that wait, the last applied one, from which
- * counts are carried forward, the last applied initial or complete one, which
- * later incremental runs build on, and the last that read a file of changes, so
- * that it is not read again.
+ * counts are carried forward, and the last applied initial or complete one,
+ * which later incremental runs build on.
  */
 #define OLD_BATCHES \
 	"SELECT b.batch FROM syncup.batch b WHERE b.connector = $1" \
@@ -24,10 +23,7 @@ PG_FUNCTION_INFO_V1(syncup_purge);
 	" AND NOT (b.status IN ('prepared', 'blocked', 'failed') AND b.prepared_at IS NOT NULL)" \
 	" AND b.seq IS DISTINCT FROM (SELECT max(k.seq) FROM syncup.batch k WHERE k.connector = $1 AND k.status = 'applied')" \
 	" AND b.seq IS DISTINCT FROM (SELECT max(k.seq) FROM syncup.batch k WHERE k.connector = $1" \
-	"   AND k.status IN ('applied', 'undone') AND k.mode IN ('initial', 'complete'))" \
-	" AND NOT (b.source_changes AND EXISTS (SELECT FROM syncup.batch_counter c WHERE c.batch = b.batch" \
-	"   AND NOT EXISTS (SELECT FROM syncup.batch k JOIN syncup.batch_counter kc USING (batch)" \
-	"     WHERE k.connector = $1 AND k.seq > b.seq AND k.source_changes AND kc.mapping = c.mapping)))"
+	"   AND k.status IN ('applied', 'undone') AND k.mode IN ('initial', 'complete'))"
 
 /* Forgets the old batches of one connector; returns their number. */
 static int64

@@ -457,11 +457,12 @@ see_others(Mapping *mapping)
 	return news;
 }
 
-/* The file that the pairs of a batch came from. */
+/* The file that the pairs of a batch came from; NULL if there are several. */
 static char *
 file_of(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	return own_sql("SELECT file FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2",
+	return own_sql("SELECT file FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2"
+				   " AND (SELECT count(*) < 2 FROM syncup.batch_file f WHERE f.batch = $1 AND f.mapping = $2)",
 				   SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name))) > 0 ? sql_text(0, 1) : NULL;
 }
 

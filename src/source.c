@@ -24,6 +24,8 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -271,15 +273,39 @@ file_time(const struct stat *status)
 		status->st_mtim.tv_nsec / 1000;
 }
 
-/* The newest regular file that a glob pattern matches; by name where equal. */
-static char *
-newest_match(const char *pattern)
+static void
+set_status(SourceFile *file, const struct stat *status)
+{
+	file->size = status->st_size;
+	file->modified = file_time(status);
+}
+
+/* Whether a name is that of a companion file rather than of a file to be read. */
+static bool
+is_companion(const char *path, const Options *options)
+{
+	size_t		length = strlen(path);
+	size_t		suffix = options->done_suffix ? strlen(options->done_suffix) : 0;
+
+	return suffix > 0 && length > suffix &&
+		strcmp(path + length - suffix, options->done_suffix) == 0;
+}
+
+static int
+compare_paths(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((SourceFile *) lfirst(a))->path, ((SourceFile *) lfirst(b))->path);
+}
+
+List *
+source_find_all(const char *pattern, const Options *options)
 {
 	glob_t		matches;
-	char	   *newest = NULL;
-	struct stat best = {0};
-	int			result = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &matches);
+	List	   *files = NIL;
+	int			result;
 
+	source_check_readable(pattern);
+	result = glob(pattern, GLOB_NOSORT | GLOB_ERR, NULL, &matches);
 	if (result == GLOB_NOSPACE)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -290,43 +316,88 @@ newest_match(const char *pattern)
 		{
 			struct stat status;
 			const char *path = matches.gl_pathv[i];
-			long		later;
+			SourceFile *file;
 
 			/* What lies elsewhere is no match: not even its existence is told. */
-			if (!source_is_readable(path) || stat(path, &status) != 0 ||
-				!S_ISREG(status.st_mode))
+			if (!source_is_readable(path) || is_companion(path, options) ||
+				stat(path, &status) != 0 || !S_ISREG(status.st_mode))
 				continue;
-			later = newest == NULL ? 1 :
-				status.st_mtim.tv_sec != best.st_mtim.tv_sec ?
-				status.st_mtim.tv_sec - best.st_mtim.tv_sec :
-				status.st_mtim.tv_nsec - best.st_mtim.tv_nsec;
-			if (later > 0 || (later == 0 && strcmp(path, newest) > 0))
-			{
-				newest = MemoryContextStrdup(CurrentMemoryContext, path);
-				best = status;
-			}
+			file = palloc(sizeof(SourceFile));
+			file->path = pstrdup(path);
+			set_status(file, &status);
+			files = lappend(files, file);
 		}
 		globfree(&matches);
 	}
-	if (newest == NULL)
+	if (files == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FILE),
 				 errmsg("no file matches pattern \"%s\"", pattern)));
-	return newest;
+	list_sort(files, compare_paths);
+	return files;
 }
 
-/* Errors unless the companion file that says "done" is there. */
-static void
-check_done(const char *path, const char *suffix)
+/* The newest file that a pattern matches; the last by name where equal. */
+static SourceFile
+newest_match(const char *pattern, const Options *options)
 {
-	char	   *companion = psprintf("%s%s", path, suffix);
+	SourceFile *newest = NULL;
+	ListCell   *cell;
+
+	foreach(cell, source_find_all(pattern, options))
+	{
+		SourceFile *file = lfirst(cell);
+
+		if (newest == NULL || file->modified >= newest->modified)
+			newest = file;
+	}
+	return *newest;
+}
+
+/* The companion file that says "done". */
+static char *
+companion_of(const SourceFile *file, const Options *options)
+{
+	return psprintf("%s%s", file->path, options->done_suffix);
+}
+
+/* Whether that is there, or need not be. */
+static bool
+is_done(const SourceFile *file, const Options *options)
+{
 	struct stat status;
 
-	if (stat(companion, &status) != 0)
+	return options->done_suffix == NULL || stat(companion_of(file, options), &status) == 0;
+}
+
+/* Seconds since a file was written. */
+static double
+file_age(const SourceFile *file)
+{
+	return (GetCurrentTimestamp() - file->modified) / (double) USECS_PER_SEC;
+}
+
+bool
+source_is_ready(const SourceFile *file, const Options *options)
+{
+	return is_done(file, options) &&
+		(options->min_age <= 0 || file_age(file) >= options->min_age);
+}
+
+void
+source_check_ready(const SourceFile *file, const Options *options)
+{
+	if (!is_done(file, options))
 		ereport(ERROR,
 				(errcode_for_file(),
-				 errmsg("companion file \"%s\" is not there", companion),
+				 errmsg("companion file \"%s\" is not there", companion_of(file, options)),
 				 errdetail("Option \"done_suffix\" says that the export is complete once it is.")));
+	if (options->min_age > 0 && file_age(file) < options->min_age)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("file \"%s\" was written %.0f seconds ago, less than \"min_age\" (%g)",
+						file->path, file_age(file), options->min_age),
+				 errhint("It may still be being written; try again later.")));
 }
 
 SourceFile
@@ -334,24 +405,18 @@ source_find(const char *path, const Options *options)
 {
 	SourceFile	file;
 	struct stat status;
-	double		age;
 
 	source_check_readable(path);
-	file.path = options->pattern ? newest_match(path) : pstrdup(path);
-	if (stat(file.path, &status) != 0)
-		file_error(file.path);
-	if (options->done_suffix)
-		check_done(file.path, options->done_suffix);
-
-	file.size = status.st_size;
-	file.modified = file_time(&status);
-	age = (GetCurrentTimestamp() - file.modified) / (double) USECS_PER_SEC;
-	if (options->min_age > 0 && age < options->min_age)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("file \"%s\" was written %.0f seconds ago, less than \"min_age\" (%g)",
-						file.path, age, options->min_age),
-				 errhint("It may still be being written; try again later.")));
+	if (options->pattern)
+		file = newest_match(path, options);
+	else
+	{
+		file.path = pstrdup(path);
+		if (stat(path, &status) != 0)
+			file_error(path);
+		set_status(&file, &status);
+	}
+	source_check_ready(&file, options);
 	return file;
 }
 
@@ -760,6 +825,41 @@ TimestampTz
 source_modified(const Source *source)
 {
 	return file_time(&source->opened);
+}
+
+bytea *
+source_digest(Source *source)
+{
+	bytea	   *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
+	char	   *buffer = palloc(CHUNK);
+	off_t		place = 0;
+	ssize_t		length;
+
+	if (sha == NULL || pg_cryptohash_init(sha) < 0)
+		elog(ERROR, "could not start a digest");
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		length = pread(source->fd, buffer, CHUNK, place);
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length <= 0)
+			break;
+		if (pg_cryptohash_update(sha, (uint8 *) buffer, length) < 0)
+			elog(ERROR, "could not take a digest");
+		place += length;
+	}
+	if (length < 0)
+		ereport(ERROR,
+				(errcode_for_file(),
+				 errmsg("could not read file \"%s\": %m", source->path)));
+	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (pg_cryptohash_final(sha, (uint8 *) VARDATA(digest), PG_SHA256_DIGEST_LENGTH) < 0)
+		elog(ERROR, "could not end a digest");
+	pg_cryptohash_free(sha);
+	pfree(buffer);
+	return digest;
 }
 
 void

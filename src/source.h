@@ -47,6 +47,16 @@ extern int	source_open_directory(const char *path);
  */
 extern SourceFile source_find(const char *path, const Options *options);
 
+/*
+ * Every file that a pattern matches, ready or not: a list of SourceFile, in C
+ * order of their names.  Errors where there is none.
+ */
+extern List *source_find_all(const char *pattern, const Options *options);
+
+/* Whether a file is ready to be read (done_suffix, min_age); errors unless it is. */
+extern bool source_is_ready(const SourceFile *file, const Options *options);
+extern void source_check_ready(const SourceFile *file, const Options *options);
+
 /* Opens a file found before; bytes come decoded (.gz, UTF-16, byte order mark). */
 extern Source *source_open(const char *path, const Options *options);
 
@@ -66,6 +76,9 @@ extern const char *source_encoding_name(const Source *source);
 extern int64 source_position(const Source *source);
 extern int64 source_size(const Source *source);
 extern TimestampTz source_modified(const Source *source);
+
+/* The SHA-256 of the open file's bytes as they lie; reading goes on from where it was. */
+extern bytea *source_digest(Source *source);
 
 /* Errors with 55000 if the file changed since it was opened (SPEC 4.2). */
 extern void source_check_unchanged(Source *source);

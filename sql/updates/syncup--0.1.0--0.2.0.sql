@@ -21,6 +21,62 @@ BEGIN
 END
 $$;
 
+-- Files of changes: which were read is remembered by their bytes, beside the history.
+CREATE TABLE syncup.batch_file (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	mapping text NOT NULL,
+	file text NOT NULL,
+	file_modified timestamptz NOT NULL,
+	file_size bigint NOT NULL,
+	rows_read bigint NOT NULL,
+	PRIMARY KEY (batch, mapping, file)
+);
+COMMENT ON TABLE syncup.batch_file IS 'Of files of changes that a pattern names: each that a batch read for a mapping, in C order of their names.';
+COMMENT ON COLUMN syncup.batch_file.rows_read IS 'rows of this file; what became of them is counted in syncup.batch_counter, of all files together';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_file', '');
+
+CREATE TABLE syncup.change_file_read (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	file text COLLATE "C" NOT NULL,
+	digest bytea NOT NULL,
+	file_modified timestamptz NOT NULL,
+	file_size bigint NOT NULL,
+	batch uuid NOT NULL,
+	PRIMARY KEY (connector, mapping, file, digest),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+COMMENT ON TABLE syncup.change_file_read IS 'The files of changes that were read, so that none is applied twice: kept until the mapping is dropped, whatever is purged.';
+COMMENT ON COLUMN syncup.change_file_read.file IS 'its name under the directory of the connector; its whole path where it lies elsewhere';
+COMMENT ON COLUMN syncup.change_file_read.digest IS 'SHA-256 of its bytes; empty: read by version 0.1.0, known by time and size';
+COMMENT ON COLUMN syncup.change_file_read.batch IS 'the batch that read it, which may be purged';
+SELECT pg_catalog.pg_extension_config_dump('syncup.change_file_read', '');
+-- Of those read so far, time and size are known.
+INSERT INTO syncup.change_file_read (connector, mapping, file, digest, file_modified, file_size, batch)
+SELECT DISTINCT ON (b.connector, c.mapping, f.file) b.connector, c.mapping, f.file, ''::bytea, c.file_modified, c.file_size, b.batch
+FROM syncup.batch b
+JOIN syncup.batch_counter c USING (batch)
+JOIN syncup.connector k USING (connector)
+JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(c.file, rtrim(k.directory, '/') || '/') THEN substr(c.file, length(rtrim(k.directory, '/')) + 2) ELSE c.file END) AS f (file)
+WHERE b.mode = 'incremental' AND b.source_changes AND c.file_modified IS NOT NULL AND c.file_size IS NOT NULL
+ORDER BY b.connector, c.mapping, f.file, b.seq DESC;
+-- As sql/95-restore.sql does for the other tables.
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN
+		SELECT g.tgrelid::regclass AS relation, g.tgname AS name
+		FROM pg_catalog.pg_trigger g
+		WHERE g.tgrelid IN ('syncup.batch_file'::regclass, 'syncup.change_file_read'::regclass)
+			AND g.tgfoid IN ('pg_catalog."RI_FKey_check_ins"'::regproc, 'pg_catalog."RI_FKey_check_upd"'::regproc)
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', t.relation, t.name);
+	END LOOP;
+END
+$$;
+
 -- Logical replication: a replica identity for every table, those of mappings as well.
 DO $$
 DECLARE
