@@ -88,7 +88,7 @@ SELECT t.refused($$SELECT syncup_prepare('P', 'incremental')$$);
 CALL t.changes('8', E'update,a,eight\nupdate,b,eight\n');
 CALL t.write('chg_8.csv.done', '');
 SELECT t.run();
-SELECT t.map('{"incremental_file": "chg_*.csv", "pattern": true, "command_column": "op", "min_age": 1000}');
+SELECT t.map('{"incremental_file": "chg_*.csv", "pattern": true, "command_column": "op", "done_suffix": null, "min_age": 1000}');
 CALL t.shell('touch -d ''2020-01-01'' chg_*.csv');
 CALL t.changes('90', E'update,a,ninety\n');
 SELECT t.run();
@@ -96,7 +96,7 @@ CALL t.shell('touch -d ''2020-01-01'' chg_*.csv');
 SELECT t.run();
 
 -- Compressed, without rows, in another encoding by its byte order mark.
-SELECT t.map('{"incremental_file": "chg_*", "pattern": true, "command_column": "op"}');
+SELECT t.map('{"incremental_file": "chg_*", "pattern": true, "command_column": "op", "min_age": null}');
 CALL t.shell('rm *.done');
 CALL t.changes('91', E'update,a,gz\n');
 CALL t.shell('gzip -n chg_91.csv');
