@@ -29,6 +29,7 @@ CREATE TABLE syncup.mapping_column (
 	target_type text,
 	change_column name,
 	format text,
+	repeated boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (connector, mapping, ordinal),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
@@ -39,6 +40,7 @@ COMMENT ON COLUMN syncup.mapping_column.target IS 'column of the target; null: s
 COMMENT ON COLUMN syncup.mapping_column.target_type IS 'type of the target column when it was mapped; a run refuses another one';
 COMMENT ON COLUMN syncup.mapping_column.change_column IS 'name in the change table';
 COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
+COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
 
 CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT NULL, options jsonb DEFAULT '{}')

@@ -52,7 +52,7 @@ BEGIN
 		FROM syncup.batch b
 		JOIN syncup.mapping p USING (connector)
 		LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
-			AND k.source = p.key AND k.target IS NOT NULL
+			AND k.source = p.key AND k.target IS NOT NULL AND NOT k.repeated
 		LEFT JOIN LATERAL (
 			-- side 2 is the value; a mono-valued link has one column only
 			SELECT (array_agg(a.target_column ORDER BY a.side DESC) FILTER (WHERE a.target_column IS NOT NULL))[1] AS column_name,

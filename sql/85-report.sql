@@ -209,7 +209,7 @@ BEGIN
 	THEN
 		SELECT k.stored INTO key
 		FROM syncup.mapping_column k
-		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.source = m.key;
+		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.source = m.key AND NOT k.repeated;
 		IF has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT')
 			AND has_table_privilege(format('syncup_delta.%I', m.table_name), 'SELECT')
 		THEN
@@ -302,7 +302,7 @@ BEGIN
 	FROM syncup.batch b
 	JOIN syncup.batch_counter c USING (batch)
 	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
-	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
+	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key AND NOT k.repeated
 	WHERE b.batch = key_findings.batch AND c.mapping = key_findings.mapping
 		AND p.kind = 'entity type' AND c.inserted > 0 AND c.deleted > 0;
 	IF NOT FOUND THEN
@@ -362,7 +362,7 @@ BEGIN
 	FROM syncup.batch b
 	JOIN syncup.batch_counter c USING (batch)
 	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
-	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key
+	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key AND NOT k.repeated
 	WHERE b.batch = column_findings.batch AND c.mapping = column_findings.mapping
 		AND p.kind = 'entity type' AND c.updated > 0;
 	IF NOT FOUND THEN
@@ -423,7 +423,7 @@ BEGIN
 	FROM syncup.mapping_column k
 	LEFT JOIN jsonb_to_recordset(candidates) AS s (name name, partner name, constant text, kind text) ON s.name = k.target
 	LEFT JOIN syncup.mapping_column p ON p.connector = k.connector AND p.mapping = k.mapping AND p.target = s.partner
-	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.source <> m.key;
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND (k.source <> m.key OR k.repeated);
 
 	EXECUTE format($sql$
 		SELECT jsonb_agg(counted)
@@ -616,7 +616,7 @@ BEGIN
 	FROM syncup.batch b
 	JOIN syncup.mapping p USING (connector)
 	LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
-		AND k.source = p.key AND k.target IS NOT NULL
+		AND k.source = p.key AND k.target IS NOT NULL AND NOT k.repeated
 	WHERE b.batch = sample_changes.batch AND p.mapping = sample_changes.mapping;
 	IF NOT FOUND THEN
 		RETURN;
@@ -642,7 +642,7 @@ BEGIN
 	INTO cells
 	FROM syncup.mapping_column k
 	LEFT JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = k.target
-	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.source <> m.key;
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND (k.source <> m.key OR k.repeated);
 
 	RETURN QUERY EXECUTE format($sql$
 		SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key COLLATE "C"), c.command, c.key,

@@ -305,8 +305,9 @@ draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *nam
 										PG_ARGISNULL(10) ? NULL : PG_GETARG_JSONB_P(10), old, true);
 	char	   *properties[] = {required_text(fcinfo, 4, "property1"), required_text(fcinfo, 6, "property2")};
 
-	mapping->ncolumns = 2;
+	mapping->ncolumns = mapping->nstored = 2;
 	mapping->columns = palloc0(sizeof(MappingColumn) * 2);
+	mapping->columns[1].first = 1;
 	mapping->columns[0].source = required_text(fcinfo, 3, "column1");
 	mapping->columns[1].source = required_text(fcinfo, 5, "column2");
 	mapping->ends[0].store = mapping->options->store1;

@@ -179,7 +179,7 @@ baseline_lookup(Baseline *baseline, const Datum *key, Datum *values, bool *nulls
 	{
 		arguments[2] = PointerGetDatum(queue_array(baseline));
 		found = own_execute(baseline->queued_by_key, arguments);
-		if (found > 0 && sql_bool(0, n + 1))
+		if (found > 0 && sql_bool(0, baseline->mapping->nstored + 1))
 		{
 			SPI_freetuptable(SPI_tuptable);
 			return false;
@@ -189,7 +189,7 @@ baseline_lookup(Baseline *baseline, const Datum *key, Datum *values, bool *nulls
 		found = own_execute(baseline->previous_by_key, arguments);
 	for (int i = 0; i < n && found > 0; i++)
 	{
-		values[i] = sql_datum(0, i + 1, &nulls[i]);
+		values[i] = sql_datum(0, baseline->mapping->columns[i].first + 1, &nulls[i]);
 		if (!nulls[i])
 			values[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[i]));
 	}

@@ -66,7 +66,12 @@ load_columns(Mapping *mapping, const char *key)
 		column->target_type = sql_text(i, 4);
 		column->change_column = sql_text(i, 5);
 		column->format = sql_text(i, 6);
-		if (strcmp(column->source, key) == 0)
+		column->first = i;
+		for (int first = 0; first < i && column->first == i; first++)
+			if (strcmp(mapping->columns[first].stored, column->stored) == 0)
+				column->first = first;
+		mapping->nstored += column->first == i;
+		if (mapping->key < 0 && strcmp(column->source, key) == 0)
 			mapping->key = i;
 	}
 	if (mapping->key < 0)
@@ -158,7 +163,7 @@ load_ends(Mapping *mapping)
 
 		end->entity = config_find_mapping(connector_of_end(mapping->connector, connectors[i]), entities[i]);
 		end->property = -1;
-		for (int c = 0; c < end->entity->ncolumns; c++)
+		for (int c = 0; c < end->entity->nstored; c++)
 			if (strcmp(end->entity->columns[c].source, properties[i]) == 0)
 				end->property = c;
 		if (end->property < 0)
@@ -414,7 +419,7 @@ stored_columns(const Mapping *mapping, const char *prefix)
 	StringInfoData list;
 
 	initStringInfo(&list);
-	for (int i = 0; i < mapping->ncolumns; i++)
+	for (int i = 0; i < mapping->nstored; i++)
 		appendStringInfo(&list, "%s%s%s", i ? ", " : "", prefix,
 						 quote_identifier(mapping->columns[i].stored));
 	return list.data;
@@ -423,7 +428,7 @@ stored_columns(const Mapping *mapping, const char *prefix)
 bool
 is_key_column(const Mapping *mapping, int column)
 {
-	return mapping->pairs || column == mapping->key;
+	return mapping->pairs || mapping->columns[column].first == mapping->key;
 }
 
 char *
@@ -446,7 +451,7 @@ same_stored_key(const Mapping *mapping, const char *a, const char *b)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	for (int i = 0; i < mapping->ncolumns; i++)
+	for (int i = 0; i < mapping->nstored; i++)
 	{
 		const char *column = quote_identifier(mapping->columns[i].stored);
 

@@ -20,6 +20,8 @@ typedef struct MappingColumn
 	char	   *target_type;	/* its type when it was mapped, as text */
 	char	   *change_column;	/* name in the change table */
 	char	   *format;			/* see format.h; NULL: none */
+	int			first;			/* the column that stores the source column: itself, or
+								 * where that feeds several targets the first of them */
 
 	/* of the target, as it is now; where target is not NULL */
 	AttrNumber	attnum;
@@ -53,6 +55,7 @@ typedef struct Mapping
 	AssociationEnd ends[2];		/* of an association */
 	int			holder;			/* mono-valued: the end whose row holds the link; else -1 */
 	int			ncolumns;
+	int			nstored;		/* of previous and delta; those after them repeat one */
 	MappingColumn *columns;
 	Options    *options;		/* the connector's, overlaid by its own */
 	Jsonb	   *own_options;
@@ -101,7 +104,7 @@ extern void config_check_key(const Mapping *mapping);
 /* Whether a unique index that holds for every row covers just this column. */
 extern bool is_unique_column(Relation target, AttrNumber attnum);
 
-/* Whether a column is the key, or part of it. */
+/* Whether a column is the key, or part of it, or repeats it. */
 extern bool is_key_column(const Mapping *mapping, int column);
 
 /* The key's columns in previous and delta, quoted, separated by commas. */

@@ -197,7 +197,7 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	initStringInfo(&set);
 	if (!mapping->association)
 		appendStringInfoString(&set, "digest = d.digest");
-	for (int i = 0; i < mapping->ncolumns; i++)
+	for (int i = 0; i < mapping->nstored; i++)
 	{
 		const char *column = quote_identifier(mapping->columns[i].stored);
 

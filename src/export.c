@@ -259,7 +259,7 @@ queue_array(List *queue)
 static void
 write_header(Export *export, const Mapping *mapping)
 {
-	for (int i = 0; i < mapping->ncolumns; i++)
+	for (int i = 0; i < mapping->nstored; i++)
 		csv_writer_text(export->writer, mapping->columns[i].source);
 	csv_writer_end_row(export->writer);
 }
@@ -268,7 +268,7 @@ write_header(Export *export, const Mapping *mapping)
 static void
 write_sorted(Export *export, const Mapping *mapping)
 {
-	Rows		rows = {export->writer, mapping->ncolumns};
+	Rows		rows = {export->writer, mapping->nstored};
 
 	csv_writer_begin(export->writer, file_name(mapping, ".sorted.csv"));
 	write_header(export, mapping);
@@ -296,7 +296,7 @@ command_header(const Mapping *mapping)
 static void
 write_delta(Export *export, const Mapping *mapping)
 {
-	Rows		rows = {export->writer, mapping->ncolumns + 1};
+	Rows		rows = {export->writer, mapping->nstored + 1};
 
 	if (!export->has_delta)
 	{
@@ -356,7 +356,7 @@ write_set_aside(Export *export, const Mapping *mapping, const char *suffix,
 static void
 write_orphans(Export *export, const Mapping *mapping)
 {
-	Rows		rows = {export->writer, mapping->ncolumns};
+	Rows		rows = {export->writer, mapping->nstored};
 
 	csv_writer_begin(export->writer, file_name(mapping, ".orphans.csv"));
 	write_header(export, mapping);

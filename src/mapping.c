@@ -126,7 +126,7 @@ json_string(const JsonbValue *value, const char *source)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid mapping of source column \"%s\"", source),
-				 errhint("Expected {\"source\": \"target\"} or {\"source\": {\"column\": \"target\", \"format\": \"...\"}}.")));
+				 errhint("Expected {\"source\": \"target\"} or {\"source\": {\"column\": \"target\", \"format\": \"...\"}}, or a list of such targets.")));
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
@@ -171,6 +171,30 @@ add_described_column(Draft *draft, char *source, JsonbValue *object)
 	add_column(draft, source, target, format);
 }
 
+/* Takes one target of a source column: its name, or an object. */
+static void
+add_target(Draft *draft, char *source, JsonbValue *value)
+{
+	if (value->type == jbvString)
+		add_column(draft, source, json_string(value, source), NULL);
+	else
+		add_described_column(draft, source, value);
+}
+
+/* Takes the list of the targets of a source column. */
+static void
+add_targets(Draft *draft, char *source, JsonbContainer *list)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(list);
+	JsonbValue	value;
+
+	if (JsonContainerSize(list) == 0)
+		(void) json_string(NULL, source);
+	(void) JsonbIteratorNext(&iterator, &value, true);
+	while (JsonbIteratorNext(&iterator, &value, true) == WJB_ELEM)
+		add_target(draft, source, &value);
+}
+
 /* Takes the columns as the caller names them. */
 static void
 take_named_columns(Draft *draft, Jsonb *columns)
@@ -185,10 +209,10 @@ take_named_columns(Draft *draft, Jsonb *columns)
 		char	   *source = pnstrdup(value.val.string.val, value.val.string.len);
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		if (value.type == jbvString)
-			add_column(draft, source, json_string(&value, source), NULL);
+		if (value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data))
+			add_targets(draft, source, value.val.binary.data);
 		else
-			add_described_column(draft, source, &value);
+			add_target(draft, source, &value);
 	}
 }
 
@@ -264,6 +288,33 @@ take_unique_keys(Draft *draft, ArrayType *unique_keys)
 	}
 }
 
+/*
+ * A source column that feeds several targets is stored once: the first of its
+ * columns stands for it, and the others, which repeat it, come after all that
+ * are stored.
+ */
+static void
+settle_repeated(Mapping *mapping)
+{
+	MappingColumn *repeated = palloc(sizeof(MappingColumn) * mapping->ncolumns);
+	int			nrepeated = 0;
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		MappingColumn column = mapping->columns[i];
+
+		column.first = mapping->nstored;
+		for (int first = 0; first < mapping->nstored && column.first == mapping->nstored; first++)
+			if (strcmp(mapping->columns[first].source, column.source) == 0)
+				column.first = first;
+		if (column.first < mapping->nstored)
+			repeated[nrepeated++] = column;
+		else
+			mapping->columns[mapping->nstored++] = column;
+	}
+	memcpy(mapping->columns + mapping->nstored, repeated, sizeof(MappingColumn) * nrepeated);
+}
+
 /* ---------- names in our own tables ---------- */
 
 /* Whether a name is reserved, or taken by an earlier column. */
@@ -311,8 +362,8 @@ name_stored_columns(Mapping *mapping)
 	{
 		MappingColumn *column = &mapping->columns[i];
 
-		column->stored = stored[i] = free_name(column->source, delta_names,
-											   lengthof(delta_names), stored, i);
+		column->stored = stored[i] = column->first < i ? stored[column->first] :
+			free_name(column->source, delta_names, lengthof(delta_names), stored, i);
 		if (column->target != NULL)
 			column->change_column = changed[i] =
 				free_name(column->target, change_names, CHANGE_NAMES(mapping), changed, i);
@@ -828,7 +879,7 @@ create_previous(Mapping *mapping)
 	/* What most readings are content with stands in front: digest and key. */
 	if (!mapping->association)
 		appendStringInfo(&sql, "digest bytea, %s text COLLATE \"C\", ", stored_key(mapping, ""));
-	for (int i = 0; i < mapping->ncolumns; i++)
+	for (int i = 0; i < mapping->nstored; i++)
 		if (mapping->association || i != mapping->key)
 			appendStringInfo(&sql, "%s text COLLATE \"C\", ",
 							 quote_identifier(mapping->columns[i].stored));
@@ -852,7 +903,7 @@ create_delta(Mapping *mapping)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (batch uuid NOT NULL, command text NOT NULL%s",
 					 delta_table(mapping), mapping->association ? "" : ", digest bytea");
-	for (int i = 0; i < mapping->ncolumns; i++)
+	for (int i = 0; i < mapping->nstored; i++)
 		appendStringInfo(&sql, ", %s text COLLATE \"C\"",
 						 quote_identifier(mapping->columns[i].stored));
 	appendStringInfoString(&sql, ")");
@@ -916,21 +967,21 @@ has_previous(const Mapping *mapping)
 static void
 alter_previous(const Mapping *old, const Mapping *new)
 {
-	for (int i = 0; i < old->ncolumns; i++)
+	for (int i = 0; i < old->nstored; i++)
 	{
 		bool		stays = false;
 
-		for (int j = 0; j < new->ncolumns && !stays; j++)
+		for (int j = 0; j < new->nstored && !stays; j++)
 			stays = strcmp(old->columns[i].stored, new->columns[j].stored) == 0;
 		if (!stays)
 			own_sql(psprintf("ALTER TABLE %s DROP COLUMN %s", previous_table(new),
 							 quote_identifier(old->columns[i].stored)), SQL_NO_ARGS);
 	}
-	for (int j = 0; j < new->ncolumns; j++)
+	for (int j = 0; j < new->nstored; j++)
 	{
 		bool		stays = false;
 
-		for (int i = 0; i < old->ncolumns && !stays; i++)
+		for (int i = 0; i < old->nstored && !stays; i++)
 			stays = strcmp(old->columns[i].stored, new->columns[j].stored) == 0;
 		if (!stays)
 			own_sql(psprintf("ALTER TABLE %s ADD COLUMN %s text COLLATE \"C\"",
@@ -961,12 +1012,13 @@ store_mapping(Mapping *mapping, ArrayType *unique_keys)
 	{
 		MappingColumn *column = &mapping->columns[i];
 
-		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format)"
-				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9)",
+		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated)"
+				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10)",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 						 SQL_INT4(i + 1), SQL_TEXT(column->source), SQL_TEXT(column->stored),
 						 SQL_TEXT(column->target), SQL_TEXT(column->target_type),
-						 SQL_TEXT(column->change_column), SQL_TEXT(column->format)));
+						 SQL_TEXT(column->change_column), SQL_TEXT(column->format),
+						 SQL_BOOL(column->first < i)));
 	}
 }
 
@@ -1223,6 +1275,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 
 	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
 	take_unique_keys(&draft, unique_keys);
+	settle_repeated(mapping);
 	check_columns(&draft);
 	check_key(&draft, key);
 	if (mapping->options->constants != NULL)

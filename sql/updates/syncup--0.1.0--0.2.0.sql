@@ -93,3 +93,7 @@ BEGIN
 	END LOOP;
 END
 $$;
+
+-- One source column may feed several target columns.
+ALTER TABLE syncup.mapping_column ADD repeated boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';

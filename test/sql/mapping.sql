@@ -92,7 +92,7 @@ SELECT t.map('target.person', '{"id": "id", "n": "name"}');
 SELECT syncup_create_connector('HR', t.dir());
 SELECT t.refused($$SELECT syncup_map_entity_type('HR', 'y', 'target.person', 'x.csv', 'id', '{"id": "id", "n": "name"}')$$);
 -- Documents that are not what they should be.
-SELECT c AS columns, e AS error FROM unnest(ARRAY['[]', '"id"', '{}', '{"id": 1}', '{"id": null}', '{"id": {"target": "id"}}', '{"id": {"format": "guid"}}', '{"id": ["id"]}', '{"": "id"}',
+SELECT c AS columns, e AS error FROM unnest(ARRAY['[]', '"id"', '{}', '{"id": 1}', '{"id": null}', '{"id": {"target": "id"}}', '{"id": {"format": "guid"}}', '{"id": [["id"]]}', '{"": "id"}',
 	'{"id": "id", "x": {"column": "name", "format": 5}}']) c,
 	LATERAL t.map('target.common', c) e;
 SELECT t.map('target.common', '{"id": "id", "x": {"column": "name", "format": "gui"}}') LIMIT 1;
