@@ -62,13 +62,57 @@ CREATE TABLE syncup.batch_counter (
 	deleted bigint,
 	orphans bigint,
 	stored_before bigint,
+	cascaded bigint,
 	PRIMARY KEY (batch, mapping),
 	CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links)
 );
 COMMENT ON TABLE syncup.batch_counter IS 'What prepare and synchronize counted, per batch and mapping. The columns from inserted on are null until changes were built.';
 COMMENT ON COLUMN syncup.batch_counter.deletions_suspended IS 'a bad row had no readable key, so nothing is deleted (SPEC 4.3)';
 COMMENT ON COLUMN syncup.batch_counter.stored_before IS 'rows of the target before the batch: the base of percentages';
+COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that constraints delete or update by themselves (ON DELETE), beside deleted and updated: see syncup.batch_cascade';
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_counter', '');
+
+CREATE TABLE syncup.batch_cascade (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	relation text NOT NULL,
+	mapping text,
+	kind text NOT NULL,
+	deleted bigint,
+	updated bigint
+);
+CREATE UNIQUE INDEX batch_cascade_key ON syncup.batch_cascade (batch, relation, coalesce(mapping, ''));
+COMMENT ON TABLE syncup.batch_cascade IS 'Rows that a batch does not write but constraints take along when it is applied: ON DELETE CASCADE (deleted), SET NULL and SET DEFAULT (updated). Counted before anything is written.';
+COMMENT ON COLUMN syncup.batch_cascade.mapping IS 'whose rows they are; null: of a table that no mapping of the connector fills, which counts against the connector''s limits';
+COMMENT ON COLUMN syncup.batch_cascade.deleted IS 'null, as updated: the table could be read neither by the caller nor by the owner of the extension';
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_cascade', '');
+
+CREATE VIEW syncup.counted AS
+SELECT c.batch, c.mapping, c.kind, c.inserted, c.updated + coalesce(x.updated, 0) AS updated,
+	c.deleted + coalesce(x.deleted, 0) AS deleted, c.stored_before
+FROM syncup.batch_counter c
+LEFT JOIN syncup.batch_cascade x USING (batch, mapping)
+UNION ALL
+SELECT x.batch, NULL, x.kind, 0, sum(x.updated)::bigint, sum(x.deleted)::bigint, 0
+FROM syncup.batch_cascade x
+WHERE x.mapping IS NULL AND x.deleted IS NOT NULL
+GROUP BY x.batch, x.kind;
+COMMENT ON VIEW syncup.counted IS 'What counts against limits: the changes of a batch and what constraints take along, per mapping; mapping null: rows of tables that no mapping fills.';
+
+CREATE FUNCTION syncup.what_cascades(batch uuid)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(concat_ws(', ',
+			CASE WHEN x.deleted > 0 THEN format('%s %s of %s deleted', x.deleted, CASE x.deleted WHEN 1 THEN 'row' ELSE 'rows' END, x.relation) END,
+			CASE WHEN x.updated > 0 THEN format('%s %s of %s updated', x.updated, CASE x.updated WHEN 1 THEN 'row' ELSE 'rows' END, x.relation) END,
+			CASE WHEN x.deleted IS NULL THEN format('rows of %s that could not be counted', x.relation) END),
+		', ' ORDER BY x.relation COLLATE "C", x.mapping COLLATE "C")
+	FROM syncup.batch_cascade x
+	WHERE x.batch = what_cascades.batch
+$$;
+COMMENT ON FUNCTION syncup.what_cascades(uuid) IS
+'What constraints do by themselves when a batch is applied, in words; null: nothing.';
 
 CREATE TABLE syncup.batch_file (
 	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,

@@ -28,7 +28,7 @@ FROM (
 	-- of each mapping
 	SELECT b.batch, b.connector, b.limits, c.mapping, v.counter, v.kind, v.count, c.stored_before AS base
 	FROM syncup.batch b
-	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.counted c USING (batch)
 	CROSS JOIN LATERAL (VALUES
 		('inserted_lines', 'entity type', c.inserted),
 		('updated_lines', 'entity type', c.updated),
@@ -36,12 +36,12 @@ FROM (
 		('link_inserted_lines', 'association', c.inserted),
 		('link_updated_lines', 'association', c.updated),
 		('link_deleted_lines', 'association', c.deleted)) AS v (counter, kind, count)
-	WHERE v.kind = c.kind AND c.inserted IS NOT NULL
+	WHERE v.kind = c.kind AND c.inserted IS NOT NULL AND c.mapping IS NOT NULL
 	UNION ALL
-	-- of the connector: the sums over its mappings
+	-- of the connector: the sums over its mappings, and what constraints do to other tables
 	SELECT b.batch, b.connector, b.limits, NULL, v.counter, v.kind, sum(v.count)::bigint, sum(c.stored_before)::bigint
 	FROM syncup.batch b
-	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.counted c USING (batch)
 	CROSS JOIN LATERAL (VALUES
 		('inserted_lines', 'entity type', c.inserted),
 		('updated_lines', 'entity type', c.updated),

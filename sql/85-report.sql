@@ -768,6 +768,9 @@ BEGIN
 			ORDER BY c.mapping LIMIT max_mappings);
 	END IF;
 
+	page := page || array_remove(ARRAY[syncup.wrap('Constraints of the tables (ON DELETE) take along: '
+		|| syncup.what_cascades(b.batch) || '.', 2)], NULL);
+
 	-- What exceeds its limits, and by how much.
 	SELECT array_agg(syncup.wrap(e.line, 2) ORDER BY e.place) FILTER (WHERE e.place <= max_limits)
 		|| ('  and ' || nullif(greatest(count(*) - max_limits, 0), 0) || ' more: see syncup.threshold_check')

@@ -12,7 +12,10 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "constraints.h"
 #include "crash_point.h"
+#include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "options.h"
@@ -23,6 +26,7 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 /* Rows named when changes are refused. */
 #define MAX_NAMED_ROWS	10
@@ -95,10 +99,29 @@ is_action(ChangeAction action)
 	return psprintf("s.action OPERATOR(pg_catalog.=) '%s'", action_name(action));
 }
 
+Writing *
+writing_begin(void)
+{
+	AfterTriggerBeginQuery();
+	return CreateExecutorState();
+}
+
+void
+writing_end(Writing *writing)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	AfterTriggerEndQuery(writing);
+	PopActiveSnapshot();
+	ExecCloseResultRelations(writing);
+	ExecResetTupleTable(writing->es_tupleTable, false);
+	FreeExecutorState(writing);
+}
+
 void
 write_rows(const Mapping *mapping, const char *sql, int64 expected)
 {
-	int64		written = caller_sql(sql, SQL_NO_ARGS);
+	int64		written = caller_write(sql);
 
 	if (written != expected)
 		ereport(ERROR,
@@ -331,19 +354,23 @@ apply_inserts(Application *application)
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
 
-/* Writes one step of the changes of one mapping. */
+/* Writes one step of the changes of one mapping; alone: as a statement of its own. */
 static void
-apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Application *))
+apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, bool alone, void (*step) (Application *))
 {
 	MappingScope scope;
 	Application application = {mapping, NULL, back};
+	Writing    *writing;
 
 	mapping_enter(&scope, mapping);
 	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
 	application.changes = mapping->association ? links_changes(mapping, batch, back) :
 		typed_changes(mapping, batch, back);
 	CRASH_POINT("applying changes");
+	writing = alone ? writing_begin() : NULL;
 	step(&application);
+	if (alone)
+		writing_end(writing);
 	CRASH_POINT("changes applied");
 	typed_rows_forget(application.changes);
 	mapping_leave(&scope);
@@ -352,29 +379,36 @@ apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Ap
 /* The same of all mappings of a kind, in the order they were made or in reverse. */
 static void
 apply_steps(Connector *connector, const pg_uuid_t *batch, bool back, bool associations,
-			bool reverse, void (*step) (Application *))
+			bool reverse, bool alone, void (*step) (Application *))
 {
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[reverse ? connector->nmappings - 1 - i : i];
 
 		if (mapping->association == associations)
-			apply_step(mapping, batch, back, step);
+			apply_step(mapping, batch, back, alone, step);
 	}
 }
 
 void
 apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 {
+	bool		together = constraints_tie(connector);
+	Writing    *writing;
+
 	/*
 	 * Rows of dependent tables are deleted first and inserted last.  Updates
 	 * come between, so that what takes a batch back goes in the reverse order,
-	 * and constraints hold at every step as they held then.
+	 * and unique values are free when they are needed, as they were then.
+	 * Targets that refer to one another are written as one statement.
 	 */
-	apply_steps(connector, batch, back, true, true, apply_deletes);
-	apply_steps(connector, batch, back, false, true, apply_deletes);
-	apply_steps(connector, batch, back, false, false, apply_inserts);
-	apply_steps(connector, batch, back, true, false, apply_inserts);
+	apply_steps(connector, batch, back, true, true, true, apply_deletes);
+	writing = together ? writing_begin() : NULL;
+	apply_steps(connector, batch, back, false, true, !together, apply_deletes);
+	apply_steps(connector, batch, back, false, false, !together, apply_inserts);
+	if (together)
+		writing_end(writing);
+	apply_steps(connector, batch, back, true, false, true, apply_inserts);
 }
 
 int64

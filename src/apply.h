@@ -24,10 +24,24 @@ extern int64 apply_review(const Mapping *mapping, const pg_uuid_t *batch, bool b
  */
 extern void apply_changes(Connector *connector, const pg_uuid_t *batch, bool back);
 
+/*
+ * Between these two calls statements write as one statement does that has many
+ * parts: triggers FOR EACH ROW that fire after it, and so foreign keys and what
+ * they do ON DELETE, wait for the end of the whole.  A row may go and those that
+ * refer to it move to another, in whatever order they are written.
+ */
+typedef struct EState Writing;
+
+extern Writing *writing_begin(void);
+extern void writing_end(Writing *writing);
+
 /* SQL: whether change s is this action. */
 extern char *is_action(ChangeAction action);
 
-/* Runs a statement that must write just so many rows; errors with 40001. */
+/*
+ * Runs a statement that must write just so many rows; errors with 40001.  The
+ * caller has called writing_begin().
+ */
 extern void write_rows(const Mapping *mapping, const char *sql, int64 expected);
 
 /*

@@ -86,6 +86,8 @@ changes_save(Mapping *mapping)
 		return;
 	row = MakeSingleTupleTableSlot(rows->tupdesc, &TTSOpsMinimalTuple);
 	writer = table_writer_open(config_table(mapping, "syncup_changes"), true);
+	/* Statements may have read them already. */
+	tuplestore_rescan(rows->store);
 	while (tuplestore_gettupleslot(rows->store, true, false, row))
 	{
 		TupleTableSlot *slot = table_writer_slot(writer);

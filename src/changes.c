@@ -544,7 +544,9 @@ changes_target_has_rows(const Mapping *mapping)
 int64
 changes_carried_count(const Mapping *mapping)
 {
-	if (own_sql("SELECT c.stored_before + c.inserted - c.deleted FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
+	if (own_sql("SELECT c.stored_before + c.inserted - c.deleted"
+				" - coalesce((SELECT sum(x.deleted) FROM syncup.batch_cascade x WHERE x.batch = c.batch AND x.mapping = c.mapping), 0)::bigint"
+				" FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
 				" WHERE b.connector = $1 AND c.mapping = $2 AND b.status = 'applied' AND c.stored_before IS NOT NULL"
 				" ORDER BY b.seq DESC LIMIT 1",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))) > 0)

@@ -12,6 +12,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
 #include "nearest.h"
 #include "sql.h"
@@ -363,6 +364,19 @@ is_own_end(const Mapping *association, const AssociationEnd *end)
 }
 
 void
+check_no_children(Relation target)
+{
+	if (target->rd_rel->relkind == RELKIND_RELATION && has_subclass(RelationGetRelid(target)) &&
+		find_inheritance_children(RelationGetRelid(target), AccessShareLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("table %s has tables that inherit from it",
+						quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
+												   RelationGetRelationName(target))),
+				 errhint("Their rows would be read and changed as its own. Map a table without children: one of them, or a partitioned table.")));
+}
+
+void
 config_check_target(Mapping *mapping)
 {
 	Relation	target = try_relation_open(mapping->target, AccessShareLock);
@@ -379,6 +393,7 @@ config_check_target(Mapping *mapping)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("target of mapping \"%s\" of connector \"%s\" is not a table any more",
 						mapping->name, mapping->connector->name)));
+	check_no_children(target);
 	/* The lock stays: until the end no other table can get this name. */
 	mapping->target_name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
 													  RelationGetRelationName(target));

@@ -98,6 +98,9 @@ extern Mapping *config_find_mapping(Connector *connector, const char *mapping);
  */
 extern void config_check_target(Mapping *mapping);
 
+/* Errors with 42809 if other tables inherit from the target; partitions may. */
+extern void check_no_children(Relation target);
+
 /* Errors with 42P16 unless the key's target column is unique and not null. */
 extern void config_check_key(const Mapping *mapping);
 

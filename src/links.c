@@ -119,9 +119,8 @@ link_rows(const Mapping *mapping)
 		target_rows_with(holder_end(mapping)->entity, other_end(mapping)->target);
 }
 
-/* SQL: whether a link row t of a link table stores these two values. */
-static char *
-is_link_sql(const Mapping *mapping, const char *value1, const char *value2)
+char *
+links_same_sql(const Mapping *mapping, const char *value1, const char *value2)
 {
 	return psprintf("%s AND %s",
 					equal_sql(&mapping->ends[0].stored, column_of("t", mapping->ends[0].target), value1),
@@ -284,7 +283,7 @@ link_table_query(const Mapping *mapping, const char *target, bool whole, bool ke
 					key_of_stored(&mapping->ends[0], column1), key_of_stored(&mapping->ends[1], column2),
 					goes, column1, goes, column2,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
-					link_table_rows(mapping, target), is_link_sql(mapping, "s.v1", "s.v2"),
+					link_table_rows(mapping, target), links_same_sql(mapping, "s.v1", "s.v2"),
 					is_kept_sql(mapping, 0, column1), is_kept_sql(mapping, 1, column2),
 					has_target_sql(mapping), has_target_sql(mapping));
 }
@@ -435,7 +434,7 @@ delete_links(const Mapping *mapping, const TypedRows *changes, bool back)
 			   psprintf("DELETE FROM %s t USING (SELECT %s AS v1, %s AS v2 FROM syncup_change s%s WHERE %s) s WHERE %s",
 						mapping->target_name, change_value(mapping, 0, back), change_value(mapping, 1, back),
 						stored_joins(mapping, "s"), is_action(ACTION_DELETE),
-						is_link_sql(mapping, "s.v1", "s.v2")),
+						links_same_sql(mapping, "s.v1", "s.v2")),
 			   changes->actions[ACTION_DELETE]);
 }
 
@@ -598,7 +597,7 @@ link_table_review(const Mapping *mapping, bool back)
 					" (SELECT s.place, s.action, %s AS v1, %s AS v2 FROM syncup_change s%s) s LEFT JOIN %s ON %s"
 					" WHERE (%s) OPERATOR(pg_catalog.=) (%s)",
 					change_value(mapping, 0, back), change_value(mapping, 1, back),
-					stored_joins(mapping, "s"), link_rows(mapping), is_link_sql(mapping, "s.v1", "s.v2"),
+					stored_joins(mapping, "s"), link_rows(mapping), links_same_sql(mapping, "s.v1", "s.v2"),
 					is_action(ACTION_INSERT), has_target_sql(mapping));
 }
 

@@ -388,6 +388,7 @@ check_kind(Relation target)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a table", RelationGetRelationName(target)),
 				 errhint("Targets are ordinary or partitioned tables.")));
+	check_no_children(target);
 	if (target->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -11,6 +11,7 @@
 #include "changes.h"
 #include "config.h"
 #include "connector.h"
+#include "constraints.h"
 #include "crash_point.h"
 #include "delta.h"
 #include "funcapi.h"
@@ -76,6 +77,25 @@ review_changes(Batch *batch, Mapping *mapping, bool back, const char *what, cons
 		refuse_stale(batch, what, mapping, stale, keys.data, hint);
 }
 
+/* Errors if constraints would do something else now than was reviewed. */
+static void
+review_cascades(Connector *connector, const Batch *batch)
+{
+	char	   *reviewed = constraints_taken(&batch->id);
+	char	   *now;
+
+	constraints_count(connector, &batch->id, false, &batch->id);
+	now = constraints_taken(&batch->id);
+	if (now != NULL && (reviewed == NULL || strcmp(reviewed, now) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("batch %s cannot be resumed: constraints would take along other rows than were reviewed",
+						batch_text(&batch->id)),
+				 errdetail("Taken along now: %s.", now),
+				 errdetail_log("Taken along now: %s.", now),
+				 errhint("Look at the rows; then call syncup_resume() with force => true, syncup_discard(), or run a complete synchronization.")));
+}
+
 /* Sees that the targets are as the changes of a blocked batch say. */
 static void
 review_batch(void *arg)
@@ -85,6 +105,7 @@ review_batch(void *arg)
 	for (int i = 0; i < work->connector->nmappings; i++)
 		review_changes(work->batch, &work->connector->mappings[i], false, "resumed",
 					   "Look at the rows; then call syncup_resume() with force => true to apply the reviewed values all the same, syncup_discard(), or run a complete synchronization.");
+	review_cascades(work->connector, work->batch);
 }
 
 /* Applies the stored changes of a blocked batch. */
@@ -112,6 +133,8 @@ resume_batch(void *arg)
 		count_stored_changes(&batch->id, mapping);
 		mapping_leave(&scope);
 	}
+	if (work->force)
+		constraints_count(work->connector, &batch->id, false, &batch->id);
 	apply_batch(work->connector, batch, keeps_changes(batch->changes_kept));
 }
 
@@ -227,6 +250,13 @@ check_undoable(const Batch *batch, const Connector *connector)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the changes of batch %s were not kept", batch_text(&batch->id)),
 				 errhint("Changes are kept by keep_changes => true, or by the setting \"syncup.keep_changes_for\".")));
+	if (constraints_taken(&batch->id) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("batch %s cannot be undone: constraints took rows along that its changes do not hold",
+						batch_text(&batch->id)),
+				 errdetail("Taken along: %s.", constraints_taken(&batch->id)),
+				 errhint("Bring these rows back from a backup; then a complete run with the former files does the rest.")));
 	if (queue != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -306,6 +336,15 @@ undo_batch(void *arg)
 					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	CRASH_POINT("undo reviewed");
 	work->id = *record_undo(work->connector, work->batch);
+	constraints_count(work->connector, &work->batch->id, true, &work->id);
+	if (constraints_taken(&work->id) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("batch %s cannot be undone: constraints would take along rows that refer to those it inserted",
+						batch_text(&work->batch->id)),
+				 errdetail("Taken along: %s.", constraints_taken(&work->id)),
+				 errdetail_log("Taken along: %s.", constraints_taken(&work->id)),
+				 errhint("Delete these rows, or let them refer to others.")));
 	constraints_defer();
 	take_back(work->connector, &work->batch->id);
 	CRASH_POINT("changes taken back");

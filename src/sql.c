@@ -101,6 +101,23 @@ caller_sql(const char *statement, int nargs, const SqlArg *args)
 }
 
 uint64
+caller_write(const char *statement)
+{
+	int			path = search_path_pin();
+	SPIPlanPtr	plan = SPI_prepare(statement, 0, NULL);
+	int			result;
+
+	if (plan == NULL)
+		elog(ERROR, "statement could not be prepared: %s", SPI_result_code_string(SPI_result));
+	result = SPI_execute_snapshot(plan, NULL, NULL, InvalidSnapshot, InvalidSnapshot, false, false, 0);
+	settings_restore(path);
+	SPI_freeplan(plan);
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
 own_sql(const char *statement, int nargs, const SqlArg *args)
 {
 	OwnerScope	scope;

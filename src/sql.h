@@ -45,6 +45,12 @@ extern uint64 own_sql(const char *statement, int nargs, const SqlArg *args);
 extern uint64 caller_sql(const char *statement, int nargs, const SqlArg *args);
 
 /*
+ * The same of a statement that writes a target; its triggers fire when the
+ * surrounding statement ends: see writing_begin() of apply.h.
+ */
+extern uint64 caller_write(const char *statement);
+
+/*
  * A statement that is run often: prepared once, as the owner; lives as long as
  * the SPI connection.
  */

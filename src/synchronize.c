@@ -15,6 +15,7 @@
 #include "changes.h"
 #include "commands/async.h"
 #include "connector.h"
+#include "constraints.h"
 #include "crash_point.h"
 #include "csv_writer.h"
 #include "delta.h"
@@ -191,6 +192,12 @@ check_deferred_constraints(Connector *connector)
 void
 apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 {
+	char	   *taken = keep_changes ? constraints_taken(&batch->id) : NULL;
+
+	if (taken != NULL)
+		ereport(NOTICE,
+				(errmsg("the batch cannot be undone: constraints take rows along that its changes do not hold"),
+				 errdetail("Taken along: %s.", taken)));
 	/* What can be checked once the whole batch is written, is. */
 	constraints_defer();
 	apply_changes(connector, &batch->id, false);
@@ -241,13 +248,14 @@ load_links(Mapping *mapping, const pg_uuid_t *batch)
 	return links_load(mapping, resolve_pairs(mapping, batch, true, NULL));
 }
 
-/* Writes the rows of one mapping straight into its target, which is empty. */
+/* Writes the rows of one mapping straight into its target, which is empty; alone: as a statement of its own. */
 static void
-load_mapping(BatchWork *work, Mapping *mapping)
+load_mapping(BatchWork *work, Mapping *mapping, bool alone)
 {
 	const pg_uuid_t *batch = &work->batch->id;
 	ChangeCounter counter = {0};
 	MappingScope scope;
+	Writing    *writing;
 
 	mapping_enter(&scope, mapping);
 	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
@@ -256,7 +264,10 @@ load_mapping(BatchWork *work, Mapping *mapping)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not empty any more", mapping->target_name),
 				 errhint("Prepare a complete run instead.")));
+	writing = alone ? writing_begin() : NULL;
 	counter.inserted = mapping->association ? load_links(mapping, batch) : apply_initial(mapping, batch);
+	if (alone)
+		writing_end(writing);
 	CRASH_POINT("target loaded");
 	count_changes(batch, mapping, &counter);
 	mapping_leave(&scope);
@@ -267,14 +278,19 @@ static void
 load_initial(BatchWork *work)
 {
 	Connector  *connector = work->connector;
+	bool		together = constraints_tie(connector);
+	Writing    *writing;
 
 	constraints_defer();
+	writing = together ? writing_begin() : NULL;
 	for (int i = 0; i < connector->nmappings; i++)
 		if (!connector->mappings[i].association)
-			load_mapping(work, &connector->mappings[i]);
+			load_mapping(work, &connector->mappings[i], !together);
+	if (together)
+		writing_end(writing);
 	for (int i = 0; i < connector->nmappings; i++)
 		if (connector->mappings[i].association)
-			load_mapping(work, &connector->mappings[i]);
+			load_mapping(work, &connector->mappings[i], true);
 }
 
 bool
@@ -304,6 +320,7 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 		return false;
 	}
 	build_changes(&work);
+	constraints_count(connector, &batch->id, false, &batch->id);
 	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
 	CRASH_POINT("thresholds checked");
 	if (exceeded || keeps_changes(options->keep_changes))

@@ -97,3 +97,35 @@ $$;
 -- One source column may feed several target columns.
 ALTER TABLE syncup.mapping_column ADD repeated boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';
+
+-- What constraints take along
+ALTER TABLE syncup.batch_counter ADD COLUMN cascaded bigint;
+COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that constraints delete or update by themselves (ON DELETE), beside deleted and updated: see syncup.batch_cascade';
+CREATE TABLE syncup.batch_cascade (
+	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	relation text NOT NULL,
+	mapping text,
+	kind text NOT NULL,
+	deleted bigint,
+	updated bigint
+);
+CREATE UNIQUE INDEX batch_cascade_key ON syncup.batch_cascade (batch, relation, coalesce(mapping, ''));
+COMMENT ON TABLE syncup.batch_cascade IS 'Rows that a batch does not write but constraints take along when it is applied: ON DELETE CASCADE (deleted), SET NULL and SET DEFAULT (updated). Counted before anything is written.';
+COMMENT ON COLUMN syncup.batch_cascade.mapping IS 'whose rows they are; null: of a table that no mapping of the connector fills, which counts against the connector''s limits';
+COMMENT ON COLUMN syncup.batch_cascade.deleted IS 'null, as updated: the table could be read neither by the caller nor by the owner of the extension';
+ALTER TABLE syncup.batch_cascade REPLICA IDENTITY FULL;
+SELECT pg_catalog.pg_extension_config_dump('syncup.batch_cascade', '');
+DO $$
+DECLARE
+	name name;
+BEGIN
+	-- As of the other tables: see pg_restore in docs/reliability.md.
+	FOR name IN
+		SELECT g.tgname FROM pg_catalog.pg_trigger g
+		WHERE g.tgrelid = 'syncup.batch_cascade'::regclass
+			AND g.tgfoid IN ('pg_catalog."RI_FKey_check_ins"'::regproc, 'pg_catalog."RI_FKey_check_upd"'::regproc)
+	LOOP
+		EXECUTE pg_catalog.format('ALTER TABLE syncup.batch_cascade DISABLE TRIGGER %I', name);
+	END LOOP;
+END
+$$;

@@ -75,9 +75,9 @@ my %may = (
 	(map { ("schema $_" => 'LOC') } qw(syncup syncup_previous syncup_delta syncup_changes)),
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
-		syncup.batch syncup.batch_counter syncup.quarantine syncup.digest_epoch
+		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.quarantine syncup.digest_epoch
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
-	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.progress syncup.status syncup.finding_limit)),
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.progress syncup.status syncup.finding_limit)),
 	'sequence syncup.batch_seq_seq' => '',
 	'type syncup.result' => 'PLOC',
 	# look
@@ -85,7 +85,7 @@ my %may = (
 		syncup_changes(uuid) syncup_report(uuid) syncup_findings(uuid)
 		syncup.findings(uuid) syncup.file_findings(uuid,text) syncup.key_findings(uuid,text) syncup.column_findings(uuid,text)
 		syncup.sample_changes(uuid,text,integer) syncup.format_difference(text,text) syncup.bare_key(text)
-		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer))),
+		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid))),
 	# operate
 	(map { ("function $_" => 'O') } (
 		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
