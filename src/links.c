@@ -325,6 +325,74 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					distinct_sql(&end->stored, column, value));
 }
 
+/* What is stored of the rows of an end that the batch deletes: one relation a side. */
+static const char *const gone_names[2] = {"syncup_gone1", "syncup_gone2"};
+
+/* Their keys, under that name. */
+static TypedRows *
+gone_rows(const Mapping *mapping, int side, const pg_uuid_t *batch)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	bool		own = is_own_end(mapping, end);
+	TypedRows  *rows;
+
+	if (own)
+		changes_publish(end->entity);
+	rows = typed_rows_gather(gone_names[side],
+							 own_cursor(psprintf("SELECT %s AS key FROM %s WHERE batch = $1 AND command = 'delete'",
+												 quote_identifier(key_of_end(end)->change_column),
+												 own ? changes_relation(end->entity) : changes_table(end->entity)),
+										SQL_ARGS(SQL_UUID(batch))));
+	if (own)
+		changes_unpublish(end->entity);
+	return rows;
+}
+
+/* SQL: whether link row t leads to row g that goes. */
+static char *
+leads_to_sql(const Mapping *mapping, int side)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+
+	return equal_sql(&end->stored, column_of("t", end->target),
+					 end->store == NULL ? "g.key" : stored_of_key(end, "g.key"));
+}
+
+/*
+ * The query of the rows of a link table that lead to rows that go and that the
+ * source does not know: see the enum above.
+ */
+static char *
+stray_links_query(const Mapping *mapping, int side)
+{
+	char	   *column1 = column_of("t", mapping->ends[0].target);
+	char	   *column2 = column_of("t", mapping->ends[1].target);
+
+	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, (%s)::pg_catalog.text, (%s)::pg_catalog.text, NULL::pg_catalog.text, %s, %s"
+					" FROM %s JOIN %s g ON %s WHERE NOT EXISTS (SELECT FROM %s WHERE %s)%s",
+					row_sql(mapping), key_of_stored(&mapping->ends[0], column1), key_of_stored(&mapping->ends[1], column2),
+					column1, column2, link_rows(mapping), gone_names[side], leads_to_sql(mapping, side),
+					source_sql(mapping), links_same_sql(mapping, "s.v1", "s.v2"),
+					side == 0 ? "" : psprintf(" AND NOT EXISTS (SELECT FROM %s g WHERE %s)",
+											  gone_names[0], leads_to_sql(mapping, 0)));
+}
+
+/*
+ * Finds the rows of a link table that have to go with a row, though the source
+ * never had them (SPEC 5.3): a plain foreign key would stop the batch.
+ */
+static void
+find_stray_links(const Mapping *mapping, const pg_uuid_t *batch, LinkChanges *changes)
+{
+	TypedRows  *gone[2] = {gone_rows(mapping, 0, batch), gone_rows(mapping, 1, batch)};
+
+	for (int side = 0; side < 2; side++)
+		if (gone[side]->count > 0)
+			sql_for_each(caller_cursor(stray_links_query(mapping, side), SQL_NO_ARGS), write_change, changes);
+	typed_rows_forget(gone[0]);
+	typed_rows_forget(gone[1]);
+}
+
 void
 links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			TypedRows *target, bool whole, bool keep_missing, ChangeCounter *counter)
@@ -341,6 +409,8 @@ links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 							   link_table_query(mapping, target ? target->name : mapping->target_name, whole, keep_missing) :
 							   link_column_query(mapping, whole, keep_missing), SQL_NO_ARGS),
 				 write_change, &changes);
+	if (mapping->pairs && !whole && !keep_missing)
+		find_stray_links(mapping, batch, &changes);
 	settings_restore(level);
 	change_store_close(changes.store);
 	typed_rows_forget(source);
