@@ -7,10 +7,14 @@
 #
 # PG_CONFIG=... or PG_VERSION=17 selects another server. WERROR=1, or CI set in
 # the environment, turns warnings into errors. What the build needs and does not
-# find is installed by test/install-packages.
+# find is named; only test, demo and the like install it (test/install-packages).
+
+# The checkout, which need not be where make runs: names of files to be looked at
+# here begin with it, PGXS finds the others by VPATH.
+HERE := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 EXTENSION = syncup
-EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" syncup.control)
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(HERE)/syncup.control)
 
 ifdef PG_VERSION
 PG_CONFIG ?= /usr/lib/postgresql/$(PG_VERSION)/bin/pg_config
@@ -19,16 +23,22 @@ PG_CONFIG ?= pg_config
 endif
 
 MODULE_big = syncup
-OBJS := $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
-INCLUDED := $(wildcard src/*.h)
+OBJS := $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c)))
+INCLUDED := $(wildcard $(HERE)/src/*.h)
 SHLIB_LINK = -lcsv -lz
 
-SQL := $(sort $(wildcard sql/[0-9]*.sql))
+# The install script is the fragments one after the other. An update to this version
+# is its part in sql/updates/, which changes tables, types and signatures, followed
+# by every function, view and comment of the fragments: see sql/updates/assemble.awk.
+# Updates between former versions are installed as they are.
+SQL := $(sort $(wildcard $(HERE)/sql/[0-9]*.sql))
 EXTENSION_SQL = $(EXTENSION)--$(EXTVERSION).sql
-DATA_built = $(EXTENSION_SQL)
-DATA := $(sort $(wildcard sql/updates/*.sql))
+UPDATES := $(patsubst $(HERE)/%,%,$(sort $(wildcard $(HERE)/sql/updates/$(EXTENSION)--*.sql)))
+UPDATE_SQL := $(notdir $(filter %--$(EXTVERSION).sql,$(UPDATES)))
+DATA_built = $(EXTENSION_SQL) $(UPDATE_SQL)
+DATA := $(filter-out %--$(EXTVERSION).sql,$(UPDATES))
 
-PG_CPPFLAGS = -Isrc
+PG_CPPFLAGS = -I$(HERE)/src
 # For the tests: places at which they stop the server process (src/crash_point.h).
 ifdef CRASH_POINTS
 PG_CPPFLAGS += -DSYNCUP_CRASH_POINTS
@@ -67,11 +77,19 @@ ifeq ($(and $(PGXS),$(wildcard $(PGXS)),$(HAVE_LIBRARIES)),yes)
 
 include $(PGXS)
 
-$(OBJS): $(INCLUDED) Makefile
+$(OBJS): $(INCLUDED) $(HERE)/Makefile
 
-$(EXTENSION_SQL): $(SQL) syncup.control Makefile
+# The compiler makes no folders. (As a target they would be found by VPATH.)
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+
+$(EXTENSION_SQL): $(SQL) $(HERE)/syncup.control $(HERE)/Makefile
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION syncup" to load this file. \quit' && \
 	  cat $(SQL) /dev/null; } > $@.tmp
+	mv $@.tmp $@
+
+$(UPDATE_SQL): %: $(HERE)/sql/updates/% $(addprefix $(HERE)/sql/updates/,before after assemble.awk) $(SQL) $(HERE)/Makefile
+	awk -f $(HERE)/sql/updates/assemble.awk $< \
+		$(HERE)/sql/updates/before $(HERE)/sql/updates/after $(SQL) >$@.tmp
 	mv $@.tmp $@
 
 remove-results:
@@ -79,31 +97,43 @@ remove-results:
 
 clean: clean-tests
 
-else ifneq ($(SYNCUP_PACKAGES),installed)
+installcheck: can-check
 
-# Something is missing: install it, then read this file again.
-all install uninstall installdirs installcheck:
-	PG_VERSION='$(PG_VERSION)' sh test/install-packages $(if $(filter installcheck,$@),test,build)
-	$(MAKE) SYNCUP_PACKAGES=installed $@
-
-clean: clean-tests
-	rm -rf $(OBJS) $(MODULE_big).so $(EXTRA_CLEAN)
+# The tests under test/t start servers of their own, with PostgreSQL's Perl modules.
+can-check:
+	@if [ -n '$(TAP_TESTS)' ] && [ "$$(id -u)" -eq 0 ]; then \
+		echo 'The tests under test/t start servers, which root may not. The others, as a superuser of' >&2; \
+		echo 'the server: make installcheck PGUSER=postgres TAP_TESTS= (everything: make test)' >&2; \
+		exit 1; \
+	fi
+	@if [ -n '$(TAP_TESTS)' ] && ! perl -MIPC::Run -e 1 2>/dev/null; then \
+		echo 'The tests under test/t need the Perl module IPC::Run: apt-get install libipc-run-perl' >&2; \
+		echo '(the others: make installcheck TAP_TESTS=)' >&2; \
+		exit 1; \
+	fi
+	@if [ "$$(id -u)" -eq 0 ] && [ -z "$$PGUSER" ]; then \
+		echo 'Name a superuser of the server: make installcheck PGUSER=postgres TAP_TESTS=' >&2; \
+		exit 1; \
+	fi
 
 else
 
+# Something is missing: it is said how to get it.
 all install uninstall installdirs installcheck:
+	@PG_VERSION='$(PG_VERSION)' sh $(HERE)/test/install-packages --print build
 	@echo 'syncup needs a C compiler, the header files of a PostgreSQL server' >&2
 	@echo '($(PG_CONFIG) --pgxs), libcsv and zlib.' >&2
 	@exit 1
 
 clean: clean-tests
+	rm -rf $(OBJS) $(MODULE_big).so $(EXTRA_CLEAN)
 
 endif
 
 clean-tests:
-	$(if $(wildcard test/unit/Makefile),$(MAKE) -C test/unit clean)
-	$(if $(wildcard test/fuzz/Makefile),$(MAKE) -C test/fuzz clean)
-	$(MAKE) -C test/bench clean
+	$(MAKE) -C $(HERE)/test/unit clean
+	$(MAKE) -C $(HERE)/test/fuzz clean
+	$(MAKE) -C $(HERE)/test/bench clean
 
 test:
 	sh test/run
@@ -132,4 +162,4 @@ soak:
 
 .DEFAULT_GOAL := all
 .PHONY: all install uninstall installdirs installcheck clean clean-tests \
-	remove-results test test-versions test-valgrind demo demo-psql bench fuzz soak
+	remove-results can-check test test-versions test-valgrind demo demo-psql bench fuzz soak

@@ -1,4 +1,10 @@
--- From 0.1.0 to 0.2.0: what changes in tables, types and signatures.
+-- From 0.1.0 to 0.2.0: what changes in tables, types and signatures. Nothing else
+-- stands here: make appends every function, procedure, view and comment of the
+-- fragments with OR REPLACE (assemble.awk), and privileges are kept by name (before,
+-- after). A function with another signature or result, and a view whose columns are
+-- not only appended, is dropped here, without CASCADE: what users have built on it
+-- stops the update, and PostgreSQL names it.
+-- With the release, the assembled script takes this one's place.
 
 \echo Use "ALTER EXTENSION syncup UPDATE" to load this file. \quit
 

@@ -108,6 +108,56 @@ foreach my $script (glob "$released/syncup--*.sql")
 	same(difference($former), "update from $former");
 }
 
+# ---------- what users have made ----------
+
+# The update from the first version, which makes a function and a view anew besides:
+# privileges on them are kept by name, and stay the users' own.
+my $first = '0.1.0';
+my $assembled = slurp_file("$scripts/syncup--$first--$version.sql");
+my $drops = "DROP ROUTINE syncup_csv_header;\nDROP VIEW syncup.finding_limit;\n";
+my $remembered = slurp_file("$FindBin::RealBin/../../sql/updates/before");
+(my $dropping = $assembled) =~ s/^\Q$remembered\E/$remembered$drops/m or die 'the update does not begin as it should';
+replace_update($dropping);
+$node->safe_psql('postgres', 'CREATE ROLE operator');
+$node->safe_psql('postgres', 'CREATE DATABASE used');
+$node->safe_psql('used', <<"SQL");
+CREATE EXTENSION syncup VERSION '$first';
+GRANT EXECUTE ON ROUTINE syncup_csv_header TO operator WITH GRANT OPTION;
+GRANT EXECUTE ON ROUTINE syncup_report TO operator;
+GRANT SELECT ON syncup.finding_limit, syncup.status, syncup.batch TO operator;
+GRANT SELECT (connector) ON syncup.connector TO operator;
+GRANT SELECT (rank) ON syncup.finding_limit TO operator;
+CREATE VIEW watched AS SELECT * FROM syncup.status;
+CREATE VIEW limits AS SELECT * FROM syncup.finding_limit;
+INSERT INTO syncup.connector (connector, directory) VALUES ('HR', '$folder');
+SQL
+
+my ($code, undef, $stderr) = $node->psql('used', "ALTER EXTENSION syncup UPDATE TO '$version'");
+isnt($code, 0, 'an update that would drop what a user made stops');
+like($stderr, qr/view limits depends on view syncup\.finding_limit/, 'and names it');
+is($node->safe_psql('used', "SELECT extversion FROM pg_extension WHERE extname = 'syncup'"), $first, 'nothing has changed then');
+
+my $privileges = <<'SQL';
+SELECT pg_catalog.has_function_privilege('operator', p.oid, 'EXECUTE WITH GRANT OPTION') || ' ' || p.proname FROM pg_proc p WHERE p.proname = 'syncup_csv_header'
+UNION ALL
+SELECT p.proname FROM pg_proc p, aclexplode(p.proacl) x WHERE x.grantee = 'operator'::regrole
+UNION ALL
+SELECT c.relname FROM pg_class c, aclexplode(c.relacl) x WHERE x.grantee = 'operator'::regrole
+UNION ALL
+SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) x WHERE x.grantee = 'operator'::regrole
+ORDER BY 1
+SQL
+my $granted = $node->safe_psql('used', $privileges);
+$node->safe_psql('used', "DROP VIEW limits; ALTER EXTENSION syncup UPDATE TO '$version'");
+is($node->safe_psql('used', $privileges), $granted, 'privileges are kept, also of what was made anew');
+is($node->safe_psql('used', "SELECT count(*) FROM pg_init_privs i, aclexplode(i.initprivs) x WHERE x.grantee = 'operator'::regrole"), '0', 'they are dumped as the users\'');
+is($node->safe_psql('used', 'SELECT connector FROM watched'), 'HR', 'a view of a user goes on');
+is($node->safe_psql('used', "SELECT count(*) FROM pg_class WHERE relname LIKE 'syncup\\_%'"), '0', 'nothing is left behind');
+$node->safe_psql('used', 'DROP EXTENSION syncup CASCADE; DROP OWNED BY operator');
+$node->safe_psql('postgres', 'DROP DATABASE used');
+$node->safe_psql('postgres', 'DROP ROLE operator');
+replace_update($assembled);
+
 # ---------- a version made up ----------
 
 # Its install script is today's without some things, and its update adds them.
@@ -200,6 +250,15 @@ sub difference
 	my $updated = installed($from);
 	return join "\n", sort((map { "missing: $_" } grep { ($updated->{$_} // 0) < $fresh->{$_} } keys %$fresh),
 		(map { "left: $_" } grep { ($fresh->{$_} // 0) < $updated->{$_} } keys %$updated));
+}
+
+# Another script for the update from the first version.
+sub replace_update
+{
+	my ($sql) = @_;
+	unlink "$scripts/syncup--$first--$version.sql";
+	append_to_file("$scripts/syncup--$first--$version.sql", $sql);
+	return;
 }
 
 sub try_update
