@@ -481,7 +481,7 @@ SELECT * FROM t.go('complete', E'id,u,parent\n1,a,\n2,b,\n3,c,2\n');
 SELECT * FROM t.go('complete', E'id,u,parent\n1,a,2\n2,b,\n4,c,2\n');
 SELECT * FROM t.go('complete', E'id,u,parent\n1,b,2\n2,a,\n4,c,2\n');
 SELECT t.failure();
--- Deletions come first: a row that another refers to until then cannot go.
+-- A row goes while the one that refers to it comes to refer to another.
 SELECT * FROM t.go('complete', E'id,u,parent\n1,a,4\n4,c,\n');
 SELECT t.failure();
 TABLE target.plain ORDER BY id;
