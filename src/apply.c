@@ -246,6 +246,7 @@ constant_text(const Mapping *mapping, const char *column, const char *text)
 	get_atttypetypmodcoll(mapping->target, attnum, &type, &typmod, &collation);
 	level = settings_pin(mapping->options->timezone);
 	converter_init(&converter, type, typmod, NULL);
+	converter.refuses_words = false;
 	result = convert_value(&converter, convert_text(&converter, text, &isnull));
 	settings_restore(level);
 	return result;

@@ -480,16 +480,35 @@ same_stored_key(const Mapping *mapping, const char *a, const char *b)
 static void
 describe_mapping(void *arg)
 {
-	Mapping    *mapping = arg;
+	const MappingScope *scope = arg;
+	const Mapping *mapping = scope->mapping ? scope->mapping : linitial(scope->mappings);
+	NameList	list = {0};
+	ListCell   *cell;
 
-	errcontext("connector \"%s\", mapping \"%s\"", mapping->connector->name, mapping->name);
+	if (scope->mapping != NULL || list_length(scope->mappings) == 1)
+		errcontext("connector \"%s\", mapping \"%s\"", mapping->connector->name, mapping->name);
+	else
+	{
+		foreach(cell, scope->mappings)
+			name_list_add(&list, ((const Mapping *) lfirst(cell))->name, NULL);
+		errcontext("connector \"%s\", mappings %s", mapping->connector->name, name_list_text(&list));
+	}
 }
 
 void
-mapping_enter(MappingScope *scope, Mapping *mapping)
+mapping_enter(MappingScope *scope, const Mapping *mapping)
 {
+	mapping_enter_all(scope, NIL);
+	mapping_at(scope, mapping);
+}
+
+void
+mapping_enter_all(MappingScope *scope, List *mappings)
+{
+	scope->mapping = NULL;
+	scope->mappings = mappings;
 	scope->callback.callback = describe_mapping;
-	scope->callback.arg = mapping;
+	scope->callback.arg = scope;
 	scope->callback.previous = error_context_stack;
 	error_context_stack = &scope->callback;
 }

@@ -145,13 +145,20 @@ extern char *own_table(const char *schema, const Mapping *mapping);
 /* The stored columns of previous and delta, quoted, separated by commas. */
 extern char *stored_columns(const Mapping *mapping, const char *prefix);
 
-/* While entered, errors say the connector and the mapping. */
+/*
+ * While entered, errors say the connector and the mapping; or all the mappings
+ * that share a file, until one of them is at hand.
+ */
 typedef struct MappingScope
 {
 	ErrorContextCallback callback;
+	const Mapping *mapping;		/* at hand; NULL: all */
+	List	   *mappings;
 } MappingScope;
 
-extern void mapping_enter(MappingScope *scope, Mapping *mapping);
+extern void mapping_enter(MappingScope *scope, const Mapping *mapping);
+extern void mapping_enter_all(MappingScope *scope, List *mappings);
+#define mapping_at(scope, m)	((scope)->mapping = (m))
 extern void mapping_leave(MappingScope *scope);
 
 #endif							/* SYNCUP_CONFIG_H */

@@ -4,10 +4,46 @@
  */
 #include "convert.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_type.h"
 #include "guard.h"
 #include "row_digest.h"
 #include "utils/lsyscache.h"
+
+/* Whether values of a type are dates or times, or made of them. */
+static bool
+is_dated(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			element = get_element_type(base);
+
+	if (OidIsValid(element))
+		return is_dated(element);
+	if (OidIsValid(get_range_subtype(base)))
+		return is_dated(get_range_subtype(base));
+	if (OidIsValid(get_multirange_range(base)))
+		return is_dated(get_multirange_range(base));
+	return base == DATEOID || base == TIMEOID || base == TIMETZOID ||
+		base == TIMESTAMPOID || base == TIMESTAMPTZOID;
+}
+
+/* Whether a text has a word that means another date or time in each run. */
+static bool
+has_moving_word(const char *text)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday", "allballs"};
+
+	for (const char *end; *text; text = *end ? end + 1 : end)
+	{
+		for (end = text; isalpha((unsigned char) *end); end++)
+			;
+		for (size_t i = 0; i < lengthof(words) && end > text; i++)
+			if (strlen(words[i]) == end - text && pg_strncasecmp(text, words[i], end - text) == 0)
+				return true;
+	}
+	return false;
+}
 
 void
 converter_init(Converter *converter, Oid type, int32 typmod, const char *format)
@@ -24,6 +60,7 @@ converter_init(Converter *converter, Oid type, int32 typmod, const char *format)
 	fmgr_info(function, &converter->output);
 	get_typlenbyval(type, &converter->typlen, &converter->typbyval);
 	converter->takes_all = type == TEXTOID && format == NULL;
+	converter->refuses_words = is_dated(type);
 }
 
 /*
@@ -96,6 +133,12 @@ convert_text(Converter *converter, const char *text, bool *isnull)
 	if (value != NULL && *value != '\0' && converter->format != NULL)
 		value = format_apply(converter->format, value);
 	*isnull = value == NULL;
+	if (value != NULL && converter->refuses_words && has_moving_word(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+				 errmsg("value is not valid for type %s",
+						format_type_with_typemod(converter->type, converter->typmod)),
+				 errdetail("It is a word such as \"today\" or \"now\", which means another time in each run.")));
 	return input_value(converter, value);
 }
 

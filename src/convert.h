@@ -21,9 +21,14 @@ typedef struct Converter
 	int16		typlen;
 	bool		typbyval;
 	bool		takes_all;		/* text without a format: every value is good */
+	bool		refuses_words;	/* "today" and the like, which a date or time takes */
 } Converter;
 
-/* Prepares conversions for a type; format is a specification or NULL. */
+/*
+ * Prepares conversions for a type; format is a specification or NULL.  Words
+ * that mean another time in each run, such as today and now, are refused unless
+ * refuses_words is taken back.
+ */
 extern void converter_init(Converter *converter, Oid type, int32 typmod,
 						   const char *format);
 

@@ -1093,6 +1093,7 @@ csv_reader_next(CsvReader *reader, CsvRow *row)
 	row->raw_length = raw_end - start;
 	row->nfields = scan.nfields;
 	row->fields = reader->fields;
+	row->quoted = reader->is_quoted;
 	reader->begin = next;
 	return is_row ? CSV_ROW : CSV_FAULT;
 }

@@ -58,6 +58,7 @@ typedef struct CsvRow
 	size_t		raw_length;		/* in bytes; at most max_row */
 	int			nfields;
 	CsvField   *fields;
+	const bool *quoted;			/* per field: whether it stood in quotes */
 	CsvFault	fault;			/* CSV_OK for a CSV_ROW */
 	int			fault_field;	/* 0-based; -1 for a CSV_ROW */
 	uint64_t	fault_line;		/* physical line of the fault */

@@ -601,6 +601,7 @@ check_constants(Draft *draft)
 					 errmsg("constant of column \"%s\" must not be null", name)));
 		check_privilege(draft->target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
 		converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
+		converter.refuses_words = false;
 		if (text != NULL)
 			(void) convert_text(&converter, text, &isnull);
 	}

@@ -341,7 +341,7 @@ show_rows(Reader *reader, int64 rows)
 
 /* Gives every row of the file to the cleansers of this pass. */
 static void
-read_rows(Reader *reader, List *cleansers)
+read_rows(Reader *reader, List *cleansers, MappingScope *scope)
 {
 	int64		rows = 0;
 
@@ -352,7 +352,11 @@ read_rows(Reader *reader, List *cleansers)
 
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, cleansers)
+		{
+			mapping_at(scope, cleanser_mapping(lfirst(cell)));
 			cleanser_take(lfirst(cell));
+		}
+		mapping_at(scope, NULL);
 		CRASH_POINT("reading a row");
 		show_rows(reader, ++rows);
 	}
@@ -360,7 +364,7 @@ read_rows(Reader *reader, List *cleansers)
 
 /* Reads the file as often as its keys do not fit into memory at once. */
 static void
-read_passes(Reader *reader, List *cleansers)
+read_passes(Reader *reader, List *cleansers, MappingScope *scope)
 {
 	for (bool first = true;; first = false)
 	{
@@ -369,17 +373,22 @@ read_passes(Reader *reader, List *cleansers)
 
 		foreach(cell, cleansers)
 		{
+			mapping_at(scope, cleanser_mapping(lfirst(cell)));
 			progress_phase(PROGRESS_PREPARE, PHASE_BASELINE, cleanser_mapping(lfirst(cell)));
 			if (cleanser_begin_pass(lfirst(cell)))
 				busy = lappend(busy, lfirst(cell));
 		}
+		mapping_at(scope, NULL);
 		if (busy == NIL)
 			return;
 		if (!first)
 			reader_rewind(reader);
-		read_rows(reader, busy);
+		read_rows(reader, busy, scope);
 		foreach(cell, busy)
+		{
+			mapping_at(scope, cleanser_mapping(lfirst(cell)));
 			cleanser_end_pass(lfirst(cell));
+		}
 	}
 }
 
@@ -411,8 +420,7 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	{
 		Mapping    *mapping = lfirst(cell);
 
-		mapping_leave(scope);
-		mapping_enter(scope, mapping);
+		mapping_at(scope, mapping);
 		cleansers = lappend(cleansers,
 							cleanser_open(mapping, mapping->options,
 										  strcmp(prepare->mode, "complete") == 0,
@@ -420,12 +428,15 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 										  reader, prepare->batch,
 										  prepare->queue, prepare->quarantine, budget));
 	}
+	mapping_at(scope, NULL);
 	reader_enter(reader);
-	read_passes(reader, cleansers);
+	read_passes(reader, cleansers, scope);
+	mapping_at(scope, NULL);
 	source_check_unchanged(reader_source(reader));
 	reader_leave(reader);
 	foreach(cell, cleansers)
 	{
+		mapping_at(scope, cleanser_mapping(lfirst(cell)));
 		record(prepare, group, cleanser_mapping(lfirst(cell)), cleanser_counter(lfirst(cell)));
 		cleanser_close(lfirst(cell));
 	}
@@ -433,20 +444,29 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 
 /* Reads one file of changes into those of the mappings that have not read it. */
 static void
-read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *digest, List *changes)
+read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *digest, List *changes,
+				 MappingScope *scope)
 {
 	int64		rows = 0;
 	ListCell   *cell;
 
 	foreach(cell, changes)
+	{
+		mapping_at(scope, change_file_mapping(lfirst(cell)));
 		change_file_begin(lfirst(cell), reader);
+	}
+	mapping_at(scope, NULL);
 	reader_enter(reader);
 	progress_phase(PROGRESS_PREPARE, PHASE_READING, change_file_mapping(linitial(changes)));
 	while (reader_next(reader))
 	{
 		CHECK_FOR_INTERRUPTS();
 		foreach(cell, changes)
+		{
+			mapping_at(scope, change_file_mapping(lfirst(cell)));
 			change_file_take(lfirst(cell));
+		}
+		mapping_at(scope, NULL);
 		CRASH_POINT("reading a change");
 		show_rows(reader, ++rows);
 	}
@@ -533,7 +553,7 @@ note_waiting(const SourceFile *file)
 
 /* Reads the files of changes that were not read yet; whether there was one. */
 static bool
-read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes)
+read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes, MappingScope *scope)
 {
 	SourceFile *waiting = NULL;
 	SourceFile *last = NULL;
@@ -558,7 +578,7 @@ read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes)
 		{
 			if (group->options->pattern)
 				change_files_check_order(linitial(group->mappings), file, group->name);
-			read_change_file(prepare, group, reader, digest, unread);
+			read_change_file(prepare, group, reader, digest, unread, scope);
 			last = file;
 		}
 		reader_close(reader);
@@ -578,15 +598,14 @@ read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
 	ChangeFile **changes = palloc0(sizeof(ChangeFile *) * list_length(group->mappings));
 	ListCell   *cell;
 
-	if (read_change_files(prepare, group, changes))
+	if (read_change_files(prepare, group, changes, scope))
 		batch_mark_source_changes(prepare->batch);
 	foreach(cell, group->mappings)
 	{
 		ChangeFile *file = changes[foreach_current_index(cell)];
 		PrepareCounter nothing = {0};
 
-		mapping_leave(scope);
-		mapping_enter(scope, lfirst(cell));
+		mapping_at(scope, lfirst(cell));
 		if (file != NULL)
 		{
 			progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, lfirst(cell));
@@ -603,7 +622,7 @@ read_group(Prepare *prepare, FileGroup *group)
 	int			level = settings_pin(group->options->timezone);
 	MappingScope scope;
 
-	mapping_enter(&scope, linitial(group->mappings));
+	mapping_enter_all(&scope, group->mappings);
 	if (carries_changes(prepare, group->options))
 		read_changes(prepare, group, &scope);
 	else

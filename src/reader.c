@@ -179,6 +179,86 @@ note_csv_fault(Reader *reader)
 	note_fault(reader, ROW_MALFORMED, column, message);
 }
 
+/* Whether bytes are text in an encoding, of which the database can store every character. */
+static bool
+fits_encoding(const char *bytes, size_t length, int encoding)
+{
+	int			database = GetDatabaseEncoding();
+	Oid			conversion;
+	size_t		capacity = length * MAX_CONVERSION_GROWTH + 1;
+
+	if (encoding == database)
+		return pg_encoding_verifymbstr(encoding, bytes, length) == length;
+	conversion = FindDefaultConversionProc(encoding, database);
+	return OidIsValid(conversion) &&
+		pg_do_encoding_conversion_buf(conversion, encoding, database,
+									  (unsigned char *) bytes, length,
+									  palloc(capacity), capacity, true) == length;
+}
+
+/* Whether UTF-16 shows: every other byte is NUL, those at odd places or at even ones. */
+static bool
+looks_like_utf16(const char *bytes, size_t length, int odd)
+{
+	size_t		nuls = 0;
+
+	for (size_t i = 0; i < length; i++)
+		if (bytes[i] == '\0')
+		{
+			if (i % 2 != odd)
+				return false;
+			nuls++;
+		}
+	return nuls > 0 && nuls >= length / 4;
+}
+
+/* The encodings that the bytes of the row at hand could be in: NULL, or a list. */
+static char *
+fitting_encodings(Reader *reader)
+{
+	static const int candidates[] = {PG_UTF8, PG_WIN1252, PG_LATIN9, PG_LATIN1};
+	const char *bytes = reader->row.raw;
+	size_t		length = Min(reader->row.raw_length, 1024 * 1024);
+	StringInfoData list;
+	bool		controls = false;
+
+	if (memchr(bytes, '\0', length) != NULL)
+		return looks_like_utf16(bytes, length, 1) ? "UTF16LE" :
+			looks_like_utf16(bytes, length, 0) ? "UTF16BE" : NULL;
+	/* Where the ISO encodings have control characters, they are not meant. */
+	for (size_t i = 0; i < length; i++)
+		controls |= (unsigned char) bytes[i] >= 0x80 && (unsigned char) bytes[i] < 0xA0;
+	initStringInfo(&list);
+	for (size_t i = 0; i < lengthof(candidates); i++)
+	{
+		int			encoding = candidates[i];
+
+		if (encoding != source_encoding(reader->source) &&
+			!(controls && (encoding == PG_LATIN1 || encoding == PG_LATIN9)) &&
+			fits_encoding(bytes, length, encoding))
+			appendStringInfo(&list, "%s%s", list.len ? ", " : "", pg_encoding_to_char(encoding));
+	}
+	return list.len ? list.data : NULL;
+}
+
+/* What to do about the row at hand: of one in a wrong encoding, which ones would fit. */
+static int
+hint_fault(Reader *reader)
+{
+	char	   *encodings = reader->fault == ROW_ENCODING ? fitting_encodings(reader) : NULL;
+
+	if (encodings != NULL)
+		return errhint("Its bytes fit %s: say in which encoding the file is with the option \"encoding\". If only this row is bad, set it aside with the option \"on_error\": \"quarantine\".",
+					   encodings);
+	if (reader->names == NULL)
+		return errhint("This is the header line; have the export corrected, or check the options \"skip_lines\" and \"quoting\".");
+	if (reader->row.fault == CSV_UNTERMINATED_AT_END)
+		return errhint("The file was probably cut; have it exported again.");
+	if (reader->row.fault == CSV_STRAY_QUOTE && !reader->options.csv.lenient)
+		return errhint("If quotes stand inside values without being doubled, use the option \"quoting\": \"lenient\".");
+	return errhint("Have the export corrected, or set bad rows aside with the option \"on_error\": \"quarantine\".");
+}
+
 void
 reader_raise(Reader *reader)
 {
@@ -190,13 +270,7 @@ reader_raise(Reader *reader)
 					 ERRCODE_CHARACTER_NOT_IN_REPERTOIRE :
 					 ERRCODE_BAD_COPY_FILE_FORMAT),
 			 errmsg("%s", reader->message),
-			 reader->names == NULL ?
-			 errhint("This is the header line; have the export corrected, or check the options \"skip_lines\" and \"quoting\".") :
-			 reader->row.fault == CSV_UNTERMINATED_AT_END ?
-			 errhint("The file was probably cut; have it exported again.") :
-			 reader->row.fault == CSV_STRAY_QUOTE && !reader->options.csv.lenient ?
-			 errhint("If quotes stand inside values without being doubled, use the option \"quoting\": \"lenient\".") :
-			 errhint("Have the export corrected, or set bad rows aside with the option \"on_error\": \"quarantine\".")));
+			 hint_fault(reader)));
 }
 
 /* ---------- encoding ---------- */
@@ -709,7 +783,8 @@ reader_field(Reader *reader, int column, size_t *length)
 	{
 		*length = reader->decoded_length[column];
 		/* What was trimmed away wholly is as empty as an empty cell. */
-		if (*length == 0 && field->length > 0 && reader->options.csv.quoted_empty_null)
+		if (*length == 0 && field->length > 0 &&
+			(!reader->row.quoted[column] || reader->options.csv.quoted_empty_null))
 			return NULL;
 		return reader->decoded[column];
 	}

@@ -69,6 +69,22 @@ what_exceeds(const pg_uuid_t *batch)
 	return sql_text(0, 1);
 }
 
+/* Why a batch failed. */
+static char *
+error_of_batch(const pg_uuid_t *batch)
+{
+	own_sql("SELECT coalesce(error, 'unknown') FROM syncup.batch WHERE batch = $1", SQL_ARGS(SQL_UUID(batch)));
+	return sql_text(0, 1);
+}
+
+/* Whether a connector has associations. */
+static bool
+has_links(const char *connector)
+{
+	return own_sql("SELECT FROM syncup.association WHERE connector = $1 LIMIT 1",
+				   SQL_ARGS(SQL_TEXT(connector))) > 0;
+}
+
 /* The code that the five characters of an SQLSTATE stand for. */
 static int
 sqlstate_code(const char *state)
@@ -88,6 +104,8 @@ report(RunWork *work, BatchResult *result)
 		ereport(ERROR,
 				(errcode(sqlstate_code(result->sqlstate)),
 				 errmsg("batch %s of connector \"%s\" failed", id, work->connector),
+				 errdetail_internal("%s", error_of_batch(&result->batch)),
+				 errdetail_log("The reason was sent to the client."),
 				 errhint("The reason is in column \"error\" of syncup.batch; the next syncup_synchronize() tries it again.")));
 	if (strcmp(result->status, "blocked") == 0)
 		ereport(NOTICE,
@@ -101,10 +119,12 @@ report(RunWork *work, BatchResult *result)
 				(errmsg("batch %s of connector \"%s\" applied: nothing changed", id, work->connector)));
 	else
 		ereport(NOTICE,
-				(errmsg("batch %s of connector \"%s\" applied: %lld inserted, %lld updated, %lld deleted, %lld links inserted, %lld links deleted",
+				(errmsg("batch %s of connector \"%s\" applied: %lld inserted, %lld updated, %lld deleted%s",
 						id, work->connector, (long long) result->inserted,
 						(long long) result->updated, (long long) result->deleted,
-						(long long) result->links_inserted, (long long) result->links_deleted)));
+						!has_links(work->connector) ? "" :
+						psprintf(", %lld links inserted, %lld links deleted",
+								 (long long) result->links_inserted, (long long) result->links_deleted))));
 }
 
 /*

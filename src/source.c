@@ -24,6 +24,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "common/username.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "compat.h"
@@ -253,17 +254,46 @@ source_open_directory(const char *path)
 
 /* ---------- which file, and is it ready ---------- */
 
+/* The first folder on the way to a path that the server may not enter; NULL: none. */
+static char *
+closed_folder(const char *path)
+{
+	for (const char *end = path + 1; (end = strchr(end, '/')) != NULL; end++)
+	{
+		char	   *folder = pnstrdup(path, end - path);
+
+		if (access(folder, X_OK) != 0)
+			return folder;
+	}
+	return NULL;
+}
+
+/* A hint at who must be let read a file, and what stands in the way. */
+static int
+hint_permission(const char *path)
+{
+	char	   *error;
+	const char *user = get_user_name(&error);
+	char	   *folder = closed_folder(path);
+
+	return errhint("The server runs as the operating system's user \"%s\", which %s \"%s\". It must be allowed to read the file and to enter every folder above it.",
+				   user ? user : "unknown", folder ? "may not enter folder" : "may not read file",
+				   folder ? folder : path);
+}
+
 /* Errors about a file that the operating system refuses. */
 static void
 file_error(const char *path)
 {
 	bool		missing = errno == ENOENT;
+	bool		refused = errno == EACCES;
 
 	ereport(ERROR,
 			(errcode_for_file(),
 			 errmsg("could not open file \"%s\": %m", path),
 			 missing ?
-			 errhint("The file is read by the server; check the connector's directory and the export.") : 0));
+			 errhint("The file is read by the server; check the connector's directory and the export.") :
+			 refused ? hint_permission(path) : 0));
 }
 
 static TimestampTz

@@ -77,11 +77,12 @@ LANGUAGE sql AS $$
 	SELECT t.csv(convert_to(content, 'UTF8'), options)
 $$;
 
--- Text without paths and UUIDs.
+-- Text without paths, UUIDs and the name of the server's user.
 CREATE FUNCTION t.mask(message text) RETURNS text
 LANGUAGE sql AS $$
-	SELECT regexp_replace(replace(message, t.dir(), '<dir>'),
-		'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', '<uuid>', 'g')
+	SELECT regexp_replace(regexp_replace(replace(message, t.dir(), '<dir>'),
+		'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', '<uuid>', 'g'),
+		'(operating system''s user) "[^"]+"', '\1 "<user>"')
 $$;
 
 -- What a statement that fails says; of the context what syncup itself adds.
