@@ -27,6 +27,7 @@ WITH (autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0.02);
 CREATE UNIQUE INDEX batch_of_connector ON syncup.batch (connector, seq);
 CREATE INDEX batch_kept ON syncup.batch (connector) WHERE changes_kept;
 CREATE INDEX batch_applied ON syncup.batch (connector, seq) WHERE status = 'applied';
+CREATE INDEX batch_complete ON syncup.batch (connector, seq) WHERE mode IN ('initial', 'complete');
 CREATE INDEX batch_queue ON syncup.batch (connector, seq)
 	WHERE status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL;
 COMMENT ON TABLE syncup.batch IS 'One row per batch: queue and history.';
@@ -36,7 +37,7 @@ COMMENT ON COLUMN syncup.batch.forced IS 'thresholds were waived';
 COMMENT ON COLUMN syncup.batch.changes_kept IS 'its change rows and delta were kept when it was applied';
 COMMENT ON COLUMN syncup.batch.source_changes IS 'it holds changes computed by the source (command_column), or stands for such: discarding or undoing it loses them, and a complete run is needed';
 COMMENT ON COLUMN syncup.batch.limits IS 'the limits it was checked against that are not off: per mapping (empty: the connector) and counter the maximum and the percentage';
-COMMENT ON COLUMN syncup.batch.error IS 'why it failed';
+COMMENT ON COLUMN syncup.batch.error IS 'why it failed, also of one that was declined or superseded since';
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_seq_seq', '');
 

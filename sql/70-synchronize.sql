@@ -11,7 +11,9 @@ CREATE TYPE syncup.result AS (
 	links_inserted bigint,
 	links_deleted bigint,
 	orphans bigint,
-	elapsed interval
+	elapsed interval,
+	links_updated bigint,
+	set_aside bigint
 );
 COMMENT ON TYPE syncup.result IS 'What became of a batch: status applied, blocked or failed, and its counters.';
 

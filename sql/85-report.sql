@@ -814,6 +814,17 @@ BEGIN
 	INTO part
 	FROM syncup.findings(b.batch) WITH ORDINALITY AS f (mapping, finding, column_name, rows, message, place);
 	part := nullif(array_remove(part, NULL), '{}');
+	IF part IS NULL THEN
+		SELECT array_agg(syncup.wrap(a.detail, 2) ORDER BY a.what) INTO part FROM (
+			SELECT 'deletions suspended' AS what, format('%s: deletions were suspended: a bad row has no readable key', string_agg(c.mapping, ', ' ORDER BY c.mapping)) AS detail
+			FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.deletions_suspended HAVING count(*) > 0
+			UNION ALL
+			SELECT 'rows set aside', format(CASE sum(c.null_keys + c.duplicates + c.rejected) WHEN 1 THEN '%s row was set aside: see syncup.quarantine' ELSE '%s rows were set aside: see syncup.quarantine' END,
+				sum(c.null_keys + c.duplicates + c.rejected))
+			FROM syncup.batch_counter c WHERE c.batch = b.batch HAVING sum(c.null_keys + c.duplicates + c.rejected) > 0
+		) AS a
+		WHERE b.status = 'applied';
+	END IF;
 	page := page || CASE
 		WHEN part IS NOT NULL THEN ARRAY['', 'What stands out'] || part
 		WHEN b.status IN ('blocked', 'prepared', 'failed') OR b.status = 'applied' AND b.changes_kept THEN ARRAY['', 'Nothing stands out.']

@@ -48,7 +48,7 @@ batch_record_failed_prepare(const char *connector, const char *mode,
 
 	own_sql("INSERT INTO syncup.batch (connector, mode, status, synchronized_at, synchronized_by, sqlstate, error)"
 			" SELECT connector, $2, 'failed', clock_timestamp(), $3::name, $4, $5"
-			" FROM syncup.connector WHERE connector = $1 FOR KEY SHARE RETURNING batch",
+			" FROM syncup.connector WHERE connector = $1 FOR KEY SHARE SKIP LOCKED RETURNING batch",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mode), SQL_TEXT(acting_role()),
 					 SQL_TEXT(unpack_sql_state(error->sqlerrcode)), SQL_TEXT(message)));
 	return SPI_processed ? sql_uuid(0, 1) : NULL;
@@ -197,7 +197,9 @@ batch_set_status(const pg_uuid_t *id, const char *status)
 {
 	bool		synchronized = strcmp(status, "applied") == 0 || strcmp(status, "blocked") == 0;
 
-	own_sql("UPDATE syncup.batch SET status = $2, error = NULL, sqlstate = NULL,"
+	/* Why it failed is over once it succeeds; what is declined or superseded keeps it. */
+	own_sql("UPDATE syncup.batch SET status = $2, error = CASE WHEN NOT $3 THEN error END,"
+			" sqlstate = CASE WHEN NOT $3 THEN sqlstate END,"
 			" synchronized_at = CASE WHEN $3 THEN clock_timestamp() ELSE synchronized_at END,"
 			" synchronized_by = CASE WHEN $3 THEN $4::name ELSE synchronized_by END"
 			" WHERE batch = $1",

@@ -48,7 +48,10 @@ extern pg_uuid_t *batch_create(const char *connector, const char *mode);
  */
 extern void batch_mark_source_changes(const pg_uuid_t *id);
 
-/* Records a prepare that failed: it holds no place in the queue. */
+/*
+ * Records a prepare that failed: it holds no place in the queue.  NULL if the
+ * connector is not there, or is being dropped, which is not waited for.
+ */
 extern pg_uuid_t *batch_record_failed_prepare(const char *connector,
 											  const char *mode, const ErrorData *error);
 

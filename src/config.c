@@ -109,7 +109,7 @@ load_mappings(Connector *connector)
 		Mapping    *mapping = &connector->mappings[i];
 		Jsonb	   *documents[] = {connector->options, mapping->own_options};
 
-		mapping->options = options_read(OPTIONS_OF_FILES |
+		mapping->options = options_read(OPTIONS_OF_CONNECTOR |
 										(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
 										2, documents);
 		load_columns(mapping, keys[i]);

@@ -84,8 +84,8 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 	if (own_sql("SELECT options FROM syncup.connector WHERE connector = $1",
 				SQL_ARGS(SQL_TEXT(connector))) > 0)
 		stored = sql_jsonb(0, 1);
-	options = options_merge(OPTIONS_OF_FILES, stored, given);
-	(void) options_read(OPTIONS_OF_FILES, 1, &options);
+	options = options_merge(OPTIONS_OF_CONNECTOR, stored, given);
+	(void) options_read(OPTIONS_OF_CONNECTOR, 1, &options);
 	/*
 	 * Values that the source does not change are only read in another time zone
 	 * by a complete run; any other option shows in the text of the rows.

@@ -1226,7 +1226,7 @@ begin_mapping(Connector *connector, const char *name, Relation target,
 	mapping->own_options = options_merge(allowed, old ? old->own_options : NULL, options);
 	documents[0] = connector->options;
 	documents[1] = mapping->own_options;
-	mapping->options = options_read(allowed, 2, documents);
+	mapping->options = options_read(allowed | OPTION_CONNECTOR, 2, documents);
 
 	check_kind(target);
 	source_check_readable(source_path(connector->directory, mapping->file));

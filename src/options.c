@@ -14,6 +14,7 @@
 #include "pgtime.h"
 #include "sql.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 typedef struct OptionKind OptionKind;
 
@@ -215,6 +216,20 @@ set_constants(Options *options, const OptionKind *kind, const char *value,
 	options->constants = JsonbValueToJsonb(unconstify(JsonbValue *, json));
 }
 
+/* Checks an interval that the view syncup.alarm reads from the stored options. */
+static void
+set_interval(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
+																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	Interval	none = {0};
+
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(interval),
+										  IntervalPGetDatum(&none))) <= 0)
+		refuse(kind);
+}
+
 static const OptionKind option_kinds[] = {
 	{"delimiter", OPTION_READ, TAKES_TEXT, set_character,
 		"a single one-byte character, other than a line end", offsetof(Options, csv.delimiter)},
@@ -264,6 +279,10 @@ static const OptionKind option_kinds[] = {
 		"the name of a column of side 2's target", offsetof(Options, store2)},
 	{"split", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
 		"the text between the values of a cell, such as \";\"", offsetof(Options, split)},
+	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
+		"an interval longer than nothing, such as \"1 day\"", 0},
+	{"max_age_complete", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
+		"an interval longer than nothing, such as \"8 days\"", 0},
 };
 
 char *

@@ -30,9 +30,11 @@ typedef enum OnDuplicate
 #define OPTION_PREPARE		0x02	/* files of a connector */
 #define OPTION_ENTITY_TYPE	0x04	/* an entity type mapping */
 #define OPTION_ASSOCIATION	0x08	/* an association mapping */
+#define OPTION_CONNECTOR	0x10	/* a connector, for itself */
 
 #define OPTIONS_OF_CALL		OPTION_READ
 #define OPTIONS_OF_FILES	(OPTION_READ | OPTION_PREPARE)
+#define OPTIONS_OF_CONNECTOR	(OPTIONS_OF_FILES | OPTION_CONNECTOR)
 
 typedef struct Options
 {

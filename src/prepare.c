@@ -241,7 +241,7 @@ call_options(const Mapping *mapping, Jsonb *options)
 
 	/* Complain about the call's own options by themselves first. */
 	(void) options_read(OPTIONS_OF_FILES, 1, &options);
-	return options_read(OPTIONS_OF_FILES |
+	return options_read(OPTIONS_OF_CONNECTOR |
 						(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
 						3, documents);
 }

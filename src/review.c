@@ -179,6 +179,7 @@ syncup_resume(PG_FUNCTION_ARGS)
 		batch_set_failed(&work.batch->id, error, failure_message(work.connector, error));
 	work_end(&at_work);
 	results = list_make1(batch_result(work.batch, started));
+	announce_alarms(work.connector->name, &work.batch->id);
 	if (error == NULL)
 		results = list_concat(results, synchronize_queue(work.connector, &options));
 	return_results(fcinfo, work.connector->name, results);

@@ -51,11 +51,13 @@ commit(int *level)
 static void
 raise_failed_prepare(RunWork *work, ErrorData *error, int *level)
 {
-	/* Somebody else's run is no failure of the connector's; a standby records none. */
-	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-		error->sqlerrcode != ERRCODE_READ_ONLY_SQL_TRANSACTION)
+	/* A standby records none. */
+	if (error->sqlerrcode != ERRCODE_READ_ONLY_SQL_TRANSACTION)
 	{
-		(void) batch_record_failed_prepare(work->connector, work->mode, error);
+		pg_uuid_t  *batch = batch_record_failed_prepare(work->connector, work->mode, error);
+
+		if (batch != NULL)
+			announce_alarms(work->connector, batch);
 		commit(level);
 	}
 	ReThrowError(error);
@@ -94,9 +96,36 @@ sqlstate_code(const char *state)
 	return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
 
-/* Says what became of a batch, or raises its failure. */
+/* "9012 inserted, 3 updated, ...": what an applied batch did, and what it left out. */
+static char *
+what_was_done(const char *connector, const BatchResult *result)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (result->inserted + result->updated + result->deleted +
+		result->links_inserted + result->links_deleted == 0)
+		appendStringInfoString(&text, "nothing changed");
+	else
+	{
+		appendStringInfo(&text, "%lld inserted, %lld updated, %lld deleted",
+						 (long long) result->inserted, (long long) result->updated,
+						 (long long) result->deleted);
+		if (has_links(connector))
+			appendStringInfo(&text, ", %lld links inserted, %lld links deleted",
+							 (long long) result->links_inserted, (long long) result->links_deleted);
+	}
+	if (result->links_updated > 0)
+		appendStringInfo(&text, " (%lld moved)", (long long) result->links_updated);
+	if (result->set_aside > 0)
+		appendStringInfo(&text, "; %lld %s set aside", (long long) result->set_aside,
+						 result->set_aside == 1 ? "row" : "rows");
+	return text.data;
+}
+
+/* Says what became of a batch, or raises its failure; once that is committed. */
 static void
-report(RunWork *work, BatchResult *result)
+report(RunWork *work, BatchResult *result, const char *what)
 {
 	char	   *id = batch_text(&result->batch);
 
@@ -109,22 +138,19 @@ report(RunWork *work, BatchResult *result)
 				 errhint("The reason is in column \"error\" of syncup.batch; the next syncup_synchronize() tries it again.")));
 	if (strcmp(result->status, "blocked") == 0)
 		ereport(NOTICE,
-				(errmsg("batch %s of connector \"%s\" is blocked: %s", id, work->connector,
-						what_exceeds(&result->batch)),
+				(errmsg("batch %s of connector \"%s\" is blocked: %s", id, work->connector, what),
 				 errhint("Read SELECT syncup_report('%s'); then SELECT syncup_resume('%s') or SELECT syncup_discard('%s').",
 						 id, id, id)));
-	else if (result->inserted + result->updated + result->deleted +
-			 result->links_inserted + result->links_deleted == 0)
-		ereport(NOTICE,
-				(errmsg("batch %s of connector \"%s\" applied: nothing changed", id, work->connector)));
 	else
 		ereport(NOTICE,
-				(errmsg("batch %s of connector \"%s\" applied: %lld inserted, %lld updated, %lld deleted%s",
-						id, work->connector, (long long) result->inserted,
-						(long long) result->updated, (long long) result->deleted,
-						!has_links(work->connector) ? "" :
-						psprintf(", %lld links inserted, %lld links deleted",
-								 (long long) result->links_inserted, (long long) result->links_deleted))));
+				(errmsg("batch %s of connector \"%s\" applied: %s", id, work->connector, what)));
+}
+
+/* Locks the connector again, which somebody else may have taken meanwhile. */
+static void
+lock_run(void *arg)
+{
+	lock_connector(((RunWork *) arg)->connector);
 }
 
 /*
@@ -141,7 +167,9 @@ syncup_run(PG_FUNCTION_ARGS)
 	SynchronizeOptions options = {0};
 	ErrorData  *error;
 	List	   *results;
+	List	   *said = NIL;
 	ListCell   *cell;
+	ListCell   *other;
 	int			level;
 
 	if (atomic)
@@ -164,16 +192,21 @@ syncup_run(PG_FUNCTION_ARGS)
 	commit(&level);
 	CRASH_POINT("between prepare and synchronize");
 
-	lock_connector(work.connector);
+	error = guarded(lock_run, &work);
+	if (error != NULL)
+		raise_failed_prepare(&work, error, &level);
 	results = synchronize_queue(config_load(work.connector), &options);
-	/* What is to be said about them is read before they are committed. */
+	/* What is said once they are committed is read before. */
 	foreach(cell, results)
-		if (strcmp(((BatchResult *) lfirst(cell))->status, "failed") != 0)
-			report(&work, lfirst(cell));
+	{
+		BatchResult *result = lfirst(cell);
+
+		said = lappend(said, strcmp(result->status, "blocked") == 0 ?
+					   what_exceeds(&result->batch) : what_was_done(work.connector, result));
+	}
 	commit(&level);
-	foreach(cell, results)
-		if (strcmp(((BatchResult *) lfirst(cell))->status, "failed") == 0)
-			report(&work, lfirst(cell));
+	forboth(cell, results, other, said)
+		report(&work, lfirst(cell), lfirst(other));
 	settings_restore(level);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -401,7 +401,9 @@ batch_result(const Batch *batch, TimestampTz started)
 			" coalesce(sum(c.deleted) FILTER (WHERE c.kind = 'entity type'), 0)::bigint,"
 			" coalesce(sum(c.inserted) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
 			" coalesce(sum(c.deleted) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
-			" coalesce(sum(c.orphans), 0)::bigint"
+			" coalesce(sum(c.orphans), 0)::bigint,"
+			" coalesce(sum(c.updated) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
+			" coalesce(sum(c.null_keys + c.duplicates + c.rejected), 0)::bigint"
 			" FROM syncup.batch b LEFT JOIN syncup.batch_counter c USING (batch) WHERE b.batch = $1 GROUP BY b.batch",
 			SQL_ARGS(SQL_UUID(&batch->id)));
 	result->batch = batch->id;
@@ -414,6 +416,8 @@ batch_result(const Batch *batch, TimestampTz started)
 	result->links_inserted = sql_int8(0, 6);
 	result->links_deleted = sql_int8(0, 7);
 	result->orphans = sql_int8(0, 8);
+	result->links_updated = sql_int8(0, 9);
+	result->set_aside = sql_int8(0, 10);
 	result->started = started;
 	result->ended = GetCurrentTimestamp();
 	return result;
@@ -428,8 +432,8 @@ return_results(FunctionCallInfo fcinfo, const char *connector, List *results)
 	foreach(cell, results)
 	{
 		BatchResult *result = lfirst(cell);
-		Datum		values[11];
-		bool		nulls[11] = {false};
+		Datum		values[13];
+		bool		nulls[13] = {false};
 
 		values[0] = UUIDPGetDatum(&result->batch);
 		values[1] = CStringGetTextDatum(connector);
@@ -443,29 +447,51 @@ return_results(FunctionCallInfo fcinfo, const char *connector, List *results)
 		values[9] = Int64GetDatum(result->orphans);
 		values[10] = DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(result->ended),
 										 TimestampTzGetDatum(result->started));
+		values[11] = Int64GetDatum(result->links_updated);
+		values[12] = Int64GetDatum(result->set_aside);
 		tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 	}
 }
 
 /* ---------- the queue ---------- */
 
-/*
- * Says once that a batch blocks: to whoever listens on channel syncup, and in
- * the server's log, under a code that does not change.
- */
+void
+announce_alarms(const char *connector, const pg_uuid_t *batch)
+{
+	/* One that stood before this batch has begun before it. */
+	uint64		count = own_sql("SELECT jsonb_build_object('event', a.what, 'connector', a.connector, 'batch', a.batch, 'mode', b.mode)::text"
+								" FROM syncup.alarm a JOIN syncup.batch b USING (batch)"
+								" WHERE a.connector = $1 AND a.batch = $2 AND a.since = b.synchronized_at",
+								SQL_ARGS(SQL_TEXT(connector), SQL_UUID(batch)));
+
+	for (uint64 row = 0; row < count; row++)
+		Async_Notify("syncup", sql_text(row, 1));
+}
+
+/* Says once in the server's log that a batch blocks, under a code that does not change. */
 static void
-announce_block(const Connector *connector, const Batch *batch)
+log_block(const Connector *connector, const Batch *batch)
 {
 	char	   *id = batch_text(&batch->id);
 
-	own_sql("SELECT jsonb_build_object('event', 'blocked', 'connector', $1, 'batch', $2, 'mode', $3)::text,"
-			" syncup.what_exceeds($2)",
-			SQL_ARGS(SQL_TEXT(connector->name), SQL_UUID(&batch->id), SQL_TEXT(batch->mode)));
-	Async_Notify("syncup", sql_text(0, 1));
+	own_sql("SELECT syncup.what_exceeds($1)", SQL_ARGS(SQL_UUID(&batch->id)));
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("SYNCUP-BLOCKED: batch %s of connector \"%s\" is blocked: %s",
-					id, connector->name, sql_text(0, 2)),
+					id, connector->name, sql_text(0, 1)),
 			 errhidestmt(true), errhidecontext(true)));
+}
+
+/* Says what is new: to whoever listens on channel syncup; a block in the log as well. */
+static void
+announce(const Connector *connector, const Batch *batch, const BatchResult *result)
+{
+	bool		applied = strcmp(result->status, "applied") == 0;
+
+	if (strcmp(result->status, batch->status) == 0 || (applied && result->set_aside == 0))
+		return;
+	announce_alarms(connector->name, &batch->id);
+	if (strcmp(result->status, "blocked") == 0)
+		log_block(connector, batch);
 }
 
 /* Removes kept changes that are older than syncup.keep_changes_for. */
@@ -509,9 +535,8 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 			error = guarded(synchronize_guarded, &work);
 		if (error != NULL)
 			batch_set_failed(&work.batch->id, error, failure_message(connector, error));
-		else if (work.blocked && strcmp(work.batch->status, "blocked") != 0)
-			announce_block(connector, work.batch);
 		results = lappend(results, batch_result(work.batch, started));
+		announce(connector, work.batch, llast(results));
 		if (error != NULL || work.blocked)
 			break;
 	}

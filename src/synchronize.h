@@ -21,6 +21,8 @@ typedef struct BatchResult
 	int64		links_inserted;
 	int64		links_deleted;
 	int64		orphans;
+	int64		links_updated;	/* of those inserted and deleted: links that moved */
+	int64		set_aside;
 	TimestampTz started;
 	TimestampTz ended;
 	char	   *sqlstate;		/* of a failed one */
@@ -64,6 +66,9 @@ extern void apply_batch(Connector *connector, Batch *batch, bool keep_changes);
 
 /* What the counters of a batch say, as it is now. */
 extern BatchResult *batch_result(const Batch *batch, TimestampTz started);
+
+/* NOTIFY syncup of what a batch has given rise to (syncup.alarm). */
+extern void announce_alarms(const char *connector, const pg_uuid_t *batch);
 
 /* The failure of a batch in a sentence, for syncup.batch. */
 extern char *failure_message(const Connector *connector, const ErrorData *error);

@@ -135,3 +135,7 @@ BEGIN
 	END LOOP;
 END
 $$;
+-- Status and alarms: results name links that moved and rows set aside; the last complete run is found by an index.
+ALTER TYPE syncup.result ADD ATTRIBUTE links_updated bigint, ADD ATTRIBUTE set_aside bigint;
+CREATE INDEX batch_complete ON syncup.batch (connector, seq) WHERE mode IN ('initial', 'complete');
+COMMENT ON COLUMN syncup.batch.error IS 'why it failed, also of one that was declined or superseded since';

@@ -122,6 +122,7 @@ my $run = IPC::Run::start(
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'CALL syncup_run%' AND wait_event_type = 'Lock'"), 'a run waits for a row of its target');
 my $runner = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL syncup_run%' AND wait_event_type = 'Lock'");
 like(fails("CALL syncup_run('A', 'complete')"), qr/55P03: connector "A" is busy: process $runner is working on it/, 'another run does not queue up behind it');
+is($node->safe_psql('postgres', "SELECT status || ' ' || sqlstate || ' ' || (prepared_at IS NULL) || ' ' || (error ~ 'is busy: process $runner') FROM syncup.batch ORDER BY seq DESC LIMIT 1"), 'failed 55P03 true true', 'but leaves a record');
 is($node->safe_psql('postgres', "SELECT count(*) FROM syncup.batch WHERE connector = 'A' AND status = 'prepared'"), '1', 'what the run prepared is committed');
 $in2 .= "UPDATE a SET id = 1 WHERE id = 1; COMMIT;\n\\q\n";
 $writer->finish;

@@ -119,7 +119,7 @@ $node->safe_psql('postgres', "BEGIN; SELECT syncup_prepare('A', 'complete'); SEL
 is(count(heard()), 0, 'a block that is rolled back is not heard');
 lines();
 
-# Forced, discarded, failed: no announcement.
+# Forced, discarded: no announcement.
 $node->safe_psql('postgres', "SELECT syncup_discard(batch) FROM syncup.batch WHERE status = 'blocked'");
 $node->safe_psql('postgres', "SELECT syncup_prepare('A', 'complete')");
 is($node->safe_psql('postgres', "SELECT status FROM syncup_synchronize('A', force => true)"), 'applied', 'forced');
@@ -131,11 +131,26 @@ write_file('a.csv', "id,v\n9,x\n10,x\n");
 $batch = $node->safe_psql('postgres', "SELECT syncup_prepare('A', 'complete')");
 is(status(), 'blocked', 'blocked');
 is($node->safe_psql('postgres', "SELECT status FROM syncup_resume('$batch')"), 'failed', 'resumed in vain');
-is(count(heard()), 1, 'announced when it blocked');
-is(count(lines()), 1, 'and logged');
+is_deeply([ map { /"event": "([^"]*)"/ } heard() ], [ 'blocked', 'failed' ], 'announced when it blocked, and when it failed');
+is(count(lines()), 1, 'the block is logged');
 is(status(), 'blocked', 'the next synchronize blocks again');
 is(count(heard()), 1, 'which is announced');
 is(count(lines()), 1, 'and logged');
+
+# A failure is news once, a prepare of a run too; rows set aside beyond the usual are.
+$node->safe_psql('postgres', "SELECT syncup_discard(batch) FROM syncup.batch WHERE status = 'blocked'");
+$node->safe_psql('postgres', "SELECT syncup_prepare('A', 'complete')");
+is($node->safe_psql('postgres', "SELECT status FROM syncup_synchronize('A', force => true)"), 'failed', 'a failure');
+is($node->safe_psql('postgres', "SELECT status FROM syncup_synchronize('A', force => true)"), 'failed', 'and again');
+is_deeply([ map { /"event": "([^"]*)"/ } heard() ], ['failed'], 'is announced once');
+$node->safe_psql('postgres', "SELECT syncup_discard(batch) FROM syncup.batch WHERE status = 'failed' AND prepared_at IS NOT NULL");
+write_file('a.csv', '');
+$node->psql('postgres', "CALL syncup_run('A', 'complete')") for 1 .. 2;
+is_deeply([ map { /"event": "([^"]*)"/ } heard() ], ['prepare failed'], 'a run that cannot be prepared is announced once');
+write_file('a.csv', "id,v\n9,a\n10,a\n9,b\n\"1\"x,c\n");
+$node->safe_psql('postgres', "SELECT syncup_create_connector('A', options => '{\"on_error\": \"quarantine\"}')");
+$node->safe_psql('postgres', "CALL syncup_run('A', 'complete')") for 1 .. 2;
+is_deeply([ sort map { /"event": "([^"]*)"/ } heard() ], [ 'deletions suspended', 'deletions suspended', 'rows set aside' ], 'so are suspended deletions, and rows set aside beyond the usual');
 
 $in .= "\\q\n";
 $listener->finish;
