@@ -111,10 +111,10 @@ SELECT name FROM target.p WHERE id = 5;
 DROP TRIGGER late ON syncup.batch;
 
 -- Few rows set aside of many stand out in the report of an applied batch all the same.
-CALL t.write('p.csv', (SELECT E'id,name\n,none\n' || string_agg(i || E',x\n', '') FROM generate_series(1, 300) i));
+SELECT E'id,name\n,none\n' || string_agg(i || E',x\n', '') AS content FROM generate_series(1, 300) i \gset
+CALL t.write('p.csv', :'content');
 SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
 SELECT status, inserted, set_aside FROM syncup_synchronize('C', force => true);
-CALL t.write('p.csv', (SELECT E'id,name\n,none\n' || string_agg(i || E',x\n', '') FROM generate_series(1, 300) i));
 SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
 SELECT status, inserted, set_aside FROM syncup_synchronize('C', force => true, keep_changes => true);
 SELECT line FROM string_to_table(syncup_report(t.last()), E'\n') WITH ORDINALITY AS l (line, n) WHERE n > 8 AND line ~ 'tands out|suspended|set aside';
