@@ -70,7 +70,8 @@ like(fails("SELECT syncup_drop_connector('A')"), $busy, 'the connector cannot be
 like(fails("SELECT syncup_map_entity_type('A', 'a', 'a', 'a.csv', 'id', '{\"id\": \"id\"}')"), $busy, 'a mapping cannot change');
 like(fails("SELECT syncup_deactivate('A')"), $busy, 'it cannot be deactivated');
 cmp_ok(time - $seconds, '<', 30, 'all at once');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM syncup.batch'), '0', 'somebody else\'s run is not recorded as a failure');
+is($node->safe_psql('postgres', "SELECT string_agg(status || ' ' || sqlstate, ',') FROM syncup.batch"), 'failed 55P03', 'the run alone leaves a record');
+is($node->safe_psql('postgres', "SELECT count(*) FROM syncup.alarm") . $node->safe_psql('postgres', "SELECT coalesce(last_status, 'none') FROM syncup.status WHERE connector = 'A'"), '0none', 'which is neither an alarm nor the last batch');
 is($node->safe_psql('postgres', "SELECT status FROM (SELECT syncup_prepare('B', 'initial')) AS p, syncup_synchronize('B')"),
 	'applied', 'another connector is not concerned');
 is($node->safe_psql('postgres', "SELECT queue_length FROM syncup.status WHERE connector = 'A'"), '0', 'people may look');
