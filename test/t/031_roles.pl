@@ -75,9 +75,9 @@ my %may = (
 	(map { ("schema $_" => 'LOC') } qw(syncup syncup_previous syncup_delta syncup_changes)),
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
-		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.quarantine syncup.digest_epoch
+		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.quarantine syncup.digest_epoch
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
-	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.progress syncup.status syncup.finding_limit)),
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.alarm syncup.progress syncup.status syncup.finding_limit)),
 	'sequence syncup.batch_seq_seq' => '',
 	'type syncup.result' => 'PLOC',
 	# look
