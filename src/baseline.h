@@ -9,22 +9,45 @@
 #include "syncup.h"
 #include "compare.h"
 #include "config.h"
+#include "key.h"
 #include "row_digest.h"
 
 typedef struct Baseline Baseline;
 
-/* queue: list of Batch, oldest first.  Digests are taken with the epoch's key. */
-extern Baseline *baseline_open(const Mapping *mapping, const DigestEpoch *epoch, List *queue);
+/*
+ * A key that is looked for: its text, and its value in the type of the target's
+ * column where that can make one key of two texts.
+ */
+typedef struct SoughtKey
+{
+	Datum		text;
+	Datum		value;
+	bool		has_value;
+} SoughtKey;
+
+/*
+ * queue: list of Batch, oldest first.  Digests are taken with the epoch's key;
+ * those of keys that are not bytewise are of their values: key_identity().
+ */
+extern Baseline *baseline_open(const Mapping *mapping, KeyType *type, const DigestEpoch *epoch, List *queue);
 extern void baseline_close(Baseline *baseline);
 
 /* Gives every row of the baseline to the comparison. */
 extern void baseline_load(Baseline *baseline, Comparison *comparison);
 
 /*
- * The digest of the row of previous with this key, a text, whatever is queued;
- * false: there is none.  Not for pairs.
+ * The row of previous with this key, whatever is queued; false: there is none.
+ * Not for pairs.  row: its digest; contents: half of that of its fields but the
+ * key; spelling: the text of its key, if it is another one, else 0.
  */
-extern bool baseline_find_stored(Baseline *baseline, Datum key, Digest *row);
+extern bool baseline_find_stored(Baseline *baseline, const SoughtKey *key, Digest *row,
+								 uint64 *contents, Datum *spelling);
+
+/* What a stored key is found by besides its text; false: by its text alone. */
+extern bool baseline_key_hash(Baseline *baseline, Datum key, int64 *hash);
+
+/* Half of the digest of a row's fields but the key. */
+extern uint64 contents_digest(RowBytes *bytes, const DigestKey *key);
 
 /*
  * The digest of the key of the row at a place, and its stored fields in the
@@ -35,10 +58,10 @@ extern void baseline_fetch(Baseline *baseline, BaselinePlace place, Digest *key,
 
 /*
  * Copies the stored fields of the row with this key into the arrays, texts in
- * the current memory context; false where there is none.  key: its one value,
- * or both of a pair.
+ * the current memory context; false where there is none.  second: the other
+ * value of a pair.
  */
-extern bool baseline_lookup(Baseline *baseline, const Datum *key,
+extern bool baseline_lookup(Baseline *baseline, const SoughtKey *key, Datum second,
 							Datum *values, bool *nulls);
 
 #endif							/* SYNCUP_BASELINE_H */

@@ -38,6 +38,8 @@ struct ChangeFile
 	Reader	   *reader;
 	Quarantine *quarantine;
 	DigestEpoch epoch;
+	KeyType		key_type;
+	Digest		key_identity;	/* of the row at hand, where keys are not bytewise */
 	Baseline   *baseline;
 	DeltaWriter *delta;
 	PrepareCounter counter;
@@ -58,7 +60,7 @@ struct ChangeFile
 	MemoryContext key_context;	/* as long as a key's commands are applied */
 
 	/* the key at hand */
-	char	   *key;
+	char	   *sort_key;
 	bool		stored;			/* the baseline has it */
 	Datum	   *before;
 	bool	   *before_nulls;
@@ -142,7 +144,8 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 											  ALLOCSET_DEFAULT_SIZES);
 	begin_sort(file);
 	digest_epoch_load(&file->epoch, mapping);
-	file->baseline = baseline_open(mapping, &file->epoch, queue);
+	key_type_init(&file->key_type, mapping);
+	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
 	file->delta = delta_open(mapping, batch, &file->epoch);
 	return file;
 }
@@ -206,8 +209,8 @@ set_aside(ChangeFile *file, const char *reason, const char *key, const char *mes
 }
 
 /*
- * A text that only rows of the same key have: the key, or both values of a
- * pair, the first with its length.
+ * A text that only rows of the same key have: the key, or what stands for its
+ * value, or both values of a pair, the first with its length.
  */
 static text *
 sort_key(const ChangeFile *file)
@@ -215,6 +218,9 @@ sort_key(const ChangeFile *file)
 	int			key = file->mapping->key;
 	StringInfoData text;
 
+	if (!file->key_type.bytewise)
+		return cstring_to_text(psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x",
+										file->key_identity.high, file->key_identity.low));
 	if (!file->mapping->pairs)
 		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
 	initStringInfo(&text);
@@ -304,6 +310,34 @@ key_text(const ChangeFile *file)
 	return pnstrdup(file->fields[key], file->lengths[key]);
 }
 
+/* Makes a value of the key of the row at hand. */
+static void
+read_key(void *arg)
+{
+	ChangeFile *file = arg;
+	int			key = file->mapping->key;
+
+	reader_at_column(file->reader, file->columns[key]);
+	file->key_identity = key_identity(&file->key_type, &file->epoch.key,
+									  key_value(&file->key_type, pnstrdup(file->fields[key], file->lengths[key])));
+	reader_at_column(file->reader, -1);
+}
+
+/* Why the key of the row at hand cannot be read; NULL: it can. */
+static char *
+key_error(ChangeFile *file)
+{
+	ErrorData  *error = NULL;
+
+	if (file->key_type.bytewise)
+		return NULL;
+	if (file->options->on_error == ON_ERROR_STOP)
+		read_key(file);
+	else
+		error = guarded_values(read_key, file);
+	return error == NULL ? NULL : error->message;
+}
+
 /* Whether a field of the row at hand holds something. */
 static bool
 has_field(const ChangeFile *file, int column)
@@ -331,10 +365,9 @@ take_faulty(ChangeFile *file)
 		file->fields[i] = is_key_column(file->mapping, i) ?
 			reader_certain_field(file->reader, file->columns[i], &file->lengths[i]) : NULL;
 	if (has_key(file))
-	{
 		key = key_text(file);
+	if (key != NULL && key_error(file) == NULL)
 		sort_values(file, COMMAND_NONE);
-	}
 	else
 		file->counter.deletions_suspended = true;
 	set_aside(file, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
@@ -373,6 +406,7 @@ static void
 take_row(ChangeFile *file)
 {
 	ErrorData  *error = NULL;
+	char	   *refused;
 
 	if (reader_fault(file->reader) != ROW_OK)
 	{
@@ -389,6 +423,16 @@ take_row(ChangeFile *file)
 					   psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
 		file->counter.null_keys++;
 		file->unusable++;
+		return;
+	}
+	refused = key_error(file);
+	if (refused != NULL)
+	{
+		/* Nobody knows which row it speaks of (SPEC 4.3). */
+		file->counter.rows_read++;
+		file->counter.deletions_suspended = true;
+		set_aside(file, "conversion", key_text(file),
+				  psprintf("column \"%s\": %s", file->mapping->columns[file->mapping->key].source, refused));
 		return;
 	}
 	if (file->options->on_error == ON_ERROR_STOP)
@@ -444,7 +488,7 @@ set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 {
 	char	   *raw = TextDatumGetCString(file->slot->tts_values[ROW_RAW]);
 	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
-	char	   *key = !file->mapping->pairs ? file->key :
+	char	   *key = !file->mapping->pairs ? TextDatumGetCString(fields[file->mapping->key]) :
 		psprintf("%s -> %s", TextDatumGetCString(fields[0]), TextDatumGetCString(fields[1]));
 
 	quarantine_text(file->quarantine, file->mapping, file->path, file->line, raw,
@@ -594,11 +638,14 @@ begin_key(ChangeFile *file)
 {
 	const Mapping *mapping = file->mapping;
 	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
-	Datum		key[] = {fields[mapping->pairs ? 0 : mapping->key], fields[mapping->pairs ? 1 : mapping->key]};
+	SoughtKey	key = {.text = fields[mapping->pairs ? 0 : mapping->key], .has_value = !file->key_type.bytewise};
 	int			n = mapping->ncolumns;
 
-	file->key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
-	file->stored = baseline_lookup(file->baseline, key, file->before, file->before_nulls);
+	file->sort_key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
+	if (key.has_value)
+		key.value = key_value(&file->key_type, TextDatumGetCString(key.text));
+	file->stored = baseline_lookup(file->baseline, &key, mapping->pairs ? fields[1] : (Datum) 0,
+								   file->before, file->before_nulls);
 	if (file->stored)
 	{
 		memcpy(file->now, file->before, sizeof(Datum) * n);
@@ -619,6 +666,21 @@ same_text(Datum a, bool a_null, Datum b, bool b_null)
 			   VARSIZE_ANY_EXHDR(DatumGetPointer(a))) == 0;
 }
 
+/* Says what previous has to know of the spelling of the key of the row to be written. */
+static void
+write_spelling(ChangeFile *file, const Datum *row)
+{
+	int			key = file->mapping->key;
+	bool		respelled;
+	int64		hash;
+
+	if (file->key_type.bytewise)
+		return;
+	respelled = file->stored && !same_text(file->before[key], false, row[key], false);
+	delta_key_spelling(file->delta, respelled ? file->before[key] : (Datum) 0,
+					   baseline_key_hash(file->baseline, row[key], &hash) ? &hash : NULL);
+}
+
 /* Writes the net effect on the key at hand. */
 static void
 end_key(ChangeFile *file)
@@ -627,11 +689,13 @@ end_key(ChangeFile *file)
 
 	if (file->exists && !file->stored)
 	{
+		write_spelling(file, file->now);
 		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls, &file->now_values);
 		file->counter.delta_inserted++;
 	}
 	else if (file->stored && !file->exists && !file->alive && !file->counter.deletions_suspended)
 	{
+		write_spelling(file, file->before);
 		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
 		file->counter.delta_deleted++;
 	}
@@ -642,6 +706,7 @@ end_key(ChangeFile *file)
 								 file->now[i], file->now_nulls[i]);
 		if (changed)
 		{
+			write_spelling(file, file->now);
 			delta_write_stored(file->delta, COMMAND_UPDATE, file->now, file->now_nulls, &file->now_values);
 			file->counter.delta_updated++;
 		}
@@ -654,7 +719,7 @@ apply_rows(ChangeFile *file)
 {
 	MemoryContext before = CurrentMemoryContext;
 
-	file->key = NULL;
+	file->sort_key = NULL;
 	while (tuplesort_gettupleslot(file->sort, true, true, file->slot, NULL))
 	{
 		char	   *key;
@@ -665,9 +730,9 @@ apply_rows(ChangeFile *file)
 		file->path = list_nth(file->paths, DatumGetInt32(file->slot->tts_values[ROW_FILE]));
 		file->line = DatumGetInt64(file->slot->tts_values[ROW_LINE]);
 		key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
-		if (file->key == NULL || strcmp(file->key, key) != 0)
+		if (file->sort_key == NULL || strcmp(file->sort_key, key) != 0)
 		{
-			if (file->key != NULL)
+			if (file->sort_key != NULL)
 				end_key(file);
 			MemoryContextReset(file->key_context);
 			begin_key(file);
@@ -675,7 +740,7 @@ apply_rows(ChangeFile *file)
 		apply_command(file, DatumGetInt32(file->slot->tts_values[ROW_COMMAND]));
 		MemoryContextSwitchTo(before);
 	}
-	if (file->key != NULL)
+	if (file->sort_key != NULL)
 		end_key(file);
 }
 

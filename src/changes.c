@@ -19,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "change_store.h"
+#include "key.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "miscadmin.h"
@@ -492,16 +493,6 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 	return sql.data;
 }
 
-bool
-keys_differ_bytewise(const Mapping *mapping)
-{
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
-	/* A format may make one value of two texts. */
-	return (key->type == TEXTOID || key->type == VARCHAROID) && key->format == NULL &&
-		get_collation_isdeterministic(key->collation);
-}
-
 /*
  * Errors if two keys of the source are one value of the target's type: which
  * of the two rows is meant nobody can say.
@@ -511,15 +502,17 @@ check_keys_differ(const Mapping *mapping)
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
 
-	if (keys_differ_bytewise(mapping))
+	if (is_key_bytewise(mapping))
 		return;
-	if (caller_sql(psprintf("SELECT FROM syncup_source WHERE NOT deleted GROUP BY c%d HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
-							mapping->key + 1), SQL_NO_ARGS) > 0)
+	if (caller_sql(psprintf("SELECT pg_catalog.concat(c%d) FROM syncup_source WHERE NOT deleted GROUP BY c%d HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+							mapping->key + 1, mapping->key + 1), SQL_NO_ARGS) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("two keys of the source are the same value in column \"%s\" of %s",
+				 errmsg("two stored keys of the source are the same value in column \"%s\" of %s",
 						key->target, mapping->target_name),
-				 errhint("Keys of the source differ bytewise, for example by case only. Have the export corrected.")));
+				 errdetail("Key: %s.", sql_text(0, 1)),
+				 errdetail_log("The key was sent to the client."),
+				 errhint("A version before 0.2 has stored them. Run a complete synchronization.")));
 }
 
 int64

@@ -27,9 +27,6 @@ extern void changes_build(Mapping *mapping, const pg_uuid_t *batch,
 						  TypedRows *source, TypedRows *target, bool complete,
 						  bool keep_missing, ChangeCounter *counter);
 
-/* Whether keys of different bytes are different values of the target's type. */
-extern bool keys_differ_bytewise(const Mapping *mapping);
-
 /* Records how many changes of each kind are stored for a batch. */
 extern void count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping);
 

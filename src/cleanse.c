@@ -25,9 +25,18 @@
 #include "miscadmin.h"
 #include "parts.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
+
+/* What is known of the value of the key at hand. */
+typedef enum KeyState
+{
+	KEY_UNASKED,
+	KEY_READ,
+	KEY_REFUSED					/* by its type or format */
+} KeyState;
 
 struct Cleanser
 {
@@ -38,6 +47,7 @@ struct Cleanser
 	Reader	   *reader;
 	Quarantine *quarantine;
 	DigestEpoch epoch;
+	KeyType		key_type;
 	Baseline   *baseline;
 	Comparison *comparison;
 	DeltaWriter *delta;
@@ -48,6 +58,11 @@ struct Cleanser
 	int			at;				/* the stored column being converted */
 	const char **fields;		/* of the row at hand */
 	size_t	   *lengths;
+	KeyState	key_state;		/* what is known of the value of its key */
+	Datum		key_value;
+	char	   *key_error;		/* why it is none */
+	bool		looked_up;		/* the key was looked for in previous, where it has the */
+	Datum		spelling;		/* text that it has there, if that is another one */
 	RowBytes	bytes;
 	RowBytes	value_bytes;	/* of the values converted last */
 	MemoryContext row_context;
@@ -68,6 +83,44 @@ row_digest(Cleanser *cleanser)
 	return row_bytes_digest(&cleanser->bytes, &cleanser->epoch.key);
 }
 
+/* Makes a value of the key at hand. */
+static void
+read_key(void *arg)
+{
+	Cleanser   *cleanser = arg;
+	int			key = cleanser->mapping->key;
+
+	reader_at_column(cleanser->reader, cleanser->columns[key]);
+	cleanser->key_value = key_value(&cleanser->key_type, pnstrdup(cleanser->fields[key], cleanser->lengths[key]));
+	reader_at_column(cleanser->reader, -1);
+}
+
+/* Whether the key at hand is a value of the target's column; if not, it cannot be read. */
+static bool
+is_key_readable(Cleanser *cleanser)
+{
+	ErrorData  *error = NULL;
+
+	if (cleanser->key_state != KEY_UNASKED)
+		return cleanser->key_state == KEY_READ;
+	if (cleanser->options->on_error == ON_ERROR_STOP)
+		read_key(cleanser);
+	else
+		error = guarded_values(read_key, cleanser);
+	cleanser->key_state = error == NULL ? KEY_READ : KEY_REFUSED;
+	cleanser->key_error = error == NULL ? NULL : error->message;
+	return error == NULL;
+}
+
+/* Nothing is known any more: another key is at hand. */
+static void
+begin_key(Cleanser *cleanser)
+{
+	cleanser->key_state = KEY_UNASKED;
+	cleanser->looked_up = false;
+	cleanser->spelling = (Datum) 0;
+}
+
 /* Of pairs the whole row is the key. */
 static Digest
 key_digest(Cleanser *cleanser)
@@ -76,8 +129,35 @@ key_digest(Cleanser *cleanser)
 
 	if (cleanser->mapping->pairs)
 		return row_digest(cleanser);
+	if (!cleanser->key_type.bytewise && is_key_readable(cleanser))
+		return key_identity(&cleanser->key_type, &cleanser->epoch.key, cleanser->key_value);
 	return digest_bytes(&cleanser->epoch.key,
 						cleanser->fields[key], cleanser->lengths[key]);
+}
+
+/* Of all fields but the key. */
+static uint64
+contents_at_hand(void *arg)
+{
+	Cleanser   *cleanser = arg;
+
+	row_bytes_reset(&cleanser->bytes);
+	for (int i = 0; i < cleanser->mapping->nstored; i++)
+		if (i != cleanser->mapping->key)
+			row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
+	return contents_digest(&cleanser->bytes, &cleanser->epoch.key);
+}
+
+/* The key at hand, to be looked for. */
+static SoughtKey
+sought_key(Cleanser *cleanser)
+{
+	int			key = cleanser->mapping->key;
+	SoughtKey	sought = {.has_value = !cleanser->key_type.bytewise && is_key_readable(cleanser)};
+
+	sought.text = PointerGetDatum(cstring_to_text_with_len(cleanser->fields[key], cleanser->lengths[key]));
+	sought.value = cleanser->key_value;
+	return sought;
 }
 
 /* The same for the comparison. */
@@ -89,20 +169,19 @@ key_at_hand(void *arg)
 
 /* The digest of the row of previous that has the key at hand; of pairs it is known. */
 static bool
-stored_at_hand(void *arg, Digest *row)
+stored_at_hand(void *arg, Digest *row, uint64 *contents)
 {
 	Cleanser   *cleanser = arg;
-	int			key = cleanser->mapping->key;
+	SoughtKey	sought;
 
 	if (cleanser->mapping->pairs)
 	{
 		*row = row_digest(cleanser);
 		return true;
 	}
-	return baseline_find_stored(cleanser->baseline,
-								PointerGetDatum(cstring_to_text_with_len(cleanser->fields[key],
-																		 cleanser->lengths[key])),
-								row);
+	sought = sought_key(cleanser);
+	cleanser->looked_up = true;
+	return baseline_find_stored(cleanser->baseline, &sought, row, contents, &cleanser->spelling);
 }
 
 /* ---------- open and close ---------- */
@@ -113,7 +192,7 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 			  Quarantine *quarantine, Size budget)
 {
 	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
-	RowAtHand	row = {cleanser, key_at_hand, stored_at_hand};
+	RowAtHand	row = {cleanser, key_at_hand, NULL, stored_at_hand};
 	int			n = mapping->ncolumns;
 
 	cleanser->mapping = mapping;
@@ -140,7 +219,10 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	cleanser->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup cleanse row",
 												  ALLOCSET_DEFAULT_SIZES);
 	digest_epoch_load(&cleanser->epoch, mapping);
-	cleanser->baseline = baseline_open(mapping, &cleanser->epoch, queue);
+	key_type_init(&cleanser->key_type, mapping);
+	if (!cleanser->key_type.bytewise)
+		row.contents = contents_at_hand;
+	cleanser->baseline = baseline_open(mapping, &cleanser->key_type, &cleanser->epoch, queue);
 	cleanser->comparison = comparison_begin(budget, row);
 	cleanser->delta = delta_open(mapping, batch, &cleanser->epoch);
 	return cleanser;
@@ -264,16 +346,6 @@ key_text(Cleanser *cleanser)
 
 /* ---------- rows that cannot be used ---------- */
 
-/* Converts the key in fields, to see that a target row may have it. */
-static void
-try_key(void *arg)
-{
-	Cleanser   *cleanser = arg;
-	int			key = cleanser->mapping->key;
-	bool		isnull;
-
-	(void) convert_text(&cleanser->converters[key], key_text(cleanser), &isnull);
-}
 
 /* Notes in the delta of a complete run that the source has a row of this key. */
 static void
@@ -286,7 +358,7 @@ write_kept_key(Cleanser *cleanser)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i))
 			cleanser->fields[i] = NULL;
-	if (mapping->association || guarded_values(try_key, cleanser) == NULL)
+	if (mapping->association || is_key_readable(cleanser))
 		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths, NULL);
 }
 
@@ -330,7 +402,8 @@ take_faulty(Cleanser *cleanser)
 	bool		certain = take_certain_key(cleanser);
 	char	   *key = certain ? key_text(cleanser) : NULL;
 
-	if (!certain)
+	begin_key(cleanser);
+	if (!certain || !(cleanser->mapping->association || is_key_readable(cleanser)))
 		cleanser->counter.deletions_suspended = true;
 	else if (cleanser->mapping->association)
 		(void) take_pairs(cleanser, keep_key);
@@ -392,6 +465,19 @@ try_conversions(void *arg)
 	reader_at_column(cleanser->reader, -1);
 }
 
+/*
+ * Sets the row at hand aside for the value of a column.  Where that is the key,
+ * nobody knows which row it speaks of (SPEC 4.3).
+ */
+static void
+set_aside_value(Cleanser *cleanser, int column, const char *message)
+{
+	if (column == cleanser->mapping->key)
+		cleanser->counter.deletions_suspended = true;
+	set_aside(cleanser, &cleanser->counter.rejected, "conversion", key_text(cleanser),
+			  psprintf("column \"%s\": %s", cleanser->mapping->columns[column].source, message));
+}
+
 /* Whether the target will take the row's values; if not, it is set aside. */
 static bool
 values_are_good(Cleanser *cleanser)
@@ -406,9 +492,7 @@ values_are_good(Cleanser *cleanser)
 	else
 		error = guarded_values(try_conversions, cleanser);
 	if (error != NULL)
-		set_aside(cleanser, &cleanser->counter.rejected, "conversion", key_text(cleanser),
-				  psprintf("column \"%s\": %s",
-						   cleanser->mapping->columns[cleanser->at].source, error->message));
+		set_aside_value(cleanser, cleanser->at, error->message);
 	return error == NULL;
 }
 
@@ -432,6 +516,32 @@ take_unchanged(Cleanser *cleanser)
 	cleanser->counter.rows_kept++;
 }
 
+/* Says what previous has to know of the spelling of the key of the row to be written. */
+static void
+write_spelling(Cleanser *cleanser, Verdict verdict)
+{
+	SoughtKey	sought;
+	int64		hash;
+
+	if (cleanser->key_type.bytewise)
+		return;
+	sought = sought_key(cleanser);
+	if (verdict == ROW_CHANGED && !cleanser->looked_up)
+	{
+		int			n = cleanser->mapping->ncolumns;
+		Datum	   *values = palloc(sizeof(Datum) * n);
+		bool	   *nulls = palloc(sizeof(bool) * n);
+		int			key = cleanser->mapping->key;
+
+		/* A batch ahead has given the row its key. */
+		if (baseline_lookup(cleanser->baseline, &sought, (Datum) 0, values, nulls) &&
+			!datumIsEqual(values[key], sought.text, false, -1))
+			cleanser->spelling = values[key];
+	}
+	delta_key_spelling(cleanser->delta, cleanser->spelling,
+					   baseline_key_hash(cleanser->baseline, sought.text, &hash) ? &hash : NULL);
+}
+
 /* Takes a row that is new or differs from the baseline. */
 static void
 take_difference(Cleanser *cleanser, Verdict verdict)
@@ -452,11 +562,15 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 		counter->delta_inserted++;
 	else
 		counter->delta_updated++;
+	write_spelling(cleanser, verdict);
 	delta_write(cleanser->delta, verdict == ROW_NEW ? COMMAND_INSERT : COMMAND_UPDATE,
 				cleanser->fields, cleanser->lengths, &values);
 }
 
-/* Takes a row whose key was seen before in this file. */
+/*
+ * Takes a row whose key was seen before in this file.  Where it says the same
+ * it is only counted.
+ */
 static void
 take_repeated(Cleanser *cleanser, Verdict verdict, int64 other_line)
 {
@@ -464,13 +578,17 @@ take_repeated(Cleanser *cleanser, Verdict verdict, int64 other_line)
 	const char *reason = "duplicate";
 	const char *format = "key was already given on line %lld";
 
-	if (mapping->association && verdict == ROW_CONTRADICTED)
+	if (mapping->association)
 	{
 		reason = "conflict";
 		format = "another value was already given for it on line %lld";
 	}
-	else if (mapping->association)
-		format = "pair was already given on line %lld";
+	if (verdict == ROW_REPEATED)
+	{
+		cleanser->counter.rows_read++;
+		cleanser->counter.duplicates++;
+		return;
+	}
 	set_aside(cleanser, &cleanser->counter.duplicates, reason, key_text(cleanser),
 			  psprintf(format, (long long) other_line));
 }
@@ -485,6 +603,7 @@ take_record(Cleanser *cleanser, int64 place)
 	bool		done;
 	int64		other_line;
 
+	begin_key(cleanser);
 	if (cleanser->nconflicts > 0 && is_conflict(cleanser, key_digest(cleanser)))
 	{
 		if (comparison_is_first_pass(cleanser->comparison))
@@ -500,6 +619,11 @@ take_record(Cleanser *cleanser, int64 place)
 							  &done, &other_line);
 	if (verdict == ROW_ELSEWHERE || done)
 		return;
+	if (cleanser->key_state == KEY_REFUSED)
+	{
+		set_aside_value(cleanser, cleanser->mapping->key, cleanser->key_error);
+		return;
+	}
 	switch (verdict)
 	{
 		case ROW_REPEATED:
@@ -579,8 +703,12 @@ sort_digests(Cleanser *cleanser, int64 place)
 	Digest		pair[2];
 
 	SET_VARSIZE(image, sizeof(image));
+	begin_key(cleanser);
 	pair[0] = key_digest(cleanser);
-	pair[1] = row_digest(cleanser);
+	if (cleanser->key_type.bytewise)
+		pair[1] = row_digest(cleanser);
+	else
+		pair[1] = (Digest) {contents_at_hand(cleanser), 0};
 	memcpy(image + VARHDRSZ, pair, sizeof(pair));
 	tuplesort_putdatum(cleanser->sort, PointerGetDatum(image), false);
 }
@@ -665,11 +793,14 @@ take_missing(void *arg, BaselinePlace place)
 	Digest		key;
 	Datum	   *values;
 	bool	   *nulls;
+	int64		hash;
 
 	CHECK_FOR_INTERRUPTS();
 	baseline_fetch(cleanser->baseline, place, &key, &values, &nulls);
 	if (!comparison_is_ours(cleanser->comparison, &key))
 		return;
+	if (baseline_key_hash(cleanser->baseline, values[cleanser->mapping->key], &hash))
+		delta_key_spelling(cleanser->delta, (Datum) 0, &hash);
 	delta_write_stored(cleanser->delta, COMMAND_DELETE, values, nulls, NULL);
 	cleanser->counter.delta_deleted++;
 }

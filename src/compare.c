@@ -20,6 +20,11 @@
  *		new			(there is none)						by key: repeated or
  *														contradicted
  *
+ * Where a key has several spellings (SPEC 4.1), its digest is that of its value:
+ * another spelling is not found by the digest of its row, and then leads to the
+ * same key.  Whether such rows say the same is told by their contents, without
+ * the key.
+ *
  * What batches that are queued ahead change is given before what they change,
  * with its keys: these stand among the kept ones from the beginning.
  *
@@ -69,7 +74,7 @@ typedef struct Key
 {
 	uint8		state;
 	uint8		place[6];		/* the line in the file, or the number of the stored row */
-	uint8		contents[8];	/* of the file's first row: half of its digest */
+	uint8		contents[8];	/* of the file's first row: half of its digest; before it, the stored row's */
 } Key;
 
 /* A part of the keys: those whose digest has these low bits. */
@@ -235,9 +240,9 @@ add_row(Comparison *comparison, const Digest *digest, BaselinePlace place)
 	return number;
 }
 
-/* Adds a key; stored: the number of the baseline's row, or NO_DIGEST. */
+/* Adds a key; stored: the number of the baseline's row, with its contents, or NO_DIGEST. */
 static Key *
-add_key(Comparison *comparison, const Digest *digest, uint32 stored)
+add_key(Comparison *comparison, const Digest *digest, uint32 stored, uint64 contents)
 {
 	Key		   *key = digest_set_data(comparison->keys,
 									  digest_set_append(comparison->keys, digest));
@@ -246,17 +251,18 @@ add_key(Comparison *comparison, const Digest *digest, uint32 stored)
 	{
 		key->state = KEY_STORED;
 		memcpy(key->place, &stored, sizeof(stored));
+		memcpy(key->contents, &contents, sizeof(contents));
 	}
 	return key;
 }
 
 void
 comparison_add_newer(Comparison *comparison, const Digest *key, const Digest *row,
-					 BaselinePlace place)
+					 uint64 contents, BaselinePlace place)
 {
 	if (comparison_is_ours(comparison, key) && has_room(comparison) &&
 		digest_set_find(comparison->keys, key) == NO_DIGEST)
-		(void) add_key(comparison, key, row ? add_row(comparison, row, place) : NO_DIGEST);
+		(void) add_key(comparison, key, row ? add_row(comparison, row, place) : NO_DIGEST, contents);
 }
 
 bool
@@ -310,6 +316,7 @@ find_key(Comparison *comparison, const Digest *key)
 {
 	uint32		number = digest_set_find(comparison->keys, key);
 	uint32		stored = NO_DIGEST;
+	uint64		contents = 0;
 	Digest		row;
 
 	if (number != NO_DIGEST)
@@ -317,9 +324,9 @@ find_key(Comparison *comparison, const Digest *key)
 	if (!make_room(comparison, key))
 		return NULL;
 	if (digest_set_count(comparison->rows) > 0 &&
-		comparison->row.stored(comparison->row.arg, &row))
+		comparison->row.stored(comparison->row.arg, &row, &contents))
 		stored = digest_set_find(comparison->rows, &row);
-	return add_key(comparison, key, stored);
+	return add_key(comparison, key, stored, contents);
 }
 
 /* The baseline's row of a key, if it has one. */
@@ -334,9 +341,38 @@ row_of_key(const Comparison *comparison, const Key *key)
 	return row_at(comparison, number);
 }
 
+/* What the row at hand says of its key. */
+static uint64
+contents_at_hand(const Comparison *comparison, const Digest *digest)
+{
+	return comparison->row.contents != NULL ? comparison->row.contents(comparison->row.arg) : digest->high;
+}
+
+/* Whether a key's first row said the same. */
+static Verdict
+repeated(const Key *key, uint64 contents)
+{
+	return memcmp(key->contents, &contents, sizeof(contents)) == 0 ? ROW_REPEATED : ROW_CONTRADICTED;
+}
+
+/* Takes a row that the baseline has as it is, once another one of its key was taken. */
+static Verdict
+take_replaced(Comparison *comparison, const Digest *digest)
+{
+	Digest		key;
+	Key		   *known;
+
+	/* Of a key with one spelling the other row has other contents. */
+	if (comparison->row.contents == NULL)
+		return ROW_CONTRADICTED;
+	key = comparison->row.key(comparison->row.arg);
+	known = find_key(comparison, &key);
+	return known == NULL ? ROW_ELSEWHERE : repeated(known, contents_at_hand(comparison, digest));
+}
+
 /* Takes a row that the baseline has as it is. */
 static Verdict
-take_equal(StoredRow *row, int64 line, int64 *other_line)
+take_equal(Comparison *comparison, StoredRow *row, const Digest *digest, int64 line, int64 *other_line)
 {
 	switch ((RowState) row->state)
 	{
@@ -349,7 +385,7 @@ take_equal(StoredRow *row, int64 line, int64 *other_line)
 			return ROW_REPEATED;
 		case ROW_REPLACED:
 			*other_line = get_line(row->place);
-			return ROW_CONTRADICTED;
+			return take_replaced(comparison, digest);
 	}
 	row->state = ROW_SEEN;
 	put_line(row->place, line);
@@ -363,20 +399,20 @@ take_different(Comparison *comparison, Key *key, const Digest *digest,
 {
 	StoredRow  *row = row_of_key(comparison, key);
 	uint8	   *place = row ? row->place : key->place;
+	uint64		contents = contents_at_hand(comparison, digest);
 
 	if (row != NULL && row->state == ROW_SEEN)
 	{
 		*other_line = get_line(place);
-		return ROW_CONTRADICTED;
+		return comparison->row.contents != NULL ? repeated(key, contents) : ROW_CONTRADICTED;
 	}
 	if (row != NULL ? row->state == ROW_REPLACED : key->state == KEY_SEEN)
 	{
 		*other_line = get_line(place);
-		return memcmp(key->contents, &digest->high, sizeof(key->contents)) == 0 ?
-			ROW_REPEATED : ROW_CONTRADICTED;
+		return repeated(key, contents);
 	}
 	put_line(place, line);
-	memcpy(key->contents, &digest->high, sizeof(key->contents));
+	memcpy(key->contents, &contents, sizeof(contents));
 	if (row != NULL)
 	{
 		row->state = ROW_REPLACED;
@@ -404,7 +440,7 @@ comparison_take(Comparison *comparison, const Digest *row, int64 place, int64 li
 	}
 	number = digest_set_find(comparison->rows, row);
 	if (number != NO_DIGEST)
-		return take_equal(row_at(comparison, number), line, other_line);
+		return take_equal(comparison, row_at(comparison, number), row, line, other_line);
 	key = comparison->row.key(comparison->row.arg);
 	known = find_key(comparison, &key);
 	if (known == NULL)

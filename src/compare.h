@@ -34,8 +34,10 @@ typedef struct RowAtHand
 {
 	void	   *arg;
 	Digest		(*key) (void *arg);
-	/* The digest of the baseline's row of that key; false: it has none. */
-	bool		(*stored) (void *arg, Digest *row);
+	/* Half of the digest of all but the key; NULL: keys have one spelling each. */
+	uint64		(*contents) (void *arg);
+	/* The digest of the baseline's row of that key, and its contents; false: it has none. */
+	bool		(*stored) (void *arg, Digest *row, uint64 *contents);
 } RowAtHand;
 
 /* Starts a comparison that keeps within the given bytes. */
@@ -53,13 +55,13 @@ extern bool comparison_is_first_pass(const Comparison *comparison);
 
 /*
  * Takes rows of the baseline, the newest first: of each key the first that is
- * given counts.  First those with the digest of their key; row NULL: the row of
+ * given counts.  contents: only where keys have several spellings.  First those with the digest of their key; row NULL: the row of
  * this key is gone.  Then the others, of which the key is needed only if
  * comparison_wants_keys() says so; no two of them have the same one.
  * comparison_is_loaded: false: that was too much for one pass, give it again.
  */
-extern void comparison_add_newer(Comparison *comparison, const Digest *key,
-								 const Digest *row, BaselinePlace place);
+extern void comparison_add_newer(Comparison *comparison, const Digest *key, const Digest *row,
+								 uint64 contents, BaselinePlace place);
 extern bool comparison_wants_keys(const Comparison *comparison);
 extern void comparison_add(Comparison *comparison, const Digest *key,
 						   const Digest *row, BaselinePlace place);

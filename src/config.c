@@ -476,6 +476,22 @@ same_stored_key(const Mapping *mapping, const char *a, const char *b)
 	return sql.data;
 }
 
+char *
+former_key(const Mapping *mapping, const char *delta)
+{
+	return psprintf("coalesce(%s.old_key, %s.%s)", delta, delta,
+					quote_identifier(mapping->columns[mapping->key].stored));
+}
+
+char *
+changes_stored_row(const Mapping *mapping, const char *d, const char *p)
+{
+	if (mapping->association)
+		return same_stored_key(mapping, d, p);
+	return psprintf("%s = %s.%s", former_key(mapping, d), p,
+					quote_identifier(mapping->columns[mapping->key].stored));
+}
+
 /* Adds connector and mapping to an error. */
 static void
 describe_mapping(void *arg)

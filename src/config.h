@@ -122,6 +122,12 @@ extern char *pair_hash_sql(const char *value1, const char *value2);
 /* SQL: whether rows a and b of previous or delta have the same key. */
 extern char *same_stored_key(const Mapping *mapping, const char *a, const char *b);
 
+/* SQL: the key that the row of a delta had before the batch: another text, at times. */
+extern char *former_key(const Mapping *mapping, const char *delta);
+
+/* SQL: whether row d of a delta changes row p of previous, or of an earlier delta. */
+extern char *changes_stored_row(const Mapping *mapping, const char *d, const char *p);
+
 /* The column of the entity type's key, and of the property, of an end. */
 #define key_of_end(e)		(&(e)->entity->columns[(e)->entity->key])
 #define property_of_end(e)	(&(e)->entity->columns[(e)->property])

@@ -19,6 +19,11 @@ struct DeltaWriter
 	TableWriter *writer;
 	const DigestEpoch *epoch;	/* NULL: no digests */
 	int			digest;			/* the attribute of column "digest", from 0 */
+	int			old_key;		/* of the columns of that name, from 0 */
+	int			key_hash;
+	Datum		next_old_key;	/* of the next row; 0: null */
+	int64		next_key_hash;
+	bool		has_key_hash;
 	int		   *attributes;		/* of the stored columns, from 0 */
 	RowBytes	bytes;
 	Datum		commands[COMMAND_FOUND + 1];
@@ -40,6 +45,8 @@ delta_open(const Mapping *mapping, const pg_uuid_t *batch, const DigestEpoch *ep
 	writer->batch = *batch;
 	writer->epoch = mapping->association ? NULL : epoch;
 	writer->digest = get_attnum(table, "digest") - 1;
+	writer->old_key = get_attnum(table, "old_key") - 1;
+	writer->key_hash = get_attnum(table, "key_hash") - 1;
 	row_bytes_init(&writer->bytes);
 	writer->attributes = palloc(sizeof(int) * mapping->ncolumns);
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -48,6 +55,34 @@ delta_open(const Mapping *mapping, const pg_uuid_t *batch, const DigestEpoch *ep
 		writer->commands[i] = CStringGetTextDatum(change_command_name(i));
 	writer->writer = table_writer_open(table, true);
 	return writer;
+}
+
+void
+delta_key_spelling(DeltaWriter *writer, Datum old_key, const int64 *key_hash)
+{
+	writer->next_old_key = old_key;
+	writer->has_key_hash = key_hash != NULL;
+	writer->next_key_hash = key_hash != NULL ? *key_hash : 0;
+}
+
+/* Adds what was said of the spelling of the row's key. */
+static void
+add_key_spelling(DeltaWriter *writer, TupleTableSlot *slot)
+{
+	if (writer->next_old_key != (Datum) 0)
+	{
+		MemoryContext before = MemoryContextSwitchTo(table_writer_memory(writer->writer));
+
+		slot->tts_values[writer->old_key] = datumCopy(writer->next_old_key, false, -1);
+		slot->tts_isnull[writer->old_key] = false;
+		MemoryContextSwitchTo(before);
+	}
+	if (writer->has_key_hash)
+	{
+		slot->tts_values[writer->key_hash] = Int64GetDatum(writer->next_key_hash);
+		slot->tts_isnull[writer->key_hash] = false;
+	}
+	delta_key_spelling(writer, (Datum) 0, NULL);
 }
 
 /* The slot of a new row with everything but the stored fields. */
@@ -61,6 +96,7 @@ begin_row(DeltaWriter *writer, ChangeCommand command)
 	slot->tts_isnull[DELTA_BATCH] = false;
 	slot->tts_values[DELTA_COMMAND] = writer->commands[command];
 	slot->tts_isnull[DELTA_COMMAND] = false;
+	add_key_spelling(writer, slot);
 	return slot;
 }
 
@@ -158,7 +194,16 @@ common_columns(const Mapping *mapping, const char *prefix)
 {
 	if (mapping->association)
 		return stored_columns(mapping, prefix);
-	return psprintf("%sdigest, %s", prefix, stored_columns(mapping, prefix));
+	return psprintf("%sdigest, %skey_hash, %s", prefix, prefix, stored_columns(mapping, prefix));
+}
+
+/* The same of a delta, and what its keys were before. */
+static char *
+delta_columns(const Mapping *mapping, const char *prefix)
+{
+	if (mapping->association)
+		return common_columns(mapping, prefix);
+	return psprintf("%s, %sold_key", common_columns(mapping, prefix), prefix);
 }
 
 /*
@@ -171,7 +216,7 @@ gather_command(const Mapping *mapping, const pg_uuid_t *batch, const char *comma
 {
 	return typed_rows_gather("syncup_command",
 							 own_cursor(psprintf("SELECT %s FROM %s d WHERE d.batch = $1 AND d.command = $2",
-												 common_columns(mapping, "d."), delta_table(mapping)),
+												 delta_columns(mapping, "d."), delta_table(mapping)),
 										SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))));
 }
 
@@ -183,7 +228,7 @@ delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 
 	if (rows->count > 0)
 		own_sql(psprintf("DELETE FROM %s p USING syncup_command d WHERE %s",
-						 previous_table(mapping), same_stored_key(mapping, "p", "d")), SQL_NO_ARGS);
+						 previous_table(mapping), changes_stored_row(mapping, "d", "p")), SQL_NO_ARGS);
 	typed_rows_forget(rows);
 }
 
@@ -196,17 +241,18 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 
 	initStringInfo(&set);
 	if (!mapping->association)
-		appendStringInfoString(&set, "digest = d.digest");
+		appendStringInfoString(&set, "digest = d.digest, key_hash = d.key_hash");
 	for (int i = 0; i < mapping->nstored; i++)
 	{
 		const char *column = quote_identifier(mapping->columns[i].stored);
 
-		if (!is_key_column(mapping, i))
+		/* The key of an entity type may have another spelling. */
+		if (!mapping->association || !is_key_column(mapping, i))
 			appendStringInfo(&set, "%s%s = d.%s", set.len ? ", " : "", column, column);
 	}
 	if (set.len > 0 && rows->count > 0)
 		own_sql(psprintf("UPDATE %s p SET %s FROM syncup_command d WHERE %s",
-						 previous_table(mapping), set.data, same_stored_key(mapping, "p", "d")), SQL_NO_ARGS);
+						 previous_table(mapping), set.data, changes_stored_row(mapping, "d", "p")), SQL_NO_ARGS);
 	typed_rows_forget(rows);
 }
 
@@ -217,6 +263,7 @@ typedef struct Copying
 	TableWriter *previous;
 	int		   *attributes;		/* of the stored columns there, from 0 */
 	int			digest;
+	int			key_hash;
 } Copying;
 
 /* Copies a row of the delta to previous as it is. */
@@ -247,6 +294,11 @@ copy_row(void *arg, StoredTable *delta)
 		slot->tts_values[copying->digest] = datumCopy(delta->slot->tts_values[delta->digest - 1], false, -1);
 		slot->tts_isnull[copying->digest] = false;
 	}
+	if (delta->key_hash != InvalidAttrNumber && !delta->slot->tts_isnull[delta->key_hash - 1])
+	{
+		slot->tts_values[copying->key_hash] = delta->slot->tts_values[delta->key_hash - 1];
+		slot->tts_isnull[copying->key_hash] = false;
+	}
 	MemoryContextSwitchTo(before);
 	table_writer_put(copying->previous, size);
 }
@@ -265,6 +317,7 @@ insert_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	for (int i = 0; i < mapping->ncolumns; i++)
 		copying.attributes[i] = get_attnum(table, mapping->columns[i].stored) - 1;
 	copying.digest = get_attnum(table, "digest") - 1;
+	copying.key_hash = get_attnum(table, "key_hash") - 1;
 	copying.previous = table_writer_open(table, true);
 	delta_scan(mapping, batch, copy_row, &copying);
 	table_writer_close(copying.previous);
@@ -287,9 +340,11 @@ delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch)
 	TypedRows  *rows = gather_command(mapping, batch, "update");
 
 	if (rows->count > 0)
-		own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s FROM %s p JOIN syncup_command d ON %s",
-						 delta_table(mapping), common_columns(mapping, ""), common_columns(mapping, "p."),
-						 previous_table(mapping), same_stored_key(mapping, "p", "d")),
+		own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s%s FROM %s p JOIN syncup_command d ON %s",
+						 delta_table(mapping), delta_columns(mapping, ""), common_columns(mapping, "p."),
+						 mapping->association ? "" :
+						 psprintf(", CASE WHEN d.old_key IS NOT NULL THEN %s END", stored_key(mapping, "d.")),
+						 previous_table(mapping), changes_stored_row(mapping, "d", "p")),
 				SQL_ARGS(SQL_UUID(batch)));
 	typed_rows_forget(rows);
 }

@@ -28,6 +28,13 @@ extern void delta_write(DeltaWriter *writer, ChangeCommand command,
 						const char *const *fields, const size_t *lengths,
 						const Digest *values);
 
+/*
+ * Of the next row that is written: the text that its key had before, where that
+ * was another one (0: it was not), and what it is found by, where it has not the
+ * text that its value usually has (SPEC 4.1).
+ */
+extern void delta_key_spelling(DeltaWriter *writer, Datum old_key, const int64 *key_hash);
+
 /* The same from stored texts; commands orphan and found: see resolve.c. */
 extern void delta_write_stored(DeltaWriter *writer, ChangeCommand command,
 							   const Datum *fields, const bool *nulls,

@@ -27,6 +27,7 @@
 #include "access/xact.h"
 #include "changes.h"
 #include "digest_set.h"
+#include "key.h"
 #include "digest_sums.h"
 #include "miscadmin.h"
 #include "sql.h"
@@ -132,21 +133,31 @@ in_class(const Search *search, const Digest *key)
 	return (key->high & (search->classes - 1)) == search->class;
 }
 
-/* Notes the key of a row of the delta. */
+/* Notes that the batch changes the row of a key. */
+static void
+note_changed_key(Search *search, const Digest *key, bool is_present)
+{
+	bool	   *present;
+
+	if (!in_class(search, key))
+		return;
+	present = digest_set_data(search->changed, digest_set_add(search->changed, key));
+	*present |= is_present;
+}
+
+/* Notes the key of a row of the delta, and what it was before. */
 static void
 note_changed(void *arg, StoredTable *delta)
 {
 	Search	   *search = arg;
 	Digest		key;
-	bool	   *present;
 
 	if (stored_command_is(delta, "keep"))
 		return;
 	key = stored_key_digest(delta, &search->epoch);
-	if (!in_class(search, &key))
-		return;
-	present = digest_set_data(search->changed, digest_set_add(search->changed, &key));
-	*present |= !stored_command_is(delta, "delete");
+	note_changed_key(search, &key, !stored_command_is(delta, "delete"));
+	if (stored_old_key_digest(delta, &search->epoch, &key))
+		note_changed_key(search, &key, true);
 }
 
 /* Takes a key whose row was set aside, unless the delta has a row for it. */
@@ -459,7 +470,7 @@ find_key_type(Search *search)
 {
 	const MappingColumn *key = &search->mapping->columns[search->mapping->key];
 
-	if (keys_differ_bytewise(search->mapping))
+	if (is_key_bytewise(search->mapping))
 		return true;
 	search->key_type = lookup_type_cache(key->type, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
 	if (OidIsValid(search->key_type->hash_extended_proc_finfo.fn_oid))

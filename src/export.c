@@ -236,9 +236,9 @@ sorted_query(const Mapping *mapping)
 					" AND array_position($1, l.batch) > array_position($1, d.batch))"
 					" ORDER BY %s",
 					stored_columns(mapping, "p."), previous_table(mapping),
-					delta_table(mapping), same_stored_key(mapping, "d", "p"),
+					delta_table(mapping), changes_stored_row(mapping, "d", "p"),
 					stored_columns(mapping, "d."), delta_table(mapping),
-					delta_table(mapping), same_stored_key(mapping, "l", "d"),
+					delta_table(mapping), changes_stored_row(mapping, "l", "d"),
 					mapping->association ? "1, 2" : psprintf("%d", mapping->key + 1));
 }
 

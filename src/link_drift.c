@@ -279,12 +279,19 @@ take_changed_row(void *arg, StoredTable *delta)
 {
 	SideSearch *work = arg;
 	bool		isnull;
+	Datum		old_key;
 	Digest		key;
 
 	if (!is_present(delta) && !stored_command_is(delta, "delete"))
 		return;
 	key = text_digest(work->side, stored_field(delta, work->side->end->entity->key, &isnull));
 	(void) digest_set_add(work->side->changed, &key);
+	old_key = stored_old_key(delta, &isnull);
+	if (!isnull)
+	{
+		key = text_digest(work->side, old_key);
+		(void) digest_set_add(work->side->changed, &key);
+	}
 	if (is_present(delta))
 		add_value(work->search, work->side, delta);
 }

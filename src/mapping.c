@@ -37,6 +37,7 @@
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
+#include "key.h"
 #include "miscadmin.h"
 #include "nearest.h"
 #include "reader.h"
@@ -59,7 +60,7 @@ PG_FUNCTION_INFO_V1(syncup_drop_mapping);
  * no table may give to a column (a target has none of these).
  */
 static const char *const delta_names[] = {
-	"batch", "command", "digest", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"
+	"batch", "command", "digest", "old_key", "key_hash", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"
 };
 static const char *const change_names[] = {"batch", "command", "changed", "old", "key1", "key2", "old_key"};
 
@@ -483,6 +484,7 @@ check_key(Draft *draft, const char *key)
 						 did_you_mean(&nearest), key)));
 	}
 	config_check_key(mapping);
+	key_type_check(mapping);
 }
 
 /* What a column is asked whether it takes. */
@@ -885,13 +887,18 @@ create_previous(Mapping *mapping)
 		if (mapping->association || i != mapping->key)
 			appendStringInfo(&sql, "%s text COLLATE \"C\", ",
 							 quote_identifier(mapping->columns[i].stored));
+	if (!mapping->association)
+		appendStringInfoString(&sql, "key_hash bigint, ");
 	appendStringInfo(&sql, "PRIMARY KEY (%s))", stored_key(mapping, ""));
 	/* Room for rows to be updated in their page: prepare is fast where order is kept. */
 	if (!mapping->association)
 		appendStringInfoString(&sql, " WITH (fillfactor = 90)");
 	own_sql(sql.data, SQL_NO_ARGS);
+	if (!mapping->association)
+		own_sql(psprintf("CREATE INDEX ON %s (key_hash) WHERE key_hash IS NOT NULL", previous_table(mapping)),
+				SQL_NO_ARGS);
 	/* Links are also found by their other side. */
-	if (mapping->association)
+	else
 		own_sql(psprintf("CREATE INDEX ON %s (%s)", previous_table(mapping),
 						 quote_identifier(mapping->columns[1 - mapping->key].stored)), SQL_NO_ARGS);
 	depend_on_extension(config_table(mapping, "syncup_previous"));
@@ -908,6 +915,8 @@ create_delta(Mapping *mapping)
 	for (int i = 0; i < mapping->nstored; i++)
 		appendStringInfo(&sql, ", %s text COLLATE \"C\"",
 						 quote_identifier(mapping->columns[i].stored));
+	if (!mapping->association)
+		appendStringInfoString(&sql, ", old_key text COLLATE \"C\", key_hash bigint");
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
 	own_sql(psprintf("CREATE INDEX ON %s (%s)", delta_table(mapping),
@@ -915,6 +924,9 @@ create_delta(Mapping *mapping)
 					 pair_hash_sql(quote_identifier(mapping->columns[0].stored),
 								   quote_identifier(mapping->columns[1].stored))), SQL_NO_ARGS);
 	identify_rows(delta_table(mapping));
+	if (!mapping->association)
+		own_sql(psprintf("CREATE INDEX ON %s (key_hash) WHERE key_hash IS NOT NULL", delta_table(mapping)),
+				SQL_NO_ARGS);
 	depend_on_extension(config_table(mapping, "syncup_delta"));
 }
 

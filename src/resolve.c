@@ -44,7 +44,7 @@
 
 /*
  * SQL: the rows of an entity type that the batch $1 gives another value, or
- * that come or go: key, value before and after.
+ * that come or go: key after and before, value before and after.
  */
 static char *
 moved_sql(const Mapping *mapping, int side)
@@ -52,14 +52,16 @@ moved_sql(const Mapping *mapping, int side)
 	const AssociationEnd *end = &mapping->ends[side];
 	const char *property = property_stored(end);
 	const char *key = key_stored(end);
+	char	   *former;
 
 	if (!is_own_end(mapping, end))
-		return "SELECT NULL::text AS key, NULL::text AS old, NULL::text AS new WHERE $1 IS NULL";
-	return psprintf("SELECT m.* FROM (SELECT d.%s AS key, p.%s AS old, CASE WHEN d.command <> 'delete' THEN d.%s END AS new"
-					" FROM %s d LEFT JOIN %s p ON p.%s = d.%s WHERE d.batch = $1 AND " IS_CHANGE("d") ") m"
+		return "SELECT NULL::text AS key, NULL::text AS former, NULL::text AS old, NULL::text AS new WHERE $1 IS NULL";
+	former = former_key(end->entity, "d");
+	return psprintf("SELECT m.* FROM (SELECT d.%s AS key, %s AS former, p.%s AS old, CASE WHEN d.command <> 'delete' THEN d.%s END AS new"
+					" FROM %s d LEFT JOIN %s p ON p.%s = %s WHERE d.batch = $1 AND " IS_CHANGE("d") ") m"
 					" WHERE m.old IS DISTINCT FROM m.new",
-					key, property, property, delta_table(end->entity),
-					previous_table(end->entity), key, key);
+					key, former, property, property, delta_table(end->entity),
+					previous_table(end->entity), key, former);
 }
 
 /* SQL: what every value of a side means after the batch $1: value, key. */
@@ -75,10 +77,10 @@ all_values_sql(const Mapping *mapping, int side)
 
 	if (!is_own_end(mapping, end))
 		return sql;
-	return psprintf("%s AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND d.%s = p.%s AND " IS_CHANGE("d") ")"
+	return psprintf("%s AND NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s AND " IS_CHANGE("d") ")"
 					" UNION ALL SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d")
 					" AND d.%s IS NOT NULL",
-					sql, delta, key, key, property, key, delta, property);
+					sql, delta, changes_stored_row(end->entity, "d", "p"), property, key, delta, property);
 }
 
 /* SQL: the same, before or after, of the values of syncup_pair alone. */
@@ -94,7 +96,7 @@ pair_values_sql(const Mapping *mapping, int side, bool after)
 
 	if (!after)
 		return sql;
-	return psprintf("%s AND NOT EXISTS (SELECT FROM syncup_moved%d m WHERE m.key = p.%s)"
+	return psprintf("%s AND NOT EXISTS (SELECT FROM syncup_moved%d m WHERE m.former = p.%s)"
 					" UNION ALL SELECT m.new, m.key FROM syncup_moved%d m WHERE m.new IN (SELECT v%d FROM syncup_pair)",
 					sql, n, key, n, n);
 }

@@ -14,6 +14,7 @@
  */
 #include "row_digest.h"
 
+#include "key_hash.h"
 #include "sql.h"
 
 void
@@ -37,6 +38,7 @@ digest_epoch_load(DigestEpoch *epoch, const Mapping *mapping)
 		own_sql("INSERT INTO syncup.digest_epoch (connector, mapping, epoch, key) VALUES ($1, $2, $3, $4)",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 						 SQL_INT8(epoch->epoch), SQL_DATUM(BYTEAOID, PointerGetDatum(key))));
+		key_hashes_renew(mapping);
 		return;
 	}
 	epoch->epoch = sql_int8(0, 1);

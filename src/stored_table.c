@@ -40,7 +40,11 @@ stored_table_open(const Mapping *mapping, const char *schema)
 	}
 	table->command = get_attnum(oid, "command");
 	if (!mapping->association)
+	{
 		table->digest = get_attnum(oid, "digest");
+		table->key_hash = get_attnum(oid, "key_hash");
+		table->old_key = get_attnum(oid, "old_key");
+	}
 	table->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup stored row",
 											   ALLOCSET_DEFAULT_SIZES);
 	table->values = palloc(sizeof(Datum) * mapping->ncolumns);
@@ -57,6 +61,11 @@ stored_table_close(StoredTable *table)
 	{
 		index_endscan(table->key_scan);
 		index_close(table->key_index, NoLock);
+	}
+	if (table->hash_scan != NULL)
+	{
+		index_endscan(table->hash_scan);
+		index_close(table->hash_index, NoLock);
 	}
 	table_close(table->relation, NoLock);
 	MemoryContextDelete(table->row_context);
@@ -128,6 +137,7 @@ stored_table_find(StoredTable *table, Snapshot snapshot, Datum key)
 	ScanKeyData same;
 	bool		found;
 
+	MemoryContextReset(table->row_context);
 	if (table->key_scan == NULL)
 	{
 		list_free(RelationGetIndexList(table->relation));
@@ -138,6 +148,53 @@ stored_table_find(StoredTable *table, Snapshot snapshot, Datum key)
 						   F_TEXTEQ, key);
 	index_rescan(table->key_scan, &same, 1, NULL, 0);
 	found = index_getnext_slot(table->key_scan, ForwardScanDirection, table->slot);
+	MemoryContextSwitchTo(before);
+	return found;
+}
+
+/* The index of "key_hash". */
+static Oid
+hash_index(StoredTable *table)
+{
+	List	   *indexes = RelationGetIndexList(table->relation);
+	Oid			found = InvalidOid;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		if (index->rd_index->indkey.values[0] == table->key_hash)
+			found = lfirst_oid(cell);
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
+	if (!OidIsValid(found))
+		elog(ERROR, "table of mapping \"%s\" has no index of \"key_hash\"", table->mapping->name);
+	return found;
+}
+
+bool
+stored_table_find_hash(StoredTable *table, Snapshot snapshot, int64 hash,
+					   bool (*visit) (void *arg, StoredTable *table), void *arg)
+{
+	MemoryContext before = MemoryContextSwitchTo(GetMemoryChunkContext(table));
+	ScanKeyData same;
+	bool		found = false;
+
+	if (table->hash_scan == NULL)
+	{
+		table->hash_index = index_open(hash_index(table), AccessShareLock);
+		table->hash_scan = begin_index_scan(table->relation, table->hash_index, snapshot, 1);
+	}
+	ScanKeyInit(&same, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
+	index_rescan(table->hash_scan, &same, 1, NULL, 0);
+	while (!found && index_getnext_slot(table->hash_scan, ForwardScanDirection, table->slot))
+	{
+		MemoryContextSwitchTo(before);
+		found = visit(arg, table);
+		MemoryContextSwitchTo(GetMemoryChunkContext(table));
+	}
 	MemoryContextSwitchTo(before);
 	return found;
 }
@@ -188,6 +245,29 @@ stored_key_digest(StoredTable *table, const DigestEpoch *epoch)
 		return stored_fields_digest(table, epoch);
 	key = (struct varlena *) DatumGetPointer(stored_field(table, table->mapping->key, &isnull));
 	return digest_bytes(&epoch->key, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+}
+
+Datum
+stored_old_key(StoredTable *table, bool *isnull)
+{
+	Datum		key;
+
+	*isnull = true;
+	if (table->old_key == InvalidAttrNumber)
+		return (Datum) 0;
+	key = slot_getattr(table->slot, table->old_key, isnull);
+	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(key));
+}
+
+bool
+stored_old_key_digest(StoredTable *table, const DigestEpoch *epoch, Digest *digest)
+{
+	bool		isnull;
+	struct varlena *key = (struct varlena *) DatumGetPointer(stored_old_key(table, &isnull));
+
+	if (!isnull)
+		*digest = digest_bytes(&epoch->key, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
+	return !isnull;
 }
 
 bool

@@ -19,8 +19,12 @@ typedef struct StoredTable
 	AttrNumber *attnums;		/* of the mapping's stored columns */
 	AttrNumber	command;		/* of the column "command"; 0: previous has none */
 	AttrNumber	digest;			/* of the column "digest"; 0: associations have none */
+	AttrNumber	old_key;		/* of the column "old_key"; 0: only deltas of entity types have it */
+	AttrNumber	key_hash;		/* of the column "key_hash"; 0: associations have none */
 	Relation	key_index;		/* opened when it is first needed */
 	struct IndexScanDescData *key_scan;
+	Relation	hash_index;
+	struct IndexScanDescData *hash_scan;
 	MemoryContext row_context;
 	Datum	   *values;			/* of the row at hand, by stored_fields() */
 	bool	   *nulls;
@@ -54,6 +58,10 @@ extern void stored_table_fetch(StoredTable *table, Snapshot snapshot, ItemPointe
  */
 extern bool stored_table_find(StoredTable *table, Snapshot snapshot, Datum key);
 
+/* Calls visit for those that are found by this "key_hash", until it says true; whether it did. */
+extern bool stored_table_find_hash(StoredTable *table, Snapshot snapshot, int64 hash,
+								   bool (*visit) (void *arg, StoredTable *table), void *arg);
+
 /* Whether the row at hand has this command. */
 extern bool stored_command_is(StoredTable *table, const char *command);
 
@@ -63,8 +71,12 @@ extern void stored_fields(StoredTable *table);
 /* One of them, detoasted in the current memory context. */
 extern Datum stored_field(StoredTable *table, int column, bool *isnull);
 
-/* The digest of the row's key. */
+/* The digest of the row's key, as a text. */
 extern Digest stored_key_digest(StoredTable *table, const DigestEpoch *epoch);
+
+/* The same of the key that the row had before, if that was another text. */
+extern bool stored_old_key_digest(StoredTable *table, const DigestEpoch *epoch, Digest *digest);
+extern Datum stored_old_key(StoredTable *table, bool *isnull);
 
 /* What is kept beside the row; false: nothing of this epoch. */
 extern bool stored_row_digest(StoredTable *table, const DigestEpoch *epoch, RowDigest *digest);

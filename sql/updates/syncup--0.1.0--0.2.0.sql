@@ -139,3 +139,31 @@ $$;
 ALTER TYPE syncup.result ADD ATTRIBUTE links_updated bigint, ADD ATTRIBUTE set_aside bigint;
 CREATE INDEX batch_complete ON syncup.batch (connector, seq) WHERE mode IN ('initial', 'complete');
 COMMENT ON COLUMN syncup.batch.error IS 'why it failed, also of one that was declined or superseded since';
+
+
+-- Keys that are one key in several spellings: what they are found by, and what
+-- they were before.
+DO $$
+DECLARE
+	m record;
+	reserved text;
+BEGIN
+	FOR m IN SELECT p.connector, p.mapping, p.table_name FROM syncup.mapping p WHERE p.kind = 'entity type' LOOP
+		-- columns of ours that a column of the file may be called like
+		FOREACH reserved IN ARRAY ARRAY['old_key', 'key_hash'] LOOP
+			IF EXISTS (SELECT FROM syncup.mapping_column c WHERE c.connector = m.connector AND c.mapping = m.mapping AND c.stored = reserved) THEN
+				EXECUTE pg_catalog.format('ALTER TABLE syncup_previous.%I RENAME %I TO %I', m.table_name, reserved, reserved || ' of the file');
+				EXECUTE pg_catalog.format('ALTER TABLE syncup_delta.%I RENAME %I TO %I', m.table_name, reserved, reserved || ' of the file');
+				UPDATE syncup.mapping_column c SET stored = reserved || ' of the file'
+				WHERE c.connector = m.connector AND c.mapping = m.mapping AND c.stored = reserved;
+			END IF;
+		END LOOP;
+		EXECUTE pg_catalog.format('ALTER TABLE syncup_previous.%I ADD key_hash bigint', m.table_name);
+		EXECUTE pg_catalog.format('CREATE INDEX ON syncup_previous.%I (key_hash) WHERE key_hash IS NOT NULL', m.table_name);
+		EXECUTE pg_catalog.format('ALTER TABLE syncup_delta.%I ADD old_key text COLLATE "C", ADD key_hash bigint', m.table_name);
+		EXECUTE pg_catalog.format('CREATE INDEX ON syncup_delta.%I (key_hash) WHERE key_hash IS NOT NULL', m.table_name);
+	END LOOP;
+END
+$$;
+-- They are taken at the next run, with a new epoch.
+DELETE FROM syncup.digest_epoch;

@@ -4,6 +4,7 @@
 \getenv srcdir PG_ABS_SRCDIR
 \set begin :srcdir '/include/begin.sql'
 \i :begin
+SET client_min_messages = warning;
 \pset null '(null)'
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';

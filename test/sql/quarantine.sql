@@ -98,7 +98,9 @@ SELECT t.try('complete', E'id,name,age\n1,One,1\n,x,\n1,Uno,1\n2,Two,2\n3,Three,
 -- quotes, its line breaks; invalid bytes are shown by their values.
 CALL t.write('person.csv', convert_to(E'id,name,age\n1,One\n2,"Two, the ""2nd""",2,extra\n3,Th', 'UTF8') || '\xff' || convert_to('ree,3', 'UTF8') || '\x0d0a' ||
 	convert_to(E'4,Fo"ur,4\n5,"Fi\nve",five\n6,"six"x,6\n', 'UTF8') || '\x372c' || '\x00' || convert_to(E',7\n8,Eïght,9999999999\n,"no\nkey",\n9,Nine,9\n9,"Nine",9\n9,Neuf,\n"",,\nzehn,Ten,10\n11,"Elf', 'UTF8') || '\xc3' || convert_to(E'",11\n12,Twelve,', 'UTF8'));
+SET client_min_messages = warning;
 SELECT syncup_prepare('HR', 'complete', '{"on_error": "quarantine"}') IS NOT NULL AS prepared;
+RESET client_min_messages;
 SELECT line, reason, key, message, replace(raw, E'\r', '<CR>') AS raw FROM t.quarantine;
 SELECT * FROM t.counters;
 SELECT DISTINCT connector, mapping, replace(file, t.dir(), '<dir>') AS file FROM syncup.quarantine;
@@ -277,7 +279,9 @@ SELECT * FROM target.person ORDER BY id;
 CALL t.write('both.csv', E'number,id,name\n10,x,\n20,y,\nz,3,\n');
 SELECT t.refused($$SELECT syncup_prepare('TWO', 'complete', '{"reject_limit": 1}')$$);
 CALL t.write('both.csv', E'number,id,name\n10,1,\n20,y,\nz,3,\n');
+SET client_min_messages = warning;
 SELECT syncup_prepare('TWO', 'complete', '{"reject_limit": 1}') IS NOT NULL AS prepared;
+RESET client_min_messages;
 SELECT mapping, read, kept, bad, adds_up FROM t.counters;
 
 \set end :srcdir '/include/end.sql'

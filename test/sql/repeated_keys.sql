@@ -62,7 +62,7 @@ CREATE TABLE t.aside AS
 SELECT mapping, l.line, l.k, CASE WHEN l.v = 'bad' THEN 'malformed' WHEN mapping = 'other' AND l.v <> f.v THEN 'conflict' ELSE 'duplicate' END AS reason,
 	CASE WHEN l.v <> 'bad' THEN f.line END AS first
 FROM (VALUES ('thing'), ('other')) AS m (mapping), t.line l LEFT JOIN t.first f USING (k)
-WHERE l.v = 'bad' OR l.line > f.line;
+WHERE l.v = 'bad' OR l.line > f.line AND l.v <> f.v;	-- what says the same is only counted
 SELECT mapping, reason, count(*) FROM t.aside GROUP BY 1, 2 ORDER BY 1, 2;
 CREATE VIEW t.found AS
 SELECT mapping, line, split_part(key, ' -> ', 1) AS k, reason, substring(message FROM 'given .*on line (\d+)$')::bigint AS first

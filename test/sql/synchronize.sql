@@ -108,7 +108,7 @@ SELECT command, changed FROM syncup_changes.c_m;
 SELECT * FROM t.run('complete', E'id,j,b,c,a,n,f,i,ci,p,bool\n00000000-0000-0000-0000-00000000000A,"{""a"":1}","{""a"":1,""b"":3}",X,"{2,1}",Names,0,2 days,Towns,"(1,3)",t\n', true);
 SELECT command, changed, id FROM syncup_changes.c_m WHERE batch = (SELECT batch FROM syncup.batch ORDER BY seq DESC LIMIT 1);
 SELECT id FROM syncup_previous.c_m;
--- Two keys that are one uuid: which is meant nobody can say.
+-- Two keys that are one uuid: the first row counts.
 SELECT * FROM t.run('complete', E'id,j,b,c,a,n,f,i,ci,p,bool\n00000000-0000-0000-0000-00000000000A,,,,,,,,,,\n00000000-0000-0000-0000-00000000000a,,,,,,,,,,\n');
 SELECT status, error, sqlstate FROM t.batches OFFSET 4;
 SELECT id, c FROM target.types;

@@ -1,0 +1,59 @@
+/*
+ * key.h
+ *		Keys that are one key in several spellings (SPEC 4.1).
+ */
+#ifndef SYNCUP_KEY_H
+#define SYNCUP_KEY_H
+
+#include "syncup.h"
+#include "config.h"
+#include "convert.h"
+#include "digest.h"
+
+/*
+ * What two texts have to have in common to be one key: in general their value
+ * in the type of the target's key column, after the column's format.
+ */
+typedef struct KeyType
+{
+	bool		bytewise;		/* texts that differ are different keys: nothing else matters */
+	bool		canonical;		/* equal values are the same bytes, and written alike */
+	Converter	converter;
+	FmgrInfo	hash;			/* extended: of a value and a seed */
+	FmgrInfo	equal;
+	Oid			collation;
+	RowBytes	bytes;
+} KeyType;
+
+/* Errors with 42883 where the type has no default hash operator class. */
+extern void key_type_check(const Mapping *mapping);
+
+/* Of an entity type whose target was looked at; keys of associations are bytewise. */
+extern void key_type_init(KeyType *type, const Mapping *mapping);
+
+/* Whether only texts of the same bytes are one key of the mapping. */
+extern bool is_key_bytewise(const Mapping *mapping);
+
+/*
+ * The value of a key's text, in the current memory context; errors where the
+ * type or the format refuses it, or makes null of it.
+ */
+extern Datum key_value(KeyType *type, const char *text);
+
+/* A digest that equal values share, and no others. */
+extern Digest key_identity(KeyType *type, const DigestKey *key, Datum value);
+
+/* The text that a value usually has; NULL: equal values are not written alike. */
+extern char *key_usual_text(KeyType *type, Datum value);
+
+/*
+ * What a key that has another text than the usual one is found by: column
+ * "key_hash" of previous and delta.  Null of the usual text.
+ */
+extern int64 key_hash(KeyType *type, Datum value);
+extern bool key_needs_hash(KeyType *type, Datum value, const char *text);
+
+/* Whether two values are one key. */
+extern bool key_equal(KeyType *type, Datum a, Datum b);
+
+#endif							/* SYNCUP_KEY_H */
