@@ -22,10 +22,14 @@ typedef enum ChangeCommand
 } ChangeCommand;
 
 /*
- * The command that a cell names: insert or add, update or modify, delete,
- * merge, in any case.  Another one errors with 22023.
+ * The command that a cell names: a word of the file's own ({"word": "command"},
+ * or NULL), else insert or add, update or modify, delete, merge; in any case.
+ * Another one errors with 22P02.
  */
-extern ChangeCommand change_command_parse(const char *value);
+extern ChangeCommand change_command_parse(const char *value, Jsonb *words);
+
+/* Whether it is one of the latter. */
+extern bool is_change_command(const char *word);
 
 /* The word of a command, as it stands in deltas. */
 extern const char *change_command_name(ChangeCommand command);

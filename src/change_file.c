@@ -245,6 +245,13 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	memset(slot->tts_isnull, false, ROW_RAW);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 	{
+		/* What is marked as no value empties, where an empty cell does not. */
+		if (file->fields[i] == NULL && (command == COMMAND_UPDATE || command == COMMAND_MERGE) &&
+			reader_is_marked_null(file->reader, file->columns[i]))
+		{
+			slot->tts_values[ROW_FIELDS + i] = CStringGetTextDatum(EMPTYING_CELL);
+			slot->tts_isnull[ROW_FIELDS + i] = false;
+		}
 		if (file->fields[i] == NULL)
 			continue;
 		slot->tts_values[ROW_FIELDS + i] =
@@ -383,7 +390,7 @@ parse_command(void *arg)
 	const char *field = reader_field(file->reader, file->command_column, &length);
 
 	reader_at_column(file->reader, file->command_column);
-	file->command = change_command_parse(field ? pnstrdup(field, length) : NULL);
+	file->command = change_command_parse(field ? pnstrdup(field, length) : NULL, file->options->commands);
 	reader_at_column(file->reader, -1);
 }
 

@@ -16,6 +16,9 @@
  * otherwise the escape character makes the next quote or escape character
  * data, and stands for itself before anything else.
  *
+ * Blanks.  Where the blank is trimmed, characters that are do not belong to a
+ * value that stands in quotes: they may stand before and behind these.
+ *
  * Lenient.  A quote in an unquoted field is data.  A quoted field closes only
  * at a quote before a delimiter, a line end or the end of the file; any other
  * quote in it is data, but then the field may not span lines: that is what a
@@ -84,6 +87,8 @@ struct CsvReader
 	CsvDialect	dialect;
 	char	   *trim;			/* own copy, or NULL */
 	bool		trim_ascii[128];
+	bool		blanks[256];	/* bytes that may stand around quotes */
+	bool		has_blanks;
 	CsvRead		read;
 	void	   *arg;
 	CsvMemory	memory;
@@ -126,6 +131,7 @@ typedef struct Scan
 {
 	bool		more;			/* nothing certain before more is read */
 	bool		plain;			/* no field needs unescaping */
+	bool		blanks;			/* some stand around quotes */
 	CsvFault	fault;
 	int			nfields;		/* stored ones: those before the fault */
 	bool		overfull;		/* more than CSV_MAX_FIELDS */
@@ -319,6 +325,10 @@ csv_reader_open(const CsvDialect *dialect, CsvRead read, void *arg,
 				reader->trim_ascii[(unsigned char) *p] = true;
 	}
 	reader->dialect.trim = reader->trim;
+	reader->has_blanks = reader->trim_ascii[' '] && dialect->quote != '\0';
+	for (int c = 0; reader->has_blanks && c < 128; c++)
+		reader->blanks[c] = reader->trim_ascii[c] && c != dialect->delimiter && c != dialect->quote &&
+			c != reader->dialect.escape && c != '\n' && c != '\r';
 
 	init_parser(reader);
 	return reader;
@@ -533,6 +543,15 @@ grow_fields(CsvReader *reader)
 	return true;
 }
 
+/* The first byte from p on that is no blank, or limit. */
+static const char *
+skip_blanks(const bool *blanks, const char *p, const char *limit)
+{
+	while (p < limit && blanks[(unsigned char) *p])
+		p++;
+	return p;
+}
+
 /*
  * Scans the record that begins at index `start`, not at an empty line, and
  * stores its fields as they stand in the buffer.
@@ -557,6 +576,7 @@ scan_record(CsvReader *reader, size_t start, bool trying, uint64_t doomed, Scan 
 	const char *stop;
 	const char *fields_end = p;
 	const char *previous_end = p;
+	const bool *blanks = reader->has_blanks ? reader->blanks : NULL;
 	CsvField   *field = reader->fields;
 	bool	   *quoted_flag = reader->is_quoted;
 	int			capacity = reader->fields_capacity;
@@ -570,9 +590,23 @@ scan_record(CsvReader *reader, size_t start, bool trying, uint64_t doomed, Scan 
 	for (;;)
 	{
 		const char *value = p;
+		const char *behind = NULL;	/* blanks after a quote that closes */
 		size_t		length;
 		bool		is_quoted = false;
 
+		if (blanks != NULL && p < limit && blanks[(unsigned char) *p])
+		{
+			const char *at = skip_blanks(blanks, p, limit);
+
+			stop = limit;
+			if (at == limit && !final)
+				goto undecided;
+			if (at < limit && *at == quote)
+			{
+				scan->blanks = true;
+				p = at;
+			}
+		}
 		if (quote != '\0' && p < limit && *p == quote)
 		{
 			bool		stray = false;
@@ -606,6 +640,18 @@ scan_record(CsvReader *reader, size_t start, bool trying, uint64_t doomed, Scan 
 					following = stop[1];
 					if (following == delimiter || following == '\n' || following == '\r')
 						break;
+					if (blanks != NULL && blanks[(unsigned char) following])
+					{
+						behind = skip_blanks(blanks, stop + 1, limit);
+						if (behind == limit && !final)
+							goto undecided;
+						if (behind == limit || *behind == delimiter || *behind == '\n' || *behind == '\r')
+						{
+							scan->blanks = true;
+							break;
+						}
+						behind = NULL;
+					}
 					if (following == quote && escape == quote)
 					{
 						scan->plain = false;
@@ -656,7 +702,7 @@ scan_record(CsvReader *reader, size_t start, bool trying, uint64_t doomed, Scan 
 					p = stop + 1;	/* a delimiter, or an escape that is data */
 			}
 			length = (size_t) (stop - value);
-			stop++;
+			stop = behind != NULL ? behind : stop + 1;
 		}
 		else
 		{
@@ -740,10 +786,11 @@ done:
 
 /*
  * Adds to a scan the faults that only show once the record has ended; result:
- * whether the record is a row.
+ * whether the record is a row.  Where a row is looked for after a fault, it must
+ * not be short, whatever the dialect says.
  */
 static bool
-judge(const CsvReader *reader, size_t start, Scan *scan)
+judge(const CsvReader *reader, size_t start, bool short_rows, Scan *scan)
 {
 	if (scan->fault != CSV_OK)
 		return false;
@@ -757,7 +804,7 @@ judge(const CsvReader *reader, size_t start, Scan *scan)
 	}
 	else if (scan->overfull || (reader->expected > 0 && scan->nfields > reader->expected))
 		scan->fault = CSV_TOO_MANY_FIELDS;
-	else if (scan->nfields < reader->expected)
+	else if (scan->nfields < reader->expected && !(short_rows && reader->dialect.short_rows))
 		scan->fault = CSV_TOO_FEW_FIELDS;
 	return scan->fault == CSV_OK;
 }
@@ -810,7 +857,7 @@ find_fit(CsvReader *reader, size_t at)
 		if (reader->data[at] != '\n' && reader->data[at] != '\r')
 		{
 			scan_record(reader, at, true, NO_ROW, &scan);
-			if (judge(reader, at, &scan))
+			if (judge(reader, at, false, &scan))
 			{
 				reader->fit = reader->base + at;
 				return;
@@ -917,7 +964,7 @@ unescape(CsvReader *reader, size_t start, const Scan *scan)
 	reader->nvalues = 0;
 	reader->max_values = scan->nfields;
 
-	if (dialect->escape == dialect->quote)
+	if (dialect->escape == dialect->quote && !scan->blanks)
 		good = feed(reader, reader->data + start, length);
 	else
 	{
@@ -997,6 +1044,45 @@ trim_fields(CsvReader *reader, int nfields)
 	}
 }
 
+/* Gives the line at which the next row would begin; see csv_reader.h. */
+bool
+csv_reader_peek_line(CsvReader *reader, const char **line, size_t *length)
+{
+	leave_overlong(reader);
+	if (!skip_empty_lines(reader))
+		return false;
+	for (;;)
+	{
+		size_t		end = find_line_end(reader, reader->begin, reader->end);
+
+		if (end < reader->end || reader->eof || end - reader->begin >= reader->max_row)
+		{
+			*line = reader->data + reader->begin;
+			*length = end - reader->begin;
+			return true;
+		}
+		fill(reader);
+	}
+}
+
+/* Whether that line is the last one; see csv_reader.h. */
+bool
+csv_reader_at_last_line(CsvReader *reader)
+{
+	for (;;)
+	{
+		size_t		at = find_line_end(reader, reader->begin, reader->end);
+
+		while (at < reader->end && (reader->data[at] == '\n' || reader->data[at] == '\r'))
+			at++;
+		if (at < reader->end || reader->end - reader->begin >= reader->window)
+			return false;
+		if (reader->eof)
+			return true;
+		fill(reader);
+	}
+}
+
 /* Reads the next row; see csv_reader.h. */
 CsvStatus
 csv_reader_next(CsvReader *reader, CsvRow *row)
@@ -1022,7 +1108,7 @@ csv_reader_next(CsvReader *reader, CsvRow *row)
 			fill(reader);
 			continue;
 		}
-		is_row = judge(reader, start, &scan);
+		is_row = judge(reader, start, !reader->recovering, &scan);
 		whole = is_row || (scan.lines == 0 && (scan.fault == CSV_TOO_FEW_FIELDS ||
 											   scan.fault == CSV_TOO_MANY_FIELDS));
 		if (whole)

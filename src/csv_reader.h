@@ -42,7 +42,9 @@ typedef struct CsvDialect
 	char		escape;			/* inside quotes; '\0' or quote: doubled quotes */
 	bool		lenient;		/* stray quotes are data where that is safe */
 	bool		quoted_empty_null;	/* "" is null, not the empty string */
-	const char *trim;			/* UTF-8 characters cut off values, or NULL */
+	const char *trim;			/* UTF-8 characters cut off values, or NULL; with the
+								 * blank, those around quotes do not belong to them */
+	bool		short_rows;		/* a row may lack fields at its end */
 } CsvDialect;
 
 typedef struct CsvField
@@ -107,6 +109,15 @@ extern CsvStatus csv_reader_next(CsvReader *reader, CsvRow *row);
 
 /* Skips one physical line, also an empty one; false: there was none left. */
 extern bool csv_reader_skip_line(CsvReader *reader);
+
+/*
+ * The physical line at which the next row would begin, without its end, up to
+ * max_row bytes of it; false: none is left.  It stays valid until the next call.
+ */
+extern bool csv_reader_peek_line(CsvReader *reader, const char **line, size_t *length);
+
+/* Whether nothing but empty lines follows that line. */
+extern bool csv_reader_at_last_line(CsvReader *reader);
 
 /* Bytes of the file consumed so far. */
 extern uint64_t csv_reader_bytes(const CsvReader *reader);

@@ -16,6 +16,7 @@
 #include "utils/formatting.h"
 
 #include "format_internal.h"
+#include "parts.h"
 
 /*
  * Find the digits of a hexadecimal value behind its prefix: 0x (C, LDAP
@@ -304,48 +305,18 @@ parse_separator(Format *format, const char *parameter)
 	return NULL;
 }
 
-/*
- * Give the next item of a cell that holds several, and step behind it;
- * NULL after the last.
- *
- * Without a separator the items are lines.  Empty ones are passed over.
- */
-static const char *
-next_item(const char **cell, const char *separator, int separator_length,
-		  int *length)
-{
-	while (**cell)
-	{
-		const char *item = *cell;
-		const char *end;
-
-		if (separator == NULL)
-		{
-			*length = strcspn(item, "\r\n");
-			*cell = item + *length + (item[*length] != '\0');
-		}
-		else
-		{
-			end = strstr(item, separator);
-			*length = end ? end - item : strlen(item);
-			*cell = item + *length + (end ? separator_length : 0);
-		}
-		if (*length > 0)
-			return item;
-	}
-	return NULL;
-}
-
 /* Join the lines of a cell with a separator; null if there are none. */
 char *
 apply_concat(const Format *format, const char *value, Refusal *refusal)
 {
 	StringInfoData result;
 	const char *item;
-	int			length;
+	size_t		length;
+	Parts		lines;
 
 	initStringInfo(&result);
-	while ((item = next_item(&value, NULL, 0, &length)) != NULL)
+	parts_begin(&lines, "\n", value, strlen(value));
+	while (parts_next(&lines, &item, &length))
 	{
 		if (result.len > 0)
 			appendBinaryStringInfo(&result, format->u.separator.text,
@@ -367,14 +338,16 @@ apply_multivaluedtext(const Format *format, const char *value,
 {
 	StringInfoData result;
 	const char *item;
-	int			length;
+	size_t		length;
+	Parts		items;
 
 	initStringInfo(&result);
-	while ((item = next_item(&value, format->u.separator.text,
-							 format->u.separator.length, &length)) != NULL)
+	/* Without a separator the items are lines. */
+	parts_begin(&items, format->u.separator.text ? format->u.separator.text : "\n", value, strlen(value));
+	while (parts_next(&items, &item, &length))
 	{
 		appendStringInfoString(&result, result.len > 0 ? ",\"" : "{\"");
-		for (int i = 0; i < length; i++)
+		for (size_t i = 0; i < length; i++)
 		{
 			if (item[i] == '"' || item[i] == '\\')
 				appendStringInfoChar(&result, '\\');

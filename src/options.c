@@ -8,10 +8,13 @@
  */
 #include "options.h"
 
+#include "catalog/pg_collation.h"
+#include "change_command.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nearest.h"
 #include "pgtime.h"
+#include "regex/regex.h"
 #include "sql.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -28,7 +31,9 @@ typedef enum OptionValue
 	TAKES_TEXT,
 	TAKES_BOOLEAN,
 	TAKES_NUMBER,				/* or the text of one */
-	TAKES_OBJECT
+	TAKES_OBJECT,
+	TAKES_LIST,					/* of texts */
+	TAKES_TEXTS					/* or one */
 } OptionValue;
 
 struct OptionKind
@@ -216,6 +221,94 @@ set_constants(Options *options, const OptionKind *kind, const char *value,
 	options->constants = JsonbValueToJsonb(unconstify(JsonbValue *, json));
 }
 
+/* The texts of a list, or one text alone; a list of anything else is refused. */
+static List *
+text_list(const OptionKind *kind, const JsonbValue *json)
+{
+	List	   *texts = NIL;
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (json->type == jbvString)
+		return list_make1(pnstrdup(json->val.string.val, json->val.string.len));
+	iterator = JsonbIteratorInit(json->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM)
+			continue;
+		if (value.type != jbvString)
+			refuse(kind);
+		texts = lappend(texts, pnstrdup(value.val.string.val, value.val.string.len));
+	}
+	return texts;
+}
+
+static void
+set_texts(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	*(List **) ((char *) options + kind->field) = text_list(kind, json);
+}
+
+static void
+set_short_rows(Options *options, const OptionKind *kind, const char *value,
+			   const JsonbValue *json)
+{
+	if (strcmp(value, "error") != 0 && strcmp(value, "pad") != 0)
+		refuse(kind);
+	options->csv.short_rows = strcmp(value, "pad") == 0;
+}
+
+/* Reads a regular expression, which must be one. */
+static void
+set_regex(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	pg_wchar   *wide = palloc((strlen(value) + 1) * sizeof(pg_wchar));
+	regex_t		regex;
+	int			result = pg_regcomp(&regex, wide, pg_mb2wchar_with_len(value, wide, strlen(value)),
+									REG_ADVANCED, C_COLLATION_OID);
+	char		message[100];
+
+	if (result != REG_OKAY)
+	{
+		pg_regerror(result, &regex, message, sizeof(message));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
+				 errmsg("invalid value for option \"%s\": %s", kind->name, message),
+				 errhint("Expected %s.", kind->meaning)));
+	}
+	pg_regfree(&regex);
+	*(text **) ((char *) options + kind->field) = *value ? cstring_to_text(value) : NULL;
+}
+
+/* Reads {"word": "command"}. */
+static void
+set_commands(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(json->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+		if (token == WJB_VALUE &&
+			(item.type != jbvString ||
+			 !is_change_command(pnstrdup(item.val.string.val, item.val.string.len))))
+			refuse(kind);
+	options->commands = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+}
+
+/* Options of a file of its own: read once, to refuse what is none. */
+static void
+set_incremental_options(Options *options, const OptionKind *kind, const char *value,
+						const JsonbValue *json)
+{
+	options->incremental_options = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+	(void) options_read(OPTION_READ, 1, &options->incremental_options);
+}
+
 /* Checks an interval that the view syncup.alarm reads from the stored options. */
 static void
 set_interval(Options *options, const OptionKind *kind, const char *value,
@@ -243,6 +336,18 @@ static const OptionKind option_kinds[] = {
 		"true or false", offsetof(Options, header)},
 	{"skip_lines", OPTION_READ, TAKES_NUMBER, set_count,
 		"a whole number, not negative", offsetof(Options, skip_lines)},
+	{"names", OPTION_READ, TAKES_LIST, set_texts,
+		"a list of the columns' names, where \"header\" is false", offsetof(Options, names)},
+	{"comment", OPTION_READ, TAKES_TEXT, set_text,
+		"what lines begin with that are no rows, such as \"#\"", offsetof(Options, comment)},
+	{"ignore_lines", OPTION_READ, TAKES_TEXT, set_regex,
+		"a regular expression that lines match which are no rows", offsetof(Options, ignore_lines)},
+	{"trailer", OPTION_READ, TAKES_TEXT, set_regex,
+		"a regular expression that the last line matches; a group in it is the number of rows", offsetof(Options, trailer)},
+	{"short_rows", OPTION_READ, TAKES_TEXT, set_short_rows,
+		"error or pad", 0},
+	{"null", OPTION_READ, TAKES_TEXTS, set_texts,
+		"a text that means no value, or a list of them", offsetof(Options, nulls)},
 	{"quoted_empty", OPTION_READ, TAKES_TEXT, set_quoted_empty,
 		"null or empty", 0},
 	{"trim", OPTION_READ, TAKES_TEXT, set_trim,
@@ -251,6 +356,8 @@ static const OptionKind option_kinds[] = {
 		"strict or lenient", 0},
 	{"command_column", OPTION_READ, TAKES_TEXT, set_text,
 		"the name of the column that says what to do with a row", offsetof(Options, command_column)},
+	{"commands", OPTION_READ, TAKES_OBJECT, set_commands,
+		"an object of words and what they mean: {\"active\": \"merge\", \"D\": \"delete\"}", 0},
 	{"timezone", OPTION_READ, TAKES_TEXT, set_timezone,
 		"the name of a time zone, such as UTC or Europe/Paris", 0},
 	{"on_error", OPTION_READ, TAKES_TEXT, set_on_error,
@@ -265,6 +372,8 @@ static const OptionKind option_kinds[] = {
 		"a number of seconds, not negative", offsetof(Options, min_age)},
 	{"incremental_file", OPTION_PREPARE, TAKES_TEXT, set_text,
 		"the name of a file", offsetof(Options, incremental_file)},
+	{"incremental_options", OPTION_PREPARE, TAKES_OBJECT, set_incremental_options,
+		"an object of options for \"incremental_file\" alone", 0},
 	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
 		"first or reject", 0},
 	{"scope", OPTION_ENTITY_TYPE, TAKES_TEXT, set_scope,
@@ -341,7 +450,8 @@ check_type(const OptionKind *kind, const JsonbValue *value)
 {
 	static const char *const types[] = {
 		[TAKES_TEXT] = "text", [TAKES_BOOLEAN] = "true or false",
-		[TAKES_NUMBER] = "a number", [TAKES_OBJECT] = "an object"
+		[TAKES_NUMBER] = "a number", [TAKES_OBJECT] = "an object",
+		[TAKES_LIST] = "a list", [TAKES_TEXTS] = "text or a list"
 	};
 	const char *given = value->type == jbvString ? "text" :
 		value->type == jbvNumeric ? "a number" :
@@ -350,7 +460,8 @@ check_type(const OptionKind *kind, const JsonbValue *value)
 		JsonContainerIsArray(value->val.binary.data) ? "a list" : "an object";
 	const char *taken = types[kind->takes];
 
-	if (strcmp(given, taken) == 0 || (kind->takes == TAKES_NUMBER && value->type == jbvString))
+	if (strcmp(given, taken) == 0 || (kind->takes == TAKES_NUMBER && value->type == jbvString) ||
+		(kind->takes == TAKES_TEXTS && (strcmp(given, "text") == 0 || strcmp(given, "a list") == 0)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -447,5 +558,9 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 	if (!escape_given)
 		options->csv.escape = options->csv.quote;
 	check_dialect(&options->csv);
+	if (options->names != NIL && options->header && allowed == OPTIONS_OF_CALL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"names\" goes with \"header\": false")));
 	return options;
 }

@@ -42,13 +42,20 @@ typedef struct Options
 	int			encoding;		/* a pg_enc or ENCODING_UTF16xx */
 	bool		header;
 	int64		skip_lines;
+	List	   *names;			/* of char *: columns of a file without header */
+	List	   *nulls;			/* of char *: texts that mean no value */
+	char	   *comment;		/* lines that begin so are no rows */
+	text	   *ignore_lines;	/* nor those that match this */
+	text	   *trailer;		/* what the last line must match */
 	OnError		on_error;
 	int64		reject_limit;	/* -1: none */
 	char	   *timezone;
 	char	   *command_column; /* NULL: the file is a full extract */
+	Jsonb	   *commands;		/* {"word": "command"}: more words */
 
 	bool		pattern;
 	char	   *incremental_file;
+	Jsonb	   *incremental_options;	/* of that file alone */
 	char	   *done_suffix;
 	double		min_age;		/* seconds */
 	OnDuplicate duplicates;

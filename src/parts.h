@@ -1,6 +1,7 @@
 /*
  * parts.h
- *		A cell of many values, one after the other (option "split").
+ *		A cell of many values, one after the other (option "split", and the
+ *		formats of lists).
  */
 #ifndef SYNCUP_PARTS_H
 #define SYNCUP_PARTS_H
@@ -20,7 +21,12 @@ typedef struct Parts
 extern void parts_begin(Parts *parts, const char *separator,
 						const char *data, size_t length);
 
-/* Gives the next value that is not empty; false where there is none. */
+/*
+ * Gives the next value that is not empty; false where there is none.  Directly
+ * before a separator backslashes count: a pair of them is one, and a single one
+ * takes the separator for data (SPEC 2.7).  Such a value is a copy in the current
+ * memory context.
+ */
 extern bool parts_next(Parts *parts, const char **value, size_t *length);
 
 #endif							/* SYNCUP_PARTS_H */

@@ -212,6 +212,26 @@ check_mode(Prepare *prepare)
 
 #define SAME_TEXT(m) (((a->m) == NULL) == ((b->m) == NULL) && ((a->m) == NULL || strcmp(a->m, b->m) == 0))
 
+/* Whether two values of options are the same bytes, or both are not given. */
+static bool
+same_value(const void *a, const void *b)
+{
+	return (a == NULL) == (b == NULL) &&
+		(a == NULL || (VARSIZE_ANY(a) == VARSIZE_ANY(b) && memcmp(a, b, VARSIZE_ANY(a)) == 0));
+}
+
+/* Whether two lists hold the same texts. */
+static bool
+same_texts(const List *a, const List *b)
+{
+	if (list_length(a) != list_length(b))
+		return false;
+	for (int i = 0; i < list_length(a); i++)
+		if (strcmp(list_nth(a, i), list_nth(b, i)) != 0)
+			return false;
+	return true;
+}
+
 /* Whether two sets of options read times in the same zone. */
 static bool
 same_timezone(const Options *a, const Options *b)
@@ -228,6 +248,10 @@ read_alike(const Options *a, const Options *b)
 		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
 		a->encoding == b->encoding && a->header == b->header &&
 		a->skip_lines == b->skip_lines && a->on_error == b->on_error &&
+		a->csv.short_rows == b->csv.short_rows && SAME_TEXT(comment) &&
+		same_texts(a->names, b->names) && same_texts(a->nulls, b->nulls) &&
+		same_value(a->ignore_lines, b->ignore_lines) && same_value(a->trailer, b->trailer) &&
+		same_value(a->commands, b->commands) &&
 		same_timezone(a, b) && SAME_TEXT(command_column);
 }
 
@@ -235,15 +259,18 @@ read_alike(const Options *a, const Options *b)
 
 /* The mapping's options for this call. */
 static Options *
-call_options(const Mapping *mapping, Jsonb *options)
+call_options(const Prepare *prepare, const Mapping *mapping, Jsonb *options)
 {
-	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, options};
+	/* Those of the file of incremental runs, where this is it. */
+	Jsonb	   *of_file = prepare->incremental && mapping->options->incremental_file ?
+		mapping->options->incremental_options : NULL;
+	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, of_file, options};
 
 	/* Complain about the call's own options by themselves first. */
 	(void) options_read(OPTIONS_OF_FILES, 1, &options);
 	return options_read(OPTIONS_OF_CONNECTOR |
 						(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
-						3, documents);
+						lengthof(documents), documents);
 }
 
 /* Whether a file carries changes: looked at in incremental runs only. */
@@ -298,7 +325,7 @@ group_files(Prepare *prepare, Jsonb *options)
 		ListCell   *cell;
 
 		mapping_enter(&scope, mapping);
-		mapping->options = call_options(mapping, options);
+		mapping->options = call_options(prepare, mapping, options);
 		mapping->called_timezone = !same_timezone(usual, mapping->options);
 		name = source_path(prepare->connector->directory,
 						   prepare->incremental && mapping->options->incremental_file ?

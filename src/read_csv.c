@@ -108,7 +108,7 @@ convert_row(void *arg)
 		if (field != NULL)
 			value = pnstrdup(field, length);
 		if (i == scan->command_column)
-			value = unconstify(char *, change_command_name(change_command_parse(value)));
+			value = unconstify(char *, change_command_name(change_command_parse(value, scan->options->commands)));
 		scan->values[i] = convert_text(&scan->converters[i], value, &scan->nulls[i]);
 	}
 	reader_at_column(scan->reader, -1);

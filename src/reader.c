@@ -15,6 +15,8 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nearest.h"
+#include "regex/regex.h"
+#include "utils/regproc.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
 
@@ -29,11 +31,16 @@ struct Reader
 	CsvReader  *csv;
 	MemoryContext context;		/* as long as the reader */
 	MemoryContext row_context;	/* as long as a row */
+	MemoryContext line_context; /* as long as a line is looked at */
 
 	int			ncolumns;
 	char	  **names;
 	bool	   *used;
 	bool		first_pending;	/* a file without header: its first row waits */
+	bool		choosy;			/* some lines are no rows */
+	int64		rows;			/* so far, those with a fault too */
+	bool		has_trailer;	/* it was met, and says */
+	int64		trailer_rows;	/* so many rows; -1: nothing of that */
 
 	CsvRow		row;
 	const char **decoded;		/* per column, where decoding was needed */
@@ -82,12 +89,140 @@ csv_read_source(void *arg, char *buffer, size_t capacity)
 	return source_read(arg, buffer, capacity);
 }
 
+static bool is_plain_ascii(const char *data, size_t length);
+static const char *given_field(Reader *reader, int column, size_t *length);
+
+/* A line in the server's encoding; NULL: it is none. */
+static char *
+line_text(Reader *reader, const char *line, size_t length)
+{
+	int			encoding = source_encoding(reader->source);
+	int			database = GetDatabaseEncoding();
+	Oid			conversion;
+	size_t		capacity = length * MAX_CONVERSION_GROWTH + MAX_CONVERSION_GROWTH + 1;
+	char	   *text;
+
+	if (is_plain_ascii(line, length))
+		return pnstrdup(line, length);
+	if (encoding == database)
+		return pg_encoding_verifymbstr(encoding, line, length) == length ? pnstrdup(line, length) : NULL;
+	conversion = FindDefaultConversionProc(encoding, database);
+	if (!OidIsValid(conversion))
+		return NULL;
+	text = palloc0(capacity);
+	return pg_do_encoding_conversion_buf(conversion, encoding, database, (unsigned char *) line, length,
+										 (unsigned char *) text, capacity, true) == length ? text : NULL;
+}
+
+/* Whether a line matches; the place of the first group in it, or -1. */
+static bool
+line_matches(text *expression, const char *line, regmatch_t *group)
+{
+	regex_t    *regex = RE_compile_and_cache(expression, REG_ADVANCED, C_COLLATION_OID);
+	pg_wchar   *wide = palloc((strlen(line) + 1) * sizeof(pg_wchar));
+	int			length = pg_mb2wchar_with_len(line, wide, strlen(line));
+	regmatch_t	matches[2] = {{-1, -1}, {-1, -1}};
+
+	if (pg_regexec(regex, wide, length, 0, NULL, lengthof(matches), matches, 0) != REG_OKAY)
+		return false;
+	*group = matches[1];
+	return true;
+}
+
+/* Takes the last line, which says how many rows there are. */
+static void
+take_trailer(Reader *reader, const char *line, const regmatch_t *group)
+{
+	reader->has_trailer = true;
+	reader->trailer_rows = -1;
+	if (group->rm_so >= 0)
+	{
+		const char *digits = line;
+		char	   *end;
+
+		for (int i = 0; i < group->rm_so; i++)
+			digits += pg_mblen(digits);
+		errno = 0;
+		reader->trailer_rows = strtoi64(digits, &end, 10);
+		if (errno != 0 || end == digits || reader->trailer_rows < 0)
+			reader->trailer_rows = -2;	/* no number: never right */
+	}
+}
+
+/* Whether the line at which the next row would begin is none; it is taken, then. */
+static bool
+skip_line(Reader *reader)
+{
+	const Options *options = &reader->options;
+	const char *line;
+	size_t		length;
+	char	   *text;
+	regmatch_t	group;
+	bool		skips;
+	bool		is_trailer = false;
+
+	if (!csv_reader_peek_line(reader->csv, &line, &length))
+		return false;
+	if (options->ignore_lines == NULL && options->trailer == NULL)
+		text = NULL;
+	else
+		text = line_text(reader, line, length);
+	skips = options->comment != NULL && length >= strlen(options->comment) &&
+		memcmp(line, options->comment, strlen(options->comment)) == 0;
+	if (!skips && text != NULL && options->trailer != NULL &&
+		line_matches(options->trailer, text, &group) && csv_reader_at_last_line(reader->csv))
+		skips = is_trailer = true;
+	if (!skips && text != NULL && options->ignore_lines != NULL)
+		skips = line_matches(options->ignore_lines, text, &group);
+	if (is_trailer)
+		take_trailer(reader, text, &group);
+	return skips && csv_reader_skip_line(reader->csv);
+}
+
+/* The same, without leaving anything in memory. */
+static bool
+skips_line(Reader *reader)
+{
+	MemoryContext before = MemoryContextSwitchTo(reader->line_context);
+	bool		skips = skip_line(reader);
+
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(reader->line_context);
+	return skips;
+}
+
+/* Errors where the file does not end as option "trailer" says: it was cut. */
+static void
+check_trailer(Reader *reader)
+{
+	if (reader->options.trailer == NULL ||
+		(reader->has_trailer && (reader->trailer_rows == -1 || reader->trailer_rows == reader->rows)))
+		return;
+	source_check_unchanged(reader->source);
+	ereport(ERROR,
+			(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			 !reader->has_trailer ? errmsg("the last line of the file does not match the option \"trailer\"") :
+			 reader->trailer_rows < 0 ? errmsg("the last line of the file does not say a number of rows") :
+			 errmsg_plural("file has %lld row, but its last line says %lld",
+						   "file has %lld rows, but its last line says %lld", reader->rows,
+						   (long long) reader->rows, (long long) reader->trailer_rows),
+			 errhint("The file was probably cut; have it exported again.")));
+}
+
 /* The next row or fault of the file, its memory in the reader's context. */
 static CsvStatus
 next_csv_row(Reader *reader)
 {
+	CsvStatus	status;
+
 	csv_memory_context = reader->context;
-	return csv_reader_next(reader->csv, &reader->row);
+	while (reader->choosy && skips_line(reader))
+		;
+	status = csv_reader_next(reader->csv, &reader->row);
+	/* Lines that were passed over belong to the row before them. */
+	if (status == CSV_ROW || (status == CSV_FAULT && reader->row.fault != CSV_PASSED_OVER))
+		reader->rows++;
+	return status;
 }
 
 /* ---------- messages ---------- */
@@ -487,6 +622,19 @@ read_header(Reader *reader)
 	}
 }
 
+/* Gives the columns of a file without header the names of option "names". */
+static void
+take_names(Reader *reader)
+{
+	if (list_length(reader->options.names) != reader->ncolumns)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("option \"names\" has %d names, but the file has %d columns",
+						list_length(reader->options.names), reader->ncolumns)));
+	for (int i = 0; i < reader->ncolumns; i++)
+		reader->names[i] = list_nth(reader->options.names, i);
+}
+
 /* Gives the columns their names, once. */
 static void
 name_columns(Reader *reader)
@@ -503,6 +651,8 @@ name_columns(Reader *reader)
 	memset(reader->used, true, sizeof(bool) * row->nfields);
 	for (int i = 0; i < row->nfields; i++)
 		reader->names[i] = psprintf("column%d", i + 1);
+	if (!reader->options.header && reader->options.names != NIL)
+		take_names(reader);
 	if (reader->options.header)
 	{
 		reader->fault = ROW_OK;
@@ -512,7 +662,7 @@ name_columns(Reader *reader)
 		for (int i = 0; i < row->nfields; i++)
 		{
 			size_t		length;
-			const char *name = reader_field(reader, i, &length);
+			const char *name = given_field(reader, i, &length);
 
 			reader->names[i] = name ? pnstrdup(name, length) : pstrdup("");
 		}
@@ -543,6 +693,8 @@ start(Reader *reader)
 
 	csv_memory_context = reader->context;
 	memset(&reader->row, 0, sizeof(CsvRow));
+	reader->rows = 0;
+	reader->has_trailer = false;
 	if (source_encoding(reader->source) != PG_UTF8 && dialect.trim != NULL)
 		dialect.trim = plain_characters(dialect.trim);
 	reader->csv = csv_reader_open(&dialect, csv_read_source,
@@ -552,6 +704,8 @@ start(Reader *reader)
 		name_columns(reader);
 	csv_reader_expect(reader->csv, reader->ncolumns);
 	reader->first_pending = !reader->options.header;
+	if (reader->options.header)
+		reader->rows = 0;
 }
 
 Reader *
@@ -565,8 +719,11 @@ reader_open(const char *path, const Options *options)
 	reader->context = context;
 	reader->row_context = AllocSetContextCreate(context, "syncup reader row",
 												ALLOCSET_SMALL_SIZES);
+	reader->line_context = AllocSetContextCreate(context, "syncup reader line",
+												 ALLOCSET_SMALL_SIZES);
 	reader->path = pstrdup(path);
 	reader->options = *options;
+	reader->choosy = options->comment != NULL || options->ignore_lines != NULL || options->trailer != NULL;
 	reader->source = source_open(path, options);
 	reader_enter(reader);
 	start(reader);
@@ -700,7 +857,10 @@ reader_next(Reader *reader)
 	else
 		status = next_csv_row(reader);
 	if (status == CSV_END)
+	{
+		check_trailer(reader);
 		return false;
+	}
 	if (status == CSV_FAULT)
 		note_csv_fault(reader);
 	else
@@ -757,6 +917,8 @@ reader_certain_field(Reader *reader, int column, size_t *length)
 	const CsvField *field = &reader->row.fields[column];
 	int			encoding = source_encoding(reader->source);
 
+	if (column >= reader->row.nfields)
+		return NULL;
 	if (!is_certain(reader, column) || field->data == NULL ||
 		memchr(field->data, '\0', field->length) != NULL)
 		return NULL;
@@ -773,11 +935,16 @@ reader_certain_field(Reader *reader, int column, size_t *length)
 		field->data : NULL;
 }
 
-const char *
-reader_field(Reader *reader, int column, size_t *length)
+/* The field as it stands in the file, trimmed; NULL for null. */
+static const char *
+given_field(Reader *reader, int column, size_t *length)
 {
 	const CsvField *field = &reader->row.fields[column];
 
+	*length = 0;
+	/* A short row: what it lacks is empty. */
+	if (column >= reader->row.nfields)
+		return NULL;
 	if (field->data != NULL && reader->needs_decoding &&
 		reader->decoded[column] != NULL)
 	{
@@ -790,6 +957,37 @@ reader_field(Reader *reader, int column, size_t *length)
 	}
 	*length = field->length;
 	return field->data;
+}
+
+/* Whether a value that is not quoted is a text that means none. */
+static bool
+means_null(Reader *reader, int column, const char *value, size_t length)
+{
+	ListCell   *cell;
+
+	if (value == NULL || reader->row.quoted[column])
+		return false;
+	foreach(cell, reader->options.nulls)
+		if (strlen(lfirst(cell)) == length && memcmp(lfirst(cell), value, length) == 0)
+			return true;
+	return false;
+}
+
+const char *
+reader_field(Reader *reader, int column, size_t *length)
+{
+	const char *value = given_field(reader, column, length);
+
+	return reader->options.nulls != NIL && means_null(reader, column, value, *length) ? NULL : value;
+}
+
+bool
+reader_is_marked_null(Reader *reader, int column)
+{
+	size_t		length;
+	const char *value = given_field(reader, column, &length);
+
+	return reader->options.nulls != NIL && means_null(reader, column, value, length);
 }
 
 int64

@@ -64,6 +64,9 @@ extern const char *reader_certain_field(Reader *reader, int column, size_t *leng
 /* The field, not terminated; NULL for null.  Valid until the next row. */
 extern const char *reader_field(Reader *reader, int column, size_t *length);
 
+/* Whether the field is null since it holds a text that means no value. */
+extern bool reader_is_marked_null(Reader *reader, int column);
+
 /* Where the row begins, 1 for the first line; and its original bytes as text. */
 extern int64 reader_line(const Reader *reader);
 extern char *reader_raw(Reader *reader);

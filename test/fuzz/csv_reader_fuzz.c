@@ -122,6 +122,15 @@ after_newline(const char *data, size_t size, size_t at)
 	return at + ((data[at] == '\r' && at + 1 < size && data[at + 1] == '\n') ? 2 : 1);
 }
 
+/* Returns the index after the blanks at `at`; they are what this program trims of ASCII. */
+static size_t
+after_blanks(const char *data, size_t size, size_t at)
+{
+	while (at < size && data[at] == ' ')
+		at++;
+	return at;
+}
+
 /*
  * Parses one record at `at`, byte by byte; the values of its complete fields
  * go to `values` as a letter for what they are, their length and their bytes.
@@ -137,14 +146,17 @@ parse_reference(const CsvDialect *dialect, const char *data, size_t size, size_t
 
 	for (;;)
 	{
-		bool		quoted = quote != '\0' && at < size && data[at] == quote;
+		bool		blanks = dialect->trim != NULL && quote != '\0' && dialect->delimiter != ' ';
+		size_t		first = blanks ? after_blanks(data, size, at) : at;
+		bool		quoted = quote != '\0' && first < size && data[first] == quote;
+		size_t		behind = 0;
 		bool		stray = false;
 		bool		spanned = false;
 
 		value.length = 0;
 		if (quoted)
 		{
-			at++;
+			at = first + 1;
 			for (;; at++)
 			{
 				bool		more = at + 1 < size;
@@ -161,6 +173,13 @@ parse_reference(const CsvDialect *dialect, const char *data, size_t size, size_t
 				{
 					if (!more || data[at + 1] == dialect->delimiter || is_newline(data[at + 1]))
 						break;
+					if (blanks && data[at + 1] == ' ')
+					{
+						behind = after_blanks(data, size, at + 1);
+						if (behind == size || data[behind] == dialect->delimiter || is_newline(data[behind]))
+							break;
+						behind = 0;
+					}
 					if (doubling && data[at + 1] == quote)
 						at++;
 					else if (!dialect->lenient || spanned)
@@ -182,7 +201,7 @@ parse_reference(const CsvDialect *dialect, const char *data, size_t size, size_t
 				}
 				append(&value, data + at, 1);
 			}
-			at++;
+			at = behind > 0 ? behind : at + 1;
 		}
 		else
 		{

@@ -61,6 +61,7 @@ typedef struct Text
 	{.delimiter = ',', .quote = '"', .escape = '"', .trim = " \xC2\xA0"}
 #define TRIM_EMPTY_NULL \
 	{.delimiter = ',', .quote = '"', .escape = '"', .trim = " \xC2\xA0", .quoted_empty_null = true}
+#define SHORT_ROWS	{.delimiter = ',', .quote = '"', .escape = '"', .short_rows = true}
 #define SEMICOLON	{.delimiter = ';', .quote = '\'', .escape = '\''}
 
 #define FILE_TEXT(s) s, sizeof(s) - 1
@@ -131,7 +132,12 @@ static const Case cases[] = {
 	{"trim to nothing", TRIM, 0, 0, 0, FILE_TEXT(" \xC2\xA0,\" \",x\n"), "1 ~[][x]|"},
 	{"trim to nothing, quoted null", TRIM_EMPTY_NULL, 0, 0, 0, FILE_TEXT(" ,\" \",x\n"), "1 ~~[x]|"},
 	{"trim beside an escape", TRIM, 0, 0, 0, FILE_TEXT(" a ,\" \"\" \",\" \", \n"), "1 [a][\"][]~|"},
-	{"trim after unquoting only", TRIM, 0, 0, 0, FILE_TEXT(" \"a\"\n"), "1 !stray/0 { \"a\"}|"},
+	{"blanks around quotes", TRIM, 0, 0, 0, FILE_TEXT(" \"a\",\"b\" ,  \"c,\n\"\"d\"  \n \"e\" "), "1 [a][b][c,\\n\"d]|3 [e]|"},
+	{"text after quotes and blanks", TRIM, 0, 0, 0, FILE_TEXT(" \"a\" x\nb\n"), "1 !stray/0 { \"a\" x}|2 [b]|"},
+	{"blanks before no quote", TRIM, 0, 0, 0, FILE_TEXT("  a , b\" \n"), "1 !stray/1 [a]{  a , b\" }|"},
+
+	/* short rows */
+	{"short rows", SHORT_ROWS, 3, 0, 0, FILE_TEXT("a,b,c\nd,e\n\nf\n"), "1 [a][b][c]|2 [d][e]|4 [f]|"},
 
 	/* stray quotes, strict */
 	{"quote in an unquoted field", STRICT, 2, 0, 0, FILE_TEXT("a,5\" pipe\nb,c\n"),
