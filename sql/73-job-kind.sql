@@ -184,7 +184,8 @@ COMMENT ON FUNCTION syncup.resume_synchronize(bigint, text) IS
 
 CREATE FUNCTION syncup_execute(statement text, run bigint DEFAULT NULL, step text DEFAULT NULL, timeout interval DEFAULT NULL)
 RETURNS jsonb
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_execute(text, bigint, text, interval) IS
 'Runs one statement with the rights of the caller, $1 being the run and $2 the step: {"command", "rows", "row": the first, if it returns any}. Longer than timeout: cancelled, with 57014.';
 
@@ -210,7 +211,7 @@ BEGIN
 		-- it speaks as a kind's function does
 		result := jsonb_populate_record(result, answer);
 	ELSIF done ->> 'command' = 'SELECT' AND (SELECT count(*) FROM jsonb_object_keys(answer)) = 1 AND (done ->> 'rows')::bigint = 1 THEN
-		SELECT CASE jsonb_typeof(a.value) WHEN 'boolean' THEN (a.value #>> '{}')::boolean WHEN 'number' THEN (a.value #>> '{}')::numeric > 0 ELSE true END
+		SELECT CASE jsonb_typeof(a.value) WHEN 'boolean' THEN (a.value #>> '{}')::boolean WHEN 'number' THEN (a.value #>> '{}')::numeric > 0 WHEN 'null' THEN false ELSE true END
 		INTO result.did_something FROM jsonb_each(answer) a;
 	ELSE
 		result.did_something := done ->> 'command' = 'UTILITY' OR (done ->> 'rows')::bigint > 0;

@@ -7,9 +7,9 @@ SELECT j.job, j.owner, j.incremental,
 	j.schedule, CASE WHEN j.schedule IS NOT NULL THEN syncup.next_cron(j.schedule, now()) END AS next_run,
 	now_running.run AS running, step.step AS running_step, step.started_at AS running_since,
 	open.run AS open_run, open.state AS open_state,
-	CASE open.state
-		WHEN 'blocked' THEN concat(format('SELECT syncup_report(''%s''); then ', open.batch), format('CALL syncup_resume_job(%s)', open.run))
-		ELSE format('SELECT * FROM syncup.job_step_run WHERE run = %s; then CALL syncup_resume_job(%s)', open.run, open.run)
+	CASE
+		WHEN open.state = 'blocked' THEN concat(format('SELECT syncup_report(''%s''); then ', open.batch), format('CALL syncup_resume_job(%s)', open.run))
+		WHEN open.run IS NOT NULL THEN format('SELECT * FROM syncup.job_step_run WHERE run = %s; then CALL syncup_resume_job(%s)', open.run, open.run)
 	END AS what_to_call
 FROM syncup.job j
 LEFT JOIN LATERAL (

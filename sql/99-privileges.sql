@@ -12,8 +12,8 @@ BEGIN
 		JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
 		WHERE e.extname = 'syncup' AND d.deptype = 'e' AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 	LOOP
-		-- syncup_format() only computes: it may stay everybody's.
-		IF f::text NOT LIKE '%syncup_format(%' THEN
+		-- These only compute, and views call some of them: they may stay everybody's.
+		IF f::text !~ '(^|[.])(syncup_format|next_cron|cron_fields?)\(' THEN
 			EXECUTE pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', f);
 		END IF;
 	END LOOP;

@@ -112,7 +112,7 @@ describe(int result, MemoryContext context)
 
 /*
  * syncup_execute(statement text, run bigint, step text, timeout interval)
- * returns jsonb.  It runs as the caller, with the caller's settings.
+ * returns jsonb.  It runs as the caller.
  */
 Datum
 syncup_execute(PG_FUNCTION_ARGS)
@@ -156,6 +156,10 @@ syncup_execute(PG_FUNCTION_ARGS)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	if (result == SPI_ERROR_TRANSACTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("a step is one transaction: it cannot begin or end one")));
 	if (result < 0)
 		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
 	answer = describe(result, context);

@@ -66,8 +66,7 @@ set_job_tag(JobWork *work, int32 job)
 static int
 job_holder(int32 job)
 {
-	own_sql("SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'object' AND classid = 'syncup.run_record'::regclass"
-			" AND objid::bigint = $1 AND objsubid = 0 AND granted LIMIT 1", SQL_ARGS(SQL_INT8(job)));
+	own_sql("SELECT pid FROM syncup.job_at_work WHERE job_id = $1 LIMIT 1", SQL_ARGS(SQL_INT8(job)));
 	return SPI_processed > 0 ? sql_int4(0, 1) : 0;
 }
 
