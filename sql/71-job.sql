@@ -1,4 +1,6 @@
--- Jobs: what is to be done, in levels of steps (JOBS 1, 2, 4).
+-- Jobs: what is to be done, in levels of steps (JOBS 1, 2, 4). Row security hides
+-- definitions and records from all but the owner, whatever is granted: views show
+-- them to members of the job's owner.
 
 CREATE TABLE syncup.step_kind (
 	kind text PRIMARY KEY,
@@ -28,10 +30,14 @@ CREATE TABLE syncup.job_definition (
 	incremental boolean NOT NULL,
 	options jsonb NOT NULL DEFAULT '{}',
 	schedule text,
+	scheduled_at timestamptz,
+	in_pg_cron boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE syncup.job_definition IS 'Jobs as they are defined; look at the view syncup.job. Written by syncup_create_job() and its kin only.';
 COMMENT ON COLUMN syncup.job_definition.owner IS 'the role whose rights its steps have';
+COMMENT ON COLUMN syncup.job_definition.in_pg_cron IS 'syncup_schedule() has found pg_cron in this database';
+ALTER TABLE syncup.job_definition ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('syncup.job_definition', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.job_definition_id_seq', '');
 
@@ -49,6 +55,7 @@ CREATE TABLE syncup.step_definition (
 	PRIMARY KEY (job, step)
 );
 COMMENT ON TABLE syncup.step_definition IS 'Steps of jobs as they are defined; look at the view syncup.job_step. Written by syncup_add_step() and its kin only.';
+ALTER TABLE syncup.step_definition ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('syncup.step_definition', '');
 
 -- ---------- what is looked at ----------

@@ -22,6 +22,7 @@ WITH (autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX run_of_job ON syncup.run_record (job, run);
 CREATE INDEX run_under_way ON syncup.run_record (job_id) WHERE state = 'running';
 COMMENT ON TABLE syncup.run_record IS 'One row per run of a job; look at the view syncup.job_run. Written by runs only.';
+ALTER TABLE syncup.run_record ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('syncup.run_record', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.run_record_run_seq', '');
 
@@ -51,6 +52,7 @@ CREATE TABLE syncup.step_record (
 );
 COMMENT ON TABLE syncup.step_record IS 'The steps of each run as they were defined then, and what became of them; look at the view syncup.job_step_run. Written by runs only.';
 COMMENT ON COLUMN syncup.step_record.decided IS 'its level was reached, and it is to be started';
+ALTER TABLE syncup.step_record ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('syncup.step_record', '');
 
 -- ---------- what is looked at ----------
@@ -64,14 +66,19 @@ WHERE l.locktype = 'object' AND l.classid = 'syncup.run_record'::regclass AND l.
 	AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database());
 COMMENT ON VIEW syncup.job_at_work IS 'The processes that run a job now.';
 
-CREATE VIEW syncup.job_run AS
-SELECT r.run, r.job,
+CREATE VIEW syncup.every_run AS
+SELECT r.run, r.job, r.job_id,
 	CASE WHEN r.state = 'running' AND NOT pg_is_in_recovery()
 		AND NOT EXISTS (SELECT FROM syncup.job_at_work w WHERE w.job_id = r.job_id AND w.pid = r.pid) THEN 'interrupted' ELSE r.state END AS state,
 	r.launched_by, r.launched_how, r.started_at, r.ended_at,
 	coalesce(r.ended_at, CASE WHEN r.state = 'running' THEN clock_timestamp() END) - r.started_at AS duration,
 	r.resumed_from, r.message, r.forced, r.incremental, r.owner, r.pid
-FROM syncup.run_record r
+FROM syncup.run_record r;
+COMMENT ON VIEW syncup.every_run IS 'Runs of all jobs as they are now: what other views are made of.';
+
+CREATE VIEW syncup.job_run AS
+SELECT r.run, r.job, r.state, r.launched_by, r.launched_how, r.started_at, r.ended_at, r.duration, r.resumed_from, r.message, r.forced, r.incremental, r.owner, r.pid
+FROM syncup.every_run r
 WHERE pg_has_role(r.owner, 'MEMBER');
 COMMENT ON VIEW syncup.job_run IS 'Runs of jobs, also of those that were dropped. A run whose process has ended without recording it is interrupted, at once.';
 COMMENT ON COLUMN syncup.job_run.resumed_from IS 'the run that this one goes on with';

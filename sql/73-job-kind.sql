@@ -330,16 +330,21 @@ AS $$
 DECLARE
 	me jsonb := @extschema@.syncup_step_at_hand(run, step);
 	result syncup.step_result;
-	purged bigint := @extschema@.syncup_purge(coalesce((me #>> '{options,keep}')::interval, '1 year'));
+	purged bigint;
 	due bigint := @extschema@.syncup_analyze_own();
 BEGIN
+	IF has_function_privilege('@extschema@.syncup_purge(interval)', 'EXECUTE') THEN
+		purged := @extschema@.syncup_purge(coalesce((me #>> '{options,keep}')::interval, '1 year'));
+	ELSE
+		result.message := 'no batch was forgotten: permission denied for function syncup_purge';
+	END IF;
 	result.counters := jsonb_build_object('batches_purged', purged, 'tables_to_vacuum', due);
 	result.did_something := true;
 	RETURN result;
 END
 $$;
 COMMENT ON FUNCTION syncup.step_maintain(bigint, text) IS
-'Step kind maintain: forgets batches older than "keep" (1 year), and analyzes syncup''s own tables.';
+'Step kind maintain: forgets batches older than "keep" (1 year) if the job''s owner may, and analyzes syncup''s own tables.';
 
 INSERT INTO syncup.step_kind (kind, function, resume_function, connector, reads_source, repeated, options, description, own) VALUES
 	('export', 'syncup.step_export', NULL, 'required', true, false, '{"statement": "text", "command": "text", "timeout": "interval", "ignore_cookie": "boolean"}', 'brings the files that are prepared next', false),

@@ -99,6 +99,40 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.next_cron(text, timestamptz) IS 'When a line of cron is due next, in the zone of pg_cron.';
 
+-- A schema of the name, and what is in it, may be anybody's: it counts where it
+-- belongs to the extension.
+CREATE FUNCTION syncup.has_pg_cron()
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (
+		SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+		WHERE e.extname = 'pg_cron' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+			AND d.classid = 'pg_proc'::regclass AND d.objid = to_regprocedure('cron.schedule(text,text,text)'))
+$$;
+COMMENT ON FUNCTION syncup.has_pg_cron() IS 'Whether pg_cron is installed in this database.';
+
+CREATE FUNCTION syncup.is_missing_in_cron(job text, owner oid)
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	answer boolean := false;
+BEGIN
+	-- pg_cron shows a job to its owner and to superusers
+	IF syncup.has_pg_cron() AND (owner = (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)
+		OR (SELECT r.rolsuper OR r.rolbypassrls FROM pg_roles r WHERE r.rolname = current_user))
+	THEN
+		EXECUTE 'SELECT NOT EXISTS (SELECT FROM cron.job j WHERE j.jobname = $1 AND j.database = current_database() AND j.active)'
+		INTO answer USING 'syncup ' || job;
+	END IF;
+	RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION syncup.is_missing_in_cron(text, oid) IS 'Whether a job lacks its entry in pg_cron; false where that cannot be seen.';
+
 CREATE FUNCTION syncup.note_schedule(caller regrole, job text, cron text, OUT name text, OUT line text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -116,7 +150,7 @@ BEGIN
 	line := coalesce(cron, defined.options ->> 'cron', CASE WHEN defined.incremental THEN '*/15 * * * *'
 		ELSE format('%s %s * * *', abs(hashtext(defined.job)) % 60, 1 + abs(hashtext(defined.job) / 60) % 4) END);
 	PERFORM syncup.check_cron(line);
-	UPDATE syncup.job_definition d SET schedule = line WHERE d.job = defined.job;
+	UPDATE syncup.job_definition d SET schedule = line, scheduled_at = now(), in_pg_cron = syncup.has_pg_cron() WHERE d.job = defined.job;
 END
 $$;
 COMMENT ON FUNCTION syncup.note_schedule(regrole, text, text) IS 'Records when a job is due, for syncup_schedule().';
@@ -137,7 +171,7 @@ AS $$
 DECLARE
 	defined syncup.job_definition := syncup.lock_job(caller, job);
 BEGIN
-	UPDATE syncup.job_definition d SET schedule = NULL WHERE d.job = defined.job;
+	UPDATE syncup.job_definition d SET schedule = NULL, scheduled_at = NULL, in_pg_cron = false WHERE d.job = defined.job;
 	RETURN defined.schedule;
 END
 $$;
@@ -163,7 +197,7 @@ DECLARE
 BEGIN
 	SELECT n.name, n.line INTO noted FROM @extschema@.syncup_note_schedule(job, cron) n;
 	call := format('CALL %s.syncup_run_job(%L)', quote_ident('@extschema@'), noted.name);
-	IF to_regprocedure('cron.schedule(text,text,text)') IS NOT NULL THEN
+	IF syncup.has_pg_cron() THEN
 		EXECUTE 'SELECT cron.schedule($1, $2, $3)' INTO id USING 'syncup ' || noted.name, noted.line, call;
 		RETURN format('job "%s" is scheduled with pg_cron, number %s: %s', noted.name, id, noted.line);
 	ELSIF home IS NOT NULL AND home <> current_database() THEN
@@ -202,7 +236,7 @@ DECLARE
 	gone boolean := false;
 	home text := current_setting('cron.database_name', true);
 BEGIN
-	IF to_regprocedure('cron.unschedule(text)') IS NOT NULL THEN
+	IF syncup.has_pg_cron() THEN
 		EXECUTE 'SELECT count(cron.unschedule(j.jobid)) > 0 FROM cron.job j WHERE j.jobname = $1 AND j.username = current_user' INTO gone USING 'syncup ' || job;
 	END IF;
 	RETURN CASE WHEN gone THEN format('job "%s" is not scheduled any more', job)

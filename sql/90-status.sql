@@ -157,10 +157,26 @@ CROSS JOIN LATERAL (
 			ORDER BY b.seq DESC LIMIT 1), c.created_at) AS at
 	) AS complete
 	WHERE complete.at + (c.options ->> 'max_age_complete')::interval < now()
-) AS a;
+) AS a
+UNION ALL
+SELECT NULL, o.job, CASE o.state WHEN 'error' THEN 'failed' ELSE o.state END, o.since, o.batch,
+	concat_ws(', ', format('run %s', o.run), format('step "%s"', o.step), 'SQLSTATE ' || o.sqlstate, CASE o.state
+		WHEN 'blocked' THEN 'nothing after its level was started'
+		WHEN 'interrupted' THEN 'its process ended before the run did'
+		WHEN 'warning' THEN 'the job went on' END),
+	o.what_to_call || ';'
+FROM syncup.open_run o
+UNION ALL
+SELECT NULL, l.job, 'not started', l.due, NULL, 'it was due by its schedule: does the scheduler run?', format('CALL syncup_run_job(%L);', l.job)
+FROM syncup.late_job l
+UNION ALL
+SELECT NULL, d.job, 'not scheduled', NULL, NULL, 'pg_cron has no active entry of it', format('SELECT syncup_schedule(%L, %L);', d.job, d.schedule)
+FROM syncup.job_definition d
+WHERE d.in_pg_cron AND syncup.is_missing_in_cron(d.job, d.owner::oid);
 COMMENT ON VIEW syncup.alarm IS
 'Everything that needs a person now, a row each; none: all is well. What arises in a transaction of syncup''s is also sent once by NOTIFY syncup.';
-COMMENT ON COLUMN syncup.alarm.what IS 'blocked, failed, prepare failed, needs complete, deletions suspended, rows set aside, complete failed, data too old, complete too old';
+COMMENT ON COLUMN syncup.alarm.what IS 'blocked, failed, prepare failed, needs complete, deletions suspended, rows set aside, complete failed, data too old, complete too old; of a job: failed, blocked, warning, cancelled, interrupted, not started, not scheduled';
+COMMENT ON COLUMN syncup.alarm.job IS 'the job whose run it is; null: of a connector';
 COMMENT ON COLUMN syncup.alarm.since IS 'since when; null where the batch that began it was purged';
 COMMENT ON COLUMN syncup.alarm.detail IS 'in words, without values of the data';
 COMMENT ON COLUMN syncup.alarm.call IS 'what to call to see more, or to mend it';

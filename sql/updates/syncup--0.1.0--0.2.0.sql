@@ -167,3 +167,130 @@ END
 $$;
 -- They are taken at the next run, with a new epoch.
 DELETE FROM syncup.digest_epoch;
+
+-- Jobs: definitions, runs, kinds of steps, the reference jobs.
+CREATE TABLE syncup.step_kind (
+	kind text PRIMARY KEY,
+	function text NOT NULL,
+	resume_function text,
+	connector text NOT NULL DEFAULT 'none' CHECK (connector IN ('required', 'optional', 'none')),
+	reads_source boolean NOT NULL DEFAULT false,
+	repeated boolean NOT NULL DEFAULT true,
+	options jsonb NOT NULL DEFAULT '{}',
+	description text,
+	own boolean NOT NULL DEFAULT true
+);
+SELECT pg_catalog.pg_extension_config_dump('syncup.step_kind', 'WHERE own');
+CREATE TABLE syncup.job_definition (
+	id int GENERATED ALWAYS AS IDENTITY,
+	job text PRIMARY KEY,
+	owner regrole NOT NULL,
+	incremental boolean NOT NULL,
+	options jsonb NOT NULL DEFAULT '{}',
+	schedule text,
+	scheduled_at timestamptz,
+	in_pg_cron boolean NOT NULL DEFAULT false,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE syncup.job_definition ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('syncup.job_definition', '');
+SELECT pg_catalog.pg_extension_config_dump('syncup.job_definition_id_seq', '');
+CREATE TABLE syncup.step_definition (
+	job text NOT NULL,
+	step text NOT NULL,
+	ordinal int NOT NULL,
+	kind text NOT NULL,
+	connector text,
+	level int NOT NULL,
+	parents text[] NOT NULL,
+	start_when text NOT NULL,
+	continue_on_error boolean NOT NULL,
+	options jsonb NOT NULL,
+	PRIMARY KEY (job, step)
+);
+ALTER TABLE syncup.step_definition ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('syncup.step_definition', '');
+CREATE TABLE syncup.run_record (
+	run bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	job text NOT NULL,
+	job_id int NOT NULL,
+	state text NOT NULL CHECK (state IN ('running', 'success', 'warning', 'error', 'blocked', 'cancelled', 'interrupted', 'not started')),
+	owner regrole NOT NULL,
+	incremental boolean NOT NULL,
+	options jsonb NOT NULL,
+	forced boolean NOT NULL,
+	launched_by name NOT NULL,
+	launched_how text NOT NULL CHECK (launched_how IN ('manual', 'cron', 'resume')),
+	pid int,
+	started_at timestamptz NOT NULL,
+	ended_at timestamptz,
+	resumed_from bigint,
+	cancel_requested boolean NOT NULL DEFAULT false,
+	message text
+)
+WITH (autovacuum_vacuum_threshold = 20, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX run_of_job ON syncup.run_record (job, run);
+CREATE INDEX run_under_way ON syncup.run_record (job_id) WHERE state = 'running';
+ALTER TABLE syncup.run_record ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('syncup.run_record', '');
+SELECT pg_catalog.pg_extension_config_dump('syncup.run_record_run_seq', '');
+CREATE TABLE syncup.step_record (
+	run bigint NOT NULL,
+	ordinal int NOT NULL,
+	round int NOT NULL,
+	step text NOT NULL,
+	kind text NOT NULL,
+	connector text,
+	level int NOT NULL,
+	parents text[] NOT NULL,
+	start_when text NOT NULL,
+	continue_on_error boolean NOT NULL,
+	options jsonb NOT NULL,
+	state text NOT NULL CHECK (state IN ('waiting', 'running', 'success', 'warning', 'error', 'blocked', 'cancelled', 'interrupted', 'not started', 'left out')),
+	decided boolean NOT NULL DEFAULT false,
+	reason text,
+	did_something boolean,
+	counters jsonb,
+	batch uuid,
+	started_at timestamptz,
+	ended_at timestamptz,
+	sqlstate text,
+	error text,
+	PRIMARY KEY (run, ordinal)
+);
+ALTER TABLE syncup.step_record ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('syncup.step_record', '');
+CREATE TYPE syncup.parent_outcome AS (step text, state text, did_something boolean);
+CREATE TYPE syncup.step_result AS (state text, did_something boolean, more boolean, message text, counters jsonb, batch uuid);
+INSERT INTO syncup.step_kind (kind, function, resume_function, connector, reads_source, repeated, options, description, own) VALUES
+	('export', 'syncup.step_export', NULL, 'required', true, false, '{"statement": "text", "command": "text", "timeout": "interval", "ignore_cookie": "boolean"}', 'brings the files that are prepared next', false),
+	('prepare', 'syncup.step_prepare', NULL, 'required', true, false, '{"mode": ["initial", "complete", "incremental"]}', 'reads the files of a connector and queues a batch', false),
+	('synchronize', 'syncup.step_synchronize', 'syncup.resume_synchronize', 'required', true, false, '{"force": "boolean", "keep_changes": "boolean", "orphans": "text"}', 'applies the queue of a connector', false),
+	('sql', 'syncup.step_sql', NULL, 'optional', false, true, '{"statement": "text", "timeout": "interval"}', 'runs a statement', false),
+	('program', 'syncup.step_program', NULL, 'optional', false, true, '{"command": "text", "timeout": "interval"}', 'runs a command of the operating system', false),
+	('maintain', 'syncup.step_maintain', NULL, 'none', false, false, '{"keep": "interval"}', 'forgets what is old, and keeps statistics true', false);
+CREATE TABLE syncup.reference_step (
+	job text NOT NULL CHECK (job IN ('complete', 'incremental', 'initial')),
+	kind text NOT NULL,
+	level int NOT NULL,
+	parents text[] NOT NULL DEFAULT '{}',
+	start_when text NOT NULL DEFAULT 'all did',
+	continue_on_error boolean NOT NULL DEFAULT false,
+	options jsonb NOT NULL DEFAULT '{}',
+	part text NOT NULL CHECK (part IN ('synchronization', 'provisioning')),
+	needed text,
+	own boolean NOT NULL DEFAULT true,
+	PRIMARY KEY (job, kind)
+);
+SELECT pg_catalog.pg_extension_config_dump('syncup.reference_step', 'WHERE own');
+INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, continue_on_error, options, part, needed, own) VALUES
+	('complete', 'export', 1, '{}', 'all did', true, '{"ignore_cookie": true}', 'synchronization', 'syncup.needs_export', false),
+	('complete', 'prepare', 2, '{export}', 'all did', false, '{"mode": "complete"}', 'synchronization', NULL, false),
+	('complete', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false),
+	('complete', 'maintain', 12, '{}', 'all did', false, '{}', 'synchronization', NULL, false),
+	('incremental', 'export', 1, '{}', 'all did', true, '{}', 'synchronization', 'syncup.needs_export', false),
+	('incremental', 'prepare', 2, '{export}', 'all did', false, '{"mode": "incremental"}', 'synchronization', NULL, false),
+	('incremental', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false),
+	('initial', 'export', 1, '{}', 'all did', true, '{"ignore_cookie": true}', 'synchronization', 'syncup.needs_export', false),
+	('initial', 'prepare', 2, '{export}', 'all did', false, '{"mode": "initial"}', 'synchronization', NULL, false),
+	('initial', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false);

@@ -209,11 +209,14 @@ CALL syncup_run_job('incremental');
 SELECT * FROM t.steps((SELECT max(run) FROM syncup.job_run));
 SELECT ordinal, step, will, t.mask(reason) AS reason FROM syncup_plan('incremental');
 SELECT last_state, open_run = :blocked AS open, open_state, t.mask(regexp_replace(what_to_call, '\(\d+\)', '(n)')) AS what_to_call FROM syncup.job_status WHERE job = 'incremental';
+CREATE VIEW t.alarms AS SELECT connector, job, what, regexp_replace(t.mask(detail), 'run \d+', 'run n') AS detail, regexp_replace(t.mask(call), '\d+(\)|;)', 'n\1', 'g') AS call, since IS NOT NULL AS since FROM syncup.alarm;
+SELECT * FROM t.alarms ORDER BY 1, 2;
 -- the resume applies what was reviewed, and goes on
 CALL syncup_resume_job(:blocked);
 SELECT regexp_replace(step, '\d+', 'n') AS step, state, did, regexp_replace(reason, '\d+', 'n') AS reason, sqlstate, error FROM t.steps((SELECT max(run) FROM syncup.job_run));
 SELECT * FROM target.person ORDER BY id;
 SELECT open_run, what_to_call FROM syncup.job_status WHERE job = 'incremental';
+SELECT * FROM t.alarms WHERE job = 'incremental';
 -- somebody else has decided meanwhile: that stands
 CALL t.write('person.csv', E'id,name\n1,Ada\n4,Di\n5,Ed\n');
 \set VERBOSITY sqlstate
@@ -259,6 +262,14 @@ SELECT job, schedule FROM syncup.job WHERE schedule IS NOT NULL ORDER BY 1;
 SELECT next_run = syncup.next_cron('5 4 * * mon-fri', now()) AS due FROM syncup.job_status WHERE job = 'J';
 SELECT c, syncup.next_cron(c, '2026-11-27 10:15:00+00') AT TIME ZONE 'UTC' AS next
 FROM unnest(ARRAY['*/15 * * * *', '15 10 * * *', '0 0 29 2 *', '0 0 1 * mon', '30 6 * * 0', '0 12 31 * *', '@daily', '10,20 2-3 * jan *']) c;
+-- due, and not started: from when it was scheduled, or last ran
+SELECT * FROM t.alarms WHERE job IN ('J', 'AD_incremental');
+UPDATE syncup.job_definition SET scheduled_at = now() - interval '8 days' WHERE job = 'J';
+SELECT * FROM t.alarms WHERE job = 'J';
+SET client_min_messages = warning;
+CALL syncup_run_job('J', '{d}');
+RESET client_min_messages;
+SELECT * FROM t.alarms WHERE job = 'J';
 -- by trying every minute
 SELECT c, syncup.next_cron(c, '2026-11-27 10:15:00+00') = (
 	SELECT min(m) FROM generate_series(timestamptz '2026-11-27 10:16:00+00', '2027-03-01', '1 min') m, syncup.cron_fields(c) f

@@ -88,12 +88,16 @@ UNION ALL
 SELECT 'extension', extname, concat_ws(' ', extversion, extrelocatable, extowner::regrole, extnamespace::regnamespace) FROM pg_extension WHERE extname = 'syncup'
 UNION ALL
 SELECT 'limit', name, l::text FROM syncup.threshold_limit l
+UNION ALL
+SELECT 'step', kind, k::text FROM syncup.step_kind k
+UNION ALL
+SELECT 'step', job || ' ' || kind, r::text FROM syncup.reference_step r
 ORDER BY 1, 2, 3
 SQL
 
 my $fresh = installed($version);
 cmp_ok(scalar keys %$fresh, '>', 500, 'there is something to compare');
-foreach my $what (qw(object comment routine relation column constraint trigger sequence dumped extension limit))
+foreach my $what (qw(object comment routine relation column constraint trigger sequence dumped extension limit step))
 {
 	ok((grep { /^\Q$what\E\|/ } keys %$fresh), "a $what is compared");
 }

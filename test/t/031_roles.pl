@@ -76,10 +76,13 @@ my %may = (
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.quarantine syncup.digest_epoch
+		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
-	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.alarm syncup.progress syncup.status syncup.finding_limit)),
-	'sequence syncup.batch_seq_seq' => '',
-	'type syncup.result' => 'PLOC',
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.alarm syncup.progress syncup.status syncup.finding_limit
+		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
+		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job)),
+	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq)),
+	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid) syncup_findings(uuid)
@@ -91,6 +94,15 @@ my %may = (
 		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
 		'syncup_resume(uuid,boolean)', 'syncup_discard(uuid,text)', 'syncup_undo(uuid)')),
 	'procedure syncup_run(text,text,boolean,boolean)' => 'O',
+	(map { ("function $_" => 'O') } (
+		'syncup_create_jobs(text,jsonb)', 'syncup_create_job(text,boolean,jsonb)', 'syncup_drop_step(text,text)', 'syncup_drop_job(text)',
+		'syncup_add_step(text,text,text,text,text[],integer,text,boolean,jsonb)', 'syncup_plan(text,text[],text,text)', 'syncup_cancel_job(bigint)',
+		'syncup_schedule(text,text)', 'syncup_unschedule(text)', 'syncup_note_schedule(text,text)', 'syncup_forget_schedule(text)', 'syncup.systemd_calendar(text)',
+		'syncup_step_at_hand(bigint,text)', 'syncup_batch_totals(uuid)', 'syncup_batch_status(uuid)', 'syncup_must_synchronize(uuid)',
+		'syncup_execute(text,bigint,text,interval)', 'syncup_source_files(text)', 'syncup_analyze_own()',
+		'syncup.synchronized(syncup.result[])', 'syncup.run_program(text,interval)',
+		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain))),
+	(map { ("procedure $_" => 'O') } ('syncup_run_job(text,text[],text,text,boolean)', 'syncup_resume_job(bigint,boolean)')),
 	# configure
 	(map { ("function $_" => 'C') } (
 		'syncup_create_connector(text,text,jsonb)', 'syncup_drop_connector(text)', 'syncup_activate(text)', 'syncup_deactivate(text)',
@@ -103,8 +115,24 @@ my %may = (
 	'function syncup_purge(interval)' => '',
 	'function syncup.read_csv_support(internal)' => '',
 	'function syncup.what_exceeds(uuid)' => '',
-	# everybody's
+	# called by these, as the owner of the extension
+	(map { ("function syncup.$_" => '') } (
+		'check_options(text,jsonb,jsonb)', 'check_job_owner(regrole,text)', 'lock_job(regrole,text)', 'job_options()', 'create_job(regrole,text,boolean,jsonb)',
+		'step_ancestors(text,text[])', 'check_step(text,text,text,text,text[],integer,text,jsonb)',
+		'add_step(regrole,text,text,text,text,text[],integer,text,boolean,jsonb)', 'drop_step(regrole,text,text)', 'drop_job(regrole,text)',
+		'decide_start(text,syncup.parent_outcome[])', 'why_left_out(text,text,boolean)', 'selected_steps(text,text[],text,text)',
+		'plan(regrole,text,text[],text,text)', 'planned_parents(text[],jsonb,boolean)', 'launched_how()', 'job_to_run(regrole,text,text[],text,text)',
+		'record_interrupted(integer)', 'begin_run(regrole,text,text[],text,text,boolean)', 'run_not_started(regrole,text,integer)',
+		'announce_run(bigint,text,text)', 'forget_runs(text,jsonb)', 'decide_level(bigint,integer,integer)', 'begin_round(bigint,integer)',
+		'next_step(bigint)', 'step_function(bigint,integer)', 'finish_step(bigint,integer,jsonb,text,text)', 'add_counters(jsonb,jsonb)', 'end_run(bigint)',
+		'session_state()', 'restore_session(text[])', 'cancel_job(regrole,bigint)', 'job_to_resume(regrole,bigint)', 'resume_not_started(regrole,bigint,integer)',
+		'begin_resume(regrole,bigint,boolean)', 'step_at_hand(regrole,bigint,text)', 'batch_totals(regrole,uuid)', 'must_synchronize(regrole,uuid)',
+		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
+		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)')),
+	# everybody's: they only compute, and views call some
 	'function syncup_format(text,text)' => 'PLOC',
+	(map { ("function syncup.$_" => 'PLOC') } ('cron_field(text,integer,integer,text[])', 'cron_fields(text)', 'next_cron(text,timestamp with time zone)',
+		'has_pg_cron()', 'is_missing_in_cron(text,oid)')),
 );
 my $walk = <<'SQL';
 SELECT o.type || ' ' || regexp_replace(regexp_replace(o.identity, '^public\.', ''), 'pg_catalog\.', '', 'g'),
@@ -176,6 +204,14 @@ is($node->safe_psql('postgres', "SELECT string_agg(p::text, ' ' ORDER BY id), (S
 $batch = as('sync_operator', "SELECT syncup_prepare('HR', 'complete')");
 is(as('sync_operator', "SELECT FROM syncup_discard('$batch', 'no')"), '', 'operate: a discard');
 is($node->safe_psql('postgres', "SELECT DISTINCT who FROM syncup.batch, unnest(ARRAY[prepared_by, synchronized_by, decided_by]) AS who WHERE who IS NOT NULL"), 'sync_operator', 'history knows who');
+# A job of the role that operates, run by a member.
+is(as('sync_operator', "SET ROLE sync_operate; SELECT * FROM syncup_create_jobs('HR')"), "HR_complete\nHR_incremental\nHR_initial", 'operate: jobs');
+like(as('sync_operator', "SET ROLE sync_operate; SELECT syncup_schedule('HR_complete', '5 4 * * *')"), qr/^5 4 \* \* \*  psql/m, 'operate: and when they run');
+write_file('people.csv', "id,name,dept\n1,Ada,IT\n2,Bob,HR\n3,Cy,HR\n");
+is(as('sync_operator', "CALL syncup_run_job('HR_complete', force => true)"), '', 'operate: runs one');
+is(as('sync_operator', "SELECT string_agg(concat_ws(' ', step, state, reason), ', ' ORDER BY ordinal) FROM syncup.job_step_run"),
+	'prepare HR success, synchronize HR success, maintain success no batch was forgotten: permission denied for function syncup_purge', 'operate: and sees what it did');
+is(as('sync_looker', 'SELECT (SELECT count(*) FROM syncup.job_run), (SELECT count(*) FROM syncup.run_record), (SELECT count(*) FROM syncup.step_definition)'), '0|0|0', 'look: jobs are those of their owner');
 is(as('sync_configurator', "SELECT FROM syncup_drop_mapping('HR', 'members')"), '', 'configure: drops a mapping');
 
 # What is none of their business.
@@ -183,10 +219,10 @@ refused('nobody', $_, $_) for "SELECT syncup_prepare('HR', 'complete')", "CALL s
 refused('sync_looker', $_, $_) for "SELECT syncup_prepare('HR', 'complete')", "SELECT syncup_resume('$batch')", "SELECT syncup_discard('$batch')", "SELECT syncup_undo('$batch')", "SELECT syncup_deactivate('HR')",
 	"SELECT * FROM people", "SELECT * FROM syncup_read_csv('$dir/people.csv') AS (id int)", "UPDATE syncup.batch SET status = 'prepared'", "DELETE FROM syncup_changes.hr_people";
 refused('sync_operator', $_, $_) for "SELECT syncup_create_connector('X')", "SELECT syncup_set_thresholds('HR', '{}')", "SELECT syncup_map_entity_type('HR', 'people', 'people', 'people.csv', 'id')", "SELECT syncup_drop_connector('HR')",
-	"SELECT syncup_purge('0')", "SELECT syncup_export('$batch', '$dir')", "SELECT badge FROM people", "UPDATE syncup.threshold SET maximum = 0", "INSERT INTO syncup_delta.hr_people VALUES (NULL)";
+	"SELECT syncup_purge('0')", "SELECT syncup_export('$batch', '$dir')", "SELECT syncup.create_job('sync_configurator', 'J', false, '{}')", "SELECT badge FROM people", "UPDATE syncup.threshold SET maximum = 0", "INSERT INTO syncup_delta.hr_people VALUES (NULL)";
 refused('sync_configurator', $_, $_) for "SELECT syncup_prepare('HR', 'complete')", "SELECT syncup_synchronize('HR')", "CALL syncup_run('HR', 'complete')", "SELECT syncup_resume('$batch')", "SELECT syncup_undo('$batch')", "SELECT syncup_purge('0')",
 	"UPDATE syncup.connector SET directory = '/'", "DELETE FROM syncup_previous.hr_people";
-is($node->safe_psql('postgres', "SET ROLE monitoring; SELECT last_status FROM syncup.status WHERE connector = 'HR'"), 'discarded', 'monitoring: states');
+is($node->safe_psql('postgres', "SET ROLE monitoring; SELECT last_status FROM syncup.status WHERE connector = 'HR'"), 'applied', 'monitoring: states');
 is($node->safe_psql('postgres', "SELECT has_table_privilege('monitoring', 'syncup.batch', 'SELECT'), has_table_privilege('monitoring', 'syncup.quarantine', 'SELECT'), has_schema_privilege('monitoring', 'syncup_changes', 'USAGE')"), 'f|f|f', 'monitoring: no data');
 is(as('sync_configurator', "SELECT FROM syncup_drop_connector('HR')"), '', 'configure: drops the connector');
 

@@ -232,6 +232,32 @@ go_on(9);
 is(finish($worker), 'applied|1', 'loaded');
 nothing_is_shown('in the end');
 
+# A job: the step that runs, whatever it does.
+$node->safe_psql('postgres', <<'SQL');
+SELECT syncup_create_job('J');
+SELECT syncup_add_step('J', 'waits', 'sql', options => '{"statement": "SELECT public.may_pass(''stop9'')"}');
+SELECT syncup_add_step('J', 'writes', 'synchronize', 'PLAIN');
+SELECT syncup_deactivate('NEW');
+SQL
+sub job_shown
+{
+	return $node->safe_psql('postgres', "SELECT pid, connector, operation, phase, job, step FROM syncup.progress");
+}
+write_file('big.csv', "id,v\n", map { "$_," . ($_ == 5 ? 'changed again' : "value $_") . "\n" } 1 .. 1000);
+like($node->safe_psql('postgres', "SELECT syncup_prepare('PLAIN', 'complete')"), qr/^[0-9a-f-]{36}$/, 'a change is prepared for a job');
+ask($holder, 'SELECT pg_advisory_lock(9)');
+begin_statement($worker, "CALL syncup_run_job('J')");
+wait_at(9);
+is(job_shown(), "$pid||sql||J|waits", 'a step that runs a statement');
+is($node->safe_psql('postgres', "SELECT running_step, last_run IS NULL FROM syncup.job_status"), 'waits|t', 'job_status knows it as well');
+ask($holder, 'SELECT pg_advisory_unlock(9); SELECT pg_advisory_lock(9)');
+$node->poll_query_until('postgres', "SELECT EXISTS (SELECT FROM syncup.progress WHERE step = 'writes')") or die 'the second step did not come';
+wait_at(9);
+is(job_shown(), "$pid|PLAIN|synchronize|applying changes|J|writes", 'a step that synchronizes');
+go_on(9);
+finish($worker);
+is(job_shown(), '', 'nothing is shown after the job');
+
 $_->{run}->kill_kill for $worker, $holder;
 $node->stop('fast');
 done_testing();
