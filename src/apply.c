@@ -119,9 +119,9 @@ writing_end(Writing *writing)
 }
 
 void
-write_rows(const Mapping *mapping, const char *sql, int64 expected)
+write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected)
 {
-	int64		written = caller_write(sql);
+	int64		written = caller_write(sql, few);
 
 	if (written != expected)
 		ereport(ERROR,
@@ -140,10 +140,11 @@ check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *w
 
 	if (mapping->options->scope == NULL)
 		return;
-	if (caller_sql(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND %s LIMIT 1",
-							rows->name, target_rows(mapping),
-							equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
-							where, is_outside(mapping)), SQL_NO_ARGS) > 0)
+	if (caller_sql_planned(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND %s LIMIT 1",
+									rows->name, target_rows(mapping),
+									equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+									where, is_outside(mapping)),
+						   is_few(mapping, rows->count), SQL_NO_ARGS) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
@@ -185,7 +186,7 @@ update_rows(Application *application, ChangeAction action)
 	write_rows(mapping,
 			   psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
 						mapping->target_name, set.data, where.data),
-			   application->changes->actions[action]);
+			   is_few(mapping, application->changes->count), application->changes->actions[action]);
 	check_written_scope(mapping, application->changes, is_action(action));
 }
 
@@ -205,7 +206,7 @@ apply_deletes(Application *application)
 				   psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
 							mapping->target_name, is_action(ACTION_DELETE), same_key(mapping),
 							as_it_was(mapping)),
-				   application->changes->actions[ACTION_DELETE]);
+				   is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
 	if (application->back)
 		update_rows(application, ACTION_UPDATE);
@@ -351,7 +352,7 @@ apply_inserts(Application *application)
 		return;
 	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
 								   psprintf(" ORDER BY s.c%d", mapping->key + 1)),
-			   application->changes->actions[ACTION_INSERT]);
+			   false, application->changes->actions[ACTION_INSERT]);
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
 
@@ -419,7 +420,7 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	int64		count = source->count;
 
 	/* In the order of the file, in which previous lies as well: see digest_set.c. */
-	write_rows(mapping, insert_sql(mapping, source, "true", ""), count);
+	write_rows(mapping, insert_sql(mapping, source, "true", ""), false, count);
 	check_written_scope(mapping, source, "true");
 	typed_rows_forget(source);
 	return count;
@@ -467,8 +468,10 @@ apply_review(const Mapping *mapping, const pg_uuid_t *batch, bool back, StringIn
 {
 	TypedRows  *changes = mapping->association ? links_changes(mapping, batch, back) :
 		typed_changes(mapping, batch, back);
-	uint64		count = caller_sql(mapping->association ? links_review_sql(mapping, back) :
-								   review_sql(mapping), SQL_NO_ARGS);
+	uint64		count = caller_sql_planned(mapping->association ? links_review_sql(mapping, back) :
+										   review_sql(mapping),
+										   mapping->association ? links_are_few(mapping, changes->count) :
+										   is_few(mapping, changes->count), SQL_NO_ARGS);
 	Datum	   *done = palloc(sizeof(Datum) * (count + 1));
 	int			ndone = 0;
 	int64		nstale = 0;

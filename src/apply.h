@@ -42,7 +42,7 @@ extern char *is_action(ChangeAction action);
  * Runs a statement that must write just so many rows; errors with 40001.  The
  * caller has called writing_begin().
  */
-extern void write_rows(const Mapping *mapping, const char *sql, int64 expected);
+extern void write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected);
 
 /*
  * Writes the delta of an initial batch straight into the target, which is

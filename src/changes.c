@@ -23,6 +23,7 @@
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "miscadmin.h"
+#include "plans.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -515,6 +516,14 @@ check_keys_differ(const Mapping *mapping)
 				 errhint("A version before 0.2 has stored them. Run a complete synchronization.")));
 }
 
+bool
+is_few(const Mapping *mapping, int64 rows)
+{
+	const char *key = mapping->columns[mapping->key].target;
+
+	return plan_few(mapping->target, &key, 1, rows);
+}
+
 int64
 changes_count_target(const Mapping *mapping)
 {
@@ -560,11 +569,9 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			SQL_ARGS(SQL_UUID(batch)));
 	begin_sink(&sink, mapping, batch, counter);
 	level = settings_pin(NULL);
-	/* A look-up by key beats reading the target longer than planners think: it is hot. */
-	if (!complete)
-		setting_pin("random_page_cost", "1.1");
-	sql_for_each(caller_cursor(changes_query(&sink, target ? target_rows_read(mapping, target->name) : target_rows(mapping),
-											 complete, keep_missing), SQL_NO_ARGS),
+	sql_for_each(caller_cursor_planned(changes_query(&sink, target ? target_rows_read(mapping, target->name) : target_rows(mapping),
+													 complete, keep_missing),
+									   !complete && is_few(mapping, source->count), SQL_NO_ARGS),
 				 write_change, &sink);
 	settings_restore(level);
 	change_store_close(sink.store);

@@ -57,6 +57,9 @@ extern char *readable_columns(const Mapping *mapping, const char *more);
 /* The same with a column that is not mapped. */
 extern char *target_rows_with(const Mapping *mapping, const char *column);
 
+/* Whether so many rows are to be looked up in the target by its key (plans.h). */
+extern bool is_few(const Mapping *mapping, int64 rows);
+
 /* Rows of the target now: those in the scope that are not retired. */
 extern int64 changes_count_target(const Mapping *mapping);
 

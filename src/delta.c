@@ -4,6 +4,7 @@
  */
 #include "delta.h"
 
+#include "plans.h"
 #include "sql.h"
 #include "stored_table.h"
 #include "table_writer.h"
@@ -220,6 +221,19 @@ gather_command(const Mapping *mapping, const pg_uuid_t *batch, const char *comma
 										SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))));
 }
 
+/* Whether so many rows are to be looked up in previous by its key (plans.h). */
+static bool
+few_in_previous(const Mapping *mapping, int64 rows)
+{
+	const char *columns[2];
+	int			ncolumns = 0;
+
+	for (int i = 0; i < mapping->ncolumns && ncolumns < 2; i++)
+		if (is_key_column(mapping, i))
+			columns[ncolumns++] = mapping->columns[i].stored;
+	return plan_few(config_table(mapping, "syncup_previous"), columns, ncolumns, rows);
+}
+
 /* Deletes the rows of previous whose key a command of the batch names. */
 static void
 delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
@@ -227,8 +241,9 @@ delete_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	TypedRows  *rows = gather_command(mapping, batch, command);
 
 	if (rows->count > 0)
-		own_sql(psprintf("DELETE FROM %s p USING syncup_command d WHERE %s",
-						 previous_table(mapping), changes_stored_row(mapping, "d", "p")), SQL_NO_ARGS);
+		own_sql_planned(psprintf("DELETE FROM %s p USING syncup_command d WHERE %s",
+								 previous_table(mapping), changes_stored_row(mapping, "d", "p")),
+						few_in_previous(mapping, rows->count), SQL_NO_ARGS);
 	typed_rows_forget(rows);
 }
 
@@ -251,8 +266,9 @@ update_previous(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 			appendStringInfo(&set, "%s%s = d.%s", set.len ? ", " : "", column, column);
 	}
 	if (set.len > 0 && rows->count > 0)
-		own_sql(psprintf("UPDATE %s p SET %s FROM syncup_command d WHERE %s",
-						 previous_table(mapping), set.data, changes_stored_row(mapping, "d", "p")), SQL_NO_ARGS);
+		own_sql_planned(psprintf("UPDATE %s p SET %s FROM syncup_command d WHERE %s",
+								 previous_table(mapping), set.data, changes_stored_row(mapping, "d", "p")),
+						few_in_previous(mapping, rows->count), SQL_NO_ARGS);
 	typed_rows_forget(rows);
 }
 
@@ -340,12 +356,12 @@ delta_keep_before(const Mapping *mapping, const pg_uuid_t *batch)
 	TypedRows  *rows = gather_command(mapping, batch, "update");
 
 	if (rows->count > 0)
-		own_sql(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s%s FROM %s p JOIN syncup_command d ON %s",
-						 delta_table(mapping), delta_columns(mapping, ""), common_columns(mapping, "p."),
-						 mapping->association ? "" :
-						 psprintf(", CASE WHEN d.old_key IS NOT NULL THEN %s END", stored_key(mapping, "d.")),
-						 previous_table(mapping), changes_stored_row(mapping, "d", "p")),
-				SQL_ARGS(SQL_UUID(batch)));
+		own_sql_planned(psprintf("INSERT INTO %s (batch, command, %s) SELECT $1, 'before', %s%s FROM %s p JOIN syncup_command d ON %s",
+								 delta_table(mapping), delta_columns(mapping, ""), common_columns(mapping, "p."),
+								 mapping->association ? "" :
+								 psprintf(", CASE WHEN d.old_key IS NOT NULL THEN %s END", stored_key(mapping, "d.")),
+								 previous_table(mapping), changes_stored_row(mapping, "d", "p")),
+						few_in_previous(mapping, rows->count), SQL_ARGS(SQL_UUID(batch)));
 	typed_rows_forget(rows);
 }
 

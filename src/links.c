@@ -14,6 +14,7 @@
 #include "change_store.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "plans.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
@@ -142,6 +143,15 @@ has_target_sql(const Mapping *mapping)
 {
 	return psprintf("%s IS NOT NULL", mapping->pairs ? column_of("t", mapping->ends[0].target) :
 					target_column(key_of_end(holder_end(mapping))));
+}
+
+bool
+links_are_few(const Mapping *mapping, int64 links)
+{
+	const char *columns[2] = {mapping->ends[0].target, mapping->ends[1].target};
+
+	return mapping->pairs ? plan_few(mapping->target, columns, 2, links) :
+		is_few(holder_end(mapping)->entity, links);
 }
 
 int64
@@ -405,9 +415,10 @@ links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			SQL_ARGS(SQL_UUID(batch)));
 	changes.store = change_store_open(mapping);
 	level = settings_pin(NULL);
-	sql_for_each(caller_cursor(mapping->pairs ?
-							   link_table_query(mapping, target ? target->name : mapping->target_name, whole, keep_missing) :
-							   link_column_query(mapping, whole, keep_missing), SQL_NO_ARGS),
+	sql_for_each(caller_cursor_planned(mapping->pairs ?
+									   link_table_query(mapping, target ? target->name : mapping->target_name, whole, keep_missing) :
+									   link_column_query(mapping, whole, keep_missing),
+									   !whole && links_are_few(mapping, source->count), SQL_NO_ARGS),
 				 write_change, &changes);
 	if (mapping->pairs && !whole && !keep_missing)
 		find_stray_links(mapping, batch, &changes);
@@ -505,7 +516,7 @@ delete_links(const Mapping *mapping, const TypedRows *changes, bool back)
 						mapping->target_name, change_value(mapping, 0, back), change_value(mapping, 1, back),
 						stored_joins(mapping, "s"), is_action(ACTION_DELETE),
 						links_same_sql(mapping, "s.v1", "s.v2")),
-			   changes->actions[ACTION_DELETE]);
+			   links_are_few(mapping, changes->count), changes->actions[ACTION_DELETE]);
 }
 
 /* Whether a unique index or an exclusion constraint has the column of the links. */
@@ -543,7 +554,7 @@ unlink_rows(const Mapping *mapping, const TypedRows *changes, bool back)
 						is_action(ACTION_DELETE), is_action(ACTION_UPDATE),
 						is_holder_sql(mapping, "s.k"),
 						equal_sql(&end->stored, column, expected_sql(mapping, back))),
-			   expected);
+			   links_are_few(mapping, changes->count), expected);
 }
 
 void
@@ -591,7 +602,7 @@ insert_links(const Mapping *mapping, const TypedRows *changes, bool back)
 							" CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s, s.old) r WHERE %s",
 							mapping->target_name, restored_columns(mapping, ""), restored_columns(mapping, "r."),
 							mapping->target_name, is_action(ACTION_INSERT)),
-				   changes->actions[ACTION_INSERT]);
+				   false, changes->actions[ACTION_INSERT]);
 	else
 		write_rows(mapping,
 				   psprintf("INSERT INTO %s (%s, %s) SELECT %s, %s FROM syncup_change s%s WHERE %s ORDER BY s.k1, s.k2",
@@ -599,7 +610,7 @@ insert_links(const Mapping *mapping, const TypedRows *changes, bool back)
 							quote_identifier(mapping->ends[1].target),
 							change_value(mapping, 0, false), change_value(mapping, 1, false),
 							stored_joins(mapping, "s"), is_action(ACTION_INSERT)),
-				   changes->actions[ACTION_INSERT]);
+				   links_are_few(mapping, changes->count), changes->actions[ACTION_INSERT]);
 }
 
 /* Sets mono-valued links, those that move where that was not done at once. */
@@ -613,8 +624,9 @@ link_holders(const Mapping *mapping, const TypedRows *changes, bool back)
 
 	if (changes->actions[ACTION_UPDATE] > 0)
 	{
-		caller_sql(psprintf("SELECT pg_catalog.count(*) FROM syncup_change s JOIN %s t ON %s WHERE %s AND %s",
-							mapping->target_name, is_holder, is_action(ACTION_UPDATE), is_empty), SQL_NO_ARGS);
+		caller_sql_planned(psprintf("SELECT pg_catalog.count(*) FROM syncup_change s JOIN %s t ON %s WHERE %s AND %s",
+									mapping->target_name, is_holder, is_action(ACTION_UPDATE), is_empty),
+						   links_are_few(mapping, changes->count), SQL_NO_ARGS);
 		expected += sql_int8(0, 1);
 	}
 	if (expected > 0)
@@ -622,7 +634,7 @@ link_holders(const Mapping *mapping, const TypedRows *changes, bool back)
 				   psprintf("UPDATE %s t SET %s = %s FROM syncup_change s WHERE (%s OR %s) AND %s AND %s",
 							mapping->target_name, quote_identifier(end->target), wanted_sql(mapping, back),
 							is_action(ACTION_INSERT), is_action(ACTION_UPDATE), is_holder, is_empty),
-				   expected);
+				   links_are_few(mapping, changes->count), expected);
 }
 
 void
@@ -646,13 +658,13 @@ links_load(const Mapping *mapping, TypedRows *source)
 							mapping->target_name, quote_identifier(mapping->ends[0].target),
 							quote_identifier(mapping->ends[1].target),
 							stored_value(mapping, 0, "s"), stored_value(mapping, 1, "s"),
-							stored_joins(mapping, "s")), count);
+							stored_joins(mapping, "s")), false, count);
 	else
 		write_rows(mapping,
 				   psprintf("UPDATE %s t SET %s = s.v FROM (SELECT s.k%d AS k, %s AS v FROM syncup_link s%s) s WHERE %s",
 							mapping->target_name, quote_identifier(end->target), mapping->holder + 1,
 							stored_value(mapping, 1 - mapping->holder, "s"), stored_joins(mapping, "s"),
-							is_holder_sql(mapping, "s.k")), count);
+							is_holder_sql(mapping, "s.k")), false, count);
 	typed_rows_forget(source);
 	return count;
 }

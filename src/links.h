@@ -19,6 +19,9 @@ extern char *link_table_rows(const Mapping *mapping, const char *relation);
 /* SQL: whether a row t of a link table stores these two values. */
 extern char *links_same_sql(const Mapping *mapping, const char *value1, const char *value2);
 
+/* Whether so many links are to be looked up in the target by an index (plans.h). */
+extern bool links_are_few(const Mapping *mapping, int64 links);
+
 /* The links of a target before: rows of a link table, or values of its column. */
 extern int64 links_count(const Mapping *mapping);
 

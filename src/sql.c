@@ -18,9 +18,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
+#include "plans.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -101,23 +103,6 @@ caller_sql(const char *statement, int nargs, const SqlArg *args)
 }
 
 uint64
-caller_write(const char *statement)
-{
-	int			path = search_path_pin();
-	SPIPlanPtr	plan = SPI_prepare(statement, 0, NULL);
-	int			result;
-
-	if (plan == NULL)
-		elog(ERROR, "statement could not be prepared: %s", SPI_result_code_string(SPI_result));
-	result = SPI_execute_snapshot(plan, NULL, NULL, InvalidSnapshot, InvalidSnapshot, false, false, 0);
-	settings_restore(path);
-	SPI_freeplan(plan);
-	if (result < 0)
-		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-uint64
 own_sql(const char *statement, int nargs, const SqlArg *args)
 {
 	OwnerScope	scope;
@@ -125,6 +110,83 @@ own_sql(const char *statement, int nargs, const SqlArg *args)
 
 	owner_begin(&scope);
 	processed = caller_sql(statement, nargs, args);
+	owner_end(&scope);
+	return processed;
+}
+
+/* A statement that is planned before it runs. */
+typedef struct Planned
+{
+	SPIPlanPtr	plan;
+	CachedPlan *cached;
+	int			path;			/* what search_path_pin() gave */
+	int			path_again;
+} Planned;
+
+/*
+ * Where rows are few the plan is made with settings pinned, and runs without:
+ * SPI executes one that is there already, as long as it is valid.
+ */
+static void
+planned_begin(Planned *planned, const char *statement, bool few, int nargs, Oid *types)
+{
+	int			level;
+
+	planned->path = search_path_pin();
+	level = plan_pin(few);
+	planned->plan = SPI_prepare_cursor(statement, nargs, types, few ? CURSOR_OPT_GENERIC_PLAN : 0);
+	if (planned->plan == NULL)
+		elog(ERROR, "statement could not be prepared: %s", SPI_result_code_string(SPI_result));
+	planned->cached = few ? SPI_plan_get_cached_plan(planned->plan) : NULL;
+	settings_restore(level);
+	/* Code that planning ran may have set another path, for which it would be planned anew. */
+	planned->path_again = search_path_pin();
+}
+
+static uint64
+planned_end(Planned *planned, int result)
+{
+	if (planned->cached != NULL)
+		ReleaseCachedPlan(planned->cached, NULL);
+	settings_restore(planned->path_again);
+	settings_restore(planned->path);
+	SPI_freeplan(planned->plan);
+	if (result < 0)
+		elog(ERROR, "statement failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
+caller_sql_planned(const char *statement, bool few, int nargs, const SqlArg *args)
+{
+	Oid		   *types;
+	Datum	   *values;
+	char	   *nulls;
+	Planned		planned;
+
+	split_args(nargs, args, &types, &values, &nulls);
+	planned_begin(&planned, statement, few, nargs, types);
+	return planned_end(&planned, SPI_execute_plan(planned.plan, values, nulls, false, 0));
+}
+
+uint64
+caller_write(const char *statement, bool few)
+{
+	Planned		planned;
+
+	planned_begin(&planned, statement, few, 0, NULL);
+	return planned_end(&planned, SPI_execute_snapshot(planned.plan, NULL, NULL, InvalidSnapshot,
+													  InvalidSnapshot, false, false, 0));
+}
+
+uint64
+own_sql_planned(const char *statement, bool few, int nargs, const SqlArg *args)
+{
+	OwnerScope	scope;
+	uint64		processed;
+
+	owner_begin(&scope);
+	processed = caller_sql_planned(statement, few, nargs, args);
 	owner_end(&scope);
 	return processed;
 }
@@ -170,6 +232,17 @@ caller_cursor(const char *query, int nargs, const SqlArg *args)
 	portal = SPI_cursor_open_with_args(NULL, query, nargs, types, values, nulls,
 									   false, 0);
 	settings_restore(path);
+	return portal;
+}
+
+/* A cursor is planned when it is opened. */
+Portal
+caller_cursor_planned(const char *query, bool few, int nargs, const SqlArg *args)
+{
+	int			level = plan_pin(few);
+	Portal		portal = caller_cursor(query, nargs, args);
+
+	settings_restore(level);
 	return portal;
 }
 

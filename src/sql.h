@@ -44,11 +44,15 @@ typedef struct SqlArg
 extern uint64 own_sql(const char *statement, int nargs, const SqlArg *args);
 extern uint64 caller_sql(const char *statement, int nargs, const SqlArg *args);
 
+/* The same of statements that join few rows, or many, with a table: see plans.h. */
+extern uint64 own_sql_planned(const char *statement, bool few, int nargs, const SqlArg *args);
+extern uint64 caller_sql_planned(const char *statement, bool few, int nargs, const SqlArg *args);
+
 /*
  * The same of a statement that writes a target; its triggers fire when the
  * surrounding statement ends: see writing_begin() of apply.h.
  */
-extern uint64 caller_write(const char *statement);
+extern uint64 caller_write(const char *statement, bool few);
 
 /*
  * A statement that is run often: prepared once, as the owner; lives as long as
@@ -60,6 +64,7 @@ extern uint64 own_execute(SPIPlanPtr plan, Datum *values);
 /* Opens a cursor over a query, as the owner or as the caller. */
 extern Portal own_cursor(const char *query, int nargs, const SqlArg *args);
 extern Portal caller_cursor(const char *query, int nargs, const SqlArg *args);
+extern Portal caller_cursor_planned(const char *query, bool few, int nargs, const SqlArg *args);
 
 /*
  * Runs a query as the caller, at a snapshot, and gives its rows as they come:
