@@ -166,6 +166,8 @@ enum
 	FOUND_SOURCE = 1, FOUND_TARGET, FOUND_DELETED, FOUND_OUTSIDE, FOUND_RETIRED, FOUND_VALUES
 };
 
+StaticAssertDecl(FOUND_VALUES == FOUND_COLUMNS + 1, "config_check_key() must know how many columns are found");
+
 #define SOURCE_VALUE(n)		(FOUND_VALUES + 3 * (n))
 #define TARGET_VALUE(n)		(FOUND_VALUES + 3 * (n) + 1)
 #define IS_DISTINCT(n)		(FOUND_VALUES + 3 * (n) + 2)

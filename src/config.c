@@ -300,6 +300,33 @@ is_unique_column(Relation target, AttrNumber attnum)
 	return found;
 }
 
+/*
+ * Errors if rows of the target and what they become do not fit side by side into
+ * one row of a query, as comparing takes: of a mapped column three values (source,
+ * target, whether they differ; in changes old, new, whether written), of others one.
+ */
+static void
+check_width(const Mapping *mapping, Relation target)
+{
+	int			mapped = 0;
+	int			others = 0;
+
+	for (int i = 0; i < RelationGetNumberOfAttributes(target); i++)
+		others += !TupleDescAttr(RelationGetDescr(target), i)->attisdropped &&
+			!TupleDescAttr(RelationGetDescr(target), i)->attgenerated;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		mapped += mapping->columns[i].target != NULL;
+	others -= mapped;
+	if (FOUND_COLUMNS + 3 * mapped + others > MaxTupleAttributeNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("table %s has too many columns: %d mapped, %d not mapped",
+						mapping->target_name, mapped, others),
+				 errdetail("Three times those that are mapped and those that are not may be %d at most.",
+						   MaxTupleAttributeNumber - FOUND_COLUMNS),
+				 errhint("Map fewer columns, or divide the table.")));
+}
+
 void
 config_check_key(const Mapping *mapping)
 {
@@ -313,6 +340,7 @@ config_check_key(const Mapping *mapping)
 				 errmsg("key column \"%s\" of table %s must be unique and not null",
 						column->target, mapping->target_name),
 				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
+	check_width(mapping, target);
 	table_close(target, NoLock);
 }
 

@@ -101,7 +101,13 @@ extern void config_check_target(Mapping *mapping);
 /* Errors with 42809 if other tables inherit from the target; partitions may. */
 extern void check_no_children(Relation target);
 
-/* Errors with 42P16 unless the key's target column is unique and not null. */
+/* Columns of a row that is compared (changes.c) beside those of source and target. */
+#define FOUND_COLUMNS	5
+
+/*
+ * Errors with 42P16 unless the key's target column is unique and not null, with
+ * 54011 if the target has too many columns.
+ */
 extern void config_check_key(const Mapping *mapping);
 
 /* Whether a unique index that holds for every row covers just this column. */
