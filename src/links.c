@@ -398,7 +398,14 @@ find_stray_links(const Mapping *mapping, const pg_uuid_t *batch, LinkChanges *ch
 
 	for (int side = 0; side < 2; side++)
 		if (gone[side]->count > 0)
-			sql_for_each(caller_cursor(stray_links_query(mapping, side), SQL_NO_ARGS), write_change, changes);
+		{
+			const char *column = mapping->ends[side].target;
+
+			sql_for_each(caller_cursor_planned(stray_links_query(mapping, side),
+											   plan_few(mapping->target, &column, 1, gone[side]->count),
+											   SQL_NO_ARGS),
+						 write_change, changes);
+		}
 	typed_rows_forget(gone[0]);
 	typed_rows_forget(gone[1]);
 }

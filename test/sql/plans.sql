@@ -14,6 +14,7 @@ CREATE TABLE target.parted (id int PRIMARY KEY, name text, boss int) PARTITION B
 CREATE TABLE target.parted1 PARTITION OF target.parted FOR VALUES FROM (1) TO (10000);
 CREATE TABLE target.parted2 PARTITION OF target.parted DEFAULT;
 CREATE TABLE target.link (a int, b int, PRIMARY KEY (a, b));
+CREATE INDEX ON target.link (b);	-- by which links are found whose end goes
 ALTER TABLE target.one SET (autovacuum_enabled = off);
 ALTER TABLE target.parted1 SET (autovacuum_enabled = off);
 ALTER TABLE target.parted2 SET (autovacuum_enabled = off);

@@ -125,7 +125,7 @@ SELECT t.changes(E'op,id,n\ndelete,1,\ninsert,001,uno\nupdate,0009,unknown\ninse
 -- a bad row is a sign of life whatever its spelling; one without a readable key keeps all
 SELECT t.changes(E'op,id,n\ndelete,3,\nmerge,003,x,y\n');
 SELECT t.changes(E'op,id,n\ndelete,3,\nmerge,abc,x\n');
-SELECT command, id, n, old_key FROM syncup_delta.k_k ORDER BY batch, id;
+SELECT command, id, n, old_key FROM syncup_delta.k_k JOIN syncup.batch USING (batch) ORDER BY seq, id, command;
 
 -- ---------- a key that its type refuses ----------
 
