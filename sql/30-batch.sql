@@ -64,10 +64,14 @@ CREATE TABLE syncup.batch_counter (
 	orphans bigint,
 	stored_before bigint,
 	cascaded bigint,
+	filtered bigint NOT NULL DEFAULT 0,
+	set_aside bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (batch, mapping),
-	CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links)
+	CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links + filtered)
 );
 COMMENT ON TABLE syncup.batch_counter IS 'What prepare and synchronize counted, per batch and mapping. The columns from inserted on are null until changes were built.';
+COMMENT ON COLUMN syncup.batch_counter.filtered IS 'rows that do not count (always 0: nothing filters yet)';
+COMMENT ON COLUMN syncup.batch_counter.set_aside IS 'those in syncup.quarantine for their own sake: null keys, rejected rows and duplicates with other contents; rows that say the same again and empty links are not';
 COMMENT ON COLUMN syncup.batch_counter.deletions_suspended IS 'a bad row had no readable key, so nothing is deleted (SPEC 4.3)';
 COMMENT ON COLUMN syncup.batch_counter.stored_before IS 'rows of the target before the batch: the base of percentages';
 COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that constraints delete or update by themselves (ON DELETE), beside deleted and updated: see syncup.batch_cascade';

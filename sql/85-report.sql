@@ -736,7 +736,7 @@ BEGIN
 	END IF;
 
 	SELECT array_agg(format('  %-24s %9s %9s %9s   %9s %9s %9s %9s', syncup.shorten(r.mapping, 24),
-			r.rows_read, r.rows_kept, r.null_keys + r.duplicates + r.rejected,
+			r.rows_read, r.rows_kept, r.set_aside,
 			coalesce(r.stored_before::text, '-'),
 			coalesce(r.inserted, r.delta_inserted), coalesce(r.updated, r.delta_updated),
 			coalesce(r.deleted, r.delta_deleted)) ORDER BY r.place)
@@ -819,9 +819,9 @@ BEGIN
 			SELECT 'deletions suspended' AS what, format('%s: deletions were suspended: a bad row has no readable key', string_agg(c.mapping, ', ' ORDER BY c.mapping)) AS detail
 			FROM syncup.batch_counter c WHERE c.batch = b.batch AND c.deletions_suspended HAVING count(*) > 0
 			UNION ALL
-			SELECT 'rows set aside', format(CASE sum(c.null_keys + c.duplicates + c.rejected) WHEN 1 THEN '%s row was set aside: see syncup.quarantine' ELSE '%s rows were set aside: see syncup.quarantine' END,
-				sum(c.null_keys + c.duplicates + c.rejected))
-			FROM syncup.batch_counter c WHERE c.batch = b.batch HAVING sum(c.null_keys + c.duplicates + c.rejected) > 0
+			SELECT 'rows set aside', format(CASE sum(c.set_aside) WHEN 1 THEN '%s row was set aside: see syncup.quarantine' ELSE '%s rows were set aside: see syncup.quarantine' END,
+				sum(c.set_aside))
+			FROM syncup.batch_counter c WHERE c.batch = b.batch HAVING sum(c.set_aside) > 0
 		) AS a
 		WHERE b.status = 'applied';
 	END IF;

@@ -21,7 +21,7 @@ SELECT c.connector, c.active,
 	(SELECT b.synchronized_at FROM syncup.batch b
 		WHERE b.connector = c.connector AND b.mode IN ('initial', 'complete') AND b.status = 'applied'
 		ORDER BY b.seq DESC LIMIT 1) AS last_complete,
-	(SELECT sum(k.null_keys + k.duplicates + k.rejected)::bigint FROM syncup.batch_counter k
+	(SELECT sum(k.set_aside)::bigint FROM syncup.batch_counter k
 		WHERE k.batch = last.batch) AS set_aside
 FROM syncup.connector c
 LEFT JOIN LATERAL (
@@ -108,13 +108,13 @@ CROSS JOIN LATERAL (
 		format('%s set aside, where up to %s are usual', now.rows, coalesce(usual.rows, 0)),
 		format('SELECT * FROM syncup.quarantine WHERE batch = %L;', applied.batch)
 	FROM (
-		SELECT sum(k.null_keys + k.duplicates + k.rejected) AS rows
+		SELECT sum(k.set_aside) AS rows
 		FROM syncup.batch_counter k WHERE k.batch = applied.batch
 	) AS now
 	CROSS JOIN LATERAL (
 		SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY run.rows) AS rows
 		FROM (
-			SELECT sum(k.null_keys + k.duplicates + k.rejected) AS rows
+			SELECT sum(k.set_aside) AS rows
 			FROM (
 				SELECT b.batch FROM syncup.batch b
 				WHERE b.connector = c.connector AND b.status = 'applied' AND b.mode <> 'undo' AND b.seq < applied.seq

@@ -112,14 +112,15 @@ batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const SourceFil
 					const PrepareCounter *counter)
 {
 	own_sql("INSERT INTO syncup.batch_counter (batch, mapping, kind, file, file_modified, file_size, rows_read, rows_kept, null_keys,"
-			" duplicates, rejected, empty_links, delta_inserted, delta_updated, delta_deleted, deletions_suspended)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+			" duplicates, rejected, empty_links, filtered, set_aside, delta_inserted, delta_updated, delta_deleted, deletions_suspended)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
 			SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->name),
 					 SQL_TEXT(mapping->association ? "association" : "entity type"),
 					 SQL_TEXT(file->path), SQL_TIME(file->modified), SQL_INT8(file->size),
 					 SQL_INT8(counter->rows_read), SQL_INT8(counter->rows_kept),
 					 SQL_INT8(counter->null_keys), SQL_INT8(counter->duplicates),
 					 SQL_INT8(counter->rejected), SQL_INT8(counter->empty_links),
+					 SQL_INT8(counter->filtered), SQL_INT8(counter->set_aside),
 					 SQL_INT8(counter->delta_inserted), SQL_INT8(counter->delta_updated),
 					 SQL_INT8(counter->delta_deleted), SQL_BOOL(counter->deletions_suspended)));
 }

@@ -30,6 +30,8 @@ typedef struct PrepareCounter
 	int64		duplicates;
 	int64		rejected;
 	int64		empty_links;
+	int64		filtered;
+	int64		set_aside;		/* of those above, the ones in quarantine */
 	int64		delta_inserted;
 	int64		delta_updated;
 	int64		delta_deleted;

@@ -191,21 +191,22 @@ change_file_counter(const ChangeFile *file)
 
 /* ---------- taking rows ---------- */
 
-/* Counts a row that was set aside as rejected, and errors past the limit. */
+/* Counts a row that was set aside, and errors past the limit. */
 static void
-count_rejected(ChangeFile *file, const char *message)
+count_set_aside(ChangeFile *file, int64 *count, const char *message)
 {
-	file->counter.rejected++;
-	quarantine_check_limit(file->options, file->counter.rejected, message);
+	(*count)++;
+	file->counter.set_aside++;
+	quarantine_check_limit(file->options, &file->counter, message);
 }
 
 /* Sets aside a row that cannot be used, on reading. */
 static void
-set_aside(ChangeFile *file, const char *reason, const char *key, const char *message)
+set_aside(ChangeFile *file, int64 *count, const char *reason, const char *key, const char *message)
 {
 	quarantine_row(file->quarantine, file->mapping, file->reader, reason, key, message);
 	file->unusable++;
-	count_rejected(file, message);
+	count_set_aside(file, count, message);
 }
 
 /*
@@ -377,7 +378,7 @@ take_faulty(ChangeFile *file)
 		sort_values(file, COMMAND_NONE);
 	else
 		file->counter.deletions_suspended = true;
-	set_aside(file, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
+	set_aside(file, &file->counter.rejected, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
 			  key, reader_fault_message(file->reader));
 }
 
@@ -426,10 +427,8 @@ take_row(ChangeFile *file)
 	if (!file->mapping->association && !has_key(file))
 	{
 		file->counter.rows_read++;
-		quarantine_row(file->quarantine, file->mapping, file->reader, "null key", NULL,
-					   psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
-		file->counter.null_keys++;
-		file->unusable++;
+		set_aside(file, &file->counter.null_keys, "null key", NULL,
+				  psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
 		return;
 	}
 	refused = key_error(file);
@@ -438,7 +437,7 @@ take_row(ChangeFile *file)
 		/* Nobody knows which row it speaks of (SPEC 4.3). */
 		file->counter.rows_read++;
 		file->counter.deletions_suspended = true;
-		set_aside(file, "conversion", key_text(file),
+		set_aside(file, &file->counter.rejected, "conversion", key_text(file),
 				  psprintf("column \"%s\": %s", file->mapping->columns[file->mapping->key].source, refused));
 		return;
 	}
@@ -453,7 +452,7 @@ take_row(ChangeFile *file)
 		file->counter.rows_read++;
 		if (key != NULL)
 			sort_values(file, COMMAND_NONE);
-		set_aside(file, "malformed", key, error->message);
+		set_aside(file, &file->counter.rejected, "malformed", key, error->message);
 	}
 	else if (file->mapping->association)
 		take_link(file);
@@ -501,7 +500,7 @@ set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 	quarantine_text(file->quarantine, file->mapping, file->path, file->line, raw,
 					reason, key, message);
 	file->alive = true;
-	count_rejected(file, message);
+	count_set_aside(file, &file->counter.rejected, message);
 }
 
 /* Whether a cell says that the value becomes null. */

@@ -325,11 +325,11 @@ set_aside(Cleanser *cleanser, int64 *count, const char *reason,
 		  const char *key, const char *message)
 {
 	cleanser->counter.rows_read++;
+	cleanser->counter.set_aside++;
 	(*count)++;
 	quarantine_row(cleanser->quarantine, cleanser->mapping, cleanser->reader,
 				   reason, key, message);
-	if (count == &cleanser->counter.rejected)
-		quarantine_check_limit(cleanser->options, *count, message);
+	quarantine_check_limit(cleanser->options, &cleanser->counter, message);
 }
 
 /* The key of the row at hand as a string. */

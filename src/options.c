@@ -31,6 +31,7 @@ typedef enum OptionValue
 	TAKES_TEXT,
 	TAKES_BOOLEAN,
 	TAKES_NUMBER,				/* or the text of one */
+	TAKES_NUMBERS,				/* one, or an object of several */
 	TAKES_OBJECT,
 	TAKES_LIST,					/* of texts */
 	TAKES_TEXTS					/* or one */
@@ -104,15 +105,52 @@ set_boolean(Options *options, const OptionKind *kind, const char *value,
 	*(bool *) ((char *) options + kind->field) = json->val.boolean;
 }
 
-static void
-set_count(Options *options, const OptionKind *kind, const char *value,
-		  const JsonbValue *json)
+/* Reads a whole number. */
+static int64
+count_value(const OptionKind *kind, const char *value)
 {
 	double		number = number_value(kind, value);
 
 	if (number != (double) (int64) number)
 		refuse(kind);
-	*(int64 *) ((char *) options + kind->field) = (int64) number;
+	return (int64) number;
+}
+
+static void
+set_count(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	*(int64 *) ((char *) options + kind->field) = count_value(kind, value);
+}
+
+/* Reads how many rows may be set aside: of all together, or of each kind. */
+static void
+set_reject_limit(Options *options, const OptionKind *kind, const char *value,
+				 const JsonbValue *json)
+{
+	static const char *const names[REJECT_LIMITS] = {
+		[LIMIT_REJECTED] = "rejected", [LIMIT_DUPLICATES] = "duplicates", [LIMIT_NULL_KEYS] = "null_keys"
+	};
+	JsonbValue	number;
+	int			others = json->type == jbvBinary ? JsonContainerSize(json->val.binary.data) : 0;
+
+	for (int i = 0; i < REJECT_LIMITS; i++)
+		options->reject_limit[i] = -1;
+	if (json->type != jbvBinary)
+	{
+		options->reject_limit[LIMIT_ALL] = count_value(kind, value);
+		return;
+	}
+	for (int i = LIMIT_REJECTED; i < REJECT_LIMITS; i++)
+		if (getKeyJsonValueFromContainer(json->val.binary.data, names[i], strlen(names[i]), &number))
+		{
+			if (number.type != jbvNumeric)
+				refuse(kind);
+			options->reject_limit[i] = count_value(kind, json_scalar_text(&number));
+			others--;
+		}
+	if (others != 0)
+		refuse(kind);
 }
 
 static void
@@ -362,8 +400,8 @@ static const OptionKind option_kinds[] = {
 		"the name of a time zone, such as UTC or Europe/Paris", 0},
 	{"on_error", OPTION_READ, TAKES_TEXT, set_on_error,
 		"stop or quarantine", 0},
-	{"reject_limit", OPTION_READ, TAKES_NUMBER, set_count,
-		"a whole number, not negative", offsetof(Options, reject_limit)},
+	{"reject_limit", OPTION_READ, TAKES_NUMBERS, set_reject_limit,
+		"a whole number, not negative, or {\"rejected\": n, \"duplicates\": n, \"null_keys\": n}", 0},
 	{"pattern", OPTION_READ, TAKES_BOOLEAN, set_boolean,
 		"true or false", offsetof(Options, pattern)},
 	{"done_suffix", OPTION_READ, TAKES_TEXT, set_suffix,
@@ -450,7 +488,7 @@ check_type(const OptionKind *kind, const JsonbValue *value)
 {
 	static const char *const types[] = {
 		[TAKES_TEXT] = "text", [TAKES_BOOLEAN] = "true or false",
-		[TAKES_NUMBER] = "a number", [TAKES_OBJECT] = "an object",
+		[TAKES_NUMBER] = "a number", [TAKES_NUMBERS] = "a number or an object", [TAKES_OBJECT] = "an object",
 		[TAKES_LIST] = "a list", [TAKES_TEXTS] = "text or a list"
 	};
 	const char *given = value->type == jbvString ? "text" :
@@ -461,7 +499,9 @@ check_type(const OptionKind *kind, const JsonbValue *value)
 	const char *taken = types[kind->takes];
 
 	if (strcmp(given, taken) == 0 || (kind->takes == TAKES_NUMBER && value->type == jbvString) ||
-		(kind->takes == TAKES_TEXTS && (strcmp(given, "text") == 0 || strcmp(given, "a list") == 0)))
+		(kind->takes == TAKES_TEXTS && (strcmp(given, "text") == 0 || strcmp(given, "a list") == 0)) ||
+		(kind->takes == TAKES_NUMBERS &&
+		 (value->type == jbvString || value->type == jbvNumeric || strcmp(given, "an object") == 0)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -548,7 +588,8 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 	options->csv.quoted_empty_null = true;
 	options->encoding = PG_UTF8;
 	options->header = true;
-	options->reject_limit = -1;
+	for (int i = 0; i < REJECT_LIMITS; i++)
+		options->reject_limit[i] = -1;
 	options->timezone = "UTC";
 
 	for (int i = 0; i < ndocuments; i++)

@@ -21,6 +21,16 @@ typedef enum OnDuplicate
 	DUPLICATES_REJECT
 } OnDuplicate;
 
+/* What option "reject_limit" counts of the rows set aside. */
+typedef enum RejectLimit
+{
+	LIMIT_ALL,
+	LIMIT_REJECTED,
+	LIMIT_DUPLICATES,			/* with other contents */
+	LIMIT_NULL_KEYS,
+	REJECT_LIMITS
+} RejectLimit;
+
 /* Not one of PostgreSQL's encodings, so numbered outside them. */
 #define ENCODING_UTF16LE	1001
 #define ENCODING_UTF16BE	1002
@@ -48,7 +58,7 @@ typedef struct Options
 	text	   *ignore_lines;	/* nor those that match this */
 	text	   *trailer;		/* what the last line must match */
 	OnError		on_error;
-	int64		reject_limit;	/* -1: none */
+	int64		reject_limit[REJECT_LIMITS];	/* -1: none */
 	char	   *timezone;
 	char	   *command_column; /* NULL: the file is a full extract */
 	Jsonb	   *commands;		/* {"word": "command"}: more words */

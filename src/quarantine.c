@@ -75,14 +75,25 @@ quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
 }
 
 void
-quarantine_check_limit(const Options *options, int64 rejected, const char *message)
+quarantine_check_limit(const Options *options, const PrepareCounter *counter, const char *message)
 {
-	if (options->reject_limit >= 0 && rejected > options->reject_limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("more than %lld bad rows (option \"reject_limit\")",
-						(long long) options->reject_limit),
-				 errdetail("The last one: %s.", message)));
+	static const char *const rows[REJECT_LIMITS] = {
+		[LIMIT_ALL] = "rows set aside", [LIMIT_REJECTED] = "rejected rows",
+		[LIMIT_DUPLICATES] = "duplicates with other contents", [LIMIT_NULL_KEYS] = "rows without a key"
+	};
+	int64		counts[REJECT_LIMITS] = {
+		[LIMIT_ALL] = counter->set_aside, [LIMIT_REJECTED] = counter->rejected,
+		[LIMIT_DUPLICATES] = counter->set_aside - counter->rejected - counter->null_keys,
+		[LIMIT_NULL_KEYS] = counter->null_keys
+	};
+
+	for (int i = 0; i < REJECT_LIMITS; i++)
+		if (options->reject_limit[i] >= 0 && counts[i] > options->reject_limit[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+					 errmsg("more than %lld %s (option \"reject_limit\")",
+							(long long) options->reject_limit[i], rows[i]),
+					 errdetail("The last one: %s.", message)));
 }
 
 void

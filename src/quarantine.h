@@ -6,6 +6,7 @@
 #define SYNCUP_QUARANTINE_H
 
 #include "syncup.h"
+#include "batch.h"
 #include "config.h"
 #include "reader.h"
 
@@ -27,10 +28,10 @@ extern void quarantine_text(Quarantine *quarantine, const Mapping *mapping,
 							const char *reason, const char *key, const char *message);
 
 /*
- * Errors with 22P04 if more rows were rejected than option "reject_limit" lets;
+ * Errors with 22P04 if more rows were set aside than option "reject_limit" lets;
  * message: what was wrong with the last one.
  */
-extern void quarantine_check_limit(const Options *options, int64 rejected,
+extern void quarantine_check_limit(const Options *options, const PrepareCounter *counter,
 								   const char *message);
 extern void quarantine_close(Quarantine *quarantine);
 

@@ -133,6 +133,8 @@ static void
 scan_file(CsvScan *scan, Tuplestorestate *rows)
 {
 	MemoryContext before = CurrentMemoryContext;
+	const int64 *limits = scan->options->reject_limit;
+	int64		limit = limits[LIMIT_ALL] >= 0 ? limits[LIMIT_ALL] : limits[LIMIT_REJECTED];
 	int64		left_out = 0;
 
 	scan->values = palloc(sizeof(Datum) * scan->tupdesc->natts);
@@ -150,12 +152,12 @@ scan_file(CsvScan *scan, Tuplestorestate *rows)
 		MemoryContextSwitchTo(before);
 		if (good)
 			tuplestore_putvalues(rows, scan->tupdesc, scan->values, scan->nulls);
-		else if (++left_out > scan->options->reject_limit &&
-				 scan->options->reject_limit >= 0)
+		else if (limit >= 0 && left_out == limit)
 			ereport(ERROR,
 					(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-					 errmsg("more than %lld bad rows (option \"reject_limit\")",
-							(long long) scan->options->reject_limit)));
+					 errmsg("more than %lld bad rows (option \"reject_limit\")", (long long) limit)));
+		else
+			left_out++;
 	}
 	MemoryContextDelete(scan->row_context);
 	source_check_unchanged(reader_source(scan->reader));

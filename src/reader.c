@@ -36,6 +36,7 @@ struct Reader
 	int			ncolumns;
 	char	  **names;
 	bool	   *used;
+	CsvField   *header;			/* the fields of the header line as read, or NULL */
 	bool		first_pending;	/* a file without header: its first row waits */
 	bool		choosy;			/* some lines are no rows */
 	int64		rows;			/* so far, those with a fault too */
@@ -312,6 +313,13 @@ note_csv_fault(Reader *reader)
 			elog(ERROR, "a well-formed row cannot have a fault");
 	}
 	note_fault(reader, ROW_MALFORMED, column, message);
+}
+
+/* Notes that the row at hand is the header line once more: files were joined. */
+static void
+note_repeated_header(Reader *reader)
+{
+	note_fault(reader, ROW_MALFORMED, -1, pstrdup("row repeats the header line"));
 }
 
 /* Whether bytes are text in an encoding, of which the database can store every character. */
@@ -635,6 +643,38 @@ take_names(Reader *reader)
 		reader->names[i] = list_nth(reader->options.names, i);
 }
 
+/* Remembers the fields of the header line as they stand there. */
+static void
+keep_header(Reader *reader)
+{
+	const CsvRow *row = &reader->row;
+
+	reader->header = palloc(sizeof(CsvField) * row->nfields);
+	for (int i = 0; i < row->nfields; i++)
+	{
+		size_t		length = row->fields[i].length;
+
+		reader->header[i].length = length;
+		reader->header[i].data = length > 0 ? pnstrdup(row->fields[i].data, length) : NULL;
+	}
+}
+
+/* Whether the row at hand is the header line once more. */
+static bool
+repeats_header(const Reader *reader)
+{
+	const CsvRow *row = &reader->row;
+
+	if (reader->header == NULL || row->nfields != reader->ncolumns)
+		return false;
+	for (int i = 0; i < row->nfields; i++)
+		if (row->fields[i].length != reader->header[i].length ||
+			(row->fields[i].length > 0 &&
+			 memcmp(row->fields[i].data, reader->header[i].data, row->fields[i].length) != 0))
+			return false;
+	return true;
+}
+
 /* Gives the columns their names, once. */
 static void
 name_columns(Reader *reader)
@@ -659,6 +699,7 @@ name_columns(Reader *reader)
 		check_encoding(reader);
 		if (reader->fault != ROW_OK)
 			reader_raise(reader);
+		keep_header(reader);
 		for (int i = 0; i < row->nfields; i++)
 		{
 			size_t		length;
@@ -863,6 +904,8 @@ reader_next(Reader *reader)
 	}
 	if (status == CSV_FAULT)
 		note_csv_fault(reader);
+	else if (repeats_header(reader))
+		note_repeated_header(reader);
 	else
 		check_encoding(reader);
 	if (reader->fault != ROW_OK &&
@@ -896,6 +939,8 @@ is_certain(const Reader *reader, int column)
 
 	if (reader->fault == ROW_ENCODING)
 		return column != reader->fault_column && reader->fault_column >= 0;
+	if (row->fault == CSV_OK)
+		return true;			/* the header line once more */
 	if (!row->anchored)
 		return false;
 	switch (row->fault)

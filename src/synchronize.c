@@ -403,7 +403,7 @@ batch_result(const Batch *batch, TimestampTz started)
 			" coalesce(sum(c.deleted) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
 			" coalesce(sum(c.orphans), 0)::bigint,"
 			" coalesce(sum(c.updated) FILTER (WHERE c.kind = 'association'), 0)::bigint,"
-			" coalesce(sum(c.null_keys + c.duplicates + c.rejected), 0)::bigint"
+			" coalesce(sum(c.set_aside), 0)::bigint"
 			" FROM syncup.batch b LEFT JOIN syncup.batch_counter c USING (batch) WHERE b.batch = $1 GROUP BY b.batch",
 			SQL_ARGS(SQL_UUID(&batch->id)));
 	result->batch = batch->id;

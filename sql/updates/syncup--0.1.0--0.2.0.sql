@@ -294,3 +294,9 @@ INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, contin
 	('initial', 'export', 1, '{}', 'all did', true, '{"ignore_cookie": true}', 'synchronization', 'syncup.needs_export', false),
 	('initial', 'prepare', 2, '{export}', 'all did', false, '{"mode": "initial"}', 'synchronization', NULL, false),
 	('initial', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false);
+
+-- Rows set aside are counted by themselves. Until now every row of the others was.
+ALTER TABLE syncup.batch_counter ADD filtered bigint NOT NULL DEFAULT 0, ADD set_aside bigint NOT NULL DEFAULT 0;
+UPDATE syncup.batch_counter SET set_aside = null_keys + duplicates + rejected WHERE null_keys + duplicates + rejected > 0;
+ALTER TABLE syncup.batch_counter DROP CONSTRAINT batch_counter_check,
+	ADD CONSTRAINT batch_counter_check CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links + filtered);

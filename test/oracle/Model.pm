@@ -495,7 +495,7 @@ sub prepare
 			return (undef, $BAD_FILE) if @fatal;
 		}
 		return (undef, $BAD_FILE)
-		  if defined $own->{reject_limit} && $work->{counter}{rejected} > $own->{reject_limit};
+		  if defined $own->{reject_limit} && @{ $work->{quarantine} } > $own->{reject_limit};
 		$batch->{work}{$name} = $work;
 		$batch->{source_changes} ||= $changes && !$file->{read_before};
 		$batch->{forgets} = 1 if $changes && $work->{suspended};

@@ -169,9 +169,9 @@ SELECT syncup_prepare('HR', 'incremental') IS NOT NULL AS prepared;
 SELECT * FROM t.delta();
 ROLLBACK;
 -- The limit of bad rows: just as many, one more. Null keys are none.
-SELECT * FROM t.net(E'erase,a,,,,\nupdate,b\ndelete,,,,,\nupdate,c,,x,,\n', '{"on_error": "quarantine", "reject_limit": 3}');
-SELECT t.bad(E'op,id,name,age,city,mail\nerase,a,,,,\nupdate,b\ndelete,,,,,\nupdate,c,,x,,\n', '{"on_error": "quarantine", "reject_limit": 2}');
-SELECT t.bad(E'op,id,name,age,city,mail\nerase,a,,,,\nupdate,b\n', '{"on_error": "quarantine", "reject_limit": 1}');
+SELECT * FROM t.net(E'erase,a,,,,\nupdate,b\ndelete,,,,,\nupdate,c,,x,,\n', '{"on_error": "quarantine", "reject_limit": {"rejected": 3}}');
+SELECT t.bad(E'op,id,name,age,city,mail\nerase,a,,,,\nupdate,b\ndelete,,,,,\nupdate,c,,x,,\n', '{"on_error": "quarantine", "reject_limit": {"rejected": 2}}');
+SELECT t.bad(E'op,id,name,age,city,mail\nerase,a,,,,\nupdate,b\n', '{"on_error": "quarantine", "reject_limit": {"rejected": 1}}');
 -- All of the quarantine's columns; raw bytes as they stood.
 CALL t.write('changes.csv', convert_to(E'op,id,name,age,city,mail\nupdate,nobody,"x ""y""",,,\nupdate,a,', 'UTF8') || '\xff' || convert_to(E',,,\nerase,b,"1\n2",,,\nupdate,,,,,\n', 'UTF8'));
 BEGIN;

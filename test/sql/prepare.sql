@@ -192,16 +192,16 @@ SELECT * FROM t.prepare('complete', options => '{"on_error": "quarantine"}');
 SELECT command, "ID", name FROM syncup_delta.hr_person ORDER BY command, "ID";
 -- More bad rows than reject_limit; just as many.
 CALL t.write('person.csv', E'id,name,born,mail\n1,One\n2,Two\n3,Three,,\n,,,\n3,Three,,\n4,x,y,\n');
-SELECT t.refused($$SELECT syncup_prepare('HR', 'complete', '{"on_error": "quarantine", "reject_limit": 2}')$$);
-SELECT read, bad FROM t.prepare('complete', options => '{"on_error": "quarantine", "reject_limit": 3}');
-SELECT t.refused($$SELECT syncup_prepare('HR', 'complete', '{"on_error": "quarantine", "reject_limit": 0}')$$);
+SELECT t.refused($$SELECT syncup_prepare('HR', 'complete', '{"on_error": "quarantine", "reject_limit": {"rejected": 2}}')$$);
+SELECT read, bad FROM t.prepare('complete', options => '{"on_error": "quarantine", "reject_limit": {"rejected": 3}}');
+SELECT t.refused($$SELECT syncup_prepare('HR', 'complete', '{"on_error": "quarantine", "reject_limit": {"rejected": 0}}')$$);
 -- An option of the mapping, of the connector, of the call: the nearest wins.
 SELECT syncup_discard(batch) FROM syncup.batch WHERE status IN ('prepared', 'failed') AND prepared_at IS NOT NULL ORDER BY seq LIMIT 1;
-SELECT syncup_create_connector('HR', t.dir(), '{"on_error": "quarantine", "reject_limit": 1}');
+SELECT syncup_create_connector('HR', t.dir(), '{"on_error": "quarantine", "reject_limit": {"rejected": 1}}');
 SELECT t.refused($$SELECT syncup_prepare('HR', 'complete')$$);
-SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'ID', '{"ID": "id", "name": "name", "born": "born"}', '{mail}', '{"reject_limit": 2}');
+SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'ID', '{"ID": "id", "name": "name", "born": "born"}', '{mail}', '{"reject_limit": {"rejected": 2}}');
 SELECT t.refused($$SELECT syncup_prepare('HR', 'complete')$$);
-SELECT read, bad FROM t.prepare('complete', options => '{"reject_limit": 3}');
+SELECT read, bad FROM t.prepare('complete', options => '{"reject_limit": {"rejected": 3}}');
 SELECT t.refused($$SELECT syncup_prepare('HR', 'complete', '{"on_error": "stop"}')$$);
 SELECT syncup_create_connector('HR', t.dir());
 -- All rows of a key that is given twice with different contents are set aside.

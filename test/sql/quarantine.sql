@@ -129,17 +129,16 @@ SELECT syncup_prepare('HR', 'complete', '{"on_error": "quarantine"}') IS NOT NUL
 SELECT line, reason, key, message, raw FROM t.quarantine;
 ROLLBACK;
 
--- reject_limit: as many bad rows as it says, not one more; null keys and duplicates
--- are none. 0 is a limit.
-SELECT t.try('complete', E'id,name,age\n1,One\n2,Two,x\n3,"Thr"ee,3\n,a,\n4,Four,4\n4,Four,4\n5,Five,5\n,b,\n', '{"reject_limit": 3}');
-SELECT t.bad(E'id,name,age\n1,One\n2,Two,x\n3,"Thr"ee,3\n,a,\n4,Four,4\n4,Four,4\n5,Five,5\n,b,\n', '{"on_error": "quarantine", "reject_limit": 2}');
-SELECT t.bad(E'id,name,age\n1,One\n2,Two,x\n3,Three,x\n', '{"on_error": "quarantine", "reject_limit": 2}');
-SELECT t.try('complete', E'id,name,age\n1,One,1\n2,Two,2\n,,\n2,Two,2\n', '{"reject_limit": 0}');
-SELECT t.bad(E'id,name,age\n1,One,1\n2,Two\n', '{"on_error": "quarantine", "reject_limit": 0}');
--- Without on_error, it has no meaning.
-SELECT t.bad(E'id,name,age\n1,One,1\n2,Two\n', '{"reject_limit": 9}') LIMIT 1;
+-- reject_limit: as many bad rows as it says, not one more. 0 is a limit.
+SELECT t.try('complete', E'id,name,age\n1,One\n2,Two,x\n3,"Thr"ee,3\n,a,\n4,Four,4\n4,Four,4\n5,Five,5\n,b,\n', '{"reject_limit": {"rejected": 3}}');
+SELECT t.bad(E'id,name,age\n1,One\n2,Two,x\n3,"Thr"ee,3\n,a,\n4,Four,4\n4,Four,4\n5,Five,5\n,b,\n', '{"on_error": "quarantine", "reject_limit": {"rejected": 2}}');
+SELECT t.bad(E'id,name,age\n1,One\n2,Two,x\n3,Three,x\n', '{"on_error": "quarantine", "reject_limit": {"rejected": 2}}');
+SELECT t.try('complete', E'id,name,age\n1,One,1\n2,Two,2\n,,\n2,Two,2\n', '{"reject_limit": {"rejected": 0}}');
+SELECT t.bad(E'id,name,age\n1,One,1\n2,Two\n', '{"on_error": "quarantine", "reject_limit": {"rejected": 0}}');
+-- Without on_error, the first bad row is one too many.
+SELECT t.bad(E'id,name,age\n1,One,1\n2,Two\n', '{"reject_limit": {"rejected": 9}}') LIMIT 1;
 -- With rejected duplicates the file is read twice, its bad rows counted once.
-SELECT t.try('complete', E'id,name,age\n1,One\n2,Two,x\n2,Zwei,x\n3,a,\n3,b,\n', '{"reject_limit": 1, "duplicates": "reject"}');
+SELECT t.try('complete', E'id,name,age\n1,One\n2,Two,x\n2,Zwei,x\n3,a,\n3,b,\n', '{"reject_limit": {"rejected": 1}, "duplicates": "reject"}');
 
 -- A bad row never deletes anything, in no mode. Where its key can be read, the old
 -- version stays: that of 1 (too few fields), 2 (too many), 3 (a value), 4 (a byte);
@@ -213,7 +212,7 @@ SELECT t.both(E'id,name,age\n1,Uno,1\n1,Uno\n2,Due,2\n2,Deux\n2,Deux,2\n3,x,x\n3
 -- Keys that differ bytewise are no duplicates.
 SELECT t.both(E'id,name,age\n1,One,1\n01,Uno,1\n', '{"duplicates": "reject"}') LIMIT 1;
 -- An option of the mapping.
-SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age"}', options => '{"duplicates": "reject", "on_error": "quarantine", "reject_limit": 1}');
+SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age"}', options => '{"duplicates": "reject", "on_error": "quarantine", "reject_limit": {"rejected": 1}}');
 SELECT t.try('complete', E'id,name,age\n1,a,1\n1,b,1\n2,Two\n');
 SELECT t.bad(E'id,name,age\n1,a\n2,Two\n') LIMIT 1;
 SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', options => t.anew('{}', 'HR', 'person'));
@@ -238,7 +237,7 @@ SELECT t.both(E'id,name,age\n1,One,1\n2,"Two,2\n3,Drei,3\n');
 SELECT t.both(E'id,name,age\n1,One,1\n2,"Two,2\n3,Drei,3\n', '{"quoting": "lenient"}');
 -- What is open at the end of the file is an error in any case: the file was cut.
 SELECT t.bad(E'id,name,age\n1,One,1\n2,"Two,2\n3,Three\n', '{"on_error": "quarantine"}');
-SELECT t.bad(E'id,name,age\n1,One,1\n2,"Two', '{"on_error": "quarantine", "reject_limit": 10}') LIMIT 1;
+SELECT t.bad(E'id,name,age\n1,One,1\n2,"Two', '{"on_error": "quarantine", "reject_limit": {"rejected": 10}}') LIMIT 1;
 SELECT t.bad(E'id,name,age\n1,One,1\n2,Two,"', '{"on_error": "quarantine"}') LIMIT 1;
 SELECT t.bad(E'id,name,age\n1,One,1\n2,"Two', '{"on_error": "quarantine", "quoting": "lenient"}') LIMIT 1;
 SELECT t.bad(E'id,name,age\n1,One,1\n2,"Two', '{"on_error": "stop"}') LIMIT 2;
@@ -277,10 +276,10 @@ SELECT * FROM target.badge ORDER BY number;
 SELECT * FROM target.person ORDER BY id;
 -- The limit is that of each mapping.
 CALL t.write('both.csv', E'number,id,name\n10,x,\n20,y,\nz,3,\n');
-SELECT t.refused($$SELECT syncup_prepare('TWO', 'complete', '{"reject_limit": 1}')$$);
+SELECT t.refused($$SELECT syncup_prepare('TWO', 'complete', '{"reject_limit": {"rejected": 1}}')$$);
 CALL t.write('both.csv', E'number,id,name\n10,1,\n20,y,\nz,3,\n');
 SET client_min_messages = warning;
-SELECT syncup_prepare('TWO', 'complete', '{"reject_limit": 1}') IS NOT NULL AS prepared;
+SELECT syncup_prepare('TWO', 'complete', '{"reject_limit": {"rejected": 1}}') IS NOT NULL AS prepared;
 RESET client_min_messages;
 SELECT mapping, read, kept, bad, adds_up FROM t.counters;
 

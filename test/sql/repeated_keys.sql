@@ -68,7 +68,8 @@ CREATE VIEW t.found AS
 SELECT mapping, line, split_part(key, ' -> ', 1) AS k, reason, substring(message FROM 'given .*on line (\d+)$')::bigint AS first
 FROM syncup.quarantine WHERE batch = :'batch';
 (TABLE t.aside EXCEPT ALL TABLE t.found) UNION ALL (TABLE t.found EXCEPT ALL TABLE t.aside) ORDER BY 1, 2 LIMIT 10;
-SELECT mapping, rows_read = rows_kept + null_keys + duplicates + rejected + empty_links AS adds_up, deletions_suspended FROM syncup.batch_counter WHERE batch = :'batch' ORDER BY 1;
+SELECT mapping, rows_read = rows_kept + null_keys + duplicates + rejected + empty_links + filtered AS adds_up,
+	set_aside = (SELECT count(*) FROM t.found f WHERE f.mapping = c.mapping) AS all_there, deletions_suspended FROM syncup.batch_counter c WHERE batch = :'batch' ORDER BY 1;
 
 \set end :srcdir '/include/end.sql'
 \i :end
