@@ -549,9 +549,11 @@ try_conversions(void *arg)
 		Datum		value;
 		bool		isnull;
 
+		file->at = i;
+		if (!file->next_nulls[i])
+			check_indexed_length(file->mapping, i, VARSIZE_ANY_EXHDR(DatumGetPointer(file->next[i])));
 		if (file->mapping->columns[i].target == NULL)
 			continue;
-		file->at = i;
 		value = convert_stored(&file->converters[i], file->next_nulls[i] ? (Datum) 0 : file->next[i],
 							   &isnull);
 		converter_add_bytes(&file->converters[i], &file->value_bytes, value, isnull);

@@ -346,6 +346,16 @@ key_text(Cleanser *cleanser)
 
 /* ---------- rows that cannot be used ---------- */
 
+/* Whether the key at hand, of a pair both values, fits into the indexes. */
+static bool
+is_key_short(const Cleanser *cleanser)
+{
+	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
+		if (is_key_column(cleanser->mapping, i) &&
+			!is_indexed_length(cleanser->mapping, i, cleanser->lengths[i]))
+			return false;
+	return true;
+}
 
 /* Notes in the delta of a complete run that the source has a row of this key. */
 static void
@@ -358,7 +368,7 @@ write_kept_key(Cleanser *cleanser)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i))
 			cleanser->fields[i] = NULL;
-	if (mapping->association || is_key_readable(cleanser))
+	if (is_key_short(cleanser) && (mapping->association || is_key_readable(cleanser)))
 		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths, NULL);
 }
 
@@ -370,6 +380,8 @@ write_kept_key(Cleanser *cleanser)
 static void
 keep_key(Cleanser *cleanser, int64 place)
 {
+	if (!is_key_short(cleanser))
+		cleanser->counter.deletions_suspended = true;
 	if (comparison_mark_present(cleanser->comparison, place))
 		write_kept_key(cleanser);
 }
@@ -451,10 +463,12 @@ try_conversions(void *arg)
 		Datum		value;
 		bool		isnull;
 
-		if (cleanser->mapping->columns[i].target == NULL)
-			continue;
 		cleanser->at = i;
 		reader_at_column(cleanser->reader, cleanser->columns[i]);
+		if (cleanser->fields[i] != NULL)
+			check_indexed_length(cleanser->mapping, i, cleanser->lengths[i]);
+		if (cleanser->mapping->columns[i].target == NULL)
+			continue;
 		value = convert_field(converter, cleanser->fields[i], cleanser->lengths[i], &isnull);
 		converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
 		if (isnull && i == cleanser->mapping->key)
@@ -485,7 +499,9 @@ values_are_good(Cleanser *cleanser)
 	ErrorData  *error = NULL;
 
 	/* Values of links are never converted: only keys that they lead to. */
-	if (cleanser->mapping->association)
+	if (cleanser->mapping->association &&
+		is_indexed_length(cleanser->mapping, 0, cleanser->lengths[0]) &&
+		is_indexed_length(cleanser->mapping, 1, cleanser->lengths[1]))
 		return true;
 	if (cleanser->options->on_error == ON_ERROR_STOP)
 		try_conversions(cleanser);

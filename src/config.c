@@ -50,8 +50,10 @@ static Connector *load_connector(const char *name, bool with_ends);
 static void
 load_columns(Mapping *mapping, const char *key)
 {
-	uint64		count = own_sql("SELECT source, stored, target, target_type, change_column, format"
-								" FROM syncup.mapping_column WHERE connector = $1 AND mapping = $2 ORDER BY ordinal",
+	uint64		count = own_sql("SELECT c.source, c.stored, c.target, c.target_type, c.change_column, c.format,"
+								" m.kind = 'association' OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k)"
+								" FROM syncup.mapping_column c JOIN syncup.mapping m USING (connector, mapping)"
+								" WHERE connector = $1 AND mapping = $2 ORDER BY c.ordinal",
 								SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
 
 	mapping->ncolumns = count;
@@ -67,6 +69,7 @@ load_columns(Mapping *mapping, const char *key)
 		column->target_type = sql_text(i, 4);
 		column->change_column = sql_text(i, 5);
 		column->format = sql_text(i, 6);
+		column->indexed = sql_bool(i, 7);
 		column->first = i;
 		for (int first = 0; first < i && column->first == i; first++)
 			if (strcmp(mapping->columns[first].stored, column->stored) == 0)
@@ -246,6 +249,31 @@ config_type_text(Oid type, int32 typmod)
 	quote_all_identifiers = before;
 	settings_restore(path);
 	return text;
+}
+
+#define MAX_INDEXED_LENGTH	2600	/* a row of a btree has some 2700 bytes */
+
+/* Both sides of a pair stand in one row of an index. */
+static size_t
+max_indexed_length(const Mapping *mapping)
+{
+	return mapping->pairs ? MAX_INDEXED_LENGTH / 2 : MAX_INDEXED_LENGTH;
+}
+
+bool
+is_indexed_length(const Mapping *mapping, int column, size_t length)
+{
+	return !mapping->columns[column].indexed || length <= max_indexed_length(mapping);
+}
+
+void
+check_indexed_length(const Mapping *mapping, int column, size_t length)
+{
+	if (!is_indexed_length(mapping, column, length))
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("value of %zu bytes is too long for a key: at most %zu are stored",
+						length, max_indexed_length(mapping))));
 }
 
 /* Looks at one mapped column of the target. */

@@ -20,6 +20,7 @@ typedef struct MappingColumn
 	char	   *target_type;	/* its type when it was mapped, as text */
 	char	   *change_column;	/* name in the change table */
 	char	   *format;			/* see format.h; NULL: none */
+	bool		indexed;		/* a key, a unique key or a side of a link */
 	int			first;			/* the column that stores the source column: itself, or
 								 * where that feeds several targets the first of them */
 
@@ -112,6 +113,14 @@ extern void config_check_key(const Mapping *mapping);
 
 /* Whether a unique index that holds for every row covers just this column. */
 extern bool is_unique_column(Relation target, AttrNumber attnum);
+
+/*
+ * Whether a value is short enough for the indexes that it must go into, and an
+ * error with 22001 if not.  Their limit is that of a compressed value; this one
+ * holds for all alike.
+ */
+extern bool is_indexed_length(const Mapping *mapping, int column, size_t length);
+extern void check_indexed_length(const Mapping *mapping, int column, size_t length);
 
 /* Whether a column is the key, or part of it, or repeats it. */
 extern bool is_key_column(const Mapping *mapping, int column);
