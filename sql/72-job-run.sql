@@ -279,6 +279,20 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.launched_how() IS 'Whether pg_cron or somebody else has called.';
 
+CREATE FUNCTION syncup.check_owner_exists(job text, owner regrole)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = owner) THEN
+		RAISE 'the owner of job "%" was dropped', job
+			USING ERRCODE = 'undefined_object', HINT = 'Drop the job and create it again, as a role that is there.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.check_owner_exists(text, regrole) IS 'Errors where nobody is left whose rights a job could have.';
+
 -- Finds the job, whose lock is then taken; errors unless the run is possible.
 CREATE FUNCTION syncup.job_to_run(caller regrole, job text, only_steps text[], from_step text, to_step text)
 RETURNS int
@@ -293,6 +307,7 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			HINT = format('SELECT syncup_create_job(%L, %L, ''{"manual_start": true}'') allows it.', defined.job, defined.incremental);
 	END IF;
+	PERFORM syncup.check_owner_exists(defined.job, defined.owner);
 	PERFORM FROM syncup.selected_steps(defined.job, only_steps, from_step, to_step);
 	RETURN defined.id;
 END
@@ -719,6 +734,7 @@ BEGIN
 		RAISE 'run % of job "%" cannot be resumed: it is in state "%"', run, r.job, r.state
 			USING ERRCODE = 'object_not_in_prerequisite_state', HINT = format('CALL syncup_run_job(%L).', r.job);
 	END IF;
+	PERFORM syncup.check_owner_exists(r.job, r.owner);
 	RETURN r.job_id;
 END
 $$;

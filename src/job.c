@@ -13,6 +13,7 @@
 #include "syncup.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "connector.h"
@@ -136,24 +137,13 @@ call_step(void *arg)
 				   SQL_ARGS(SQL_INT8(work->run), SQL_TEXT(work->step))) > 0)
 		work->result = sql_jsonb(0, 1);
 	caller_sql("SET CONSTRAINTS ALL IMMEDIATE", SQL_NO_ARGS);
+	/*
+	 * What a trigger has put off once more would have, at the commit, the
+	 * rights of whoever runs the job.
+	 */
+	AfterTriggerFireDeferred();
 	HOLD_CANCEL_INTERRUPTS();
 	AtEOXact_GUC(false, settings);
-	SetUserIdAndSecContext(user, context);
-}
-
-/*
- * Fires what a trigger of the step may have put off once more: at the commit
- * it would have the rights of whoever runs the job.
- */
-static void
-fire_deferred(const StepWork *work)
-{
-	Oid			user;
-	int			context;
-
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(work->owner, context | SECURITY_LOCAL_USERID_CHANGE);
-	AfterTriggerFireDeferred();
 	SetUserIdAndSecContext(user, context);
 }
 
@@ -188,9 +178,10 @@ perform_step(JobWork *job, StepWork *work)
 		work->result = NULL;
 		error = guarded(call_step, work);
 		if (error != NULL)
+		{
 			HOLD_CANCEL_INTERRUPTS();	/* an error has let them go */
-		else
-			fire_deferred(work);
+			work->result = NULL;
+		}
 		CRASH_POINT("step done");
 		own_sql("SELECT syncup.finish_step($1, $2, $3, $4, $5)",
 				SQL_ARGS(SQL_INT8(job->run), SQL_INT4(work->ordinal), SQL_JSONB(work->result),
@@ -251,6 +242,7 @@ end_run(JobWork *job)
 	CRASH_POINT("run ended");
 	commit(job);
 	unlock_job(job);
+	RESUME_CANCEL_INTERRUPTS();
 	if (strcmp(state, "success") == 0)
 		return;
 	ereport(strcmp(state, "error") == 0 || strcmp(state, "blocked") == 0 ? ERROR : NOTICE,
@@ -280,6 +272,11 @@ run_job(FunctionCallInfo fcinfo, const char *find, const char *begin, const char
 				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 				 errmsg("a job commits after each step and cannot be run in a transaction block or a function"),
 				 errhint("CALL it by itself.")));
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("a job cannot be run: this server is a standby"),
+				 errhint("Run it on the primary server.")));
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
 	job.level = settings_pin(NULL);
 	memcpy(more, args, sizeof(SqlArg) * nargs);
@@ -307,7 +304,6 @@ run_job(FunctionCallInfo fcinfo, const char *find, const char *begin, const char
 			job.run = sql_int8(0, 1);
 			commit(&job);
 			do_steps(&job);
-			RESUME_CANCEL_INTERRUPTS();
 			end_run(&job);
 		}
 	}

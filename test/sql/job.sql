@@ -305,7 +305,9 @@ CREATE TABLE target.own (n int);
 CREATE FUNCTION target.own_fires() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO t.fired VALUES (current_user, new.n);
-	IF new.n < 4 THEN
+	IF new.n = 13 THEN
+		RAISE 'thirteen';
+	ELSIF new.n NOT IN (4, 14) THEN
 		SET CONSTRAINTS ALL DEFERRED;
 		INSERT INTO target.own VALUES (new.n + 1);
 	END IF;
@@ -318,7 +320,7 @@ SELECT syncup_add_step('owned', v.name, 'sql', level => 1, continue_on_error => 
 	('reset', 'RESET ROLE'), ('session', 'SET SESSION AUTHORIZATION DEFAULT'), ('role', 'SET ROLE postgres'), ('setting', 'SET work_mem = ''77MB'''),
 	('listen', 'LISTEN zork'), ('lock', 'SELECT pg_advisory_lock(4711), pg_advisory_lock(4711)'), ('shared', 'SELECT pg_advisory_lock_shared(-1, 2)'),
 	('cursor', 'DECLARE left_behind CURSOR WITH HOLD FOR SELECT 1'), ('prepared', 'PREPARE left_behind AS SELECT 1'),
-	('table', 'SELECT * FROM target.person'), ('ours', 'DELETE FROM syncup.run_record'), ('trigger', 'INSERT INTO target.own VALUES (1)'),
+	('table', 'SELECT * FROM target.person'), ('ours', 'DELETE FROM syncup.run_record'), ('trigger', 'INSERT INTO target.own VALUES (1)'), ('trigger that fails', 'INSERT INTO target.own VALUES (11)'),
 	('who', 'SELECT current_user = ''syncup_job_owner''')) AS v (name, statement) \g (format=unaligned tuples_only)
 SELECT syncup_add_step('owned', 'program', 'program', level => 1, continue_on_error => true, options => '{"command": "true"}');
 RESET ROLE;
@@ -359,7 +361,14 @@ SELECT step, state, did FROM t.steps((SELECT max(run) FROM syncup.job_run));
 SELECT syncup_schedule('owned');
 RESET ROLE;
 
+-- the owner is gone
 DROP OWNED BY syncup_job_owner, syncup_job_other CASCADE;
 DROP ROLE syncup_job_owner, syncup_job_other;
+CALL syncup_run_job('owned');
+SELECT max(run) AS run FROM syncup.job_run WHERE state = 'warning' AND job = 'owned' \gset
+\set VERBOSITY sqlstate
+CALL syncup_resume_job(:run);
+\set VERBOSITY terse
+SELECT syncup_drop_job('owned');
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -121,7 +121,7 @@ my %may = (
 		'step_ancestors(text,text[])', 'check_step(text,text,text,text,text[],integer,text,jsonb)',
 		'add_step(regrole,text,text,text,text,text[],integer,text,boolean,jsonb)', 'drop_step(regrole,text,text)', 'drop_job(regrole,text)',
 		'decide_start(text,syncup.parent_outcome[])', 'why_left_out(text,text,boolean)', 'selected_steps(text,text[],text,text)',
-		'plan(regrole,text,text[],text,text)', 'planned_parents(text[],jsonb,boolean)', 'launched_how()', 'job_to_run(regrole,text,text[],text,text)',
+		'plan(regrole,text,text[],text,text)', 'planned_parents(text[],jsonb,boolean)', 'launched_how()', 'check_owner_exists(text,regrole)', 'job_to_run(regrole,text,text[],text,text)',
 		'record_interrupted(integer)', 'begin_run(regrole,text,text[],text,text,boolean)', 'run_not_started(regrole,text,integer)',
 		'announce_run(bigint,text,text)', 'forget_runs(text,jsonb)', 'decide_level(bigint,integer,integer)', 'begin_round(bigint,integer)',
 		'next_step(bigint)', 'step_function(bigint,integer)', 'finish_step(bigint,integer,jsonb,text,text)', 'add_counters(jsonb,jsonb)', 'end_run(bigint)',
