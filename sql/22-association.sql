@@ -11,6 +11,7 @@ CREATE TABLE syncup.association (
 	target_column name,
 	change_column name,
 	seen bigint,
+	respelled boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (connector, mapping, side),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE,
 	FOREIGN KEY (entity_connector, entity) REFERENCES syncup.mapping
@@ -22,6 +23,7 @@ COMMENT ON COLUMN syncup.association.store IS 'column of the entity type''s targ
 COMMENT ON COLUMN syncup.association.target_column IS 'column of the association''s target that stores it; null: this side''s own row holds the link';
 COMMENT ON COLUMN syncup.association.change_column IS 'name of that column in the change table';
 COMMENT ON COLUMN syncup.association.seen IS 'of an entity type of another connector: the last batch (seq) that the links were resolved with';
+COMMENT ON COLUMN syncup.association.respelled IS 'a value of a pair is, or may be, written otherwise than the type of the property writes it: every pair is looked up in every run';
 SELECT pg_catalog.pg_extension_config_dump('syncup.association', '');
 
 CREATE TABLE syncup.orphan (

@@ -5,6 +5,7 @@
 #include "delta.h"
 
 #include "plans.h"
+#include "spelling.h"
 #include "sql.h"
 #include "stored_table.h"
 #include "table_writer.h"
@@ -19,6 +20,7 @@ struct DeltaWriter
 	pg_uuid_t	batch;
 	TableWriter *writer;
 	const DigestEpoch *epoch;	/* NULL: no digests */
+	Spellings  *spellings;		/* of pairs; NULL: none matter */
 	int			digest;			/* the attribute of column "digest", from 0 */
 	int			old_key;		/* of the columns of that name, from 0 */
 	int			key_hash;
@@ -45,6 +47,7 @@ delta_open(const Mapping *mapping, const pg_uuid_t *batch, const DigestEpoch *ep
 	writer->mapping = mapping;
 	writer->batch = *batch;
 	writer->epoch = mapping->association ? NULL : epoch;
+	writer->spellings = mapping->association && epoch != NULL ? spellings_begin(mapping) : NULL;
 	writer->digest = get_attnum(table, "digest") - 1;
 	writer->old_key = get_attnum(table, "old_key") - 1;
 	writer->key_hash = get_attnum(table, "key_hash") - 1;
@@ -137,6 +140,20 @@ put_row(DeltaWriter *writer, TupleTableSlot *slot, ChangeCommand command,
 	table_writer_put(writer->writer, size + 32 + sizeof(RowDigest));
 }
 
+/* Notes how the values of a pair in the slot are written. */
+static void
+note_spellings(DeltaWriter *writer, TupleTableSlot *slot, ChangeCommand command)
+{
+	if (writer->spellings == NULL || (command != COMMAND_INSERT && command != COMMAND_UPDATE))
+		return;
+	for (int i = 0; i < 2; i++)
+	{
+		text	   *value = DatumGetTextPP(slot->tts_values[writer->attributes[i]]);
+
+		spellings_note(writer->spellings, i, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	}
+}
+
 void
 delta_write(DeltaWriter *writer, ChangeCommand command,
 			const char *const *fields, const size_t *lengths, const Digest *values)
@@ -157,6 +174,7 @@ delta_write(DeltaWriter *writer, ChangeCommand command,
 		size += lengths[i];
 	}
 	MemoryContextSwitchTo(before);
+	note_spellings(writer, slot, command);
 	put_row(writer, slot, command, values, size);
 }
 
@@ -179,6 +197,7 @@ delta_write_stored(DeltaWriter *writer, ChangeCommand command,
 		size += VARSIZE_ANY(DatumGetPointer(fields[i]));
 	}
 	MemoryContextSwitchTo(before);
+	note_spellings(writer, slot, command);
 	put_row(writer, slot, command, values, size);
 }
 
@@ -186,6 +205,7 @@ void
 delta_close(DeltaWriter *writer)
 {
 	table_writer_close(writer->writer);
+	spellings_remember(writer->spellings);
 	pfree(writer);
 }
 

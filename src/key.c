@@ -27,20 +27,26 @@ key_column(const Mapping *mapping)
 	return &mapping->columns[mapping->key];
 }
 
+/* Whether a column holds texts of other bytes always apart. */
+static bool
+is_text_bytewise(const MappingColumn *column)
+{
+	/* A format may make one value of two texts. */
+	return (column->type == TEXTOID || column->type == VARCHAROID) && column->format == NULL &&
+		get_collation_isdeterministic(column->collation);
+}
+
 bool
 is_key_bytewise(const Mapping *mapping)
 {
 	const MappingColumn *key = key_column(mapping);
 
-	/* A format may make one value of two texts. */
-	return mapping->association ||
-		((key->type == TEXTOID || key->type == VARCHAROID) && key->format == NULL &&
-		 get_collation_isdeterministic(key->collation));
+	return mapping->association || is_text_bytewise(key);
 }
 
-/* What the type cache knows of the key's type. */
+/* What the type cache knows of a column's type. */
 static TypeCacheEntry *
-key_type_entry(const MappingColumn *key)
+type_entry(const MappingColumn *key)
 {
 	return lookup_type_cache(key->type, TYPECACHE_HASH_EXTENDED_PROC_FINFO | TYPECACHE_EQ_OPR_FINFO);
 }
@@ -51,7 +57,7 @@ key_type_check(const Mapping *mapping)
 	const MappingColumn *key = key_column(mapping);
 	TypeCacheEntry *entry;
 
-	entry = key_type_entry(key);
+	entry = type_entry(key);
 	if (!OidIsValid(entry->hash_extended_proc) || !OidIsValid(entry->eq_opr))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
@@ -76,26 +82,51 @@ equal_is_same_bytes(const MappingColumn *key)
 		DatumGetBool(OidFunctionCall1Coll(function, key->collation, ObjectIdGetDatum(type)));
 }
 
+/* Takes over what tells values of a column apart; its type has a default hash operator class. */
+static void
+init_values(KeyType *type, const MappingColumn *column)
+{
+	TypeCacheEntry *entry = type_entry(column);
+
+	converter_init(&type->converter, column->type, column->typmod, column->format);
+	row_bytes_init(&type->bytes);
+	type->canonical = equal_is_same_bytes(column);
+	type->collation = column->collation;
+	fmgr_info_copy(&type->hash, &entry->hash_extended_proc_finfo, CurrentMemoryContext);
+	fmgr_info_copy(&type->equal, &entry->eq_opr_finfo, CurrentMemoryContext);
+}
+
 void
 key_type_init(KeyType *type, const Mapping *mapping)
 {
 	const MappingColumn *key = key_column(mapping);
-	TypeCacheEntry *entry;
 
 	memset(type, 0, sizeof(KeyType));
 	type->bytewise = is_key_bytewise(mapping);
 	if (mapping->association)
 		return;
-	converter_init(&type->converter, key->type, key->typmod, key->format);
+	if (type->bytewise)
+	{
+		converter_init(&type->converter, key->type, key->typmod, key->format);
+		return;
+	}
+	key_type_check(mapping);
+	init_values(type, key);
+}
+
+void
+column_type_init(KeyType *type, const MappingColumn *column)
+{
+	TypeCacheEntry *entry;
+
+	memset(type, 0, sizeof(KeyType));
+	type->bytewise = column->target == NULL || is_text_bytewise(column);
 	if (type->bytewise)
 		return;
-	key_type_check(mapping);
-	entry = key_type_entry(key);
-	row_bytes_init(&type->bytes);
-	type->canonical = equal_is_same_bytes(key);
-	type->collation = key->collation;
-	fmgr_info_copy(&type->hash, &entry->hash_extended_proc_finfo, CurrentMemoryContext);
-	fmgr_info_copy(&type->equal, &entry->eq_opr_finfo, CurrentMemoryContext);
+	entry = type_entry(column);
+	type->bytewise = !OidIsValid(entry->hash_extended_proc) || !OidIsValid(entry->eq_opr);
+	if (!type->bytewise)
+		init_values(type, column);
 }
 
 Datum

@@ -31,6 +31,12 @@ extern void key_type_check(const Mapping *mapping);
 /* Of an entity type whose target was looked at; keys of associations are bytewise. */
 extern void key_type_init(KeyType *type, const Mapping *mapping);
 
+/*
+ * The same of any column; what no target column or no hash operator class tells
+ * of is bytewise.
+ */
+extern void column_type_init(KeyType *type, const MappingColumn *column);
+
 /* Whether only texts of the same bytes are one key of the mapping. */
 extern bool is_key_bytewise(const Mapping *mapping);
 

@@ -11,6 +11,7 @@
 
 #include "guard.h"
 #include "key.h"
+#include "spelling.h"
 #include "sql.h"
 #include "stored_table.h"
 #include "typed_rows.h"
@@ -88,6 +89,7 @@ key_hashes_renew(const Mapping *mapping)
 	Rehash		rehash = {0};
 	int			level;
 
+	spellings_are_unknown(mapping);
 	if (is_key_bytewise(mapping))
 		return;
 	level = settings_pin(mapping->options->timezone);

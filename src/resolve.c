@@ -17,18 +17,22 @@
  * one.  Ends of another connector have no delta here: where that connector has
  * applied a batch since, every pair is looked up.
  *
+ * What no text fits is looked up once more, as a value (spelling.c).
+ *
  * A pair is an orphan if a value belongs to no row, or to more than one: the
  * wrong link would be worse than none.  Orphans are rows of the delta (orphan;
  * found: one that is none any more), so that they move with the batch.
  */
 #include "resolve.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "delta.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "quarantine.h"
+#include "spelling.h"
 #include "sql.h"
 
 /* The column of previous that an end's values, and its keys, stand in. */
@@ -111,7 +115,7 @@ found_sql(const Mapping *mapping, int side, const char *values)
 	const AssociationEnd *end = &mapping->ends[side];
 
 	if (end->property == end->entity->key)
-		return psprintf("(SELECT f.value, f.key, 1 AS count FROM (%s) f)", values);
+		return psprintf("(SELECT f.value, f.key, 1::bigint AS count FROM (%s) f)", values);
 	return psprintf("(SELECT f.value, CASE WHEN count(*) = 1 THEN min(f.key) END AS key, count(*) FROM (%s) f GROUP BY f.value)",
 					values);
 }
@@ -195,20 +199,31 @@ touched_pairs_sql(const Mapping *mapping)
 					 previous, delta, same);
 	for (int side = 0; side < 2; side++)
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
-						 " (SELECT old FROM syncup_moved%d UNION ALL SELECT new FROM syncup_moved%d)",
-						 previous, quote_identifier(mapping->columns[side].stored), side + 1, side + 1);
+						 " (SELECT old FROM syncup_moved%d UNION ALL SELECT new FROM syncup_moved%d UNION ALL SELECT value FROM syncup_usual%d)",
+						 previous, quote_identifier(mapping->columns[side].stored), side + 1, side + 1, side + 1);
 	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql("x.v1", "x.v2"));
 	return sql.data;
 }
 
 /* ---------- pairs become links ---------- */
 
-/* The columns of a pair looked up. */
+/* The columns of a pair looked up; of each side a key and how many rows have the value. */
 enum
 {
 	PAIR_VALUE1 = 1, PAIR_VALUE2, PAIR_BEFORE, PAIR_AFTER, PAIR_REMEMBERED, PAIR_KEPT,
-	PAIR_KEY1, PAIR_COUNT1, PAIR_KEY2, PAIR_COUNT2, PAIR_OLD_KEY1, PAIR_OLD_KEY2
+	PAIR_FOUND, PAIR_OLD_FOUND = PAIR_FOUND + 4
 };
+
+/* A pair looked up: in [0] before the batch, in [1] after it. */
+typedef struct LookedUp
+{
+	char	   *values[2];
+	bool		is_pair[2];
+	bool		remembered;
+	bool		kept;
+	char	   *keys[2][2];		/* of each side's row */
+	int64		counts[2][2];	/* how many rows have the value */
+} LookedUp;
 
 /* What turns pairs looked up into links. */
 typedef struct LinkSink
@@ -220,6 +235,10 @@ typedef struct LinkSink
 	Quarantine *quarantine;
 	char	   *file;
 	int64		orphans;		/* more than there were */
+	Spellings  *spellings;		/* NULL: only texts matter */
+	TypedRows  *missed;			/* pairs with a value that no property has as its text */
+	bool		respelled;		/* some were found all the same */
+	MemoryContext context;		/* as long as this */
 } LinkSink;
 
 /* Adds a link, by the texts of its keys. */
@@ -237,15 +256,13 @@ add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2)
 	sink->links->count++;
 }
 
-/* Writes the pair at hand to the delta. */
+/* Writes the pair to the delta. */
 static void
-write_pair(LinkSink *sink, ChangeCommand command, uint64 row)
+write_pair(LinkSink *sink, ChangeCommand command, const LookedUp *pair)
 {
-	Datum		values[2];
-	bool		nulls[2];
+	Datum		values[2] = {CStringGetTextDatum(pair->values[0]), CStringGetTextDatum(pair->values[1])};
+	bool		nulls[2] = {false, false};
 
-	values[0] = sql_datum(row, PAIR_VALUE1, &nulls[0]);
-	values[1] = sql_datum(row, PAIR_VALUE2, &nulls[1]);
 	delta_write_stored(sink->delta, command, values, nulls, NULL);
 }
 
@@ -263,53 +280,160 @@ side_message(const Mapping *mapping, int side, bool found, int64 count)
 
 /* Remembers a pair as an orphan, and sets it aside. */
 static void
-add_orphan(LinkSink *sink, uint64 row, const char *key1, const char *key2)
+add_orphan(LinkSink *sink, const LookedUp *pair)
 {
-	char	   *first = side_message(sink->mapping, 0, key1 != NULL, sql_int8(row, PAIR_COUNT1));
-	char	   *second = side_message(sink->mapping, 1, key2 != NULL, sql_int8(row, PAIR_COUNT2));
+	char	   *first = side_message(sink->mapping, 0, pair->keys[1][0] != NULL, pair->counts[1][0]);
+	char	   *second = side_message(sink->mapping, 1, pair->keys[1][1] != NULL, pair->counts[1][1]);
 
 	sink->orphans++;
-	write_pair(sink, COMMAND_ORPHAN, row);
+	write_pair(sink, COMMAND_ORPHAN, pair);
 	quarantine_text(sink->quarantine, sink->mapping, sink->file, 0, NULL, "orphan",
-					psprintf("%s -> %s", sql_text(row, PAIR_VALUE1), sql_text(row, PAIR_VALUE2)),
+					psprintf("%s -> %s", pair->values[0], pair->values[1]),
 					first && second ? psprintf("%s; %s", first, second) : first ? first : second);
 }
 
 /* Takes a pair that was looked up. */
 static void
+take_looked_up(LinkSink *sink, const LookedUp *pair)
+{
+	char	   *const *old_keys = pair->keys[0];
+	char	   *const *keys = pair->keys[1];
+	bool		is = pair->is_pair[1] && keys[0] != NULL && keys[1] != NULL;
+	bool		was = pair->is_pair[0] && old_keys[0] != NULL && old_keys[1] != NULL;
+
+	if (pair->kept)
+	{
+		/* Its row was set aside: the link, or the holder's, is left alone. */
+		if (sink->mapping->pairs ? keys[0] != NULL && keys[1] != NULL :
+			keys[sink->mapping->holder] != NULL)
+			add_link(sink, false, true, keys[0], keys[1]);
+		return;
+	}
+	if (pair->is_pair[1] && !is)
+	{
+		if (!pair->remembered)
+			add_orphan(sink, pair);
+	}
+	else if (pair->remembered)
+	{
+		sink->orphans--;
+		write_pair(sink, COMMAND_FOUND, pair);
+	}
+	if (is)
+		add_link(sink, false, false, keys[0], keys[1]);
+	if (was && !(is && strcmp(keys[0], old_keys[0]) == 0 && strcmp(keys[1], old_keys[1]) == 0))
+		add_link(sink, true, false, old_keys[0], old_keys[1]);
+}
+
+/* Reads the pair at hand. */
+static LookedUp
+read_pair(uint64 row)
+{
+	LookedUp	pair = {
+		.values = {sql_text(row, PAIR_VALUE1), sql_text(row, PAIR_VALUE2)},
+		.is_pair = {sql_bool(row, PAIR_BEFORE), sql_bool(row, PAIR_AFTER)},
+		.remembered = sql_bool(row, PAIR_REMEMBERED),
+		.kept = sql_bool(row, PAIR_KEPT)
+	};
+
+	for (int side = 0; side < 2; side++)
+		for (int state = 0; state < 2; state++)
+		{
+			int			column = (state == 0 ? PAIR_OLD_FOUND : PAIR_FOUND) + 2 * side;
+
+			pair.keys[state][side] = sql_text(row, column);
+			pair.counts[state][side] = sql_int8(row, column + 1);
+		}
+	return pair;
+}
+
+/* Whether a value of the pair is to be found, but no property has it as its text. */
+static bool
+is_missed(const LookedUp *pair, int side, int state)
+{
+	return (pair->is_pair[state] || (pair->kept && state == 1)) && pair->counts[state][side] == 0;
+}
+
+/* Takes a pair that was looked up by the text of its values. */
+static void
 take_pair(void *arg, uint64 row)
 {
 	LinkSink   *sink = arg;
-	char	   *key1 = sql_text(row, PAIR_KEY1);
-	char	   *key2 = sql_text(row, PAIR_KEY2);
-	char	   *old_key1 = sql_text(row, PAIR_OLD_KEY1);
-	char	   *old_key2 = sql_text(row, PAIR_OLD_KEY2);
-	bool		remembered = sql_bool(row, PAIR_REMEMBERED);
-	bool		is = sql_bool(row, PAIR_AFTER) && key1 != NULL && key2 != NULL;
-	bool		was = sql_bool(row, PAIR_BEFORE) && old_key1 != NULL && old_key2 != NULL;
+	LookedUp	pair = read_pair(row);
+	bool		missed = false;
 
-	if (sql_bool(row, PAIR_KEPT))
+	for (int side = 0; side < 2 && sink->spellings != NULL; side++)
+		if (is_missed(&pair, side, 0) || is_missed(&pair, side, 1))
+			missed |= spellings_seek(sink->spellings, side, pair.values[side]);
+	if (!missed)
 	{
-		/* Its row was set aside: the link, or the holder's, is left alone. */
-		if (sink->mapping->pairs ? key1 != NULL && key2 != NULL :
-			sink->mapping->holder == 0 ? key1 != NULL : key2 != NULL)
-			add_link(sink, false, true, key1, key2);
+		take_looked_up(sink, &pair);
 		return;
 	}
-	if (sql_bool(row, PAIR_AFTER) && !is)
+	if (sink->missed->tupdesc == NULL)
 	{
-		if (!remembered)
-			add_orphan(sink, row, key1, key2);
+		MemoryContext before = MemoryContextSwitchTo(sink->context);
+
+		sink->missed->tupdesc = CreateTupleDescCopy(SPI_tuptable->tupdesc);
+		MemoryContextSwitchTo(before);
 	}
-	else if (remembered)
+	tuplestore_puttuple(sink->missed->store, SPI_tuptable->vals[row]);
+	sink->missed->count++;
+}
+
+/* Takes one of these pairs: its values were looked for in other spellings. */
+static void
+take_missed(void *arg, uint64 row)
+{
+	LinkSink   *sink = arg;
+	LookedUp	pair = read_pair(row);
+
+	for (int side = 0; side < 2; side++)
+		for (int state = 0; state < 2; state++)
+			if (is_missed(&pair, side, state))
+			{
+				pair.keys[state][side] = spellings_key(sink->spellings, side, pair.values[side], state == 1,
+													   &pair.counts[state][side]);
+				sink->respelled |= pair.keys[state][side] != NULL;
+			}
+	take_looked_up(sink, &pair);
+}
+
+/* Looks for what was missed. */
+static void
+look_up_missed(LinkSink *sink, const pg_uuid_t *batch)
+{
+	TypedRows  *missed = sink->missed;
+
+	if (missed->count == 0)
 	{
-		sink->orphans--;
-		write_pair(sink, COMMAND_FOUND, row);
+		tuplestore_end(missed->store);
+		return;
 	}
-	if (is)
-		add_link(sink, false, false, key1, key2);
-	if (was && !(is && strcmp(key1, old_key1) == 0 && strcmp(key2, old_key2) == 0))
-		add_link(sink, true, false, old_key1, old_key2);
+	spellings_find(sink->spellings, batch);
+	typed_rows_publish(missed);
+	sql_for_each(own_cursor("SELECT m.* FROM syncup_missed m", SQL_NO_ARGS), take_missed, sink);
+	typed_rows_forget(missed);
+}
+
+/*
+ * The links once each, now that two pairs may be one; a holder has one link, by
+ * whatever spelling of it.
+ */
+static TypedRows *
+distinct_links(const Mapping *mapping, TypedRows *links)
+{
+	const char *key = mapping->pairs ? "k1, k2" : mapping->holder == 0 ? "k1" : "k2";
+	TypedRows  *distinct;
+
+	links->name = "syncup_found_link";
+	typed_rows_publish(links);
+	distinct = typed_rows_gather("syncup_link",
+								 own_cursor(psprintf("(SELECT DISTINCT ON (%s) l.* FROM syncup_found_link l WHERE NOT l.deleted ORDER BY %s, k1, k2)"
+													 " UNION ALL SELECT l.* FROM syncup_found_link l WHERE l.deleted IS NOT FALSE", key, key),
+											SQL_NO_ARGS));
+	typed_rows_forget(links);
+	return distinct;
 }
 
 /* Takes the key of a row of side 1 that was set aside: its links are left alone. */
@@ -366,7 +490,8 @@ begin_links(const Mapping *mapping)
 static char *
 all_lookup_sql(const Mapping *mapping)
 {
-	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, NULL::text, NULL::text FROM (%s) x"
+	return psprintf("SELECT x.*, a1.key AS k1, a1.count AS c1, a2.key AS k2, a2.count AS c2,"
+					" NULL::text AS o1, NULL::bigint AS oc1, NULL::text AS o2, NULL::bigint AS oc2 FROM (%s) x"
 					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
 					present_pairs_sql(mapping, all_pairs_sql(mapping)),
 					found_sql(mapping, 0, all_values_sql(mapping, 0)),
@@ -377,7 +502,8 @@ all_lookup_sql(const Mapping *mapping)
 static char *
 pair_lookup_sql(const Mapping *mapping)
 {
-	return psprintf("SELECT x.*, a1.key, a1.count, a2.key, a2.count, b1.key, b2.key FROM syncup_pair x"
+	return psprintf("SELECT x.*, a1.key AS k1, a1.count AS c1, a2.key AS k2, a2.count AS c2,"
+					" b1.key AS o1, b1.count AS oc1, b2.key AS o2, b2.count AS oc2 FROM syncup_pair x"
 					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2"
 					" LEFT JOIN %s b1 ON b1.value = x.v1 LEFT JOIN %s b2 ON b2.value = x.v2",
 					found_sql(mapping, 0, pair_values_sql(mapping, 0, true)),
@@ -401,6 +527,47 @@ gather_suspects(const Mapping *mapping, int nargs, const SqlArg *args)
 	return rows;
 }
 
+/* What gathers the usual texts of values. */
+typedef struct UsualTexts
+{
+	Spellings  *spellings;
+	int			side;
+	TypedRows  *rows;
+} UsualTexts;
+
+static void
+take_moved(void *arg, uint64 row)
+{
+	UsualTexts *texts = arg;
+
+	for (int i = 1; i <= 2; i++)
+	{
+		char	   *usual = spellings_usual(texts->spellings, texts->side, sql_text(row, i));
+		Datum		value;
+		bool		isnull = false;
+
+		if (usual == NULL)
+			continue;
+		value = CStringGetTextDatum(usual);
+		tuplestore_putvalues(texts->rows->store, texts->rows->tupdesc, &value, &isnull);
+		texts->rows->count++;
+	}
+}
+
+/* The texts that the values which move usually have, where these are others: "value". */
+static TypedRows *
+gather_usual(Spellings *spellings, int side, const char *name, const char *moved)
+{
+	UsualTexts	texts = {spellings, side, typed_rows_begin(name, 1)};
+
+	TupleDescInitEntry(texts.rows->tupdesc, 1, "value", TEXTOID, -1, 0);
+	TupleDescInitEntryCollation(texts.rows->tupdesc, 1, C_COLLATION_OID);
+	if (spellings != NULL)
+		sql_for_each(own_cursor(psprintf("SELECT m.old, m.new FROM %s m", moved), SQL_NO_ARGS), take_moved, &texts);
+	typed_rows_publish(texts.rows);
+	return texts.rows;
+}
+
 /*
  * Looks up some pairs.  They and what they are found by are gathered first, so
  * that the planner knows how few they are: it has no fresh statistics of deltas.
@@ -409,11 +576,13 @@ static void
 look_up_some(LinkSink *sink, bool whole, int nargs, const SqlArg *args)
 {
 	const Mapping *mapping = sink->mapping;
-	TypedRows  *given[3];
+	TypedRows  *given[5];
 
 	given[0] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
 	given[1] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
-	given[2] = whole ? gather_suspects(mapping, nargs, args) :
+	given[2] = gather_usual(sink->spellings, 0, "syncup_usual1", "syncup_moved1");
+	given[3] = gather_usual(sink->spellings, 1, "syncup_usual2", "syncup_moved2");
+	given[4] = whole ? gather_suspects(mapping, nargs, args) :
 		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping), nargs, args));
 	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
 	for (int i = 0; i < lengthof(given); i++)
@@ -482,7 +651,7 @@ count_orphans(const Mapping *mapping, const pg_uuid_t *batch, int64 more)
 TypedRows *
 resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const TypedRows *suspects)
 {
-	LinkSink	sink = {.mapping = mapping};
+	LinkSink	sink = {.mapping = mapping, .context = CurrentMemoryContext};
 	int			level = settings_pin(mapping->ends[0].entity->options->timezone);
 
 	/* As in typed_source(): the planner knows little of delta tables. */
@@ -495,17 +664,24 @@ resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const 
 		converter_init(&sink.converters[i], key->type, key->typmod, key->format);
 	}
 	sink.links = begin_links(mapping);
+	sink.spellings = spellings_begin(mapping);
+	sink.missed = typed_rows_begin("syncup_missed", 1);
+	sink.missed->tupdesc = NULL;	/* that of the pairs looked up */
 	sink.delta = delta_open(mapping, batch, NULL);
 	sink.quarantine = quarantine_open(batch);
 	sink.file = file_of(mapping, batch);
 	look_up(&sink, batch, whole, suspects);
+	look_up_missed(&sink, batch);
 	if (whole)
 		keep_sides(&sink, batch);
 	quarantine_close(sink.quarantine);
 	delta_close(sink.delta);
 	count_orphans(mapping, batch, sink.orphans);
+	if (sink.respelled)
+		sink.links = distinct_links(mapping, sink.links);
+	else
+		typed_rows_publish(sink.links);
 	settings_restore(level);
-	typed_rows_publish(sink.links);
 	return sink.links;
 }
 

@@ -300,3 +300,6 @@ ALTER TABLE syncup.batch_counter ADD filtered bigint NOT NULL DEFAULT 0, ADD set
 UPDATE syncup.batch_counter SET set_aside = null_keys + duplicates + rejected WHERE null_keys + duplicates + rejected > 0;
 ALTER TABLE syncup.batch_counter DROP CONSTRAINT batch_counter_check,
 	ADD CONSTRAINT batch_counter_check CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links + filtered);
+
+-- Ends of links in other spellings.
+ALTER TABLE syncup.association ADD respelled boolean NOT NULL DEFAULT false;
