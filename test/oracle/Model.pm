@@ -12,7 +12,7 @@ my $NEWLINE = qr/\r\n|\r|\n/;
 
 # What a prepare says of a file that it does not take; which fault it meets first
 # is not predicted.
-my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|bad rows/;
+my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|rows set aside/;
 
 # ---------- CSV (SPEC 2.5, 4.2, 4.3) ----------
 
