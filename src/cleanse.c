@@ -620,7 +620,8 @@ take_record(Cleanser *cleanser, int64 place)
 	int64		other_line;
 
 	begin_key(cleanser);
-	if (cleanser->nconflicts > 0 && is_conflict(cleanser, key_digest(cleanser)))
+	if (cleanser->nconflicts > 0 && is_conflict(cleanser, key_digest(cleanser)) &&
+		cleanser->key_state != KEY_REFUSED)
 	{
 		if (comparison_is_first_pass(cleanser->comparison))
 			set_aside(cleanser, &counter->duplicates,

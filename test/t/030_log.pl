@@ -42,6 +42,19 @@ CREATE DOMAIN short AS text CONSTRAINT shorter CHECK (length(value) < 3);
 CREATE DOMAIN number AS short;
 SQL
 
+# Like tells_nothing(), but where the client alone is told the reason.
+sub tells_the_client
+{
+	my ($what, $sql) = @_;
+	my ($status, $stdout, $stderr) = $node->psql('postgres', $sql);
+	isnt($status, 0, "$what: fails");
+	my $log = slurp_file($node->logfile, $seen);
+	$seen = -s $node->logfile;
+	like($log, qr/ERROR/, "$what: the log has the error");
+	unlike($log, qr/$secret/i, "$what: the log has no value");
+	like($stderr, qr/$secret|Key \(parent\)=\(77\)/i, "$what: the client is told") or diag $log;
+}
+
 # Values that types refuse.
 write_file('value.csv', "id,v\n1,$secret\n");
 tells_nothing("type $_", "SELECT * FROM syncup_read_csv('$dir/value.csv') AS (v $_)", 1)
@@ -115,7 +128,7 @@ for my $what (sort keys %violation)
 	write_file('m.csv', $violation{$what});
 	tells_nothing("$what, returned", "SELECT syncup_prepare('C', 'complete'); SELECT status FROM syncup_synchronize('C')", 0);
 	is($node->safe_psql('postgres', "SELECT status FROM syncup.batch ORDER BY seq DESC LIMIT 1"), 'failed', "$what: failed");
-	tells_nothing("$what, raised", "CALL syncup_run('C', 'complete')", 1);
+	tells_the_client("$what, raised", "CALL syncup_run('C', 'complete')");
 }
 $node->safe_psql('postgres', <<'SQL');
 CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no: %', NEW.v; END $$;
@@ -148,19 +161,6 @@ like($blocked, qr/-/, 'it is blocked');
 tells_nothing('a look', "SELECT FROM (SELECT syncup_report('$blocked')) AS r, syncup_changes('$blocked'), syncup_findings('$blocked')", 0);
 tells_nothing('an export', "SELECT syncup_export('$blocked', '$dir')", 0);
 quietly("SELECT syncup_set_thresholds('C', '{\"max_percentage_updated_lines\": 0}')");
-
-# Like tells_nothing(), but where the client alone is told the reason.
-sub tells_the_client
-{
-	my ($what, $sql) = @_;
-	my ($status, $stdout, $stderr) = $node->psql('postgres', $sql);
-	isnt($status, 0, "$what: fails");
-	my $log = slurp_file($node->logfile, $seen);
-	$seen = -s $node->logfile;
-	like($log, qr/ERROR/, "$what: the log has the error");
-	unlike($log, qr/$secret/i, "$what: the log has no value");
-	like($stderr, qr/$secret/i, "$what: the client is told") or diag $log;
-}
 
 # Resume and undo: rows changed since, constraints, triggers.
 quietly("UPDATE target SET v = '${secret}since' WHERE id = 1; ALTER TABLE target ADD CONSTRAINT late CHECK (v <> '$secret') NOT VALID");
@@ -208,7 +208,7 @@ tells_the_client('a policy, in a resume', "SET ROLE operator; $resume");
 quietly("ALTER TABLE scoped DISABLE ROW LEVEL SECURITY; UPDATE scoped SET v = 1; $resume");
 write_file('s.csv', "id,v,c,d\n1,2,$secret,\n");
 tells_nothing('code of a domain', "SELECT syncup_prepare('S', 'complete')", 1);
-tells_nothing('code of a domain, raised by a run', "CALL syncup_run('S', 'complete')", 1);
+tells_the_client('code of a domain, raised by a run', "CALL syncup_run('S', 'complete')");
 write_file('s.csv', "id,v,c,d\n1,2,a,$secret\n2,2,a,$secret\n");
 tells_nothing('too many bad rows', "SELECT syncup_prepare('S', 'complete', '{\"on_error\": \"quarantine\", \"reject_limit\": 1}')", 1);
 write_file('s.csv', "id,v,c,d\n1,$secret,a,\n1,${secret}2,a,\n");
@@ -268,7 +268,7 @@ for my $row ([ "${secret}bad,${secret}1" ], [ "${secret}2,${secret}1", "${secret
 	tells_nothing("links: @$row", "SELECT syncup_prepare('L', 'complete'); SELECT status FROM syncup_synchronize('L', keep_changes => true)", 0);
 	like($node->safe_psql('postgres', "SELECT status || ' ' || error FROM syncup.batch ORDER BY seq DESC LIMIT 1"), qr/^failed.*$secret/, 'it has failed');
 	$seen = -s $node->logfile;
-	tells_nothing("links, raised: @$row", "CALL syncup_run('L', 'complete')", 1);
+	tells_the_client("links, raised: @$row", "CALL syncup_run('L', 'complete')");
 }
 write_links([ "${secret}1", "${secret}2" ], [ "${secret}2,${secret}1" ], [ "${secret}1,${secret}1", "${secret}1,${secret}2" ]);
 tells_nothing('links that conflict', "SELECT syncup_prepare('L', 'complete'); SELECT status FROM syncup_synchronize('L', keep_changes => true)", 0);
