@@ -62,14 +62,14 @@ SELECT pg_catalog.pg_extension_config_dump('syncup.step_record', '');
 CREATE VIEW syncup.job_at_work AS
 SELECT l.objid::bigint AS job_id, l.pid
 FROM pg_catalog.pg_locks l
-WHERE l.locktype = 'object' AND l.classid = 'syncup.run_record'::regclass AND l.objsubid = 0 AND l.granted
+WHERE l.locktype = 'object' AND l.classid = 'syncup.run_record'::regclass AND l.objsubid = 0 AND l.granted AND l.pid IS NOT NULL
 	AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database());
 COMMENT ON VIEW syncup.job_at_work IS 'The processes that run a job now.';
 
 CREATE VIEW syncup.every_run AS
 SELECT r.run, r.job, r.job_id,
 	CASE WHEN r.state = 'running' AND NOT pg_is_in_recovery()
-		AND NOT EXISTS (SELECT FROM syncup.job_at_work w WHERE w.job_id = r.job_id AND w.pid = r.pid) THEN 'interrupted' ELSE r.state END AS state,
+		AND (r.job_id::bigint, r.pid) NOT IN (SELECT w.job_id, w.pid FROM syncup.job_at_work w) THEN 'interrupted' ELSE r.state END AS state,
 	r.launched_by, r.launched_how, r.started_at, r.ended_at,
 	coalesce(r.ended_at, CASE WHEN r.state = 'running' THEN clock_timestamp() END) - r.started_at AS duration,
 	r.resumed_from, r.message, r.forced, r.incremental, r.owner, r.pid

@@ -26,7 +26,9 @@ SELECT syncup_create_connector('C', '$dir');
 SELECT syncup_map_entity_type('C', 'm', 'target', 'm.csv', 'id', '{"id": "id", "v": "v"}');
 SELECT syncup_prepare('C', 'initial');
 SELECT * FROM syncup_synchronize('C');
+SELECT syncup_create_jobs('C');
 SQL
+$primary->psql('postgres', "CALL syncup_run_job('C_incremental')");
 write_file("id,v\n1,c\n");
 my $batch = $primary->safe_psql('postgres', "SELECT syncup_prepare('C', 'complete')");
 is($primary->safe_psql('postgres', "SELECT status FROM syncup_synchronize('C')"), 'blocked', 'a batch is blocked');
@@ -57,11 +59,17 @@ my %run = (
 	map_entity_type => "SELECT syncup_map_entity_type('C', 'm', 'target', 'm.csv', 'id', '{\"id\": \"id\"}')",
 	map_association => "SELECT syncup_map_association('C', 'l', 'm.csv', 'id', 'm.id', 'v', 'm.id', 'target', 'id', 'v')",
 	drop_mapping => "SELECT syncup_drop_mapping('C', 'm')",
+	run_job => "CALL syncup_run_job('C_complete')",
+	resume_job => "CALL syncup_resume_job(1)",
+	create_jobs => "SELECT syncup_create_jobs('C')",
+	cancel_job => "SELECT syncup_cancel_job(1)",
+	schedule => "SELECT syncup_schedule('C_complete')",
 	set_thresholds => "SELECT syncup_set_thresholds('C', '{\"maximum_deleted_lines\": 1}')");
 for my $name (sort keys %run)
 {
 	my ($status, $stdout, $stderr) = $standby->psql('postgres', $run{$name}, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	like($stderr, $name eq 'set_thresholds' ? qr/25006: cannot execute .* in a read-only transaction/ : $refused, "$name is refused");
+	like($stderr, $name =~ /_job$/ && $name ne 'cancel_job' ? qr/ERROR:  25006: a job cannot be run: this server is a standby\n/
+		: $name =~ /^(set_thresholds|create_jobs|cancel_job|schedule)$/ ? qr/25006: cannot execute .* in a read-only transaction|25006: .*recovery|55000: run 1/ : $refused, "$name is refused");
 }
 ok(!-e "$dir/orphans.csv" && !glob("$dir/.*.tmp"), 'and has written no file');
 
@@ -74,7 +82,7 @@ SQL
 	is($standby->safe_psql('postgres', "SELECT count(*) FROM $relation"), $primary->safe_psql('postgres', "SELECT count(*) FROM $relation"), $relation);
 }
 for my $query ("SELECT * FROM syncup_changes('$batch')", "SELECT syncup_report('$batch')", "SELECT * FROM syncup_findings('$batch')",
-	"SELECT * FROM syncup_csv_header('$dir/m.csv')", "SELECT * FROM syncup_read_csv('$dir/m.csv') AS (id int, v text)", "SELECT syncup_format('0x0A', 'hex')")
+	"SELECT * FROM syncup_csv_header('$dir/m.csv')", "SELECT * FROM syncup_read_csv('$dir/m.csv') AS (id int, v text)", "SELECT syncup_format('0x0A', 'hex')", "SELECT * FROM syncup_plan('C_complete')")
 {
 	my ($status, $there) = $standby->psql('postgres', $query);
 	my ($status_here, $here) = $primary->psql('postgres', $query);
