@@ -192,6 +192,7 @@ AS $$
 DECLARE
 	noted record;
 	call text;
+	psql text;
 	id bigint;
 	home text := current_setting('cron.database_name', true);
 BEGIN
@@ -204,10 +205,14 @@ BEGIN
 		RETURN format(E'pg_cron is in database "%s"; there, as %s, say:\nSELECT cron.schedule_in_database(%L, %L, %L, %L);',
 			home, current_user, 'syncup ' || noted.name, noted.line, call, current_database());
 	END IF;
+	-- a name may hold what a shell, crontab (%) or systemd (%, $) would take for its own
+	psql := format('psql -X -q -v ON_ERROR_STOP=1 -d %s -c "%s"',
+		CASE WHEN current_database() ~ '^\w+$' THEN current_database() ELSE '"' || regexp_replace(current_database(), '(["\\$`])', '\\\1', 'g') || '"' END,
+		regexp_replace(call, '(["\\$`])', '\\\1', 'g'));
 	RETURN format(E'pg_cron is not installed in this database. In the crontab of an operating system''s user who may connect as %s:\n'
-		'%s  psql -X -q -v ON_ERROR_STOP=1 -d %s -c "%s"\n'
-		'With systemd, [Service] Type=oneshot, ExecStart=psql -X -q -v ON_ERROR_STOP=1 -d %s -c "%s"; [Timer] OnCalendar=%s',
-		current_user, noted.line, current_database(), replace(call, '"', '\"'), current_database(), replace(call, '"', '\"'), syncup.systemd_calendar(noted.line));
+		'%s  %s\nWith systemd, [Service] Type=oneshot, ExecStart=%s; [Timer] OnCalendar=%s',
+		current_user, noted.line, replace(psql, '%', '\%'), replace(replace(replace(psql, '\$', '$' || '$'), '\`', '`'), '%', '%%'),
+		syncup.systemd_calendar(noted.line));
 END
 $$;
 COMMENT ON FUNCTION syncup_schedule(text, text) IS

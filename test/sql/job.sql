@@ -258,6 +258,10 @@ SELECT * FROM t.steps((SELECT max(run) FROM syncup.job_run));
 SELECT t.error(format('SELECT syncup_schedule(''J'', %L)', c)) FROM unnest(ARRAY['* * * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * foo *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', '@never']) c;
 SELECT syncup_schedule('J', '5 4 * * mon-fri');
 SELECT syncup_schedule('AD_incremental');
+-- a name that a shell would take for something else
+SELECT syncup_create_job('50% of $HOME `id` "x"\ ''y''');
+SELECT syncup_schedule('50% of $HOME `id` "x"\ ''y''', '@daily');
+SELECT syncup_drop_job('50% of $HOME `id` "x"\ ''y''');
 SELECT job, schedule FROM syncup.job WHERE schedule IS NOT NULL ORDER BY 1;
 SELECT next_run = syncup.next_cron('5 4 * * mon-fri', now()) AS due FROM syncup.job_status WHERE job = 'J';
 SELECT c, syncup.next_cron(c, '2026-11-27 10:15:00+00') AT TIME ZONE 'UTC' AS next
