@@ -297,7 +297,7 @@ sub count_rewritten
 	my %count;
 	for (split /\n/, $self->sql(join ' UNION ALL ', map {
 		"SELECT v.mapping, count(*) FROM model.version v JOIN target.$_->{name} t ON v.key = t." . key($_)->[1] . "::text AND v.version <> t.xmin::text WHERE v.mapping = 'target $_->{name}' GROUP BY 1"
-		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON v.key = p." . name(key($_)->[0]) . " AND v.version <> CASE WHEN v.version LIKE 'bare %' THEN $bare ELSE p.xmin::text END WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
+		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON v.key::" . key($_)->[2] . " = p." . name(key($_)->[0]) . "::" . key($_)->[2] . " AND v.version <> CASE WHEN v.version LIKE 'bare %' THEN $bare ELSE p.xmin::text END WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
 	} @{ $self->{mappings} }))
 	{
 		my ($what, $rows) = split /\|/;

@@ -282,6 +282,20 @@ sub add_noise
 	return;
 }
 
+# Writes some keys otherwise: as another text of the same value.
+sub respell_keys
+{
+	my ($rows, $file, $key) = @_;
+	my $often = pick(0, 0, 0.05, 0.5);
+	for my $row (grep { ref } @$rows)
+	{
+		next if !defined $row->[$key] || !chance($often);
+		if ($file eq 'people') { $row->[$key] = uc $row->[$key] }
+		elsif ($file eq 'items' && $row->[$key] =~ /\A\d+\z/) { $row->[$key] = pick('0', '00', '+', ' ') . $row->[$key] }
+	}
+	return;
+}
+
 # ---------- files ----------
 
 # The header's columns: those of the file, maybe others, in any order. A column is
@@ -366,6 +380,7 @@ sub write_extract
 	}
 	my ($key) = grep { $columns[$_][0] eq $file_key{$file} } 0 .. $#columns;
 	add_noise(\@rows, $style, \@columns, $key, $args{bad});
+	respell_keys(\@rows, $file, $key) if !$args{clean};
 	return write_file($folder, $name, \@columns, \@rows, $dialect, $style);
 }
 
@@ -440,6 +455,7 @@ sub write_changes
 	my ($key) = grep { $columns[$_][0] eq $file_key{$file} } 0 .. $#columns;
 	my ($command) = grep { $columns[$_][0] eq $args{command} } 0 .. $#columns;
 	add_noise(\@rows, $style, \@columns, $key, $args{bad}, $command);
+	respell_keys(\@rows, $file, $key) if !$args{clean};
 	if ($args{bad} && @rows && chance(0.3))
 	{
 		my $row = pick(@rows);

@@ -12,7 +12,7 @@ my $NEWLINE = qr/\r\n|\r|\n/;
 
 # What a prepare says of a file that it does not take; which fault it meets first
 # is not predicted.
-my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|rows set aside/;
+my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|rows set aside|can be used/;
 
 # ---------- CSV (SPEC 2.5, 4.2, 4.3) ----------
 
@@ -160,7 +160,7 @@ sub read_file
 
 my %pattern = (
 	int => qr/\A\s*[+-]?\d{1,9}\s*\z/,
-	uuid => qr/\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/,
+	uuid => qr/\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/i,
 	numeric => qr/\A\s*(?:[+-]?\d+(?:\.\d+)?(?:e\d)?|NaN)\s*\z/,
 	'numeric(8,2)' => qr/\A-?\d{1,6}(?:\.\d+)?\z/,
 	date => qr/\A(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:[0-2]\d|3[01])\z/,
@@ -234,6 +234,31 @@ sub readable_key
 	return defined $key && length $key && is_valid($key) ? $key : undef;
 }
 
+# Whether the type of the key takes the text.
+sub is_key
+{
+	my ($mapping, $key) = @_;
+	my $column = $mapping->{columns}[ $mapping->{key} ];
+	return !defined $column->[1] || converts($column->[2], $key);
+}
+
+# What two texts of one key have in common: one spelling of it.
+sub identity
+{
+	my ($mapping, $key) = @_;
+	my $type = $mapping->{columns}[ $mapping->{key} ][2];
+	return $key if !is_key($mapping, $key);
+	return $type eq 'int' ? sprintf('%d', $key =~ s/\A\s*\+?//r) : $type eq 'uuid' ? lc $key : $key;
+}
+
+# Whether two rows say the same of their key, in whatever spelling.
+sub same_but_key
+{
+	my ($mapping, $a, $b) = @_;
+	my @others = grep { $_ != $mapping->{key} } 0 .. $#$a;
+	return same([ @$a[@others] ], [ @$b[@others] ]);
+}
+
 sub new_work
 {
 	return {
@@ -276,10 +301,11 @@ sub cleanse
 		for my $row (grep { !$_->{fault} } @{ $file->{rows} })
 		{
 			my $key = $row->{fields}[$key_place];
-			next if !defined $key || $key eq '';
+			next if !defined $key || $key eq '' || !is_key($mapping, $key);
 			my @content = @{ $row->{fields} }[@places];
-			$contents{$key} //= \@content;
-			$contradicted{$key} = 1 if !same($contents{$key}, \@content);
+			my $id = identity($mapping, $key);
+			$contents{$id} //= \@content;
+			$contradicted{$id} = 1 if !same_but_key($mapping, $contents{$id}, \@content);
 		}
 	}
 	for my $row (@{ $file->{rows} })
@@ -288,30 +314,42 @@ sub cleanse
 		if ($row->{fault})
 		{
 			my $key = readable_key($row, $key_place);
-			if (defined $key) { $work->{kept_keys}{$key} = 1 }
+			if (defined $key && is_key($mapping, $key)) { $work->{kept_keys}{ identity($mapping, $key) } = 1 }
 			else { $work->{suspended} = 1 }
 			set_aside($work, 'rejected', $row, $row->{fault}, $key);
 			next;
 		}
 		my @content = @{ $row->{fields} }[@places];
 		my $key = $content[ $mapping->{key} ];
+		my $id = identity($mapping, $key // '');
 		if (!defined $key || $key eq '') { set_aside($work, 'null_keys', $row, 'null key') }
-		elsif ($contradicted{$key})
+		elsif (!is_key($mapping, $key))
 		{
-			$work->{kept_keys}{$key} = 1;
-			set_aside($work, 'duplicates', $row, 'duplicate', $key);
-		}
-		elsif ($seen{$key}++) { set_aside($work, 'duplicates', $row, 'duplicate', $key) }
-		elsif ($baseline->{$key} && same($baseline->{$key}, \@content)) { $work->{counter}{rows_kept}++ }
-		elsif (refused($mapping, \@content))
-		{
-			$work->{kept_keys}{$key} = 1;
+			# nobody knows which row it speaks of
+			$work->{suspended} = 1;
 			set_aside($work, 'rejected', $row, 'conversion', $key);
 		}
+		elsif ($contradicted{$id})
+		{
+			$work->{kept_keys}{$id} = 1;
+			set_aside($work, 'duplicates', $row, 'duplicate', $key);
+		}
+		elsif ($seen{$id} && same_but_key($mapping, $seen{$id}, \@content)) { $work->{counter}{duplicates}++ }
+		elsif ($seen{$id}) { set_aside($work, 'duplicates', $row, 'duplicate', $key) }
 		else
 		{
-			$work->{counter}{rows_kept}++;
-			put_delta($work, $baseline->{$key} ? 'update' : 'insert', $key, \@content);
+			$seen{$id} = \@content;
+			if ($baseline->{$id} && same($baseline->{$id}, \@content)) { $work->{counter}{rows_kept}++ }
+			elsif (refused($mapping, \@content))
+			{
+				$work->{kept_keys}{$id} = 1;
+				set_aside($work, 'rejected', $row, 'conversion', $key);
+			}
+			else
+			{
+				$work->{counter}{rows_kept}++;
+				put_delta($work, $baseline->{$id} ? 'update' : 'insert', $id, \@content);
+			}
 		}
 	}
 	return $work if $work->{suspended};
@@ -339,9 +377,10 @@ sub net_effect
 		if ($row->{fault})
 		{
 			my $key = readable_key($row, $places[$key_at]);
-			if (defined $key) { $sign_of_life{$key} = 1 }
+			if (defined $key && is_key($mapping, $key)) { $sign_of_life{ identity($mapping, $key) } = 1 }
 			else { $work->{suspended} = 1 }
 			set_aside($work, 'rejected', $row, $row->{fault}, $key);
+			$work->{unusable}++;
 			next;
 		}
 		my @content = @{ $row->{fields} }[@places];
@@ -349,31 +388,42 @@ sub net_effect
 		if (!defined $key || $key eq '')
 		{
 			set_aside($work, 'null_keys', $row, 'null key');
+			$work->{unusable}++;
 			next;
 		}
+		if (!is_key($mapping, $key))
+		{
+			# nobody knows which row it speaks of
+			$work->{bad_value} = $work->{suspended} = 1;
+			set_aside($work, 'rejected', $row, 'conversion', $key);
+			$work->{unusable}++;
+			next;
+		}
+		my $id = identity($mapping, $key);
 		my $command = $command{ lc($row->{fields}[$command_place] // '') };
 		if (!$command)
 		{
 			$work->{bad_command} = 1;
-			$sign_of_life{$key} = 1;
+			$sign_of_life{$id} = 1;
 			set_aside($work, 'rejected', $row, 'malformed', $key);
+			$work->{unusable}++;
 			next;
 		}
-		$state{$key} = $baseline->{$key} if !exists $state{$key};
+		$state{$id} = $baseline->{$id} if !exists $state{$id};
 		if ($command eq 'delete')
 		{
-			$state{$key} = undef;
-			delete $sign_of_life{$key};
+			$state{$id} = undef;
+			delete $sign_of_life{$id};
 			$work->{counter}{rows_kept}++;
 			next;
 		}
-		if ($command eq 'update' && !$state{$key})
+		if ($command eq 'update' && !$state{$id})
 		{
-			$sign_of_life{$key} = 1;
+			$sign_of_life{$id} = 1;
 			set_aside($work, 'rejected', $row, 'unknown key', $key);
 			next;
 		}
-		my $before = $command eq 'insert' ? undef : $state{$key};
+		my $before = $command eq 'insert' ? undef : $state{$id};
 		for my $i (0 .. $#content)
 		{
 			next if $i == $key_at;
@@ -383,12 +433,12 @@ sub net_effect
 		if (refused($mapping, \@content))
 		{
 			$work->{bad_value} = 1;
-			$sign_of_life{$key} = 1;
+			$sign_of_life{$id} = 1;
 			set_aside($work, 'rejected', $row, 'conversion', $key);
 			next;
 		}
-		$state{$key} = \@content;
-		delete $sign_of_life{$key};
+		$state{$id} = \@content;
+		delete $sign_of_life{$id};
 		$work->{counter}{rows_kept}++;
 	}
 	for my $key (keys %state)
@@ -494,6 +544,8 @@ sub prepare
 			my @fatal = grep { $_->[1] =~ /malformed|encoding|conversion/ } @{ $work->{quarantine} };
 			return (undef, $BAD_FILE) if @fatal;
 		}
+		# of a file of changes some row must say something
+		return (undef, $BAD_FILE) if $work->{unusable} && $work->{unusable} == $work->{counter}{rows_read};
 		return (undef, $BAD_FILE)
 		  if defined $own->{reject_limit} && @{ $work->{quarantine} } > $own->{reject_limit};
 		$batch->{work}{$name} = $work;
