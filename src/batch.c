@@ -4,9 +4,11 @@
  */
 #include "batch.h"
 
+#include "access/table.h"
 #include "miscadmin.h"
 #include "sql.h"
 #include "storage/lmgr.h"
+#include "utils/rel.h"
 
 /* Bytes from which a table is emptied at once rather than row by row. */
 #define EMPTIED_AT_ONCE	(128 * 1024)
@@ -163,6 +165,26 @@ is_alone(const pg_uuid_t *id, const Connector *connector)
 }
 
 /*
+ * Whether nobody is looking at the table: no other session, which it is locked
+ * against here, and no cursor or query of this one, which TRUNCATE would refuse.
+ */
+static bool
+lock_if_unused(Oid table)
+{
+	Relation	relation;
+	bool		unused;
+
+	if (!ConditionalLockRelationOid(table, AccessExclusiveLock))
+		return false;
+	relation = table_open(table, NoLock);
+	unused = relation->rd_refcnt == 1;
+	table_close(relation, NoLock);
+	if (!unused)
+		UnlockRelationOid(table, AccessExclusiveLock);
+	return unused;
+}
+
+/*
  * Removes the rows of a batch from a table of ours.  Where it holds nothing
  * else, and much, it is emptied at once, unless somebody is looking at it.
  */
@@ -171,7 +193,7 @@ forget_rows(Oid table, const char *name, const pg_uuid_t *id, const Connector *c
 {
 	if (own_sql("SELECT WHERE pg_relation_size($1) > $2",
 				SQL_ARGS(SQL_OID(table), SQL_INT8(EMPTIED_AT_ONCE))) > 0 &&
-		is_alone(id, connector) && ConditionalLockRelationOid(table, AccessExclusiveLock))
+		is_alone(id, connector) && lock_if_unused(table))
 		own_sql(psprintf("TRUNCATE ONLY %s", name), SQL_NO_ARGS);
 	else
 		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", name), SQL_ARGS(SQL_UUID(id)));

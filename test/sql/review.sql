@@ -403,5 +403,40 @@ SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
 SELECT * FROM t.both('target.u');
 SELECT syncup_drop_connector('C');
 
+-- Decided by the query, the loop or beside the cursor that reads the changes; there are
+-- so many of them that the tables would be emptied at once.
+TRUNCATE target.t;
+SELECT t.map('target.t', 'id', '{"id": "id", "v": "v"}');
+SELECT * FROM t.go('initial', E'id,v\n1,a\n');
+CREATE PROCEDURE t.block(value text) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM syncup_set_thresholds('C', '{"maximum_inserted_lines": 1, "maximum_updated_lines": 1}');
+	PERFORM t.go('complete', E'id,v\n' || (SELECT string_agg(format(E'%s,%s\n', n, value || repeat('x', 40)), '') FROM generate_series(1, 3000) n), keep_changes => false);
+END
+$$;
+CALL t.block('b');
+SELECT pg_relation_size('syncup_changes.c_m') > 128 * 1024 AS much;
+SELECT r.status, r.inserted, r.updated FROM (SELECT DISTINCT batch FROM syncup_changes.c_m) c, LATERAL syncup_resume(c.batch) r;
+CALL t.block('c');
+DO $$
+DECLARE
+	found record;
+BEGIN
+	FOR found IN SELECT batch FROM syncup_changes.c_m LOOP
+		PERFORM syncup_discard(found.batch);
+		EXIT;
+	END LOOP;
+END
+$$;
+CALL t.block('d');
+BEGIN;
+DECLARE reading CURSOR FOR SELECT count(*) OVER (), batch = t.last() AS batch FROM syncup_changes.c_m;
+FETCH 1 FROM reading;
+SELECT status, inserted, updated FROM syncup_resume(t.last(), true);
+FETCH 1 FROM reading;
+COMMIT;
+SELECT t.rows_kept(), count(*), count(*) FILTER (WHERE v LIKE 'd%') AS written FROM target.t;
+SELECT syncup_drop_connector('C');
+
 \set end :srcdir '/include/end.sql'
 \i :end
