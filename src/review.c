@@ -226,7 +226,9 @@ syncup_discard(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("batch %s does not wait: it is %s", batch_text(&batch->id), batch->status),
-				 errhint("Only prepared, blocked or failed batches can be discarded.")));
+				 strcmp(batch->status, "failed") == 0
+				 ? errhint("It failed before it was prepared; there is nothing to discard.")
+				 : errhint("Only prepared, blocked or failed batches can be discarded.")));
 	if (lost_changes)
 		batch_ask_for_complete(connector->name);
 	SPI_finish();

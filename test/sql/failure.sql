@@ -120,6 +120,7 @@ CALL t.write('m.csv', E'id,v,u,dept,boss,n,must\nx,bad,a,1,,1,x\n');
 SELECT mode, status, sqlstate, t.mask(error) AS error, prepared_at IS NOT NULL AS prepared, synchronized_by = current_user AS by_me FROM syncup.batch WHERE batch NOT IN (TABLE t.seen) ORDER BY seq;
 -- What could not even be prepared does not wait; what was prepared does.
 SELECT queue_length FROM syncup.status;
+SELECT t.refused(format('SELECT syncup_discard(%L)', (SELECT batch FROM syncup.batch WHERE status = 'failed' AND prepared_at IS NULL ORDER BY seq LIMIT 1)));
 CALL t.write('m.csv', E'id,v,u,dept,boss,n,must\n1,fine,a,1,,1,x\n2,b,b,2,1,2,x\n');
 \! sh $PG_ABS_SRCDIR/include/psql "CALL syncup_run('C', 'complete')"
 SELECT id, v FROM target.emp ORDER BY id;
