@@ -9,7 +9,7 @@ COMMENT ON FUNCTION syncup.read_csv_support(internal) IS
 
 CREATE FUNCTION syncup_read_csv(path text, options jsonb DEFAULT '{}')
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SUPPORT syncup.read_csv_support
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_read_csv(text, jsonb) IS
@@ -17,7 +17,7 @@ COMMENT ON FUNCTION syncup_read_csv(text, jsonb) IS
 
 CREATE FUNCTION syncup_read_delta(path text, options jsonb DEFAULT '{}')
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SUPPORT syncup.read_csv_support
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_read_delta(text, jsonb) IS

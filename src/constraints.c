@@ -11,6 +11,7 @@
  */
 #include "constraints.h"
 
+#include "apply.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "change_store.h"
@@ -30,6 +31,7 @@ typedef struct Reference
 	char	   *parent;
 	bool		cascades;		/* false: sets null, or a default */
 	char	   *columns;		/* of the child, as a literal of name[] */
+	ArrayType  *names;			/* the same */
 	char	   *same;			/* SQL: c refers to p */
 	Oid			child_tree;		/* the tables, or what they are partitions of */
 	Oid			parent_tree;
@@ -81,7 +83,7 @@ find_references(ArrayType *tables)
 								" WHERE a.confdeltype = 'c' AND c.contype = 'f' AND c.conparentid = 0 AND c.confdeltype IN ('c', 'n', 'd'))"
 								" SELECT format('%I.%I', cn.nspname, ct.relname), format('%I.%I', pn.nspname, pt.relname), c.confdeltype = 'c',"
 								" k.columns::text, k.same,"
-								" ct.oid, pt.oid, coalesce(pg_partition_root(ct.oid), ct.oid)::oid, coalesce(pg_partition_root(pt.oid), pt.oid)::oid"
+								" ct.oid, pt.oid, coalesce(pg_partition_root(ct.oid), ct.oid)::oid, coalesce(pg_partition_root(pt.oid), pt.oid)::oid, k.columns"
 								" FROM acting a JOIN pg_catalog.pg_constraint c ON c.oid = a.oid"
 								" JOIN pg_catalog.pg_class ct ON ct.oid = c.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = ct.relnamespace"
 								" JOIN pg_catalog.pg_class pt ON pt.oid = c.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pt.relnamespace"
@@ -97,8 +99,10 @@ find_references(ArrayType *tables)
 	for (int i = 0; i < references->count; i++)
 	{
 		Reference  *reference = &references->items[i];
+		bool		isnull;
 
 		reference->child = sql_text(i, 1);
+		reference->names = DatumGetArrayTypePCopy(sql_datum(i, 10, &isnull));
 		reference->parent = sql_text(i, 2);
 		reference->cascades = sql_bool(i, 3);
 		reference->columns = sql_text(i, 4);
@@ -347,6 +351,97 @@ add_nulled(const References *references, TypedRows *gone, TypedRows *taken)
 	sql_forget_rows(gone->name);
 }
 
+/* ---------- what comes to refer to a row that goes ---------- */
+
+/* The mapped column that writes a column of the target, or -1. */
+static int
+column_written(const Mapping *mapping, const char *name)
+{
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * SQL: the keys of rows that a mapping's changes bring under a row that goes, by
+ * one foreign key; NULL if the mapping writes none of its columns.
+ */
+static char *
+arriving_sql(const Mapping *mapping, const Reference *reference)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+	StringInfoData columns;
+	StringInfoData written;
+	Datum	   *names;
+	int			count;
+
+	initStringInfo(&columns);
+	initStringInfo(&written);
+	deconstruct_array(reference->names, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR, &names, NULL, &count);
+	for (int n = 0; n < count; n++)
+	{
+		const char *name = NameStr(*DatumGetName(names[n]));
+		int			i = column_written(mapping, name);
+
+		appendStringInfo(&columns, n > 0 ? ", " : "");
+		if (i < 0)
+			appendStringInfo(&columns, "t.%s", quote_identifier(name));
+		else
+		{
+			appendStringInfo(&columns, "CASE WHEN s.h%d OR %s THEN s.c%d ELSE t.%s END",
+							 i + 1, is_action(ACTION_INSERT), i + 1, quote_identifier(name));
+			appendStringInfo(&written, " OR s.h%d", i + 1);
+		}
+		appendStringInfo(&columns, " AS %s", quote_identifier(name));
+	}
+	return written.len == 0 ? NULL :
+		psprintf("SELECT s.c%d::pg_catalog.text FROM syncup_change s LEFT JOIN %s ON %s"
+				 " CROSS JOIN LATERAL (SELECT %s) c JOIN %s p ON %s"
+				 " JOIN syncup_gone g ON g.relid OPERATOR(pg_catalog.=) p.tableoid AND g.place OPERATOR(pg_catalog.=) p.ctid"
+				 " WHERE %s OR ((%s OR %s) AND (false%s)) LIMIT 1",
+				 mapping->key + 1, target_rows(mapping),
+				 equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+				 columns.data, reference->parent, reference->same,
+				 is_action(ACTION_INSERT), is_action(ACTION_UPDATE), is_action(ACTION_REVIVE), written.data);
+}
+
+/*
+ * Errors if the batch writes a row that a foreign key would take away again, or
+ * empty: previous would have what the target has not.  Without ON DELETE the
+ * foreign key would refuse the row as well.
+ */
+static void
+check_arriving(const References *references, Mapping *mapping, const pg_uuid_t *batch, bool back)
+{
+	Oid			tree = !get_rel_relispartition(mapping->target) ? mapping->target :
+		llast_oid(get_partition_ancestors(mapping->target));
+	TypedRows  *changes = NULL;
+
+	for (int i = 0; i < references->count; i++)
+	{
+		const Reference *reference = &references->items[i];
+		char	   *sql = reference->child_tree == tree ? arriving_sql(mapping, reference) : NULL;
+
+		if (sql == NULL)
+			continue;
+		if (changes == NULL)
+			changes = typed_changes(mapping, batch, back);
+		if (changes->count > 0 &&
+			(references->as_caller ? caller_sql(sql, SQL_NO_ARGS) : own_sql(sql, SQL_NO_ARGS)) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+					 errmsg("a row that the batch writes to %s refers to a row of %s that goes with the same batch",
+							mapping->target_name, reference->parent),
+					 errdetail("Its key is \"%s\"; its foreign key says ON DELETE %s.", sql_text(0, 1),
+							   reference->cascades ? "CASCADE" : "SET NULL or SET DEFAULT"),
+					 errdetail_log("Its key was sent to the client."),
+					 errhint("The sources contradict one another: either the row that goes stays, or the other one refers to another row.")));
+	}
+	if (changes != NULL)
+		typed_rows_forget(changes);
+}
+
 /* ---------- counted ---------- */
 
 /* Records how many of the rows taken along are rows of a mapping. */
@@ -472,7 +567,17 @@ constraints_count(Connector *connector, const pg_uuid_t *changes, bool back, con
 	add_cascades(references, gone, taken);
 	add_nulled(references, gone, taken);
 	typed_rows_forget(moved);
-	tuplestore_end(gone->store);
+	typed_rows_publish(gone);
+	for (int i = 0; i < connector->nmappings; i++)
+		if (!connector->mappings[i].association)
+		{
+			MappingScope scope;
+
+			mapping_enter(&scope, &connector->mappings[i]);
+			check_arriving(references, &connector->mappings[i], changes, back);
+			mapping_leave(&scope);
+		}
+	typed_rows_forget(gone);
 	typed_rows_publish(taken);
 	if (taken->count > 0)
 		record(connector, references, batch);

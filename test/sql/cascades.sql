@@ -203,5 +203,34 @@ SELECT syncup_undo(t.last('U')) IS NOT NULL;
 TABLE target.unit ORDER BY id;
 TABLE target.person ORDER BY id;
 
+-- A row that the batch brings under one that goes by it is refused, not lost.
+CREATE TABLE target.area (id int PRIMARY KEY);
+CREATE TABLE target.spot (id int PRIMARY KEY, area int REFERENCES target.area ON DELETE CASCADE, near int REFERENCES target.spot ON DELETE SET NULL);
+CALL t.write('area.csv', E'id\n1\n2\n3\n');
+CALL t.write('spot.csv', E'id,area,near\n1,1,\n2,2,\n3,3,\n');
+SELECT syncup_create_connector('A', t.dir());
+SELECT syncup_map_entity_type('A', 'area', 'target.area', 'area.csv', 'id', '{"id": "id"}');
+SELECT syncup_map_entity_type('A', 'spot', 'target.spot', 'spot.csv', 'id', '{"id": "id", "area": "area", "near": "near"}');
+SELECT t.go_on('A', 'initial');
+CALL t.write('area.csv', E'id\n1\n3\n');
+CALL t.write('spot.csv', E'id,area,near\n1,1,\n3,3,\n4,2,\n');
+SELECT syncup_prepare('A', 'incremental') IS NOT NULL;
+SELECT status FROM syncup_synchronize('A', force => true);
+SELECT error FROM syncup.batch ORDER BY seq DESC LIMIT 1;
+TABLE target.spot ORDER BY id;
+-- So is one that moves there, and one whose reference would be emptied.
+CALL t.write('spot.csv', E'id,area,near\n1,2,\n3,3,\n');
+SELECT syncup_prepare('A', 'complete') IS NOT NULL;
+SELECT status FROM syncup_synchronize('A', force => true);
+SELECT error FROM syncup.batch ORDER BY seq DESC LIMIT 1;
+CALL t.write('spot.csv', E'id,area,near\n1,1,2\n3,3,\n');
+SELECT syncup_prepare('A', 'complete') IS NOT NULL;
+SELECT status FROM syncup_synchronize('A', force => true);
+SELECT error FROM syncup.batch ORDER BY seq DESC LIMIT 1;
+CALL t.write('spot.csv', E'id,area,near\n1,1,3\n3,3,\n4,1,\n');
+SELECT syncup_prepare('A', 'complete') IS NOT NULL;
+SELECT status, inserted, updated, deleted FROM syncup_synchronize('A', force => true);
+TABLE target.spot ORDER BY id;
+
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -339,6 +339,21 @@ JOIN syncup_read_csv(t.dir() || '/many.csv') AS b (a int) USING (a);
 SELECT x.n, y.a FROM generate_series(1, 2) x (n) LEFT JOIN syncup_read_csv(t.dir() || '/x.csv') AS y (a int) ON true;
 SELECT * FROM syncup_read_csv(t.dir() || '/many.csv') AS (a int) LIMIT 1;
 
+-- Beside a table that would be read in parallel, bad rows are set aside as ever.
+CREATE TABLE t.large AS SELECT n FROM generate_series(1, 2000) n;
+ANALYZE t.large;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CALL t.write('bad.csv', E'a\n1\nx\n2\n');
+SET client_min_messages = error;
+SELECT count(*) FROM t.large CROSS JOIN syncup_read_csv(t.dir() || '/bad.csv', '{"on_error": "quarantine"}') AS x (a int);
+SELECT sum(n) FROM t.large WHERE n IN (SELECT a FROM syncup_read_csv(t.dir() || '/bad.csv', '{"on_error": "quarantine"}') AS x (a int));
+RESET client_min_messages;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+
 -- A field larger than the buffers, and a row larger than maintenance_work_mem.
 CALL t.write('big.csv', E'a,b\n1,"' || repeat('x"",y', 200000) || E'"\n2,z\n');
 SELECT a, length(b) FROM syncup_read_csv(t.dir() || '/big.csv') AS (a int, b text);
