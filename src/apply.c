@@ -227,12 +227,13 @@ apply_revivals(Application *application)
 }
 
 /*
- * A constant in a form that reads the same whatever the session's settings:
+ * A constant as a literal that reads the same whatever the session's settings:
  * converted as values of the file are, and written back.
  */
 static char *
-constant_text(const Mapping *mapping, const char *column, const char *text)
+constant_literal(const Mapping *mapping, const char *column, const JsonbValue *value)
 {
+	char	   *text = json_scalar_text(value);
 	AttrNumber	attnum = get_attnum(mapping->target, column);
 	Converter	converter;
 	int			level;
@@ -243,14 +244,24 @@ constant_text(const Mapping *mapping, const char *column, const char *text)
 	Oid			collation;
 
 	if (text == NULL)
-		return NULL;
+		return "NULL";
 	get_atttypetypmodcoll(mapping->target, attnum, &type, &typmod, &collation);
 	level = settings_pin(mapping->options->timezone);
 	converter_init(&converter, type, typmod, NULL);
 	converter.refuses_words = false;
 	result = convert_value(&converter, convert_text(&converter, text, &isnull));
 	settings_restore(level);
-	return result;
+	return quote_literal_cstr(result);
+}
+
+char *
+constant_sql(const Mapping *mapping, const char *column)
+{
+	JsonbValue	buffer;
+	JsonbValue *value = mapping->options->constants == NULL ? NULL :
+		getKeyJsonValueFromContainer(&mapping->options->constants->root, column, strlen(column), &buffer);
+
+	return value == NULL ? NULL : constant_literal(mapping, column, value);
 }
 
 /* Adds the constants of a mapping to the lists of an insert. */
@@ -267,12 +278,10 @@ add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
 	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
 	{
 		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-		char	   *text;
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
-		text = constant_text(mapping, name, json_scalar_text(&value));
 		appendStringInfo(columns, ", %s", quote_identifier(name));
-		appendStringInfo(values, ", %s", text ? quote_literal_cstr(text) : "NULL");
+		appendStringInfo(values, ", %s", constant_literal(mapping, name, &value));
 	}
 }
 
@@ -409,7 +418,10 @@ apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 	apply_steps(connector, batch, back, false, true, !together, apply_deletes);
 	apply_steps(connector, batch, back, false, false, !together, apply_inserts);
 	if (together)
+	{
 		writing_end(writing);
+		constraints_check_inserted(connector, batch, back);
+	}
 	apply_steps(connector, batch, back, true, false, true, apply_inserts);
 }
 

@@ -35,6 +35,9 @@ typedef struct EState Writing;
 extern Writing *writing_begin(void);
 extern void writing_end(Writing *writing);
 
+/* SQL: the constant that inserted rows get in a column; NULL: there is none. */
+extern char *constant_sql(const Mapping *mapping, const char *column);
+
 /* SQL: whether change s is this action. */
 extern char *is_action(ChangeAction action);
 

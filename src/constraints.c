@@ -11,6 +11,7 @@
  */
 #include "constraints.h"
 
+#include "access/table.h"
 #include "apply.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
@@ -19,6 +20,8 @@
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "sql.h"
 #include "typed_rows.h"
 #include "utils/array.h"
@@ -27,6 +30,7 @@
 /* A foreign key that acts when the row goes that it refers to. */
 typedef struct Reference
 {
+	char	   *name;			/* of the constraint */
 	char	   *child;			/* table that refers, qualified and quoted */
 	char	   *parent;
 	bool		cascades;		/* false: sets null, or a default */
@@ -83,7 +87,7 @@ find_references(ArrayType *tables)
 								" WHERE a.confdeltype = 'c' AND c.contype = 'f' AND c.conparentid = 0 AND c.confdeltype IN ('c', 'n', 'd'))"
 								" SELECT format('%I.%I', cn.nspname, ct.relname), format('%I.%I', pn.nspname, pt.relname), c.confdeltype = 'c',"
 								" k.columns::text, k.same,"
-								" ct.oid, pt.oid, coalesce(pg_partition_root(ct.oid), ct.oid)::oid, coalesce(pg_partition_root(pt.oid), pt.oid)::oid, k.columns"
+								" ct.oid, pt.oid, coalesce(pg_partition_root(ct.oid), ct.oid)::oid, coalesce(pg_partition_root(pt.oid), pt.oid)::oid, k.columns, c.conname"
 								" FROM acting a JOIN pg_catalog.pg_constraint c ON c.oid = a.oid"
 								" JOIN pg_catalog.pg_class ct ON ct.oid = c.conrelid JOIN pg_catalog.pg_namespace cn ON cn.oid = ct.relnamespace"
 								" JOIN pg_catalog.pg_class pt ON pt.oid = c.confrelid JOIN pg_catalog.pg_namespace pn ON pn.oid = pt.relnamespace"
@@ -101,6 +105,7 @@ find_references(ArrayType *tables)
 		Reference  *reference = &references->items[i];
 		bool		isnull;
 
+		reference->name = sql_text(i, 11);
 		reference->child = sql_text(i, 1);
 		reference->names = DatumGetArrayTypePCopy(sql_datum(i, 10, &isnull));
 		reference->parent = sql_text(i, 2);
@@ -363,12 +368,41 @@ column_written(const Mapping *mapping, const char *name)
 	return -1;
 }
 
+/* SQL: the default of a column of an inserted row; NULL where it has none that is always the same. */
+static char *
+default_sql(const Mapping *mapping, const char *column)
+{
+	Relation	target = table_open(mapping->target, AccessShareLock);
+	AttrNumber	attnum = get_attnum(mapping->target, column);
+	Node	   *value = TupleDescAttr(RelationGetDescr(target), attnum - 1)->attgenerated ? NULL :
+		build_column_default(target, attnum);
+	char	   *sql = "NULL";
+
+	if (value != NULL && !contain_volatile_functions(value))
+		sql = TextDatumGetCString(DirectFunctionCall2(pg_get_expr, CStringGetTextDatum(nodeToString(value)),
+													  ObjectIdGetDatum(mapping->target)));
+	table_close(target, NoLock);
+	return sql;
+}
+
+/* SQL: what change s writes to an inserted row in a column that is not mapped. */
+static char *
+unmapped_sql(const Mapping *mapping, const TypedRows *changes, const char *column)
+{
+	char	   *constant = constant_sql(mapping, column);
+
+	for (int n = 0; n < changes->nothers; n++)
+		if (strcmp(changes->others[n], column) == 0)
+			return psprintf("s.x%d", n + 1);
+	return constant != NULL ? constant : default_sql(mapping, column);
+}
+
 /*
  * SQL: the keys of rows that a mapping's changes bring under a row that goes, by
- * one foreign key; NULL if the mapping writes none of its columns.
+ * one foreign key: whatever fills its columns, but triggers and generated ones.
  */
 static char *
-arriving_sql(const Mapping *mapping, const Reference *reference)
+arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *reference)
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
 	StringInfoData columns;
@@ -384,26 +418,25 @@ arriving_sql(const Mapping *mapping, const Reference *reference)
 		const char *name = NameStr(*DatumGetName(names[n]));
 		int			i = column_written(mapping, name);
 
-		appendStringInfo(&columns, n > 0 ? ", " : "");
 		if (i < 0)
-			appendStringInfo(&columns, "t.%s", quote_identifier(name));
+			appendStringInfo(&columns, "%sCASE WHEN %s THEN %s ELSE t.%s END", n > 0 ? ", " : "",
+							 is_action(ACTION_INSERT), unmapped_sql(mapping, changes, name), quote_identifier(name));
 		else
 		{
-			appendStringInfo(&columns, "CASE WHEN s.h%d OR %s THEN s.c%d ELSE t.%s END",
+			appendStringInfo(&columns, "%sCASE WHEN s.h%d OR %s THEN s.c%d ELSE t.%s END", n > 0 ? ", " : "",
 							 i + 1, is_action(ACTION_INSERT), i + 1, quote_identifier(name));
 			appendStringInfo(&written, " OR s.h%d", i + 1);
 		}
 		appendStringInfo(&columns, " AS %s", quote_identifier(name));
 	}
-	return written.len == 0 ? NULL :
-		psprintf("SELECT s.c%d::pg_catalog.text FROM syncup_change s LEFT JOIN %s ON %s"
-				 " CROSS JOIN LATERAL (SELECT %s) c JOIN %s p ON %s"
-				 " JOIN syncup_gone g ON g.relid OPERATOR(pg_catalog.=) p.tableoid AND g.place OPERATOR(pg_catalog.=) p.ctid"
-				 " WHERE %s OR ((%s OR %s) AND (false%s)) LIMIT 1",
-				 mapping->key + 1, target_rows(mapping),
-				 equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
-				 columns.data, reference->parent, reference->same,
-				 is_action(ACTION_INSERT), is_action(ACTION_UPDATE), is_action(ACTION_REVIVE), written.data);
+	return psprintf("SELECT s.c%d::pg_catalog.text FROM syncup_change s LEFT JOIN %s t ON %s"
+					" CROSS JOIN LATERAL (SELECT %s) c JOIN %s p ON %s"
+					" JOIN syncup_gone g ON g.relid OPERATOR(pg_catalog.=) p.tableoid AND g.place OPERATOR(pg_catalog.=) p.ctid"
+					" WHERE %s OR ((%s OR %s) AND (false%s)) LIMIT 1",
+					mapping->key + 1, mapping->target_name,
+					equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+					columns.data, reference->parent, reference->same,
+					is_action(ACTION_INSERT), is_action(ACTION_UPDATE), is_action(ACTION_REVIVE), written.data);
 }
 
 /*
@@ -421,20 +454,21 @@ check_arriving(const References *references, Mapping *mapping, const pg_uuid_t *
 	for (int i = 0; i < references->count; i++)
 	{
 		const Reference *reference = &references->items[i];
-		char	   *sql = reference->child_tree == tree ? arriving_sql(mapping, reference) : NULL;
+		char	   *sql;
 
-		if (sql == NULL)
+		if (reference->child_tree != tree)
 			continue;
 		if (changes == NULL)
 			changes = typed_changes(mapping, batch, back);
+		sql = arriving_sql(mapping, changes, reference);
 		if (changes->count > 0 &&
 			(references->as_caller ? caller_sql(sql, SQL_NO_ARGS) : own_sql(sql, SQL_NO_ARGS)) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
 					 errmsg("a row that the batch writes to %s refers to a row of %s that goes with the same batch",
 							mapping->target_name, reference->parent),
-					 errdetail("Its key is \"%s\"; its foreign key says ON DELETE %s.", sql_text(0, 1),
-							   reference->cascades ? "CASCADE" : "SET NULL or SET DEFAULT"),
+					 errdetail("Its key is \"%s\"; its foreign key \"%s\" says ON DELETE %s.", sql_text(0, 1),
+							   reference->name, reference->cascades ? "CASCADE" : "SET NULL or SET DEFAULT"),
 					 errdetail_log("Its key was sent to the client."),
 					 errhint("The sources contradict one another: either the row that goes stays, or the other one refers to another row.")));
 	}
@@ -584,8 +618,9 @@ constraints_count(Connector *connector, const pg_uuid_t *changes, bool back, con
 	typed_rows_forget(taken);
 }
 
-bool
-constraints_tie(const Connector *connector)
+/* The targets of a connector's entity types. */
+static ArrayType *
+entity_targets(const Connector *connector)
 {
 	Datum	   *tables = palloc(sizeof(Datum) * (connector->nmappings + 1));
 	int			count = 0;
@@ -593,10 +628,59 @@ constraints_tie(const Connector *connector)
 	for (int i = 0; i < connector->nmappings; i++)
 		if (!connector->mappings[i].association)
 			tables[count++] = ObjectIdGetDatum(connector->mappings[i].target);
+	return construct_array(tables, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
+}
+
+bool
+constraints_tie(const Connector *connector)
+{
 	return own_sql("WITH family AS (SELECT f.relid FROM unnest($1) AS t (relid) CROSS JOIN LATERAL " FAMILY("t.relid") " AS f (relid))"
 				   " SELECT FROM pg_catalog.pg_constraint c WHERE c.contype = 'f'"
 				   " AND c.conrelid IN (TABLE family) AND c.confrelid IN (TABLE family) LIMIT 1",
-				   SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(construct_array(tables, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT))))) > 0;
+				   SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector))))) > 0;
+}
+
+/* Whether rows of the mapping's target go with rows of the connector's targets that they refer to. */
+static bool
+is_cascaded(const Connector *connector, const Mapping *mapping)
+{
+	return own_sql("WITH family AS (SELECT f.relid FROM unnest($1) AS t (relid) CROSS JOIN LATERAL " FAMILY("t.relid") " AS f (relid))"
+				   " SELECT FROM pg_catalog.pg_constraint c WHERE c.contype = 'f' AND c.confdeltype = 'c'"
+				   " AND c.conrelid IN " FAMILY("$2") " AND c.confrelid IN (TABLE family) LIMIT 1",
+				   SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector))), SQL_OID(mapping->target))) > 0;
+}
+
+void
+constraints_check_inserted(Connector *connector, const pg_uuid_t *batch, bool back)
+{
+	if (tables_losing_rows(connector, batch, back) == NULL)
+		return;
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+		const MappingColumn *key = &mapping->columns[mapping->key];
+		MappingScope scope;
+		TypedRows  *changes;
+
+		if (mapping->association || !is_cascaded(connector, mapping))
+			continue;
+		mapping_enter(&scope, mapping);
+		changes = typed_changes(mapping, batch, back);
+		if (changes->actions[ACTION_INSERT] > 0 &&
+			caller_sql_planned(psprintf("SELECT s.c%d::pg_catalog.text FROM syncup_change s WHERE %s AND NOT EXISTS (SELECT FROM %s t WHERE %s) LIMIT 1",
+										mapping->key + 1, is_action(ACTION_INSERT), mapping->target_name,
+										equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1))),
+							   is_few(mapping, changes->count), SQL_NO_ARGS) > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+					 errmsg("a row that the batch inserted into %s is gone again", mapping->target_name),
+					 errdetail("Its key is \"%s\". A foreign key that says ON DELETE CASCADE takes it along with a row that goes with the same batch, or a trigger deletes it.",
+							   sql_text(0, 1)),
+					 errdetail_log("Its key was sent to the client."),
+					 errhint("The sources contradict one another, or a trigger or generated column makes it refer to a row that goes.")));
+		typed_rows_forget(changes);
+		mapping_leave(&scope);
+	}
 }
 
 char *

@@ -23,6 +23,12 @@ extern void constraints_count(Connector *connector, const pg_uuid_t *changes, bo
  */
 extern bool constraints_tie(const Connector *connector);
 
+/*
+ * Errors if a row that was inserted with rows that go is gone again: what fills
+ * its foreign key cannot be known before (a trigger, a generated column).
+ */
+extern void constraints_check_inserted(Connector *connector, const pg_uuid_t *batch, bool back);
+
 /* What constraints took along when a batch was written, in words; NULL: nothing. */
 extern char *constraints_taken(const pg_uuid_t *batch);
 

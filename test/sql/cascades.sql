@@ -232,5 +232,54 @@ SELECT syncup_prepare('A', 'complete') IS NOT NULL;
 SELECT status, inserted, updated, deleted FROM syncup_synchronize('A', force => true);
 TABLE target.spot ORDER BY id;
 
+-- Whatever fills the foreign key of the row that comes: a constant, a default, a
+-- generated column, a trigger; also where the batch maps no column of it.
+CREATE TABLE target.place (id int PRIMARY KEY);
+CREATE TABLE target.thing (id int PRIMARY KEY, v text, place int DEFAULT 2 REFERENCES target.place ON DELETE CASCADE);
+CALL t.write('place.csv', E'id\n1\n2\n');
+CALL t.write('thing.csv', E'id,v\n1,a\n');
+CREATE FUNCTION t.things(columns jsonb, options jsonb DEFAULT '{}') RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM syncup_create_connector('T', t.dir());
+	PERFORM syncup_map_entity_type('T', 'place', 'target.place', 'place.csv', 'id', '{"id": "id"}');
+	PERFORM syncup_map_entity_type('T', 'thing', 'target.thing', 'thing.csv', 'id', columns, options => options);
+END
+$$;
+CREATE FUNCTION t.two_goes_and_a_thing_comes() RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	DELETE FROM target.thing;
+	DELETE FROM target.place;
+	CALL t.write('place.csv', E'id\n1\n2\n');
+	CALL t.write('thing.csv', E'id,v\n');
+	PERFORM t.go_on('T', 'complete', true);
+	CALL t.write('place.csv', E'id\n1\n');
+	CALL t.write('thing.csv', E'id,v\n4,a\n');
+	PERFORM syncup_prepare('T', 'incremental');
+	RETURN QUERY SELECT s.status FROM syncup_synchronize('T', force => true) s;
+	RETURN QUERY SELECT error FROM syncup.batch ORDER BY seq DESC LIMIT 1;
+	RETURN QUERY SELECT format('%s things', count(*)) FROM target.thing;
+	PERFORM syncup_discard(b) FROM t.waiting() b WHERE b IS NOT NULL;
+END
+$$;
+SELECT t.things('{"id": "id", "v": "v"}');
+SELECT t.two_goes_and_a_thing_comes();
+SELECT t.things('{"id": "id", "v": "v"}', '{"constants": {"place": 2}}');
+ALTER TABLE target.thing ALTER place DROP DEFAULT;
+SELECT t.two_goes_and_a_thing_comes();
+ALTER TABLE target.thing DROP CONSTRAINT thing_place_fkey, ADD FOREIGN KEY (place) REFERENCES target.place ON DELETE SET NULL;
+SELECT t.two_goes_and_a_thing_comes();
+-- Another constant refers to a row that stays.
+SELECT t.things('{"id": "id", "v": "v"}', '{"constants": {"place": 1}}');
+SELECT t.two_goes_and_a_thing_comes();
+SELECT t.things('{"id": "id", "v": "v"}', '{"constants": null}');
+ALTER TABLE target.thing DROP place;
+ALTER TABLE target.thing ADD place int GENERATED ALWAYS AS (length(v) + 1) STORED REFERENCES target.place ON DELETE CASCADE;
+SELECT t.two_goes_and_a_thing_comes();
+ALTER TABLE target.thing DROP place;
+ALTER TABLE target.thing ADD place int REFERENCES target.place ON DELETE CASCADE;
+CREATE FUNCTION t.to_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.place := 2; RETURN NEW; END $$;
+CREATE TRIGGER to_place BEFORE INSERT ON target.thing FOR EACH ROW EXECUTE FUNCTION t.to_place();
+SELECT t.two_goes_and_a_thing_comes();
+
 \set end :srcdir '/include/end.sql'
 \i :end

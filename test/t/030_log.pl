@@ -280,5 +280,30 @@ tells_nothing('an undo of links that are gone', $undo, 0);
 write_links([], [ "$secret" ], []);
 tells_nothing('a link with one end', "SELECT syncup_prepare('L', 'complete')", 1);
 
+# Rows that come under one that goes, by a mapped column or by a trigger.
+quietly(<<SQL);
+SELECT syncup_drop_connector('L');
+CREATE TABLE area (id text PRIMARY KEY);
+CREATE TABLE spot (id text PRIMARY KEY, area text REFERENCES area ON DELETE CASCADE);
+SELECT syncup_create_connector('A', '$dir');
+SELECT syncup_map_entity_type('A', 'area', 'area', 'area.csv', 'id', '{"id": "id"}');
+SELECT syncup_map_entity_type('A', 'spot', 'spot', 'spot.csv', 'id', '{"id": "id", "area": "area"}');
+SELECT syncup_set_thresholds('A', (SELECT jsonb_object_agg(name, 0) FROM syncup.threshold_limit));
+SQL
+write_file('area.csv', "id\n${secret}1\n${secret}2\n");
+write_file('spot.csv', "id,area\n");
+quietly("CALL syncup_run('A', 'initial')");
+write_file('area.csv', "id\n${secret}1\n");
+for my $area ("${secret}2", "${secret}1")
+{
+	write_file('spot.csv', "id,area\n${secret}9,$area\n");
+	tells_nothing("a row under one that goes: $area", "SELECT syncup_prepare('A', 'complete'); SELECT status FROM syncup_synchronize('A')", 0);
+	like($node->safe_psql('postgres', $error), qr/${secret}9/, 'the history has the reason');
+	$seen = -s $node->logfile;
+	tells_the_client("a row under one that goes, raised: $area", "CALL syncup_run('A', 'complete')");
+	quietly("CREATE FUNCTION under() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN NEW.area := '${secret}2'; RETURN NEW; END \$\$; CREATE TRIGGER under BEFORE INSERT ON spot FOR EACH ROW EXECUTE FUNCTION under()")
+	  if $area eq "${secret}2";
+}
+
 $node->stop;
 done_testing();
