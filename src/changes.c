@@ -8,7 +8,7 @@
  *
  * - an insert of a row that is there becomes an update, an update of one that
  *   is not an insert, a delete of one that is not nothing;
- * - what would change nothing by the types' equality is no change;
+ * - what would change nothing (equal_sql()) is no change;
  * - two source keys that are one value of the target's type (a uuid in upper
  *   and in lower case) are one row: deleting the one spelling and inserting
  *   the other is no deletion.
@@ -60,14 +60,23 @@ operator_sql(Oid operator)
 	return result;
 }
 
+/* SQL: the text of a value, byte by byte; char loses its blanks in a cast. */
+static char *
+text_sql(const MappingColumn *column, const char *value)
+{
+	return psprintf(getBaseType(column->type) == BPCHAROID ?
+					"pg_catalog.textin(pg_catalog.bpcharout(%s)) COLLATE pg_catalog.\"C\"" :
+					"(%s)::pg_catalog.text COLLATE pg_catalog.\"C\"", value);
+}
+
 char *
 equal_sql(const MappingColumn *column, const char *a, const char *b)
 {
 	TypeCacheEntry *type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR);
 
-	/* A type without equality (json, point) is compared as text. */
-	if (!OidIsValid(type->eq_opr))
-		return psprintf("(%s)::pg_catalog.text OPERATOR(pg_catalog.=) (%s)::pg_catalog.text", a, b);
+	/* A type without equality (json, point) is compared as text, too. */
+	if (column->by_text || !OidIsValid(type->eq_opr))
+		return psprintf("%s OPERATOR(pg_catalog.=) %s", text_sql(column, a), text_sql(column, b));
 	return psprintf("%s %s %s", a, operator_sql(type->eq_opr), b);
 }
 

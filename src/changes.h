@@ -72,10 +72,14 @@ extern bool changes_target_has_rows(const Mapping *mapping);
  */
 extern int64 changes_carried_count(const Mapping *mapping);
 
-/* SQL: whether two values of a mapped column differ, by the type's equality. */
+/* SQL: whether two values of a mapped column differ, as equal_sql() compares them. */
 extern char *distinct_sql(const MappingColumn *column, const char *a, const char *b);
 
-/* SQL: whether two values of a mapped column are equal; null if one is null. */
+/*
+ * SQL: whether two values of a mapped column are equal; null if one is null.  By
+ * the type's equality, or by their texts where the column says so (by_text) or
+ * the type has none.
+ */
 extern char *equal_sql(const MappingColumn *column, const char *a, const char *b);
 
 /* The column of the target, quoted, as t."column". */

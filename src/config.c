@@ -276,6 +276,36 @@ check_indexed_length(const Mapping *mapping, int column, size_t length)
 						length, max_indexed_length(mapping))));
 }
 
+/* Whether a foreign key refers to a column. */
+static bool
+is_referred_to(Oid table, AttrNumber attnum)
+{
+	return own_sql("SELECT FROM pg_catalog.pg_constraint WHERE contype = 'f' AND confrelid = $1 AND $2 = ANY (confkey) LIMIT 1",
+				   SQL_ARGS(SQL_OID(table), SQL_INT4(attnum))) > 0;
+}
+
+/*
+ * Whether values of a column differ if their texts do (SPEC 2.7): of the string
+ * category, or arrays of such, where the type may hold other bytes equal, as
+ * citext does.  What a foreign key refers to is left as it is.
+ */
+static bool
+differs_by_text(const Mapping *mapping, const MappingColumn *column)
+{
+	Oid			element = get_base_element_type(column->type);
+	Oid			type = getBaseType(OidIsValid(element) ? element : column->type);
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(type, &category, &preferred);
+	if (category != TYPCATEGORY_STRING)
+		return false;
+	if ((type == TEXTOID || type == VARCHAROID || type == NAMEOID) &&
+		get_collation_isdeterministic(column->collation))
+		return false;
+	return !is_referred_to(mapping->target, column->attnum);
+}
+
 /* Looks at one mapped column of the target. */
 static void
 check_column(Mapping *mapping, MappingColumn *column)
@@ -456,7 +486,11 @@ config_check_target(Mapping *mapping)
 	relation_close(target, NoLock);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
+		{
 			check_column(mapping, &mapping->columns[i]);
+			mapping->columns[i].by_text = i != mapping->key &&
+				differs_by_text(mapping, &mapping->columns[i]);
+		}
 	if (!mapping->association)
 		config_check_key(mapping);
 	for (int i = 0; i < 2 && mapping->association; i++)

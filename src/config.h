@@ -29,6 +29,7 @@ typedef struct MappingColumn
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
+	bool		by_text;		/* a value differs if its text does, whatever the type holds equal */
 } MappingColumn;
 
 /* One side of an association: what a value of its column means. */

@@ -93,8 +93,8 @@ SELECT * FROM t.run('complete', E'id,name,score,at\n1,Ada L.,1.5,2026-01-01T01:0
 SELECT id, name, badge FROM target.person ORDER BY id;
 SELECT syncup_drop_connector('C');
 
--- Equality of types: uuid in any case, json and xml as text, char(n), arrays,
--- case-insensitive collations and citext, NaN, intervals.
+-- When values differ: uuid in any case, json and xml as text, char(n), arrays; by text
+-- under case-insensitive collations and in citext; NaN, intervals.
 CREATE COLLATION t.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE EXTENSION citext SCHEMA t;
 CREATE TABLE target.types (id uuid PRIMARY KEY, j json, b jsonb, c char(5), a int[], n text COLLATE t.nocase, f float8, i interval, ci t.citext, p point, bool boolean);

@@ -121,7 +121,7 @@ INSERT INTO t.type (type, one, two, alike) VALUES
 	('t.pair', '(1,"x, y")', '(,)', '( 1,"x, y")'),
 	('t.odd', '(1,"(1,2)")', '(2,"(1,2)")', '(1,"(1.0,2)")'),
 	('t.pairs', '{"(1,x)"}', '{"(1,x)","(2,y)"}', NULL),
-	('t.citext', 'Name', 'Names', 'NAME'),
+	('t.citext', 'Name', 'NAMES', NULL),
 	('bytea', '\xdeadbeef', '\x00', '\xDEADBEEF'),
 	('inet', '10.0.0.1/8', '::1', '10.0.0.1/8'),
 	('cidr', '10.0.0.0/8', '10.0.0.0/9', '10/8'),
