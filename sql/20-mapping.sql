@@ -15,7 +15,7 @@ CREATE TABLE syncup.mapping (
 );
 COMMENT ON TABLE syncup.mapping IS 'Entity type and association mappings. Written by syncup_map_entity_type() and its kin only.';
 COMMENT ON COLUMN syncup.mapping.ordinal IS 'order in which mappings of a connector are applied';
-COMMENT ON COLUMN syncup.mapping.key IS 'source column of the primary key';
+COMMENT ON COLUMN syncup.mapping.key IS 'source column of the primary key; of several columns they together, as (a,b)';
 COMMENT ON COLUMN syncup.mapping.table_name IS 'name of its tables in syncup_previous, syncup_delta and syncup_changes';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping', '');
 
@@ -30,6 +30,7 @@ CREATE TABLE syncup.mapping_column (
 	change_column name,
 	format text,
 	repeated boolean NOT NULL DEFAULT false,
+	key_part int,
 	PRIMARY KEY (connector, mapping, ordinal),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
@@ -41,7 +42,22 @@ COMMENT ON COLUMN syncup.mapping_column.target_type IS 'type of the target colum
 COMMENT ON COLUMN syncup.mapping_column.change_column IS 'name in the change table';
 COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
 COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';
+COMMENT ON COLUMN syncup.mapping_column.key_part IS 'from 1: its target column is the key, or this part of it. A key of several parts has a row without target, which stores them together';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
+
+-- How the key of an entity type is written for a person: an expression over a
+-- change table "c". concat() takes the type's output function: a cast to text may
+-- be anybody's code.
+CREATE VIEW syncup.mapping_key AS
+SELECT m.connector, m.mapping, k.stored,
+	CASE WHEN count(*) = 1 THEN format('concat(%s)', string_agg(format('c.%I', p.change_column), ', ' ORDER BY p.key_part))
+		ELSE format('concat(ROW(%s))', string_agg(format('c.%I', p.change_column), ', ' ORDER BY p.key_part)) END AS changed_key,
+	array_agg(p.target ORDER BY p.key_part) AS targets
+FROM syncup.mapping m
+JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping AND k.source = m.key AND NOT k.repeated
+JOIN syncup.mapping_column p ON p.connector = m.connector AND p.mapping = m.mapping AND p.key_part IS NOT NULL
+GROUP BY m.connector, m.mapping, k.stored;
+COMMENT ON VIEW syncup.mapping_key IS 'The key of each entity type: its column in previous and delta, its text as SQL over a change table "c", and its columns of the target.';
 
 CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT NULL, options jsonb DEFAULT '{}')
 RETURNS void
@@ -49,6 +65,13 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) IS
 'Maps the rows of a CSV file to the rows of a table, by primary key. Without columns, those of the same name are mapped, as the header of the file says now. An existing mapping is updated where its stored rows stay right: what is not named stays as it is.';
+
+CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text[], columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_map_entity_type_by_columns' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_map_entity_type(text, text, regclass, text, text[], jsonb, text[], jsonb) IS
+'The same by a key of several columns: the target needs a unique constraint over just their columns, which take no nulls. Such a key is written as a row, (a,b).';
 
 CREATE FUNCTION syncup_drop_mapping(connector text, mapping text)
 RETURNS void

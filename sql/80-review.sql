@@ -47,12 +47,11 @@ BEGIN
 			USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
 	END IF;
 	FOR m IN
-		SELECT p.mapping, p.table_name, p.kind, k.change_column AS key_column, k.target AS key_target,
+		SELECT p.mapping, p.table_name, p.kind, k.changed_key,
 			e.column_name, e.holder
 		FROM syncup.batch b
 		JOIN syncup.mapping p USING (connector)
-		LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
-			AND k.source = p.key AND k.target IS NOT NULL AND NOT k.repeated
+		LEFT JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
 		LEFT JOIN LATERAL (
 			-- side 2 is the value; a mono-valued link has one column only
 			SELECT (array_agg(a.target_column ORDER BY a.side DESC) FILTER (WHERE a.target_column IS NOT NULL))[1] AS column_name,
@@ -81,14 +80,14 @@ BEGIN
 		-- Every mapped column; the key itself is shown of rows without another value.
 		-- concat() takes the type's output function: a cast to text may be anybody's code.
 		SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END, %L::boolean)',
-				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.target = m.key_target), ', ' ORDER BY mc.ordinal)
+				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.key_part IS NOT NULL), ', ' ORDER BY mc.ordinal)
 		INTO cells
 		FROM syncup.mapping_column mc
 		JOIN syncup.mapping p USING (connector, mapping)
 		WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
 
 		RETURN QUERY EXECUTE format(
-			'SELECT %L::text, c.command, concat(c.%I), v.name, c.old ->> v.name::text, v.new_value'
+			'SELECT %L::text, c.command, %s, v.name, c.old ->> v.name::text, v.new_value'
 			' FROM syncup_changes.%I c CROSS JOIN LATERAL ('
 			'  SELECT x.*, CASE WHEN c.command <> ''delete'' THEN x.value END AS new_value,'
 			'   count(CASE c.command WHEN ''delete'' THEN c.old ->> x.name::text ELSE x.value END)'
@@ -99,8 +98,8 @@ BEGIN
 			'  WHEN c.command = ''update'' THEN v.name = ANY (c.changed)'
 			'  WHEN c.command = ''insert'' THEN v.value IS NOT NULL'
 			'  ELSE c.old ->> v.name::text IS NOT NULL END'
-			' ORDER BY c.command, concat(c.%I) COLLATE "C", v.ordinal',
-			m.mapping, m.key_column, m.table_name, cells, m.key_column)
+			' ORDER BY c.command, %s COLLATE "C", v.ordinal',
+			m.mapping, m.changed_key, m.table_name, cells, m.changed_key)
 		USING syncup_changes.batch;
 	END LOOP;
 END

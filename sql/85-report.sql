@@ -208,8 +208,8 @@ BEGIN
 				WHEN o.seq < b.seq THEN o.status IN ('prepared', 'blocked', 'failed') END)
 	THEN
 		SELECT k.stored INTO key
-		FROM syncup.mapping_column k
-		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.source = m.key AND NOT k.repeated;
+		FROM syncup.mapping_key k
+		WHERE k.connector = m.connector AND k.mapping = m.mapping;
 		IF has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT')
 			AND has_table_privilege(format('syncup_delta.%I', m.table_name), 'SELECT')
 		THEN
@@ -297,12 +297,12 @@ DECLARE
 	m record;
 	pair record;
 BEGIN
-	SELECT p.table_name, k.change_column, c.deleted
+	SELECT p.table_name, k.changed_key, c.deleted
 	INTO m
 	FROM syncup.batch b
 	JOIN syncup.batch_counter c USING (batch)
 	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
-	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key AND NOT k.repeated
+	JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
 	WHERE b.batch = key_findings.batch AND c.mapping = key_findings.mapping
 		AND p.kind = 'entity type' AND c.inserted > 0 AND c.deleted > 0;
 	IF NOT FOUND THEN
@@ -311,7 +311,7 @@ BEGIN
 
 	EXECUTE format($sql$
 		WITH keys AS (
-			SELECT c.command, concat(c.%1$I) COLLATE "default" AS key, syncup.bare_key(concat(c.%1$I)) AS bare
+			SELECT c.command, %1$s COLLATE "default" AS key, syncup.bare_key(%1$s) AS bare
 			FROM syncup_changes.%2$I c
 			WHERE c.batch = $1 AND c.command IN ('delete', 'insert')
 		)
@@ -320,7 +320,7 @@ BEGIN
 			bool_or(lower(syncup.without_blanks(gone.key)) <> lower(syncup.without_blanks(came.key))) AS guids
 		FROM keys gone JOIN keys came USING (bare)
 		WHERE gone.command = 'delete' AND came.command = 'insert' AND bare <> ''
-		$sql$, m.change_column, m.table_name)
+		$sql$, m.changed_key, m.table_name)
 	INTO pair USING key_findings.batch;
 
 	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'keys differ only by case or blanks';
@@ -356,13 +356,13 @@ DECLARE
 	candidates jsonb;	-- by column, from the sample: partner, constant, kind
 	counts jsonb;		-- by column that changes, exactly
 BEGIN
-	SELECT p.connector, p.mapping, p.table_name, p.key, k.change_column AS key_column,
+	SELECT p.connector, p.mapping, p.table_name, k.changed_key,
 		c.updated, c.stored_before
 	INTO m
 	FROM syncup.batch b
 	JOIN syncup.batch_counter c USING (batch)
 	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
-	JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping AND k.source = p.key AND NOT k.repeated
+	JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
 	WHERE b.batch = column_findings.batch AND c.mapping = column_findings.mapping
 		AND p.kind = 'entity type' AND c.updated > 0;
 	IF NOT FOUND THEN
@@ -380,11 +380,11 @@ BEGIN
 
 	EXECUTE format($sql$
 		WITH sample AS MATERIALIZED (
-			SELECT concat(c.%1$I) COLLATE "default" AS key, v.ordinal, v.name, v.name = ANY (c.changed) AS changed, v.new,
+			SELECT %1$s COLLATE "default" AS key, v.ordinal, v.name, v.name = ANY (c.changed) AS changed, v.new,
 				CASE WHEN v.name = ANY (c.changed) THEN v.old ELSE v.new END AS old
 			FROM syncup_changes.%2$I c CROSS JOIN LATERAL (VALUES %3$s) AS v (ordinal, name, new, old)
 			WHERE c.batch = $1 AND c.command = 'update'
-			AND hashtextextended(concat(c.%1$I) COLLATE "default", 0) %% $2 = 0
+			AND hashtextextended(%1$s COLLATE "default", 0) %% $2 = 0
 		), partners AS (
 			SELECT DISTINCT ON (a.name) a.name, b.name AS partner
 			FROM sample a JOIN sample b ON b.key = a.key AND b.old = a.new AND b.name <> a.name
@@ -408,7 +408,7 @@ BEGIN
 		)
 		SELECT jsonb_agg(found)
 		FROM (SELECT name, partner, constant, kind FROM partners FULL JOIN constants USING (name) FULL JOIN kinds USING (name)) AS found
-		$sql$, m.key_column, m.table_name, cells)
+		$sql$, m.changed_key, m.table_name, cells)
 	INTO candidates USING column_findings.batch, greatest(m.updated / sampled, 1);
 
 	-- As before, with what to look for in each column.
@@ -423,7 +423,7 @@ BEGIN
 	FROM syncup.mapping_column k
 	LEFT JOIN jsonb_to_recordset(candidates) AS s (name name, partner name, constant text, kind text) ON s.name = k.target
 	LEFT JOIN syncup.mapping_column p ON p.connector = k.connector AND p.mapping = k.mapping AND p.target = s.partner
-	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND (k.source <> m.key OR k.repeated);
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.key_part IS NULL;
 
 	EXECUTE format($sql$
 		SELECT jsonb_agg(counted)
@@ -611,12 +611,11 @@ DECLARE
 	m record;
 	cells text;
 BEGIN
-	SELECT p.connector, p.mapping, p.kind, p.target, p.table_name, p.key, k.change_column AS key_column
+	SELECT p.connector, p.mapping, p.kind, p.target, p.table_name, k.changed_key
 	INTO m
 	FROM syncup.batch b
 	JOIN syncup.mapping p USING (connector)
-	LEFT JOIN syncup.mapping_column k ON k.connector = p.connector AND k.mapping = p.mapping
-		AND k.source = p.key AND k.target IS NOT NULL AND NOT k.repeated
+	LEFT JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
 	WHERE b.batch = sample_changes.batch AND p.mapping = sample_changes.mapping;
 	IF NOT FOUND THEN
 		RETURN;
@@ -642,7 +641,7 @@ BEGIN
 	INTO cells
 	FROM syncup.mapping_column k
 	LEFT JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = k.target
-	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND (k.source <> m.key OR k.repeated);
+	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.key_part IS NULL;
 
 	RETURN QUERY EXECUTE format($sql$
 		SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key COLLATE "C"), c.command, c.key,
@@ -660,13 +659,13 @@ BEGIN
 					ELSE c.old ->> v.name IS NOT NULL END)
 		FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
 		CROSS JOIN LATERAL (
-			SELECT concat(c.%1$I) COLLATE "default" AS key, c.*
+			SELECT %1$s COLLATE "default" AS key, c.*
 			FROM syncup_changes.%2$I c
 			WHERE c.batch = $1 AND c.command = command.command
-			ORDER BY concat(c.%1$I) COLLATE "C"
+			ORDER BY %1$s COLLATE "C"
 			LIMIT $2
 		) AS c
-		$sql$, m.key_column, m.table_name, cells)
+		$sql$, m.changed_key, m.table_name, cells)
 	USING sample_changes.batch, sample_changes.count;
 END
 $$;

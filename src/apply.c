@@ -39,15 +39,6 @@ typedef struct Application
 	bool		back;			/* what takes them back instead */
 } Application;
 
-/* SQL: whether target row and change have the same key. */
-static char *
-same_key(const Mapping *mapping)
-{
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
-	return equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1));
-}
-
 /*
  * SQL: whether every column that a change writes has its old value still, or
  * its new one already.
@@ -64,7 +55,7 @@ as_it_was(const Mapping *mapping)
 		const MappingColumn *column = &mapping->columns[i];
 		char	   *target;
 
-		if (column->target == NULL || i == mapping->key)
+		if (column->target == NULL || column->key_part > 0)
 			continue;
 		target = target_column(column);
 		appendStringInfo(&sql, " AND NOT (s.h%d AND %s AND %s)", i + 1,
@@ -86,7 +77,7 @@ as_it_becomes(const Mapping *mapping)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target != NULL && i != mapping->key)
+		if (column->target != NULL && column->key_part == 0)
 			appendStringInfo(&sql, " AND NOT (s.h%d AND %s)", i + 1,
 							 distinct_sql(column, target_column(column), psprintf("s.c%d", i + 1)));
 	}
@@ -136,14 +127,11 @@ write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected)
 static void
 check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
 {
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
 	if (mapping->options->scope == NULL)
 		return;
 	if (caller_sql_planned(psprintf("SELECT FROM %s s JOIN %s ON %s WHERE %s AND %s LIMIT 1",
 									rows->name, target_rows(mapping),
-									equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
-									where, is_outside(mapping)),
+									same_key(mapping, "s"), where, is_outside(mapping)),
 						   is_few(mapping, rows->count), SQL_NO_ARGS) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
@@ -169,13 +157,13 @@ update_rows(Application *application, ChangeAction action)
 		const MappingColumn *column = &mapping->columns[i];
 
 		/* What no change writes is not named: triggers on columns, identities. */
-		if (column->target != NULL && i != mapping->key && application->changes->written[i])
+		if (column->target != NULL && column->key_part == 0 && application->changes->written[i])
 			appendStringInfo(&set, "%s%s = CASE WHEN s.h%d THEN s.c%d ELSE t.%s END",
 							 set.len ? ", " : "", quote_identifier(column->target),
 							 i + 1, i + 1, quote_identifier(column->target));
 	}
 	initStringInfo(&where);
-	appendStringInfo(&where, "%s AND %s AND %s", is_action(action), same_key(mapping), as_it_was(mapping));
+	appendStringInfo(&where, "%s AND %s AND %s", is_action(action), same_key(mapping, "s"), as_it_was(mapping));
 	if (action != ACTION_UPDATE)
 	{
 		appendStringInfo(&set, "%s%s = %s", set.len ? ", " : "", quote_identifier(retired),
@@ -204,7 +192,7 @@ apply_deletes(Application *application)
 	if (application->changes->actions[ACTION_DELETE] > 0)
 		write_rows(mapping,
 				   psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
-							mapping->target_name, is_action(ACTION_DELETE), same_key(mapping),
+							mapping->target_name, is_action(ACTION_DELETE), same_key(mapping, "s"),
 							as_it_was(mapping)),
 				   is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
@@ -360,7 +348,7 @@ apply_inserts(Application *application)
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
 	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
-								   psprintf(" ORDER BY s.c%d", mapping->key + 1)),
+								   psprintf(" ORDER BY %s", key_columns(mapping, "s"))),
 			   false, application->changes->actions[ACTION_INSERT]);
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
@@ -444,8 +432,7 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 static char *
 state_sql(const Mapping *mapping)
 {
-	const MappingColumn *key = &mapping->columns[mapping->key];
-	char	   *found = psprintf("%s IS NOT NULL", target_column(key));
+	char	   *found = target_has_key(mapping);
 	char	   *retired = retired_at(mapping);
 	char	   *becomes = as_it_becomes(mapping);
 	char	   *was = as_it_was(mapping);
@@ -467,12 +454,9 @@ state_sql(const Mapping *mapping)
 static char *
 review_sql(const Mapping *mapping)
 {
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
-	return psprintf("SELECT * FROM (SELECT s.place, %s AS state, s.c%d::pg_catalog.text FROM syncup_change s"
+	return psprintf("SELECT * FROM (SELECT s.place, %s AS state, %s FROM syncup_change s"
 					" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
-					state_sql(mapping), mapping->key + 1, target_rows(mapping),
-					equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)));
+					state_sql(mapping), key_text_sql(mapping, "s"), target_rows(mapping), same_key(mapping, "s"));
 }
 
 int64

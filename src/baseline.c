@@ -137,7 +137,7 @@ stored_contents(const Baseline *baseline, StoredTable *table)
 	stored_fields(table);
 	row_bytes_reset(&table->bytes);
 	for (int i = 0; i < baseline->mapping->nstored; i++)
-		if (i != baseline->mapping->key)
+		if (!is_key_column(baseline->mapping, i))
 			row_bytes_add_stored(&table->bytes, table->values[i], table->nulls[i]);
 	return contents_digest(&table->bytes, &baseline->epoch->key);
 }

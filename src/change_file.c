@@ -159,7 +159,8 @@ change_file_begin(ChangeFile *file, Reader *reader)
 	file->unusable = 0;
 	file->command_column = reader_find_column(reader, file->options->command_column, false);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
-		file->columns[i] = reader_find_column(reader, file->mapping->columns[i].source, false);
+		file->columns[i] = is_made_column(file->mapping, i) ? -1 :
+			reader_find_column(reader, file->mapping->columns[i].source, false);
 }
 
 int64
@@ -247,7 +248,7 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 	{
 		/* What is marked as no value empties, where an empty cell does not. */
-		if (file->fields[i] == NULL && (command == COMMAND_UPDATE || command == COMMAND_MERGE) &&
+		if (file->fields[i] == NULL && (command == COMMAND_UPDATE || command == COMMAND_MERGE) && file->columns[i] >= 0 &&
 			reader_is_marked_null(file->reader, file->columns[i]))
 		{
 			slot->tts_values[ROW_FIELDS + i] = CStringGetTextDatum(EMPTYING_CELL);
@@ -323,11 +324,17 @@ static void
 read_key(void *arg)
 {
 	ChangeFile *file = arg;
-	int			key = file->mapping->key;
+	const Mapping *mapping = file->mapping;
+	Datum	   *values = palloc(sizeof(Datum) * mapping->nparts);
 
-	reader_at_column(file->reader, file->columns[key]);
-	file->key_identity = key_identity(&file->key_type, &file->epoch.key,
-									  key_value(&file->key_type, pnstrdup(file->fields[key], file->lengths[key])));
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		int			i = file->at = mapping->parts[p];
+
+		reader_at_column(file->reader, file->columns[i]);
+		values[p] = key_part_value(&file->key_type, p, pnstrdup(file->fields[i], file->lengths[i]));
+	}
+	file->key_identity = key_identity(&file->key_type, &file->epoch.key, key_of_parts(&file->key_type, values));
 	reader_at_column(file->reader, -1);
 }
 
@@ -370,8 +377,9 @@ take_faulty(ChangeFile *file)
 	char	   *key = NULL;
 
 	for (int i = 0; i < file->mapping->ncolumns; i++)
-		file->fields[i] = is_key_column(file->mapping, i) ?
+		file->fields[i] = is_key_column(file->mapping, i) && file->columns[i] >= 0 ?
 			reader_certain_field(file->reader, file->columns[i], &file->lengths[i]) : NULL;
+	make_key(file->mapping, file->fields, file->lengths);
 	if (has_key(file))
 		key = key_text(file);
 	if (key != NULL && key_error(file) == NULL)
@@ -423,12 +431,14 @@ take_row(ChangeFile *file)
 		return;
 	}
 	for (int i = 0; i < file->mapping->ncolumns; i++)
-		file->fields[i] = reader_field(file->reader, file->columns[i], &file->lengths[i]);
+		if (file->columns[i] >= 0)
+			file->fields[i] = reader_field(file->reader, file->columns[i], &file->lengths[i]);
+	make_key(file->mapping, file->fields, file->lengths);
 	if (!file->mapping->association && !has_key(file))
 	{
 		file->counter.rows_read++;
 		set_aside(file, &file->counter.null_keys, "null key", NULL,
-				  psprintf("\"%s\" is empty", file->mapping->columns[file->mapping->key].source));
+				  empty_key_message(file->mapping, file->fields, file->lengths));
 		return;
 	}
 	refused = key_error(file);
@@ -438,7 +448,7 @@ take_row(ChangeFile *file)
 		file->counter.rows_read++;
 		file->counter.deletions_suspended = true;
 		set_aside(file, &file->counter.rejected, "conversion", key_text(file),
-				  psprintf("column \"%s\": %s", file->mapping->columns[file->mapping->key].source, refused));
+				  psprintf("column \"%s\": %s", file->mapping->columns[file->at].source, refused));
 		return;
 	}
 	if (file->options->on_error == ON_ERROR_STOP)

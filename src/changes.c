@@ -87,6 +87,73 @@ distinct_sql(const MappingColumn *column, const char *a, const char *b)
 					equal_sql(column, a, b), a, b);
 }
 
+/* A column of typed rows under an alias. */
+static char *
+typed_column(const char *rows, int column)
+{
+	return psprintf("%s.c%d", rows, column + 1);
+}
+
+char *
+same_key(const Mapping *mapping, const char *rows)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		const MappingColumn *column = &mapping->columns[mapping->parts[p]];
+
+		appendStringInfo(&sql, "%s%s", p ? " AND " : "",
+						 equal_sql(column, target_column(column), typed_column(rows, mapping->parts[p])));
+	}
+	return sql.data;
+}
+
+char *
+same_key_of(const Mapping *mapping, const char *a, const char *b)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int p = 0; p < mapping->nparts; p++)
+		appendStringInfo(&sql, "%s%s", p ? " AND " : "",
+						 equal_sql(&mapping->columns[mapping->parts[p]],
+								   typed_column(a, mapping->parts[p]), typed_column(b, mapping->parts[p])));
+	return sql.data;
+}
+
+char *
+has_key(const Mapping *mapping, const char *rows)
+{
+	return psprintf("%s IS NOT NULL", typed_column(rows, mapping->parts[0]));
+}
+
+char *
+target_has_key(const Mapping *mapping)
+{
+	return psprintf("%s IS NOT NULL", target_column(&mapping->columns[mapping->parts[0]]));
+}
+
+char *
+key_columns(const Mapping *mapping, const char *rows)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int p = 0; p < mapping->nparts; p++)
+		appendStringInfo(&sql, "%s%s", p ? ", " : "", typed_column(rows, mapping->parts[p]));
+	return sql.data;
+}
+
+char *
+key_text_sql(const Mapping *mapping, const char *rows)
+{
+	return is_key_made(mapping) ?
+		psprintf("pg_catalog.concat(ROW(%s))", key_columns(mapping, rows)) :
+		psprintf("%s::pg_catalog.text", key_columns(mapping, rows));
+}
+
 /* SQL: whether any mapped column of source and target differs. */
 static char *
 any_distinct(const Mapping *mapping)
@@ -98,7 +165,7 @@ any_distinct(const Mapping *mapping)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target == NULL || i == mapping->key)
+		if (column->target == NULL || column->key_part > 0)
 			continue;
 		appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "",
 						 distinct_sql(column, psprintf("s.c%d", i + 1), target_column(column)));
@@ -249,7 +316,7 @@ write_change(void *arg, uint64 row)
 	{
 		const MappingColumn *column = &mapping->columns[sink->mapped[n]];
 		Converter  *converter = &sink->converters[sink->mapped[n]];
-		bool		is_key = sink->mapped[n] == mapping->key;
+		bool		is_key = column->key_part > 0;
 		bool		differs = fresh ||
 			(!found.delete && !is_key && sql_bool(row, IS_DISTINCT(n)));
 		bool		isnull;
@@ -462,11 +529,8 @@ static char *
 changes_query(const ChangeSink *sink, const char *target, bool complete, bool keep_missing)
 {
 	const Mapping *mapping = sink->mapping;
-	const MappingColumn *key = &mapping->columns[mapping->key];
-	char	   *source_key = psprintf("s.c%d", mapping->key + 1);
-	char	   *same_key = equal_sql(key, target_column(key), source_key);
-	char	   *has_source = psprintf("%s IS NOT NULL", source_key);
-	char	   *has_target = psprintf("%s IS NOT NULL", target_column(key));
+	char	   *has_source = has_key(mapping, "s");
+	char	   *has_target = target_has_key(mapping);
 	char	   *is_ours = is_current(mapping);
 	char	   *differs = psprintf("%s OR %s IS NOT NULL OR %s", is_outside(mapping),
 								   retired_at(mapping), any_distinct(mapping));
@@ -492,16 +556,15 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s ON %s"
 						 " WHERE CASE WHEN NOT (%s) THEN %s WHEN s.deleted IS NULL THEN false"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 keep_missing ? "LEFT" : "FULL", target, same_key,
+						 keep_missing ? "LEFT" : "FULL", target, same_key(mapping, "s"),
 						 has_source, is_ours, has_target, differs);
 	else
 		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s ON %s"
 						 " WHERE CASE WHEN s.deleted THEN %s AND %s AND NOT EXISTS"
 						 " (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 target, same_key, has_target, is_ours,
-						 equal_sql(key, psprintf("other.c%d", mapping->key + 1), source_key),
-						 has_target, differs);
+						 target, same_key(mapping, "s"), has_target, is_ours,
+						 same_key_of(mapping, "other", "s"), has_target, differs);
 	return sql.data;
 }
 
@@ -512,16 +575,14 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 static void
 check_keys_differ(const Mapping *mapping)
 {
-	const MappingColumn *key = &mapping->columns[mapping->key];
-
 	if (is_key_bytewise(mapping))
 		return;
-	if (caller_sql(psprintf("SELECT pg_catalog.concat(c%d) FROM syncup_source WHERE NOT deleted GROUP BY c%d HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
-							mapping->key + 1, mapping->key + 1), SQL_NO_ARGS) > 0)
+	if (caller_sql(psprintf("SELECT %s FROM syncup_source s WHERE NOT deleted GROUP BY %s HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+							key_text_sql(mapping, "s"), key_columns(mapping, "s")), SQL_NO_ARGS) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("two stored keys of the source are the same value in column \"%s\" of %s",
-						key->target, mapping->target_name),
+				 errmsg("two stored keys of the source are the same value in column %s of %s",
+						key_targets(mapping), mapping->target_name),
 				 errdetail("Key: %s.", sql_text(0, 1)),
 				 errdetail_log("The key was sent to the client."),
 				 errhint("A version before 0.2 has stored them. Run a complete synchronization.")));
@@ -530,9 +591,11 @@ check_keys_differ(const Mapping *mapping)
 bool
 is_few(const Mapping *mapping, int64 rows)
 {
-	const char *key = mapping->columns[mapping->key].target;
+	const char **columns = palloc(sizeof(char *) * mapping->nparts);
 
-	return plan_few(mapping->target, &key, 1, rows);
+	for (int p = 0; p < mapping->nparts; p++)
+		columns[p] = mapping->columns[mapping->parts[p]].target;
+	return plan_few(mapping->target, columns, mapping->nparts, rows);
 }
 
 int64

@@ -85,4 +85,16 @@ extern char *equal_sql(const MappingColumn *column, const char *a, const char *b
 /* The column of the target, quoted, as t."column". */
 extern char *target_column(const MappingColumn *column);
 
+/*
+ * SQL about the key of an entity type, in the target's rows "t" and in rows with
+ * columns c<n> under an alias: whether both have the same, whether there is one,
+ * its columns, and its text.
+ */
+extern char *same_key(const Mapping *mapping, const char *rows);
+extern char *same_key_of(const Mapping *mapping, const char *a, const char *b);
+extern char *has_key(const Mapping *mapping, const char *rows);
+extern char *target_has_key(const Mapping *mapping);
+extern char *key_columns(const Mapping *mapping, const char *rows);
+extern char *key_text_sql(const Mapping *mapping, const char *rows);
+
 #endif							/* SYNCUP_CHANGES_H */

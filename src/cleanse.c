@@ -61,6 +61,7 @@ struct Cleanser
 	KeyState	key_state;		/* what is known of the value of its key */
 	Datum		key_value;
 	char	   *key_error;		/* why it is none */
+	int			key_column;		/* and whose value it is that is refused */
 	bool		looked_up;		/* the key was looked for in previous, where it has the */
 	Datum		spelling;		/* text that it has there, if that is another one */
 	RowBytes	bytes;
@@ -88,10 +89,17 @@ static void
 read_key(void *arg)
 {
 	Cleanser   *cleanser = arg;
-	int			key = cleanser->mapping->key;
+	const Mapping *mapping = cleanser->mapping;
+	Datum	   *values = palloc(sizeof(Datum) * mapping->nparts);
 
-	reader_at_column(cleanser->reader, cleanser->columns[key]);
-	cleanser->key_value = key_value(&cleanser->key_type, pnstrdup(cleanser->fields[key], cleanser->lengths[key]));
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		int			i = cleanser->at = mapping->parts[p];
+
+		reader_at_column(cleanser->reader, cleanser->columns[i]);
+		values[p] = key_part_value(&cleanser->key_type, p, pnstrdup(cleanser->fields[i], cleanser->lengths[i]));
+	}
+	cleanser->key_value = key_of_parts(&cleanser->key_type, values);
 	reader_at_column(cleanser->reader, -1);
 }
 
@@ -109,6 +117,7 @@ is_key_readable(Cleanser *cleanser)
 		error = guarded_values(read_key, cleanser);
 	cleanser->key_state = error == NULL ? KEY_READ : KEY_REFUSED;
 	cleanser->key_error = error == NULL ? NULL : error->message;
+	cleanser->key_column = cleanser->at;
 	return error == NULL;
 }
 
@@ -143,7 +152,7 @@ contents_at_hand(void *arg)
 
 	row_bytes_reset(&cleanser->bytes);
 	for (int i = 0; i < cleanser->mapping->nstored; i++)
-		if (i != cleanser->mapping->key)
+		if (!is_key_column(cleanser->mapping, i))
 			row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
 	return contents_digest(&cleanser->bytes, &cleanser->epoch.key);
 }
@@ -209,7 +218,8 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		cleanser->columns[i] = reader_find_column(reader, column->source, false);
+		cleanser->columns[i] = is_made_column(mapping, i) ? -1 :
+			reader_find_column(reader, column->source, false);
 		if (column->target != NULL)
 			converter_init(&cleanser->converters[i], column->type, column->typmod,
 						   column->format);
@@ -256,8 +266,10 @@ static void
 take_fields(Cleanser *cleanser)
 {
 	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
-		cleanser->fields[i] = reader_field(cleanser->reader, cleanser->columns[i],
-										   &cleanser->lengths[i]);
+		if (cleanser->columns[i] >= 0)
+			cleanser->fields[i] = reader_field(cleanser->reader, cleanser->columns[i],
+											   &cleanser->lengths[i]);
+	make_key(cleanser->mapping, cleanser->fields, cleanser->lengths);
 }
 
 /* Whether the key of the row at hand is empty. */
@@ -395,13 +407,14 @@ take_certain_key(Cleanser *cleanser)
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		cleanser->fields[i] = NULL;
-		if (!is_key_column(mapping, i))
+		if (!is_key_column(mapping, i) || is_made_column(mapping, i))
 			continue;
 		cleanser->fields[i] = reader_certain_field(cleanser->reader, cleanser->columns[i],
 												   &cleanser->lengths[i]);
 		if (cleanser->fields[i] == NULL || cleanser->lengths[i] == 0)
 			return false;
 	}
+	make_key(mapping, cleanser->fields, cleanser->lengths);
 	return true;
 }
 
@@ -471,7 +484,7 @@ try_conversions(void *arg)
 			continue;
 		value = convert_field(converter, cleanser->fields[i], cleanser->lengths[i], &isnull);
 		converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
-		if (isnull && i == cleanser->mapping->key)
+		if (isnull && cleanser->mapping->columns[i].key_part > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("key is null in its format")));
@@ -486,7 +499,7 @@ try_conversions(void *arg)
 static void
 set_aside_value(Cleanser *cleanser, int column, const char *message)
 {
-	if (column == cleanser->mapping->key)
+	if (is_key_column(cleanser->mapping, column))
 		cleanser->counter.deletions_suspended = true;
 	set_aside(cleanser, &cleanser->counter.rejected, "conversion", key_text(cleanser),
 			  psprintf("column \"%s\": %s", cleanser->mapping->columns[column].source, message));
@@ -638,7 +651,7 @@ take_record(Cleanser *cleanser, int64 place)
 		return;
 	if (cleanser->key_state == KEY_REFUSED)
 	{
-		set_aside_value(cleanser, cleanser->mapping->key, cleanser->key_error);
+		set_aside_value(cleanser, cleanser->key_column, cleanser->key_error);
 		return;
 	}
 	switch (verdict)
@@ -696,8 +709,7 @@ take_row(Cleanser *cleanser)
 		take_record(cleanser, row_place(cleanser, 0));
 	else if (comparison_is_first_pass(cleanser->comparison))
 		set_aside(cleanser, &cleanser->counter.null_keys, "null key", NULL,
-				  psprintf("\"%s\" is empty",
-						   cleanser->mapping->columns[cleanser->mapping->key].source));
+				  empty_key_message(cleanser->mapping, cleanser->fields, cleanser->lengths));
 }
 
 void

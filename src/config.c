@@ -51,10 +51,13 @@ static void
 load_columns(Mapping *mapping, const char *key)
 {
 	uint64		count = own_sql("SELECT c.source, c.stored, c.target, c.target_type, c.change_column, c.format,"
-								" m.kind = 'association' OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k)"
+								" m.kind = 'association' OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k),"
+								" coalesce(c.key_part, 0)"
 								" FROM syncup.mapping_column c JOIN syncup.mapping m USING (connector, mapping)"
 								" WHERE connector = $1 AND mapping = $2 ORDER BY c.ordinal",
 								SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+
+	bool		isnull;
 
 	mapping->ncolumns = count;
 	mapping->columns = palloc0(sizeof(MappingColumn) * count);
@@ -70,6 +73,7 @@ load_columns(Mapping *mapping, const char *key)
 		column->change_column = sql_text(i, 5);
 		column->format = sql_text(i, 6);
 		column->indexed = sql_bool(i, 7);
+		column->key_part = DatumGetInt32(sql_datum(i, 8, &isnull));
 		column->first = i;
 		for (int first = 0; first < i && column->first == i; first++)
 			if (strcmp(mapping->columns[first].stored, column->stored) == 0)
@@ -80,6 +84,21 @@ load_columns(Mapping *mapping, const char *key)
 	}
 	if (mapping->key < 0)
 		elog(ERROR, "mapping \"%s\" has lost its key column", mapping->name);
+	if (!mapping->association)
+		find_key_parts(mapping);
+}
+
+void
+find_key_parts(Mapping *mapping)
+{
+	mapping->nparts = 0;
+	mapping->parts = palloc(sizeof(int) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].key_part > 0)
+		{
+			mapping->parts[mapping->columns[i].key_part - 1] = i;
+			mapping->nparts++;
+		}
 }
 
 /* Reads the mappings of a connector. */
@@ -338,8 +357,27 @@ check_column(Mapping *mapping, MappingColumn *column)
 				 errhint("Map the table again with syncup_map_entity_type().")));
 }
 
-bool
-is_unique_column(Relation target, AttrNumber attnum)
+/* Whether an index covers just these columns, in any order. */
+static bool
+covers_columns(const FormData_pg_index *index, const AttrNumber *attnums, int count)
+{
+	if (index->indnkeyatts != count)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		bool		found = false;
+
+		for (int n = 0; n < count && !found; n++)
+			found = index->indkey.values[n] == attnums[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Whether a unique index that holds for every row covers just these columns. */
+static bool
+are_unique_columns(Relation target, const AttrNumber *attnums, int count)
 {
 	List	   *indexes = RelationGetIndexList(target);
 	ListCell   *cell;
@@ -350,12 +388,18 @@ is_unique_column(Relation target, AttrNumber attnum)
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
-		if (form->indisunique && form->indisvalid && form->indnkeyatts == 1 &&
-			form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL)
+		if (form->indisunique && form->indisvalid && (count == 1 || form->indimmediate) &&
+			covers_columns(form, attnums, count) && RelationGetIndexPredicate(index) == NIL)
 			found = true;
 		index_close(index, AccessShareLock);
 	}
 	return found;
+}
+
+bool
+is_unique_column(Relation target, AttrNumber attnum)
+{
+	return are_unique_columns(target, &attnum, 1);
 }
 
 /*
@@ -388,16 +432,26 @@ check_width(const Mapping *mapping, Relation target)
 void
 config_check_key(const Mapping *mapping)
 {
-	const MappingColumn *column = &mapping->columns[mapping->key];
 	Relation	target = table_open(mapping->target, AccessShareLock);
+	AttrNumber *attnums = palloc(sizeof(AttrNumber) * mapping->nparts);
+	bool		not_null = true;
 
-	if (!TupleDescAttr(RelationGetDescr(target), column->attnum - 1)->attnotnull ||
-		!is_unique_column(target, column->attnum))
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		attnums[p] = mapping->columns[mapping->parts[p]].attnum;
+		not_null = not_null && TupleDescAttr(RelationGetDescr(target), attnums[p] - 1)->attnotnull;
+	}
+	if (!not_null || !are_unique_columns(target, attnums, mapping->nparts))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("key column \"%s\" of table %s must be unique and not null",
-						column->target, mapping->target_name),
-				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.")));
+				 !is_key_made(mapping) ?
+				 errmsg("key column %s of table %s must be unique and not null",
+						key_targets(mapping), mapping->target_name) :
+				 errmsg("key columns %s of table %s must be unique together and not null",
+						key_targets(mapping), mapping->target_name),
+				 !is_key_made(mapping) ?
+				 errhint("Make it the primary key, or give it NOT NULL and a unique constraint of its own.") :
+				 errhint("Make them the primary key, or give them NOT NULL and a unique constraint of just these columns, neither partial nor deferrable.")));
 	check_width(mapping, target);
 	table_close(target, NoLock);
 }
@@ -530,10 +584,66 @@ stored_columns(const Mapping *mapping, const char *prefix)
 	return list.data;
 }
 
+char *
+source_columns(const Mapping *mapping, const char *prefix)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < mapping->nstored; i++)
+		if (!is_made_column(mapping, i))
+			appendStringInfo(&list, "%s%s%s", list.len ? ", " : "", prefix,
+							 quote_identifier(mapping->columns[i].stored));
+	return list.data;
+}
+
+char *
+source_key(const Mapping *mapping, const char *prefix)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int p = 0; p < mapping->nparts; p++)
+		appendStringInfo(&list, "%s%s%s", p ? ", " : "", prefix,
+						 quote_identifier(mapping->columns[mapping->parts[p]].stored));
+	return list.data;
+}
+
+/* The names of the key's columns, quoted for a message. */
+static char *
+key_names(const Mapping *mapping, bool source)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		const MappingColumn *column = &mapping->columns[mapping->parts[p]];
+
+		appendStringInfo(&list, "%s\"%s\"", p == 0 ? "" : p == mapping->nparts - 1 ? " and " : ", ",
+						 source ? column->source : column->target);
+	}
+	return list.data;
+}
+
+char *
+key_targets(const Mapping *mapping)
+{
+	return key_names(mapping, false);
+}
+
+char *
+key_sources(const Mapping *mapping)
+{
+	return key_names(mapping, true);
+}
+
 bool
 is_key_column(const Mapping *mapping, int column)
 {
-	return mapping->pairs || mapping->columns[column].first == mapping->key;
+	int			first = mapping->columns[column].first;
+
+	return mapping->pairs || first == mapping->key || mapping->columns[first].key_part > 0;
 }
 
 char *

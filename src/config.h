@@ -21,6 +21,7 @@ typedef struct MappingColumn
 	char	   *change_column;	/* name in the change table */
 	char	   *format;			/* see format.h; NULL: none */
 	bool		indexed;		/* a key, a unique key or a side of a link */
+	int			key_part;		/* the target column is the key, or this part of it; 0: it is not */
 	int			first;			/* the column that stores the source column: itself, or
 								 * where that feeds several targets the first of them */
 
@@ -52,7 +53,9 @@ typedef struct Mapping
 	Oid			target;
 	char	   *target_name;	/* qualified and quoted */
 	char	   *file;
-	int			key;			/* index in columns */
+	int			key;			/* index in columns; of several parts one made of them */
+	int			nparts;			/* of an entity type's key */
+	int		   *parts;			/* the columns that are the key, by key_part */
 	bool		pairs;			/* both columns together are the key: a link table's */
 	AssociationEnd ends[2];		/* of an association */
 	int			holder;			/* mono-valued: the end whose row holds the link; else -1 */
@@ -107,10 +110,22 @@ extern void check_no_children(Relation target);
 #define FOUND_COLUMNS	5
 
 /*
- * Errors with 42P16 unless the key's target column is unique and not null, with
+ * Errors with 42P16 unless the key's target columns are unique and not null, with
  * 54011 if the target has too many columns.
  */
 extern void config_check_key(const Mapping *mapping);
+
+/*
+ * A key of several columns (SPEC 2.7) is a column of its own in previous and
+ * delta, with no column in file and target: its text is that of a row of its
+ * parts, (T1,1).
+ */
+#define is_key_made(m)			((m)->nparts > 1)
+#define is_made_column(m, i)	(is_key_made(m) && (i) == (m)->key)
+
+/* The names of the key's target columns, or of its source columns, for a message. */
+extern char *key_targets(const Mapping *mapping);
+extern char *key_sources(const Mapping *mapping);
 
 /* Whether a unique index that holds for every row covers just this column. */
 extern bool is_unique_column(Relation target, AttrNumber attnum);
@@ -123,8 +138,11 @@ extern bool is_unique_column(Relation target, AttrNumber attnum);
 extern bool is_indexed_length(const Mapping *mapping, int column, size_t length);
 extern void check_indexed_length(const Mapping *mapping, int column, size_t length);
 
-/* Whether a column is the key, or part of it, or repeats it. */
+/* Whether a column is the key, or part of it, or repeats one. */
 extern bool is_key_column(const Mapping *mapping, int column);
+
+/* Settles which columns the key is made of, by their key_part. */
+extern void find_key_parts(Mapping *mapping);
 
 /* The key's columns in previous and delta, quoted, separated by commas. */
 extern char *stored_key(const Mapping *mapping, const char *prefix);
@@ -166,6 +184,11 @@ extern char *own_table(const char *schema, const Mapping *mapping);
 
 /* The stored columns of previous and delta, quoted, separated by commas. */
 extern char *stored_columns(const Mapping *mapping, const char *prefix);
+
+/* Those of them that the file has, and the columns of its key. */
+extern char *source_columns(const Mapping *mapping, const char *prefix);
+extern char *source_key(const Mapping *mapping, const char *prefix);
+#define nsource_columns(m)	((m)->nstored - is_key_made(m))
 
 /*
  * While entered, errors say the connector and the mapping; or all the mappings

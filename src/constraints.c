@@ -231,6 +231,19 @@ add_rows(TypedRows *rows, TypedRows *more)
 
 /* ---------- what the batch does itself ---------- */
 
+/* The key's columns of a change table, named as those of typed rows. */
+static char *
+key_as_typed(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int p = 0; p < mapping->nparts; p++)
+		appendStringInfo(&sql, "%s%s AS c%d", p ? ", " : "",
+						 quote_identifier(mapping->columns[mapping->parts[p]].change_column), mapping->parts[p] + 1);
+	return sql.data;
+}
+
 /* The stored changes of a mapping that meet a row, as "syncup_touched". */
 static TypedRows *
 touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
@@ -241,7 +254,7 @@ touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		psprintf("%s AS v1, %s AS v2", quote_identifier(ends[0].change_column), quote_identifier(ends[1].change_column)) :
 		mapping->association ?
 		psprintf("key%d::%s AS key", mapping->holder + 1, key_of_end(&ends[mapping->holder])->target_type) :
-		psprintf("%s AS key", quote_identifier(mapping->columns[mapping->key].change_column));
+		key_as_typed(mapping);
 
 	changes_publish(mapping);
 	rows = typed_rows_gather("syncup_touched",
@@ -280,8 +293,7 @@ add_own(Mapping *mapping, const pg_uuid_t *batch, bool back, TypedRows *gone, Ty
 	}
 	else
 	{
-		const MappingColumn *key = &mapping->columns[mapping->key];
-		char	   *same = equal_sql(key, target_column(key), "s.key");
+		char	   *same = same_key(mapping, "s");
 
 		if (mapping->options->deleted_column == NULL)
 			add_places(mapping, gone, "true", same, "s.goes");
@@ -404,7 +416,6 @@ unmapped_sql(const Mapping *mapping, const TypedRows *changes, const char *colum
 static char *
 arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *reference)
 {
-	const MappingColumn *key = &mapping->columns[mapping->key];
 	StringInfoData columns;
 	StringInfoData written;
 	Datum	   *names;
@@ -429,12 +440,11 @@ arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *
 		}
 		appendStringInfo(&columns, " AS %s", quote_identifier(name));
 	}
-	return psprintf("SELECT s.c%d::pg_catalog.text FROM syncup_change s LEFT JOIN %s t ON %s"
+	return psprintf("SELECT %s FROM syncup_change s LEFT JOIN %s t ON %s"
 					" CROSS JOIN LATERAL (SELECT %s) c JOIN %s p ON %s"
 					" JOIN syncup_gone g ON g.relid OPERATOR(pg_catalog.=) p.tableoid AND g.place OPERATOR(pg_catalog.=) p.ctid"
 					" WHERE %s OR ((%s OR %s) AND (false%s)) LIMIT 1",
-					mapping->key + 1, mapping->target_name,
-					equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1)),
+					key_text_sql(mapping, "s"), mapping->target_name, same_key(mapping, "s"),
 					columns.data, reference->parent, reference->same,
 					is_action(ACTION_INSERT), is_action(ACTION_UPDATE), is_action(ACTION_REVIVE), written.data);
 }
@@ -658,7 +668,6 @@ constraints_check_inserted(Connector *connector, const pg_uuid_t *batch, bool ba
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[i];
-		const MappingColumn *key = &mapping->columns[mapping->key];
 		MappingScope scope;
 		TypedRows  *changes;
 
@@ -667,9 +676,9 @@ constraints_check_inserted(Connector *connector, const pg_uuid_t *batch, bool ba
 		mapping_enter(&scope, mapping);
 		changes = typed_changes(mapping, batch, back);
 		if (changes->actions[ACTION_INSERT] > 0 &&
-			caller_sql_planned(psprintf("SELECT s.c%d::pg_catalog.text FROM syncup_change s WHERE %s AND NOT EXISTS (SELECT FROM %s t WHERE %s) LIMIT 1",
-										mapping->key + 1, is_action(ACTION_INSERT), mapping->target_name,
-										equal_sql(key, target_column(key), psprintf("s.c%d", mapping->key + 1))),
+			caller_sql_planned(psprintf("SELECT %s FROM syncup_change s WHERE %s AND NOT EXISTS (SELECT FROM %s t WHERE %s) LIMIT 1",
+										key_text_sql(mapping, "s"), is_action(ACTION_INSERT), mapping->target_name,
+										same_key(mapping, "s")),
 							   is_few(mapping, changes->count), SQL_NO_ARGS) > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),

@@ -35,7 +35,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/typcache.h"
 
 /* More of the sums than this share uneven: everything is looked at. */
 #define MANY_UNEVEN		0.4
@@ -53,7 +52,7 @@ typedef struct Search
 	int64		delta_rows;
 	bool		has_deleted;
 	bool		has_kept;
-	TypeCacheEntry *key_type;	/* NULL: keys that differ bytewise differ */
+	KeyType		key_type;
 	DigestSet  *anew;			/* hashes of the keys that the delta inserts, as values */
 
 	DigestSums	sums;			/* of previous, less the target */
@@ -73,15 +72,13 @@ typedef struct Search
 
 /* ---------- the delta ---------- */
 
-/* The hash of a value of the key's column, as a member of a set. */
+/* The hash of the value of a key, as a member of a set. */
 static Digest
-hash_key_value(const Search *search, Datum value)
+hash_key_value(Search *search, Datum value)
 {
-	const MappingColumn *key = &search->mapping->columns[search->mapping->key];
 	Digest		digest = {1, 0};
 
-	digest.low = DatumGetUInt64(FunctionCall2Coll(&search->key_type->hash_extended_proc_finfo,
-												  key->collation, value, UInt64GetDatum(0)));
+	digest.low = (uint64) key_hash(&search->key_type, value);
 	/* The set takes its places from the upper bits. */
 	digest.high = digest.low;
 	return digest;
@@ -108,7 +105,7 @@ take_present(void *arg, StoredTable *delta)
 	if (!inserted && !stored_command_is(delta, "update"))
 		return;
 	typed_source_add(search->source, delta, SOURCE_PRESENT);
-	if (inserted && search->key_type != NULL)
+	if (inserted && !search->key_type.bytewise)
 	{
 		Digest		key = hash_key_value(search, typed_source_key(search->source));
 
@@ -353,12 +350,21 @@ static bool
 comes_anew(TargetReading *reading, TupleTableSlot *slot)
 {
 	Search	   *search = reading->search;
-	int			attribute = reading->attnums[search->mapping->key] - 1;
+	const Mapping *mapping = search->mapping;
+	Datum		values[INDEX_MAX_KEYS];
 	Digest		key;
 
-	if (search->key_type == NULL || digest_set_count(search->anew) == 0 || slot->tts_isnull[attribute])
+	if (search->key_type.bytewise || digest_set_count(search->anew) == 0)
 		return false;
-	key = hash_key_value(search, slot->tts_values[attribute]);
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		int			attribute = reading->attnums[mapping->parts[p]] - 1;
+
+		if (slot->tts_isnull[attribute])
+			return false;
+		values[p] = slot->tts_values[attribute];
+	}
+	key = hash_key_value(search, key_of_parts(&search->key_type, values));
 	return digest_set_has(search->anew, &key);
 }
 
@@ -464,21 +470,6 @@ mend_previous(Search *search)
 		tuplestore_end(search->mended->store);
 }
 
-/* Whether it can be told that two keys are one value. */
-static bool
-find_key_type(Search *search)
-{
-	const MappingColumn *key = &search->mapping->columns[search->mapping->key];
-
-	if (is_key_bytewise(search->mapping))
-		return true;
-	search->key_type = lookup_type_cache(key->type, TYPECACHE_HASH_EXTENDED_PROC_FINFO);
-	if (OidIsValid(search->key_type->hash_extended_proc_finfo.fn_oid))
-		return true;
-	search->key_type = NULL;
-	return false;
-}
-
 /* Takes all of previous that the batch does not change, some keys after the other. */
 static void
 take_all(Search *search, const pg_uuid_t *batch, Size budget)
@@ -500,10 +491,10 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	Drift	   *drift = palloc0(sizeof(Drift));
 	Search		search = {.mapping = mapping, .classes = 1, .stored = -1};
 	TargetReading reading = {.search = &search};
-	bool		comparable = find_key_type(&search);
 	Extent		extent;
 
 	digest_epoch_load(&search.epoch, mapping);
+	key_type_init(&search.key_type, mapping);
 	CommandCounterIncrement();
 	drift->snapshot = search.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	search.previous = stored_table_open(mapping, "syncup_previous");
@@ -517,7 +508,7 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	digest_sums_init(&search.sums, stored_table_estimate(search.previous), budget / 4);
 	stored_table_scan(search.delta, search.snapshot, batch, take_present, &search);
 
-	extent = comparable ? sum_up(&search, &reading) : DRIFT_MUCH;
+	extent = sum_up(&search, &reading);
 	if (extent == DRIFT_SOME && search.delta_rows * 64.0 > budget)
 		extent = DRIFT_MUCH;
 	if (extent == DRIFT_MUCH)

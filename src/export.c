@@ -235,11 +235,11 @@ sorted_query(const Mapping *mapping)
 					" (SELECT FROM %s l WHERE l.batch = ANY ($1) AND %s AND l.command IN ('insert', 'update', 'delete')"
 					" AND array_position($1, l.batch) > array_position($1, d.batch))"
 					" ORDER BY %s",
-					stored_columns(mapping, "p."), previous_table(mapping),
+					source_columns(mapping, "p."), previous_table(mapping),
 					delta_table(mapping), changes_stored_row(mapping, "d", "p"),
-					stored_columns(mapping, "d."), delta_table(mapping),
+					source_columns(mapping, "d."), delta_table(mapping),
 					delta_table(mapping), changes_stored_row(mapping, "l", "d"),
-					mapping->association ? "1, 2" : psprintf("%d", mapping->key + 1));
+					mapping->association ? "1, 2" : source_key(mapping, ""));
 }
 
 /* The queue's batches, oldest first, as an array. */
@@ -260,7 +260,8 @@ static void
 write_header(Export *export, const Mapping *mapping)
 {
 	for (int i = 0; i < mapping->nstored; i++)
-		csv_writer_text(export->writer, mapping->columns[i].source);
+		if (!is_made_column(mapping, i))
+			csv_writer_text(export->writer, mapping->columns[i].source);
 	csv_writer_end_row(export->writer);
 }
 
@@ -268,7 +269,7 @@ write_header(Export *export, const Mapping *mapping)
 static void
 write_sorted(Export *export, const Mapping *mapping)
 {
-	Rows		rows = {export->writer, mapping->nstored};
+	Rows		rows = {export->writer, nsource_columns(mapping)};
 
 	csv_writer_begin(export->writer, file_name(mapping, ".sorted.csv"));
 	write_header(export, mapping);
@@ -296,7 +297,7 @@ command_header(const Mapping *mapping)
 static void
 write_delta(Export *export, const Mapping *mapping)
 {
-	Rows		rows = {export->writer, mapping->nstored + 1};
+	Rows		rows = {export->writer, nsource_columns(mapping) + 1};
 
 	if (!export->has_delta)
 	{
@@ -308,8 +309,8 @@ write_delta(Export *export, const Mapping *mapping)
 	write_header(export, mapping);
 	sql_for_each(own_cursor(psprintf("SELECT d.command, %s FROM %s d WHERE d.batch = $1"
 									 " AND d.command IN ('insert', 'update', 'delete') ORDER BY %s",
-									 stored_columns(mapping, "d."), delta_table(mapping),
-									 mapping->association ? stored_columns(mapping, "d.") : stored_key(mapping, "d.")),
+									 source_columns(mapping, "d."), delta_table(mapping),
+									 mapping->association ? stored_columns(mapping, "d.") : source_key(mapping, "d.")),
 							SQL_ARGS(SQL_UUID(&export->batch->id))),
 				 write_delta_row, &rows);
 }

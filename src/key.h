@@ -10,22 +10,43 @@
 #include "convert.h"
 #include "digest.h"
 
+/* One column of the target that keys become values of. */
+typedef struct KeyPart
+{
+	Converter	converter;
+	FmgrInfo	hash;			/* extended: of a value and a seed */
+	FmgrInfo	equal;
+	Oid			collation;
+} KeyPart;
+
 /*
  * What two texts have to have in common to be one key: in general their value
- * in the type of the target's key column, after the column's format.
+ * in the type of the target's key column, after the column's format.  Of a key
+ * of several columns the value is an array of theirs (PointerGetDatum).
  */
 typedef struct KeyType
 {
 	bool		bytewise;		/* texts that differ are different keys: nothing else matters */
 	bool		canonical;		/* equal values are the same bytes, and written alike */
-	Converter	converter;
-	FmgrInfo	hash;			/* extended: of a value and a seed */
-	FmgrInfo	equal;
-	Oid			collation;
+	bool		formatted;		/* a format makes the values */
+	int			nparts;
+	KeyPart    *parts;
 	RowBytes	bytes;
 } KeyType;
 
-/* Errors with 42883 where the type has no default hash operator class. */
+/* ---------- keys of several columns, as text ---------- */
+
+/*
+ * Puts the text of the key that the fields of a row make, (T1,1), into its own
+ * field; NULL where one of them is empty.  Does nothing where a column of the
+ * file is the key.
+ */
+extern void make_key(const Mapping *mapping, const char **fields, size_t *lengths);
+
+/* Which column of a key that is empty is. */
+extern char *empty_key_message(const Mapping *mapping, const char **fields, const size_t *lengths);
+
+/* Errors with 42883 where a type has no default hash operator class. */
 extern void key_type_check(const Mapping *mapping);
 
 /* Of an entity type whose target was looked at; keys of associations are bytewise. */
@@ -45,6 +66,10 @@ extern bool is_key_bytewise(const Mapping *mapping);
  * type or the format refuses it, or makes null of it.
  */
 extern Datum key_value(KeyType *type, const char *text);
+
+/* The same of the texts of its parts, one by one; and of those values the key's. */
+extern Datum key_part_value(KeyType *type, int part, const char *text);
+extern Datum key_of_parts(const KeyType *type, Datum *values);
 
 /* A digest that equal values share, and no others. */
 extern Digest key_identity(KeyType *type, const DigestKey *key, Datum value);

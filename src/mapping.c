@@ -51,6 +51,7 @@
 #include "utils/relcache.h"
 
 PG_FUNCTION_INFO_V1(syncup_map_entity_type);
+PG_FUNCTION_INFO_V1(syncup_map_entity_type_by_columns);
 PG_FUNCTION_INFO_V1(syncup_drop_mapping);
 
 #define MAX_UNIQUE_KEYS	3
@@ -290,6 +291,34 @@ take_unique_keys(Draft *draft, ArrayType *unique_keys)
 }
 
 /*
+ * Settles which columns are the key; of several a column more is made, which
+ * stores them together.  Names that are not mapped are left to check_key().
+ */
+static void
+take_key(Draft *draft, char **keys, int nkeys)
+{
+	Mapping    *mapping = draft->mapping;
+	StringInfoData made;
+
+	initStringInfo(&made);
+	for (int p = 0; p < nkeys; p++)
+	{
+		int			column = find_source(mapping, keys[p]);
+
+		if (column >= 0 && mapping->columns[column].key_part > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("key column \"%s\" is given twice", keys[p])));
+		if (column >= 0)
+			mapping->columns[column].key_part = p + 1;
+		appendStringInfo(&made, "%s%s", p == 0 ? "(" : ",", column >= 0 ? mapping->columns[column].source : keys[p]);
+	}
+	appendStringInfoChar(&made, ')');
+	if (nkeys > 1)
+		add_column(draft, made.data, NULL, NULL);
+}
+
+/*
  * A source column that feeds several targets is stored once: the first of its
  * columns stands for it, and the others, which repeat it, come after all that
  * are stored.
@@ -463,26 +492,40 @@ check_columns(Draft *draft)
 	check_privilege(draft->target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
 }
 
-/* Errors unless the key's column tells rows apart. */
+/* Errors unless a column of the key is mapped. */
 static void
-check_key(Draft *draft, const char *key)
+check_key_column(const Mapping *mapping, const char *key)
 {
-	Mapping    *mapping = draft->mapping;
+	int			column = find_source(mapping, key);
 	Nearest		nearest = {.wanted = key};
 
-	mapping->key = find_source(mapping, key);
-	if (mapping->key < 0 || mapping->columns[mapping->key].target == NULL)
-	{
-		for (int i = 0; i < mapping->ncolumns; i++)
-			if (mapping->columns[i].target != NULL)
-				nearest_try(&nearest, mapping->columns[i].source);
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("key \"%s\" is not mapped to a column of table %s",
-						key, mapping->target_name),
-				 errhint("%sName the source column, and map it: columns => '{\"%s\": \"...\"}'.",
-						 did_you_mean(&nearest), key)));
-	}
+	if (column >= 0 && mapping->columns[column].target != NULL)
+		return;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+			nearest_try(&nearest, mapping->columns[i].source);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("key \"%s\" is not mapped to a column of table %s",
+					key, mapping->target_name),
+			 *key == '{' ? errhint("A key of several columns is an array: key => ARRAY['...', '...'].") :
+			 errhint("%sName the source column, and map it: columns => '{\"%s\": \"...\"}'.",
+					 did_you_mean(&nearest), key)));
+}
+
+/* Errors unless the key's columns tell rows apart. */
+static void
+check_key(Draft *draft, char **keys, int nkeys)
+{
+	Mapping    *mapping = draft->mapping;
+
+	for (int p = 0; p < nkeys; p++)
+		check_key_column(mapping, keys[p]);
+	find_key_parts(mapping);
+	mapping->key = mapping->parts[0];
+	for (int i = 0; i < mapping->nstored && nkeys > 1; i++)
+		if (mapping->columns[i].target == NULL && mapping->columns[i].source[0] == '(')
+			mapping->key = i;
 	config_check_key(mapping);
 	key_type_check(mapping);
 }
@@ -747,7 +790,17 @@ same_rows(const Mapping *a, const Mapping *b)
 	const MappingColumn *y = &b->columns[b->key];
 
 	return a->target == b->target && strcmp(x->source, y->source) == 0 &&
-		strcmp(x->stored, y->stored) == 0 && strcmp(x->target, y->target) == 0;
+		strcmp(x->stored, y->stored) == 0 && strcmp(key_targets(a), key_targets(b)) == 0;
+}
+
+/* Whether the key's columns have the types that they had. */
+static bool
+same_key_types(const Mapping *a, const Mapping *b)
+{
+	for (int p = 0; p < a->nparts; p++)
+		if (strcmp(a->columns[a->parts[p]].target_type, b->columns[b->parts[p]].target_type) != 0)
+			return false;
+	return true;
 }
 
 /*
@@ -757,8 +810,7 @@ same_rows(const Mapping *a, const Mapping *b)
 static void
 check_associations(const Mapping *old, const Mapping *new, ArrayType *unique_keys)
 {
-	bool		moved = !same_rows(old, new) ||
-		strcmp(old->columns[old->key].target_type, new->columns[new->key].target_type) != 0;
+	bool		moved = !same_rows(old, new) || !same_key_types(old, new);
 	uint64		count =
 		own_sql("SELECT connector, mapping, property,"
 				" EXISTS (SELECT FROM unnest(array_append($3, $4)) AS k WHERE lower(k) = lower(property))"
@@ -1026,13 +1078,13 @@ store_mapping(Mapping *mapping, ArrayType *unique_keys)
 	{
 		MappingColumn *column = &mapping->columns[i];
 
-		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated)"
-				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10)",
+		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated, key_part)"
+				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10, nullif($11, 0))",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 						 SQL_INT4(i + 1), SQL_TEXT(column->source), SQL_TEXT(column->stored),
 						 SQL_TEXT(column->target), SQL_TEXT(column->target_type),
 						 SQL_TEXT(column->change_column), SQL_TEXT(column->format),
-						 SQL_BOOL(column->first < i)));
+						 SQL_BOOL(column->first < i), SQL_INT4(column->key_part)));
 	}
 }
 
@@ -1129,8 +1181,8 @@ check_update(const Mapping *old, const Mapping *new, ArrayType *unique_keys)
 				 errhint("Its stored rows have the old key: drop the mapping with syncup_drop_mapping() and map it anew.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("key of mapping \"%s\" of connector \"%s\" cannot move from column \"%s\" to column \"%s\" of its target",
-					new->name, new->connector->name, key->target, new_key->target),
+			 errmsg("key of mapping \"%s\" of connector \"%s\" cannot move from column %s to column %s of its target",
+					new->name, new->connector->name, key_targets(old), key_targets(new)),
 			 errhint("Its rows were found by the old one: drop the mapping with syncup_drop_mapping() and map it anew.")));
 }
 
@@ -1281,7 +1333,7 @@ stored_unique_keys(const Mapping *mapping)
 /* Reads and checks the arguments into a mapping that is not stored yet; old: as it is. */
 static Mapping *
 draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
-			  Relation target, const char *key, ArrayType *unique_keys, const Mapping *old)
+			  Relation target, char **keys, int nkeys, ArrayType *unique_keys, const Mapping *old)
 {
 	Mapping    *mapping = begin_mapping(connector, name, target, required_text(fcinfo, 3, "file"),
 										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), old, false);
@@ -1289,9 +1341,10 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 
 	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
 	take_unique_keys(&draft, unique_keys);
+	take_key(&draft, keys, nkeys);
 	settle_repeated(mapping);
 	check_columns(&draft);
-	check_key(&draft, key);
+	check_key(&draft, keys, nkeys);
 	if (mapping->options->constants != NULL)
 		check_constants(&draft);
 	check_fillable(&draft);
@@ -1303,17 +1356,12 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	return mapping;
 }
 
-/*
- * syncup_map_entity_type(connector text, entity_type text, target regclass,
- * file text, key text, columns jsonb, unique_keys text[], options jsonb)
- * (SPEC 2.1).
- */
-Datum
-syncup_map_entity_type(PG_FUNCTION_ARGS)
+/* Maps an entity type by a key of one or several columns. */
+static void
+map_entity_type(FunctionCallInfo fcinfo, char **keys, int nkeys)
 {
 	char	   *connector_name = required_text(fcinfo, 0, "connector");
 	char	   *name = required_text(fcinfo, 1, "entity_type");
-	char	   *key = required_text(fcinfo, 4, "key");
 	ArrayType  *unique_keys;
 	Connector  *connector;
 	Mapping    *mapping;
@@ -1336,7 +1384,7 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 	unique_keys = !PG_ARGISNULL(6) ? PG_GETARG_ARRAYTYPE_P(6) :
 		old != NULL ? stored_unique_keys(old) : construct_empty_array(TEXTOID);
 	work_begin(&at_work, connector_name);
-	mapping = draft_mapping(fcinfo, connector, name, target, key, unique_keys, old);
+	mapping = draft_mapping(fcinfo, connector, name, target, keys, nkeys, unique_keys, old);
 	work_end(&at_work);
 	check_only_mapping(mapping);
 	check_no_link_column(mapping);
@@ -1357,6 +1405,49 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 	say_what_is_mapped(mapping, target);
 	table_close(target, NoLock);
 	SPI_finish();
+}
+
+/*
+ * syncup_map_entity_type(connector text, entity_type text, target regclass,
+ * file text, key text, columns jsonb, unique_keys text[], options jsonb)
+ * (SPEC 2.1).
+ */
+Datum
+syncup_map_entity_type(PG_FUNCTION_ARGS)
+{
+	char	   *key = required_text(fcinfo, 4, "key");
+
+	map_entity_type(fcinfo, &key, 1);
+	PG_RETURN_VOID();
+}
+
+/*
+ * The same by a key of several columns: key text[] (SPEC 2.7).
+ */
+Datum
+syncup_map_entity_type_by_columns(PG_FUNCTION_ARGS)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	char	  **keys;
+
+	required_argument(fcinfo, 4, "key");
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(4), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	if (count < 1 || count > INDEX_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a key has between 1 and %d columns", INDEX_MAX_KEYS)));
+	keys = palloc(sizeof(char *) * count);
+	for (int p = 0; p < count; p++)
+	{
+		if (nulls[p] || VARSIZE_ANY_EXHDR(DatumGetPointer(elements[p])) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the columns of a key must be names of source columns")));
+		keys[p] = TextDatumGetCString(elements[p]);
+	}
+	map_entity_type(fcinfo, keys, count);
 	PG_RETURN_VOID();
 }
 

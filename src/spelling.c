@@ -98,7 +98,7 @@ is_value(Spelling *side, const char *text)
 static bool
 looks_usual(const Spelling *side, const char *text, size_t length)
 {
-	if (side->type.converter.format != NULL)
+	if (side->type.formatted)
 		return false;
 	if (side->base_type == UUIDOID)
 	{

@@ -144,7 +144,8 @@ begin_source(const Mapping *mapping)
 struct TypedSource
 {
 	Filling		filling;
-	int			key;			/* attribute of the key, from 0 */
+	int		   *key;			/* attributes of the key's parts, from 0 */
+	Datum	   *key_values;
 	int			level;			/* of the pinned settings */
 };
 
@@ -155,9 +156,14 @@ typed_source_begin(const Mapping *mapping)
 
 	source->level = settings_pin(mapping->options->timezone);
 	begin_filling(&source->filling, begin_source(mapping), mapping, true);
-	source->key = 1;
-	for (int i = 0; i < mapping->key; i++)
-		source->key += mapping->columns[i].target != NULL;
+	source->key = palloc0(sizeof(int) * mapping->nparts);
+	source->key_values = palloc(sizeof(Datum) * mapping->nparts);
+	for (int i = 0, attribute = 1; i < mapping->ncolumns; i++)
+	{
+		if (mapping->columns[i].key_part > 0)
+			source->key[mapping->columns[i].key_part - 1] = attribute;
+		attribute += mapping->columns[i].target != NULL;
+	}
 	return source;
 }
 
@@ -176,7 +182,7 @@ typed_source_add(TypedSource *source, StoredTable *table, SourceState state)
 		if (mapping->columns[i].target == NULL)
 			continue;
 		/* Of a row that goes, or is kept, only the key matters, and only that must convert. */
-		if (state != SOURCE_PRESENT && i != mapping->key)
+		if (state != SOURCE_PRESENT && mapping->columns[i].key_part == 0)
 			filling->nulls[attribute] = true;
 		else
 			filling->values[attribute] = convert_stored(&filling->converters[i],
@@ -188,9 +194,13 @@ typed_source_add(TypedSource *source, StoredTable *table, SourceState state)
 }
 
 Datum
-typed_source_key(const TypedSource *source)
+typed_source_key(TypedSource *source)
 {
-	return source->filling.values[source->key];
+	int			nparts = source->filling.mapping->nparts;
+
+	for (int p = 0; p < nparts; p++)
+		source->key_values[p] = source->filling.values[source->key[p]];
+	return nparts == 1 ? source->key_values[0] : PointerGetDatum(source->key_values);
 }
 
 Digest
@@ -407,7 +417,7 @@ add_change(void *arg, uint64 row)
 			continue;
 		new = sql_datum(row, source++, &isnull);
 		fill_column(filling, column, &base->converters[i], action,
-					has_name(changed, nchanged, column->target), i == mapping->key,
+					has_name(changed, nchanged, column->target), column->key_part > 0,
 					old, new, isnull, attribute);
 		if (action == ACTION_UPDATE || action == ACTION_REVIVE || action == ACTION_RETIRE)
 			base->rows->written[i] |= has_name(changed, nchanged, column->target);

@@ -303,3 +303,9 @@ ALTER TABLE syncup.batch_counter DROP CONSTRAINT batch_counter_check,
 
 -- Ends of links in other spellings.
 ALTER TABLE syncup.association ADD respelled boolean NOT NULL DEFAULT false;
+
+-- Keys of several columns.
+ALTER TABLE syncup.mapping_column ADD COLUMN key_part int;
+UPDATE syncup.mapping_column k SET key_part = 1 FROM syncup.mapping m
+WHERE m.kind = 'entity type' AND (k.connector, k.mapping, k.source) = (m.connector, m.mapping, m.key)
+	AND k.target IS NOT NULL AND NOT k.repeated;
