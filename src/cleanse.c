@@ -58,6 +58,7 @@ struct Cleanser
 	int			at;				/* the stored column being converted */
 	const char **fields;		/* of the row at hand */
 	size_t	   *lengths;
+	bool		key_made;		/* of several columns: its text is there */
 	KeyState	key_state;		/* what is known of the value of its key */
 	Datum		key_value;
 	char	   *key_error;		/* why it is none */
@@ -80,7 +81,8 @@ row_digest(Cleanser *cleanser)
 {
 	row_bytes_reset(&cleanser->bytes);
 	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
-		row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
+		if (!is_made_column(cleanser->mapping, i))
+			row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
 	return row_bytes_digest(&cleanser->bytes, &cleanser->epoch.key);
 }
 
@@ -126,8 +128,18 @@ static void
 begin_key(Cleanser *cleanser)
 {
 	cleanser->key_state = KEY_UNASKED;
+	cleanser->key_made = false;
 	cleanser->looked_up = false;
 	cleanser->spelling = (Datum) 0;
+}
+
+/* Makes the text of a key of several columns: of most rows nobody asks for it. */
+static void
+need_key(Cleanser *cleanser)
+{
+	if (!cleanser->key_made)
+		make_key(cleanser->mapping, cleanser->fields, cleanser->lengths);
+	cleanser->key_made = true;
 }
 
 /* Of pairs the whole row is the key. */
@@ -140,6 +152,7 @@ key_digest(Cleanser *cleanser)
 		return row_digest(cleanser);
 	if (!cleanser->key_type.bytewise && is_key_readable(cleanser))
 		return key_identity(&cleanser->key_type, &cleanser->epoch.key, cleanser->key_value);
+	need_key(cleanser);
 	return digest_bytes(&cleanser->epoch.key,
 						cleanser->fields[key], cleanser->lengths[key]);
 }
@@ -164,6 +177,7 @@ sought_key(Cleanser *cleanser)
 	int			key = cleanser->mapping->key;
 	SoughtKey	sought = {.has_value = !cleanser->key_type.bytewise && is_key_readable(cleanser)};
 
+	need_key(cleanser);
 	sought.text = PointerGetDatum(cstring_to_text_with_len(cleanser->fields[key], cleanser->lengths[key]));
 	sought.value = cleanser->key_value;
 	return sought;
@@ -269,16 +283,18 @@ take_fields(Cleanser *cleanser)
 		if (cleanser->columns[i] >= 0)
 			cleanser->fields[i] = reader_field(cleanser->reader, cleanser->columns[i],
 											   &cleanser->lengths[i]);
-	make_key(cleanser->mapping, cleanser->fields, cleanser->lengths);
 }
 
 /* Whether the key of the row at hand is empty. */
 static bool
 is_key_empty(const Cleanser *cleanser)
 {
-	int			key = cleanser->mapping->key;
+	const Mapping *mapping = cleanser->mapping;
 
-	return cleanser->fields[key] == NULL || cleanser->lengths[key] == 0;
+	for (int p = 0; p < mapping->nparts; p++)
+		if (cleanser->fields[mapping->parts[p]] == NULL || cleanser->lengths[mapping->parts[p]] == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -353,6 +369,7 @@ key_text(Cleanser *cleanser)
 	if (cleanser->mapping->pairs)
 		return psprintf("%.*s -> %.*s", (int) cleanser->lengths[0], cleanser->fields[0],
 						(int) cleanser->lengths[1], cleanser->fields[1]);
+	need_key(cleanser);
 	return pnstrdup(cleanser->fields[key], cleanser->lengths[key]);
 }
 
@@ -360,8 +377,9 @@ key_text(Cleanser *cleanser)
 
 /* Whether the key at hand, of a pair both values, fits into the indexes. */
 static bool
-is_key_short(const Cleanser *cleanser)
+is_key_short(Cleanser *cleanser)
 {
+	need_key(cleanser);
 	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
 		if (is_key_column(cleanser->mapping, i) &&
 			!is_indexed_length(cleanser->mapping, i, cleanser->lengths[i]))
@@ -414,7 +432,6 @@ take_certain_key(Cleanser *cleanser)
 		if (cleanser->fields[i] == NULL || cleanser->lengths[i] == 0)
 			return false;
 	}
-	make_key(mapping, cleanser->fields, cleanser->lengths);
 	return true;
 }
 
@@ -424,10 +441,12 @@ take_faulty(Cleanser *cleanser)
 {
 	const char *reason = reader_fault(cleanser->reader) == ROW_ENCODING ?
 		"encoding" : "malformed";
-	bool		certain = take_certain_key(cleanser);
-	char	   *key = certain ? key_text(cleanser) : NULL;
+	bool		certain;
+	char	   *key;
 
 	begin_key(cleanser);
+	certain = take_certain_key(cleanser);
+	key = certain ? key_text(cleanser) : NULL;
 	if (!certain || !(cleanser->mapping->association || is_key_readable(cleanser)))
 		cleanser->counter.deletions_suspended = true;
 	else if (cleanser->mapping->association)
@@ -516,6 +535,7 @@ values_are_good(Cleanser *cleanser)
 		is_indexed_length(cleanser->mapping, 0, cleanser->lengths[0]) &&
 		is_indexed_length(cleanser->mapping, 1, cleanser->lengths[1]))
 		return true;
+	need_key(cleanser);
 	if (cleanser->options->on_error == ON_ERROR_STOP)
 		try_conversions(cleanser);
 	else

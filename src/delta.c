@@ -115,7 +115,8 @@ add_digest(DeltaWriter *writer, TupleTableSlot *slot, const Digest *values)
 	{
 		int			attribute = writer->attributes[i];
 
-		row_bytes_add_stored(&writer->bytes, slot->tts_values[attribute], slot->tts_isnull[attribute]);
+		if (!is_made_column(writer->mapping, i))
+			row_bytes_add_stored(&writer->bytes, slot->tts_values[attribute], slot->tts_isnull[attribute]);
 	}
 	digest.row = row_bytes_digest(&writer->bytes, &writer->epoch->key);
 	/* In another time zone than the mapping's own the values were others. */

@@ -292,6 +292,7 @@ stored_fields_digest(StoredTable *table, const DigestEpoch *epoch)
 	stored_fields(table);
 	row_bytes_reset(&table->bytes);
 	for (int i = 0; i < table->mapping->ncolumns; i++)
-		row_bytes_add_stored(&table->bytes, table->values[i], table->nulls[i]);
+		if (!is_made_column(table->mapping, i))
+			row_bytes_add_stored(&table->bytes, table->values[i], table->nulls[i]);
 	return row_bytes_digest(&table->bytes, &epoch->key);
 }
