@@ -542,7 +542,7 @@ config_check_target(Mapping *mapping)
 		if (mapping->columns[i].target != NULL)
 		{
 			check_column(mapping, &mapping->columns[i]);
-			mapping->columns[i].by_text = i != mapping->key &&
+			mapping->columns[i].by_text = mapping->columns[i].key_part == 0 &&
 				differs_by_text(mapping, &mapping->columns[i]);
 		}
 	if (!mapping->association)
