@@ -31,6 +31,7 @@ CREATE TABLE syncup.mapping_column (
 	format text,
 	repeated boolean NOT NULL DEFAULT false,
 	key_part int,
+	write text CHECK (write = 'insert'),
 	PRIMARY KEY (connector, mapping, ordinal),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
@@ -43,6 +44,7 @@ COMMENT ON COLUMN syncup.mapping_column.change_column IS 'name in the change tab
 COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
 COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';
 COMMENT ON COLUMN syncup.mapping_column.key_part IS 'from 1: its target column is the key, or this part of it. A key of several parts has a row without target, which stores them together';
+COMMENT ON COLUMN syncup.mapping_column.write IS 'insert: written to rows that are inserted, and left alone afterwards; null: always';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
 
 -- How the key of an entity type is written for a person: an expression over a

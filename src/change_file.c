@@ -566,7 +566,8 @@ try_conversions(void *arg)
 			continue;
 		value = convert_stored(&file->converters[i], file->next_nulls[i] ? (Datum) 0 : file->next[i],
 							   &isnull);
-		converter_add_bytes(&file->converters[i], &file->value_bytes, value, isnull);
+		if (is_compared(&file->mapping->columns[i]))
+			converter_add_bytes(&file->converters[i], &file->value_bytes, value, isnull);
 	}
 	file->at = -1;
 }

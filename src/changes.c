@@ -165,7 +165,7 @@ any_distinct(const Mapping *mapping)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target == NULL || column->key_part > 0)
+		if (!is_compared(column) || column->key_part > 0)
 			continue;
 		appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "",
 						 distinct_sql(column, psprintf("s.c%d", i + 1), target_column(column)));
@@ -327,10 +327,11 @@ write_change(void *arg, uint64 row)
 		if (found.delete || (differs && !fresh))
 			add_old(&old, column->target, value_text(&converter->output, row, TARGET_VALUE(n)));
 
-		/* New values; of a row that goes, its key; a key that stays is the target's own. */
+		/* New values; of a row that goes, its key; what is not written is the target's own. */
 		if (found.delete && !is_key)
 			continue;
-		value = sql_datum(row, is_key && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n), &isnull);
+		value = sql_datum(row, (is_key || column->insert_only) && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n),
+						  &isnull);
 		slot->tts_isnull[CHANGE_COLUMNS + n] = isnull;
 		if (!isnull)
 			slot->tts_values[CHANGE_COLUMNS + n] =
@@ -546,7 +547,8 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 		char	   *value = target_column(&mapping->columns[i]);
 
 		appendStringInfo(&sql, ", %s, %s, %s", source, value,
-						 distinct_sql(&mapping->columns[i], source, value));
+						 is_compared(&mapping->columns[i]) ?
+						 distinct_sql(&mapping->columns[i], source, value) : "false");
 	}
 	for (int n = 0; n < sink->nothers; n++)
 		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE THEN t.%s END",

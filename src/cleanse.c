@@ -502,7 +502,8 @@ try_conversions(void *arg)
 		if (cleanser->mapping->columns[i].target == NULL)
 			continue;
 		value = convert_field(converter, cleanser->fields[i], cleanser->lengths[i], &isnull);
-		converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
+		if (is_compared(&cleanser->mapping->columns[i]))
+			converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
 		if (isnull && cleanser->mapping->columns[i].key_part > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

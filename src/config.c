@@ -52,7 +52,7 @@ load_columns(Mapping *mapping, const char *key)
 {
 	uint64		count = own_sql("SELECT c.source, c.stored, c.target, c.target_type, c.change_column, c.format,"
 								" m.kind = 'association' OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k),"
-								" coalesce(c.key_part, 0)"
+								" coalesce(c.key_part, 0), c.write IS NOT DISTINCT FROM 'insert'"
 								" FROM syncup.mapping_column c JOIN syncup.mapping m USING (connector, mapping)"
 								" WHERE connector = $1 AND mapping = $2 ORDER BY c.ordinal",
 								SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
@@ -74,6 +74,7 @@ load_columns(Mapping *mapping, const char *key)
 		column->format = sql_text(i, 6);
 		column->indexed = sql_bool(i, 7);
 		column->key_part = DatumGetInt32(sql_datum(i, 8, &isnull));
+		column->insert_only = sql_bool(i, 9);
 		column->first = i;
 		for (int first = 0; first < i && column->first == i; first++)
 			if (strcmp(mapping->columns[first].stored, column->stored) == 0)

@@ -20,6 +20,7 @@ typedef struct MappingColumn
 	char	   *target_type;	/* its type when it was mapped, as text */
 	char	   *change_column;	/* name in the change table */
 	char	   *format;			/* see format.h; NULL: none */
+	bool		insert_only;	/* written to rows that are inserted, and left alone then */
 	bool		indexed;		/* a key, a unique key or a side of a link */
 	int			key_part;		/* the target column is the key, or this part of it; 0: it is not */
 	int			first;			/* the column that stores the source column: itself, or
@@ -161,6 +162,9 @@ extern char *former_key(const Mapping *mapping, const char *delta);
 
 /* SQL: whether row d of a delta changes row p of previous, or of an earlier delta. */
 extern char *changes_stored_row(const Mapping *mapping, const char *d, const char *p);
+
+/* Whether a column's values are those of the source, at any time. */
+#define is_compared(column)	((column)->target != NULL && !(column)->insert_only)
 
 /* The column of the entity type's key, and of the property, of an end. */
 #define key_of_end(e)		(&(e)->entity->columns[(e)->entity->key])

@@ -310,7 +310,7 @@ begin_reading(void *arg, TupleDesc tupdesc)
 	{
 		Form_pg_attribute attribute;
 
-		if (mapping->columns[i].target == NULL)
+		if (!is_compared(&mapping->columns[i]))
 			continue;
 		reading->attnums[i] = attribute_of(tupdesc, mapping->columns[i].target);
 		attribute = TupleDescAttr(tupdesc, reading->attnums[i] - 1);

@@ -79,7 +79,7 @@ typedef struct Draft
 } Draft;
 
 /* Adds a column; target NULL: stored only. */
-static void
+static MappingColumn *
 add_column(Draft *draft, char *source, char *target, char *format)
 {
 	Mapping    *mapping = draft->mapping;
@@ -105,6 +105,7 @@ add_column(Draft *draft, char *source, char *target, char *format)
 	column->source = source;
 	column->target = target;
 	column->format = format;
+	return column;
 }
 
 /* The mapped column of this source name: exactly, else ignoring case; or -1. */
@@ -132,15 +133,50 @@ json_string(const JsonbValue *value, const char *source)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
-/* Reads {"column": "target", "format": "..."}. */
+/* What an object may say of a column, beside its name in the target. */
+static const char *const column_properties[] = {"column", "format", "write"};
+
+/* Errors about a property that is none. */
+static void
+refuse_property(const char *name, const char *source)
+{
+	Nearest		nearest = {.wanted = name};
+	NameList	list = {0};
+
+	for (size_t i = 0; i < lengthof(column_properties); i++)
+	{
+		nearest_try(&nearest, column_properties[i]);
+		name_list_add(&list, column_properties[i], NULL);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown property \"%s\" in the mapping of source column \"%s\"",
+					name, source),
+			 errhint("%sValid properties: %s.", did_you_mean(&nearest), name_list_text(&list))));
+}
+
+/* Errors unless a property has the one word that it takes. */
+static bool
+takes_word(const char *name, const JsonbValue *value, const char *word, const char *source)
+{
+	if (value->type != jbvString || value->val.string.len != strlen(word) ||
+		memcmp(value->val.string.val, word, strlen(word)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for property \"%s\" in the mapping of source column \"%s\"", name, source),
+				 errhint("Expected \"%s\": \"%s\", or nothing.", name, word)));
+	return true;
+}
+
+/* Reads {"column": "target", "format": "...", ...}. */
 static void
 add_described_column(Draft *draft, char *source, JsonbValue *object)
 {
 	JsonbIterator *iterator;
 	JsonbValue	key;
 	JsonbValue	value;
-	char	   *target = NULL;
-	char	   *format = NULL;
+	MappingColumn given = {0};
+	MappingColumn *column;
 
 	if (object->type != jbvBinary || !JsonContainerIsObject(object->val.binary.data))
 		(void) json_string(NULL, source);
@@ -152,25 +188,18 @@ add_described_column(Draft *draft, char *source, JsonbValue *object)
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		if (strcmp(name, "column") == 0)
-			target = json_string(&value, source);
+			given.target = json_string(&value, source);
 		else if (strcmp(name, "format") == 0)
-			format = json_string(&value, source);
+			given.format = json_string(&value, source);
+		else if (strcmp(name, "write") == 0)
+			given.insert_only = takes_word(name, &value, "insert", source);
 		else
-		{
-			Nearest		nearest = {.wanted = name};
-
-			nearest_try(&nearest, "column");
-			nearest_try(&nearest, "format");
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown property \"%s\" in the mapping of source column \"%s\"",
-							name, source),
-					 errhint("%sValid properties are column and format.", did_you_mean(&nearest))));
-		}
+			refuse_property(name, source);
 	}
-	if (target == NULL)
+	if (given.target == NULL)
 		(void) json_string(NULL, source);
-	add_column(draft, source, target, format);
+	column = add_column(draft, source, given.target, given.format);
+	column->insert_only = given.insert_only;
 }
 
 /* Takes one target of a source column: its name, or an object. */
@@ -225,7 +254,7 @@ take_stored_columns(Draft *draft, const Mapping *old)
 	for (int i = 0; i < old->ncolumns; i++)
 		if (old->columns[i].target != NULL)
 			add_column(draft, old->columns[i].source, old->columns[i].target,
-					   old->columns[i].format);
+					   old->columns[i].format)->insert_only = old->columns[i].insert_only;
 }
 
 /* Takes every column whose name stands in file and target. */
@@ -487,7 +516,8 @@ check_columns(Draft *draft)
 			(void) format_parse(column->format);
 		check_privilege(draft->target, column->attnum, ACL_SELECT, "read its mapped columns");
 		check_privilege(draft->target, column->attnum, ACL_INSERT, "insert into its mapped columns");
-		check_privilege(draft->target, column->attnum, ACL_UPDATE, "update its mapped columns");
+		if (!column->insert_only)
+			check_privilege(draft->target, column->attnum, ACL_UPDATE, "update its mapped columns");
 	}
 	check_privilege(draft->target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
 }
@@ -513,6 +543,17 @@ check_key_column(const Mapping *mapping, const char *key)
 					 did_you_mean(&nearest), key)));
 }
 
+/* Errors about a property that a column of the key cannot have. */
+static void
+check_key_properties(const MappingColumn *column)
+{
+	if (column->insert_only)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key column \"%s\" cannot have the property \"write\"", column->source),
+				 errhint("A key is never written over.")));
+}
+
 /* Errors unless the key's columns tell rows apart. */
 static void
 check_key(Draft *draft, char **keys, int nkeys)
@@ -522,6 +563,8 @@ check_key(Draft *draft, char **keys, int nkeys)
 	for (int p = 0; p < nkeys; p++)
 		check_key_column(mapping, keys[p]);
 	find_key_parts(mapping);
+	for (int p = 0; p < nkeys; p++)
+		check_key_properties(&mapping->columns[mapping->parts[p]]);
 	mapping->key = mapping->parts[0];
 	for (int i = 0; i < mapping->nstored && nkeys > 1; i++)
 		if (mapping->columns[i].target == NULL && mapping->columns[i].source[0] == '(')
@@ -1078,13 +1121,14 @@ store_mapping(Mapping *mapping, ArrayType *unique_keys)
 	{
 		MappingColumn *column = &mapping->columns[i];
 
-		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated, key_part)"
-				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10, nullif($11, 0))",
+		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated, key_part, write)"
+				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10, nullif($11, 0), $12)",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 						 SQL_INT4(i + 1), SQL_TEXT(column->source), SQL_TEXT(column->stored),
 						 SQL_TEXT(column->target), SQL_TEXT(column->target_type),
 						 SQL_TEXT(column->change_column), SQL_TEXT(column->format),
-						 SQL_BOOL(column->first < i), SQL_INT4(column->key_part)));
+						 SQL_BOOL(column->first < i), SQL_INT4(column->key_part),
+						 SQL_TEXT(column->insert_only ? "insert" : NULL)));
 	}
 }
 
@@ -1101,7 +1145,7 @@ same_columns(const Mapping *a, const Mapping *b)
 
 #define SAME(m) ((x->m == NULL) == (y->m == NULL) && (x->m == NULL || strcmp(x->m, y->m) == 0))
 		if (!SAME(source) || !SAME(stored) || !SAME(target) || !SAME(target_type) ||
-			!SAME(change_column) || !SAME(format))
+			!SAME(change_column) || !SAME(format) || x->insert_only != y->insert_only)
 			return false;
 #undef SAME
 	}

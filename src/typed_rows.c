@@ -212,11 +212,10 @@ typed_source_digest(TypedSource *source, const DigestEpoch *epoch, RowBytes *byt
 	row_bytes_reset(bytes);
 	for (int i = 0; i < filling->mapping->ncolumns; i++)
 	{
-		if (filling->mapping->columns[i].target == NULL)
-			continue;
-		converter_add_bytes(&filling->converters[i], bytes, filling->values[attribute],
-							filling->nulls[attribute]);
-		attribute++;
+		if (is_compared(&filling->mapping->columns[i]))
+			converter_add_bytes(&filling->converters[i], bytes, filling->values[attribute],
+								filling->nulls[attribute]);
+		attribute += filling->mapping->columns[i].target != NULL;
 	}
 	return row_bytes_digest(bytes, &epoch->key);
 }
@@ -378,6 +377,9 @@ fill_column(ChangeFilling *filling, const MappingColumn *column, Converter *conv
 		nulls[filling->back ? 0 : 2] = before_null;
 		values[1] = BoolGetDatum(changed);
 	}
+	/* What is written at insertion only is anybody's: it is not looked at. */
+	if (column->insert_only)
+		values[1] = BoolGetDatum(false);
 }
 
 /* Converts one stored change. */

@@ -104,6 +104,10 @@ $$;
 ALTER TABLE syncup.mapping_column ADD repeated boolean NOT NULL DEFAULT false;
 COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';
 
+-- Columns that are written at insertion only.
+ALTER TABLE syncup.mapping_column ADD write text CHECK (write = 'insert');
+COMMENT ON COLUMN syncup.mapping_column.write IS 'insert: written to rows that are inserted, and left alone afterwards; null: always';
+
 -- What constraints take along
 ALTER TABLE syncup.batch_counter ADD COLUMN cascaded bigint;
 COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that constraints delete or update by themselves (ON DELETE), beside deleted and updated: see syncup.batch_cascade';
