@@ -1,5 +1,44 @@
 -- What people look at and decide (SPEC 2.2, 2.3, 5).
 
+CREATE FUNCTION syncup.batch_named(name text)
+RETURNS uuid
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	digits text := lower(translate(name, '{}-', ''));
+	is_uuid boolean := digits ~ '^[0-9a-f]{32}$';
+	found uuid;
+	last record;
+BEGIN
+	IF name IS NULL THEN
+		RAISE 'argument "batch" must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	IF is_uuid THEN
+		SELECT b.batch INTO found FROM syncup.batch b WHERE b.batch = digits::uuid;
+	END IF;
+	IF found IS NULL THEN
+		-- The queue goes no further than a batch that is blocked: there is one at most.
+		SELECT b.batch INTO found FROM syncup.batch b
+		WHERE b.connector = name AND b.status = 'blocked' AND b.prepared_at IS NOT NULL;
+	END IF;
+	IF found IS NOT NULL THEN
+		RETURN found;
+	ELSIF EXISTS (SELECT FROM syncup.connector c WHERE c.connector = name) THEN
+		SELECT b.batch, b.status INTO last FROM syncup.batch b WHERE b.connector = name ORDER BY b.seq DESC LIMIT 1;
+		RAISE 'connector "%" has no blocked batch', name USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = CASE WHEN last IS NULL THEN 'It has no batch at all.'
+				ELSE format('Its last batch is %s, which is %s.', last.batch, last.status) END;
+	ELSIF is_uuid THEN
+		RAISE 'batch % does not exist', name USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
+	END IF;
+	RAISE 'connector "%" does not exist', name USING ERRCODE = 'undefined_object',
+		HINT = coalesce(format('Existing connectors: %s.', (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c)), 'Create one with syncup_create_connector().');
+END
+$$;
+COMMENT ON FUNCTION syncup.batch_named(text) IS
+'The batch that a text means: a batch''s uuid, else a connector''s one blocked batch.';
+
 CREATE FUNCTION syncup_resume(batch uuid, force boolean DEFAULT false)
 RETURNS SETOF syncup.result
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -7,12 +46,26 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_resume(uuid, boolean) IS
 'Applies the stored, reviewed changes of a blocked batch, thresholds waived for it alone, then goes on with the queue.';
 
+CREATE FUNCTION syncup_resume(batch text, force boolean DEFAULT false)
+RETURNS SETOF syncup.result
+AS 'MODULE_PATHNAME', 'syncup_resume_named' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_resume(text, boolean) IS
+'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';
+
 CREATE FUNCTION syncup_discard(batch uuid, reason text DEFAULT NULL)
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_discard(uuid, text) IS
 'Declines a waiting batch and those queued behind it. Changes computed by the source are lost with it: the connector then needs a complete run.';
+
+CREATE FUNCTION syncup_discard(batch text, reason text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_discard_named' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_discard(text, text) IS
+'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';
 
 CREATE FUNCTION syncup_undo(batch uuid)
 RETURNS uuid

@@ -914,3 +914,13 @@ END
 $$;
 COMMENT ON FUNCTION syncup_report(uuid) IS
 'The review of a batch in one page of text: its rows, the limits it exceeds, what stands out, some changes, and what to call next. Times are UTC.';
+
+CREATE FUNCTION syncup_report(batch text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT @extschema@.syncup_report(syncup.batch_named(batch))
+$$;
+COMMENT ON FUNCTION syncup_report(text) IS
+'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';

@@ -23,7 +23,9 @@
 #include "synchronize.h"
 
 PG_FUNCTION_INFO_V1(syncup_resume);
+PG_FUNCTION_INFO_V1(syncup_resume_named);
 PG_FUNCTION_INFO_V1(syncup_discard);
+PG_FUNCTION_INFO_V1(syncup_discard_named);
 PG_FUNCTION_INFO_V1(syncup_undo);
 
 /* Rows named when a batch is refused. */
@@ -38,6 +40,14 @@ lock_batch(const pg_uuid_t *id, Connector **connector)
 	lock_connector(batch->connector);
 	*connector = config_load(batch->connector);
 	return batch_load(id);
+}
+
+/* The batch that a text means: see syncup.batch_named(). */
+static pg_uuid_t *
+batch_named(const char *name)
+{
+	own_sql("SELECT syncup.batch_named($1)", SQL_ARGS(SQL_TEXT(name)));
+	return sql_uuid(0, 1);
 }
 
 /* Errors about rows that are not as changes say; their keys go to the client only. */
@@ -138,12 +148,9 @@ resume_batch(void *arg)
 	apply_batch(work->connector, batch, keeps_changes(batch->changes_kept));
 }
 
-/*
- * syncup_resume(batch uuid, force boolean) returns setof syncup.result
- * (SPEC 2.2): thresholds are waived for this batch alone.
- */
-Datum
-syncup_resume(PG_FUNCTION_ARGS)
+/* Both forms of syncup_resume(), which have called SPI_connect(). */
+static void
+resume(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 {
 	ResumeWork	work;
 	SynchronizeOptions options = {0};
@@ -152,10 +159,7 @@ syncup_resume(PG_FUNCTION_ARGS)
 	List	   *results;
 	ConnectorWork at_work;
 
-	required_argument(fcinfo, 0, "batch");
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	work.batch = lock_batch(PG_GETARG_UUID_P(0), &work.connector);
+	work.batch = lock_batch(id, &work.connector);
 	if (strcmp(work.batch->status, "blocked") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -183,18 +187,41 @@ syncup_resume(PG_FUNCTION_ARGS)
 	if (error == NULL)
 		results = list_concat(results, synchronize_queue(work.connector, &options));
 	return_results(fcinfo, work.connector->name, results);
+}
+
+/*
+ * syncup_resume(batch uuid, force boolean) returns setof syncup.result
+ * (SPEC 2.2): thresholds are waived for this batch alone.
+ */
+Datum
+syncup_resume(PG_FUNCTION_ARGS)
+{
+	required_argument(fcinfo, 0, "batch");
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	resume(fcinfo, PG_GETARG_UUID_P(0));
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* syncup_resume(batch text, force boolean): a batch, or the one that blocks a connector. */
+Datum
+syncup_resume_named(PG_FUNCTION_ARGS)
+{
+	char	   *name = required_text(fcinfo, 0, "batch");
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	resume(fcinfo, batch_named(name));
 	SPI_finish();
 	return (Datum) 0;
 }
 
 /* ---------- discard ---------- */
 
-/*
- * syncup_discard(batch uuid, reason text) (SPEC 2.2): with those queued behind
- * it, since they were computed on top of it.
- */
-Datum
-syncup_discard(PG_FUNCTION_ARGS)
+/* Both forms of syncup_discard(), which have called SPI_connect(). */
+static void
+discard(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 {
 	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Connector  *connector;
@@ -204,9 +231,7 @@ syncup_discard(PG_FUNCTION_ARGS)
 	bool		found = false;
 	bool		lost_changes = false;
 
-	required_argument(fcinfo, 0, "batch");
-	SPI_connect();
-	batch = lock_batch(PG_GETARG_UUID_P(0), &connector);
+	batch = lock_batch(id, &connector);
 	queue = batch_queue(connector->name);
 	foreach(cell, queue)
 	{
@@ -231,6 +256,30 @@ syncup_discard(PG_FUNCTION_ARGS)
 				 : errhint("Only prepared, blocked or failed batches can be discarded.")));
 	if (lost_changes)
 		batch_ask_for_complete(connector->name);
+}
+
+/*
+ * syncup_discard(batch uuid, reason text) (SPEC 2.2): with those queued behind
+ * it, since they were computed on top of it.
+ */
+Datum
+syncup_discard(PG_FUNCTION_ARGS)
+{
+	required_argument(fcinfo, 0, "batch");
+	SPI_connect();
+	discard(fcinfo, PG_GETARG_UUID_P(0));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* syncup_discard(batch text, reason text): a batch, or the one that blocks a connector. */
+Datum
+syncup_discard_named(PG_FUNCTION_ARGS)
+{
+	char	   *name = required_text(fcinfo, 0, "batch");
+
+	SPI_connect();
+	discard(fcinfo, batch_named(name));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

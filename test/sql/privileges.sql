@@ -114,7 +114,7 @@ REVOKE pg_read_server_files FROM regress_syncup_reader;
 
 -- The three roles of the manual, with nothing but plain GRANTs, without superuser.
 GRANT EXECUTE ON FUNCTION syncup_create_connector, syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb), syncup_set_thresholds, syncup_drop_connector, syncup_drop_mapping, syncup_activate, syncup_deactivate TO regress_syncup_configure;
-GRANT EXECUTE ON FUNCTION syncup_prepare, syncup_synchronize, syncup_resume, syncup_discard TO regress_syncup_operate;
+GRANT EXECUTE ON FUNCTION syncup_prepare, syncup_synchronize, syncup_resume(uuid, boolean), syncup_resume(text, boolean), syncup_discard(uuid, text), syncup_discard(text, text) TO regress_syncup_operate;
 GRANT EXECUTE ON PROCEDURE syncup_run TO regress_syncup_operate;
 GRANT EXECUTE ON FUNCTION syncup_changes TO regress_syncup_look;
 GRANT USAGE ON SCHEMA syncup, syncup_changes TO regress_syncup_look;

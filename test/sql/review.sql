@@ -147,7 +147,7 @@ SELECT syncup_drop_connector('C');
 CREATE ROLE regress_syncup_review;
 GRANT USAGE ON SCHEMA target TO regress_syncup_review;
 GRANT SELECT, INSERT, UPDATE, DELETE ON target.t TO regress_syncup_review;
-GRANT EXECUTE ON FUNCTION syncup_resume, syncup_discard, syncup_undo, syncup_synchronize TO regress_syncup_review;
+GRANT EXECUTE ON FUNCTION syncup_resume(uuid, boolean), syncup_resume(text, boolean), syncup_discard(uuid, text), syncup_discard(text, text), syncup_undo, syncup_synchronize TO regress_syncup_review;
 GRANT USAGE ON SCHEMA t TO regress_syncup_review;
 TRUNCATE target.t;
 SELECT t.map('target.t', 'id', '{"id": "id", "v": "v", "w": "w"}');

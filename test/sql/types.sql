@@ -392,7 +392,7 @@ SELECT syncup_drop_connector('C');
 
 -- Row-level security holds for whoever runs it: rows that a policy hides are not there.
 CREATE ROLE regress_syncup_types;
-GRANT EXECUTE ON FUNCTION syncup_prepare, syncup_synchronize, syncup_undo, syncup_resume TO regress_syncup_types;
+GRANT EXECUTE ON FUNCTION syncup_prepare, syncup_synchronize, syncup_undo, syncup_resume(uuid, boolean), syncup_resume(text, boolean) TO regress_syncup_types;
 GRANT pg_read_server_files TO regress_syncup_types;
 CREATE TABLE target.secured (id int PRIMARY KEY, v text, mine boolean DEFAULT true);
 INSERT INTO target.secured VALUES (1, 'old', true), (2, 'hidden', false), (3, 'old', true);

@@ -143,17 +143,19 @@ is($node->safe_psql('used', "SELECT extversion FROM pg_extension WHERE extname =
 
 my $privileges = <<'SQL';
 SELECT pg_catalog.has_function_privilege('operator', p.oid, 'EXECUTE WITH GRANT OPTION') || ' ' || p.proname FROM pg_proc p WHERE p.proname = 'syncup_csv_header'
-UNION ALL
+UNION
 SELECT p.proname FROM pg_proc p, aclexplode(p.proacl) x WHERE x.grantee = 'operator'::regrole
-UNION ALL
+UNION
 SELECT c.relname FROM pg_class c, aclexplode(c.relacl) x WHERE x.grantee = 'operator'::regrole
-UNION ALL
+UNION
 SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid, aclexplode(a.attacl) x WHERE x.grantee = 'operator'::regrole
 ORDER BY 1
 SQL
 my $granted = $node->safe_psql('used', $privileges);
 $node->safe_psql('used', "DROP VIEW limits; ALTER EXTENSION syncup UPDATE TO '$version'");
 is($node->safe_psql('used', $privileges), $granted, 'privileges are kept, also of what was made anew');
+is($node->safe_psql('used', "SELECT has_function_privilege('operator', 'syncup_report(text)', 'EXECUTE'), has_function_privilege('operator', 'syncup_resume(text,boolean)', 'EXECUTE')"),
+	't|f', 'a new form of a function is for whom the function was');
 is($node->safe_psql('used', "SELECT count(*) FROM pg_init_privs i, aclexplode(i.initprivs) x WHERE x.grantee = 'operator'::regrole"), '0', 'they are dumped as the users\'');
 is($node->safe_psql('used', 'SELECT connector FROM watched'), 'HR', 'a view of a user goes on');
 is($node->safe_psql('used', "SELECT count(*) FROM pg_class WHERE relname LIKE 'syncup\\_%'"), '0', 'nothing is left behind');

@@ -85,14 +85,14 @@ my %may = (
 	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
-		syncup_changes(uuid) syncup_report(uuid) syncup_findings(uuid)
+		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
 		syncup.findings(uuid) syncup.file_findings(uuid,text) syncup.key_findings(uuid,text) syncup.column_findings(uuid,text)
 		syncup.sample_changes(uuid,text,integer) syncup.format_difference(text,text) syncup.bare_key(text)
 		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid))),
 	# operate
 	(map { ("function $_" => 'O') } (
 		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
-		'syncup_resume(uuid,boolean)', 'syncup_discard(uuid,text)', 'syncup_undo(uuid)')),
+		'syncup_resume(uuid,boolean)', 'syncup_resume(text,boolean)', 'syncup_discard(uuid,text)', 'syncup_discard(text,text)', 'syncup_undo(uuid)')),
 	'procedure syncup_run(text,text,boolean,boolean)' => 'O',
 	(map { ("function $_" => 'O') } (
 		'syncup_create_jobs(text,jsonb)', 'syncup_create_job(text,boolean,jsonb)', 'syncup_drop_step(text,text)', 'syncup_drop_job(text)',
