@@ -78,7 +78,7 @@ my %may = (
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
-	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.alarm syncup.progress syncup.status syncup.finding_limit
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job)),
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq)),
@@ -107,6 +107,7 @@ my %may = (
 	(map { ("function $_" => 'C') } (
 		'syncup_create_connector(text,text,jsonb)', 'syncup_drop_connector(text)', 'syncup_activate(text)', 'syncup_deactivate(text)',
 		'syncup_map_entity_type(text,text,regclass,text,text,jsonb,text[],jsonb)',
+		'syncup_map_entity_type(text,text,regclass,text,text[],jsonb,text[],jsonb)',
 		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
 		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)',
 		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
