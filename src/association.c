@@ -312,6 +312,8 @@ draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *nam
 	mapping->columns[1].source = required_text(fcinfo, 5, "column2");
 	mapping->ends[0].store = mapping->options->store1;
 	mapping->ends[1].store = mapping->options->store2;
+	mapping->ends[0].match = mapping->options->match[0];
+	mapping->ends[1].match = mapping->options->match[1];
 	for (int i = 0; i < 2; i++)
 	{
 		if (*mapping->columns[i].source == '\0')
@@ -366,6 +368,13 @@ same_links(const Mapping *a, const Mapping *b)
 	return true;
 }
 
+/* Whether their values mean the same rows. */
+static bool
+same_matches(const Mapping *a, const Mapping *b)
+{
+	return a->ends[0].match == b->ends[0].match && a->ends[1].match == b->ends[1].match;
+}
+
 /* Brings an existing association in line with its new definition. */
 static void
 update_association(const Mapping *old, Mapping *new)
@@ -378,6 +387,9 @@ update_association(const Mapping *old, Mapping *new)
 				 errmsg("ends and target of association \"%s\" of connector \"%s\" cannot change",
 						new->name, new->connector->name),
 				 errhint("Its stored pairs mean the old ones: drop it with syncup_drop_mapping() and map it anew.")));
+	/* What pairs were is not known any more. */
+	if (applied && !same_matches(old, new))
+		batch_ask_for_complete(new->connector->name);
 	new->table_name = old->table_name;
 	if (!applied)
 	{
@@ -449,7 +461,12 @@ syncup_map_association(PG_FUNCTION_ARGS)
 	store_mapping(mapping, construct_empty_array(TEXTOID));
 	store_ends(mapping);
 	for (int i = 0; i < 2; i++)
-		index_properties(mapping->ends[i].entity);
+	{
+		const AssociationEnd *end = &mapping->ends[i];
+
+		index_properties(end->entity);
+		index_folded(mapping, i, end);
+	}
 	say_what_is_mapped(mapping, target);
 	table_close(target, NoLock);
 	SPI_finish();

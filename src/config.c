@@ -177,6 +177,7 @@ load_ends(Mapping *mapping)
 		entities[i] = sql_text(i, 2);
 		properties[i] = sql_text(i, 3);
 		mapping->ends[i].seen = -1;
+		mapping->ends[i].match = mapping->options->match[i];
 		mapping->ends[i].store = sql_text(i, 4);
 		mapping->ends[i].target = sql_text(i, 5);
 		mapping->ends[i].change_column = sql_text(i, 6);

@@ -39,6 +39,7 @@ typedef struct AssociationEnd
 {
 	struct Mapping *entity;		/* the entity type, maybe of another connector */
 	int			property;		/* its column that the values stand in */
+	Match		match;			/* how values compare with the property's */
 	char	   *store;			/* column stored instead of the key; NULL: the key */
 	char	   *target;			/* column of the association's target; NULL: none */
 	char	   *change_column;	/* name in the change table */
@@ -165,6 +166,9 @@ extern char *changes_stored_row(const Mapping *mapping, const char *d, const cha
 
 /* Whether a column's values are those of the source, at any time. */
 #define is_compared(column)	((column)->target != NULL && !(column)->insert_only)
+
+/* Whether the values of an end are compared in another text than their own. */
+#define is_folded(e)		((e)->match == MATCH_IGNORE_CASE || (e)->match == MATCH_DN)
 
 /* The column of the entity type's key, and of the property, of an end. */
 #define key_of_end(e)		(&(e)->entity->columns[(e)->entity->key])

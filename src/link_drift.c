@@ -10,7 +10,9 @@
  *
  * - of each side a map leads from the digest of a value to that of what a link
  *	 stores of the row that has it; to zero where several have it, or where it is
- *	 not known what is stored;
+ *	 not known what is stored; where values may be written otherwise (spelling.c) a
+ *	 second map leads there from what equal ones share, for pairs that the first one
+ *	 does not know;
  * - each pair of previous becomes the digest of its link, by that of its sides;
  * - each link of the target, read with the caller's rights, is looked up among
  *	 these.
@@ -18,7 +20,8 @@
  * What remains goes to the joins, which decide: pairs with a side that leads to
  * nothing or to zero, remembered orphans that are none any more, pairs of the
  * delta, pairs whose link was not met, and links of the target that no pair
- * stands for.  Nothing is kept from run to run that could be out of date.
+ * stands for.  Two pairs may be one link: that of a pair that goes to the joins is
+ * shown to them even where another pair stands for it.  Nothing is kept from run to run that could be out of date.
  *
  * The digest of a link is its sides' xored, each taken with a secret key of its
  * own: as unlikely to be that of another link as they are.  It is one of bytes,
@@ -41,6 +44,7 @@
 #include "digest_set.h"
 #include "links.h"
 #include "miscadmin.h"
+#include "spelling.h"
 #include "sql.h"
 #include "stored_table.h"
 #include "utils/lsyscache.h"
@@ -69,7 +73,8 @@ typedef struct Side
 	Converter	converter;		/* of keys */
 	DigestSet  *changed;		/* keys of rows that the batch changes */
 	DigestMap  *stored;			/* with option store1 or store2: by key */
-	DigestMap  *values;			/* of what is stored, by value */
+	DigestMap  *values;			/* of what is stored, by the text of the value */
+	DigestMap  *others;			/* and by what equal values share; NULL: nothing else */
 } Side;
 
 /* What is known of a link that is expected: its bytes in the set. */
@@ -106,6 +111,8 @@ typedef struct Search
 	int64		delta_rows;
 	DigestSet  *changed;		/* pairs of the delta */
 	DigestSet  *remembered;		/* orphans */
+	Spellings  *spellings;		/* NULL: all values are the same as their texts */
+	DigestSet  *shown;			/* links that the joins are to see */
 
 	Size		budget;			/* memory that is left */
 	uint64		classes;		/* a power of two */
@@ -227,36 +234,50 @@ load_stored(Search *search, Side *side)
 				take_stored);
 }
 
+/* The digest of what links store of the row at hand; zero: it is not known. */
+static Digest
+stored_digest(Search *search, Side *side, StoredTable *table)
+{
+	bool		isnull;
+	Datum		key = convert_stored(&side->converter, stored_field(table, side->end->entity->key, &isnull), &isnull);
+	Digest		digest;
+	Digest	   *stored;
+
+	if (isnull)
+		return nothing;
+	digest = value_digest(search, side, side->converter.typlen, side->converter.typbyval, key);
+	if (side->stored == NULL)
+		return digest;
+	stored = digest_map_find(side->stored, digest);
+	return stored == NULL ? nothing : *stored;
+}
+
+/* Adds what a value leads to: nothing, if several rows have it. */
+static void
+add_to_map(DigestMap *map, Digest value, const Digest *stored)
+{
+	bool		found;
+	Digest	   *place = digest_map_add(map, value, &found);
+
+	*place = found ? nothing : *stored;
+}
+
 /* Adds what the value of a row of an entity type leads to. */
 static void
 add_value(Search *search, Side *side, StoredTable *table)
 {
 	bool		isnull;
-	bool		found;
-	Datum		text = stored_field(table, side->end->property, &isnull);
-	Datum		key;
-	Digest		digest;
-	Digest	   *value;
+	Datum		value = stored_field(table, side->end->property, &isnull);
+	Digest		shared;
+	Digest		stored;
 
 	if (isnull)
 		return;
-	value = digest_map_add(side->values, text_digest(side, text), &found);
-	if (found)
-	{
-		*value = nothing;
-		return;
-	}
-	key = convert_stored(&side->converter, stored_field(table, side->end->entity->key, &isnull), &isnull);
-	if (isnull)
-		return;
-	digest = value_digest(search, side, side->converter.typlen, side->converter.typbyval, key);
-	if (side->stored != NULL)
-	{
-		Digest	   *stored = digest_map_find(side->stored, digest);
-
-		digest = stored == NULL ? nothing : *stored;
-	}
-	*value = digest;
+	stored = stored_digest(search, side, table);
+	add_to_map(side->values, text_digest(side, value), &stored);
+	if (side->others != NULL &&
+		spellings_digest(search->spellings, side - search->sides, TextDatumGetCString(value), &shared))
+		add_to_map(side->others, shared, &stored);
 }
 
 /* Whether the row at hand of a delta is one after the batch. */
@@ -313,6 +334,14 @@ take_row(void *arg, StoredTable *previous)
 	add_value(work->search, work->side, previous);
 }
 
+/* Whether pairs may have other texts than the rows that they mean. */
+static bool
+has_others(const Search *search, const Side *side)
+{
+	return search->spellings != NULL &&
+		(is_folded(side->end) || is_respelled_side(search->spellings, side - search->sides));
+}
+
 /* Finds what every value of a side leads to after the batch. */
 static void
 load_values(Search *search, Side *side, StoredTable *previous, double rows, const pg_uuid_t *batch)
@@ -327,6 +356,8 @@ load_values(Search *search, Side *side, StoredTable *previous, double rows, cons
 	converter_init(&side->converter, key->type, key->typmod, key->format);
 	side->changed = digest_set_create(0, false);
 	side->values = digest_map_create(rows);
+	if (has_others(search, side))
+		side->others = digest_map_create(rows);
 	if (side->end->store != NULL)
 	{
 		side->stored = digest_map_create(rows);
@@ -341,21 +372,29 @@ load_values(Search *search, Side *side, StoredTable *previous, double rows, cons
 	settings_restore(level);
 }
 
+/* The bytes that the values of a side take. */
+static Size
+side_bytes(const Side *side)
+{
+	return digest_map_bytes(side->values) + (side->others ? digest_map_bytes(side->others) : 0);
+}
+
 /* Loads a side; false: it takes too much memory. */
 static bool
 load_side(Search *search, Side *side, const pg_uuid_t *batch)
 {
 	StoredTable *previous = stored_table_open(side->end->entity, "syncup_previous");
 	double		rows = stored_table_estimate(previous) * 1.05;
-	bool		fits = digest_map_bytes_of(rows) * (side->end->store != NULL ? 2 : 1) <= search->budget;
+	int			maps = 1 + (side->end->store != NULL) + has_others(search, side);
+	bool		fits = digest_map_bytes_of(rows) * maps <= search->budget;
 
 	if (fits)
 	{
 		load_values(search, side, previous, rows, batch);
-		fits = digest_map_bytes(side->values) <= search->budget;
+		fits = side_bytes(side) <= search->budget;
 	}
 	if (fits)
-		search->budget -= digest_map_bytes(side->values);
+		search->budget -= side_bytes(side);
 	stored_table_close(previous);
 	return fits;
 }
@@ -407,12 +446,56 @@ note_changed_pair(void *arg, StoredTable *delta)
 	(void) digest_set_add(search->changed, &pair);
 }
 
+/* What a value of the pair at hand leads to; zero: to nothing. */
+static Digest
+leads_to(Search *search, int number, const Digest *value, StoredTable *table)
+{
+	const Side *side = &search->sides[number];
+	const Digest *stored = digest_map_find(side->values, *value);
+	Digest		shared;
+	bool		isnull;
+
+	if (stored == NULL && side->others != NULL &&
+		spellings_digest(search->spellings, number, TextDatumGetCString(stored_field(table, number, &isnull)), &shared))
+		stored = digest_map_find(side->others, shared);
+	return stored == NULL ? nothing : *stored;
+}
+
+/*
+ * The link of a pair with these digests of its values, which is the row at hand;
+ * false: there is none.
+ */
+static bool
+find_link(Search *search, const Digest *values, StoredTable *table, Digest *link)
+{
+	Digest		stored[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		stored[i] = leads_to(search, i, &values[i], table);
+		if (digest_equal(&stored[i], &nothing))
+			return false;
+	}
+	*link = digest_xor(&stored[0], &stored[1]);
+	return true;
+}
+
 /* Takes a pair that the batch adds. */
 static void
 take_present_pair(void *arg, StoredTable *delta)
 {
-	if (is_present(delta))
-		add_suspect(arg, delta);
+	Search	   *search = arg;
+	Digest		values[2];
+	Digest		link;
+
+	if (!is_present(delta))
+		return;
+	add_suspect(search, delta);
+	if (search->spellings == NULL)
+		return;
+	pair_values(search, delta, values);
+	if (find_link(search, values, delta, &link))
+		(void) digest_set_add(search->shown, &link);
 }
 
 /* Notes a remembered orphan. */
@@ -433,27 +516,39 @@ take_orphan(void *arg, uint64 row)
 	(void) digest_set_add(search->remembered, &pair);
 }
 
+/* The row of a pair of previous, where its texts may be wanted; NULL: they are not. */
+static StoredTable *
+row_of_pair(Search *search, Pair *pair)
+{
+	for (int i = 0; i < 2; i++)
+		if (search->sides[i].others != NULL && digest_map_find(search->sides[i].values, pair->values[i]) == NULL)
+		{
+			stored_table_fetch(search->suspect, search->snapshot, &pair->place);
+			return search->suspect;
+		}
+	return NULL;
+}
+
 /* Expects the link of a pair. */
 static void
 expect(Search *search, Pair *pair)
 {
-	const Digest *stored1 = digest_map_find(search->sides[0].values, pair->values[0]);
-	const Digest *stored2 = digest_map_find(search->sides[1].values, pair->values[1]);
 	Digest		values = digest_xor(&pair->values[0], &pair->values[1]);
 	Digest		link;
 	Expected   *known;
+	bool		is_link;
 
 	if (digest_set_count(search->changed) > 0 && digest_set_has(search->changed, &values))
 		return;
-	if (stored1 == NULL || stored2 == NULL ||
-		digest_equal(stored1, &nothing) || digest_equal(stored2, &nothing) ||
-		(digest_set_count(search->remembered) > 0 && digest_set_has(search->remembered, &values)))
+	is_link = find_link(search, pair->values, row_of_pair(search, pair), &link);
+	if (!is_link || (digest_set_count(search->remembered) > 0 && digest_set_has(search->remembered, &values)))
 	{
 		if (search->class == 0)
 			add_suspect_at(search, &pair->place);
+		if (is_link)
+			(void) digest_set_add(search->shown, &link);
 		return;
 	}
-	link = digest_xor(stored1, stored2);
 	if (!in_class(search, &link))
 		return;
 	known = digest_set_data(search->expected, digest_set_append(search->expected, &link));
@@ -514,7 +609,8 @@ look_up_links(Search *search)
 		if (number != NO_DIGEST)
 		{
 			((Expected *) digest_set_data(search->expected, number))->met = true;
-			continue;
+			if (digest_set_count(search->shown) == 0 || !digest_set_has(search->shown, &search->links[i].digest))
+				continue;
 		}
 		tuplestore_puttuple(search->target->store, search->links[i].row);
 		search->target->count++;
@@ -706,6 +802,8 @@ link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	search.links_context = AllocSetContextCreate(CurrentMemoryContext, "syncup links", ALLOCSET_DEFAULT_SIZES);
 	search.changed = digest_set_create(0, false);
 	search.remembered = digest_set_create(0, false);
+	search.shown = digest_set_create(0, false);
+	search.spellings = spellings_begin(mapping);
 	search.pairs = begin_pairs();
 	search.target = typed_rows_begin("syncup_target", 2);
 	if (search_links(&search, batch))
@@ -723,10 +821,15 @@ link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	}
 	for (int i = 0; i < 2; i++)
 		if (search.sides[i].values != NULL)
+		{
 			digest_map_free(search.sides[i].values);
+			if (search.sides[i].others != NULL)
+				digest_map_free(search.sides[i].others);
+		}
 	MemoryContextDelete(search.links_context);
 	digest_set_free(search.changed);
 	digest_set_free(search.remembered);
+	digest_set_free(search.shown);
 	stored_table_close(search.previous);
 	stored_table_close(search.suspect);
 	return drift;

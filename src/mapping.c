@@ -42,6 +42,7 @@
 #include "nearest.h"
 #include "reader.h"
 #include "row_digest.h"
+#include "spelling.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -886,18 +887,48 @@ has_index(Oid table, AttrNumber attnum)
 }
 
 void
+index_folded(const Mapping *mapping, int column, const AssociationEnd *end)
+{
+	const char *stored = quote_identifier(mapping->columns[column].stored);
+	char	   *name;
+
+	if (!is_folded(end))
+		return;
+	/* An index on an expression is known by its name alone. */
+	own_sql("SELECT 'folded_' || md5(concat_ws('.', $1, $2, $3))",
+			SQL_ARGS(SQL_TEXT(previous_table(mapping)), SQL_TEXT(stored), SQL_INT4(end->match)));
+	name = sql_text(0, 1);
+	if (own_sql("SELECT FROM pg_catalog.pg_class WHERE relname = $1 AND relnamespace = 'syncup_previous'::regnamespace",
+				SQL_ARGS(SQL_TEXT(name))) == 0)
+		own_sql(psprintf("CREATE INDEX %s ON %s ((%s))", name, previous_table(mapping),
+						 folded_hash_sql(end, stored)), SQL_NO_ARGS);
+}
+
+void
 index_properties(Mapping *entity)
 {
 	Oid			previous = config_table(entity, "syncup_previous");
-	uint64		count = find_associations(entity);
+	uint64		count = own_sql("SELECT a.property, a.side, m.options FROM syncup.association a JOIN syncup.mapping m USING (connector, mapping)"
+								" WHERE a.entity_connector = $1 AND a.entity = $2 ORDER BY connector, mapping, side",
+								SQL_ARGS(SQL_TEXT(entity->connector->name), SQL_TEXT(entity->name)));
 	char	  **properties = palloc(sizeof(char *) * (count + 1));
+	AssociationEnd *ends = palloc0(sizeof(AssociationEnd) * (count + 1));
 
 	for (uint64 row = 0; row < count; row++)
-		properties[row] = sql_text(row, 3);
+	{
+		bool		isnull;
+		Jsonb	   *options = sql_jsonb(row, 3);
+
+		properties[row] = sql_text(row, 1);
+		ends[row].match = options_read(OPTIONS_OF_FILES | OPTION_ASSOCIATION, 1, &options)->
+			match[DatumGetInt32(sql_datum(row, 2, &isnull)) - 1];
+	}
 	for (uint64 row = 0; row < count; row++)
 	{
 		int			column = find_source(entity, properties[row]);
 		const char *stored = entity->columns[column].stored;
+
+		index_folded(entity, column, &ends[row]);
 
 		if (!has_index(previous, get_attnum(previous, stored)))
 			own_sql(psprintf("CREATE INDEX ON %s (%s)", previous_table(entity), quote_identifier(stored)),

@@ -56,6 +56,9 @@ extern bool has_previous(const Mapping *mapping);
 /* Writes the mapping's rows of configuration. */
 extern void store_mapping(Mapping *mapping, ArrayType *unique_keys);
 
+/* Sees that previous has an index on what the values of an end are compared in. */
+extern void index_folded(const Mapping *mapping, int column, const AssociationEnd *end);
+
 /* Sees that previous has an index on each property that associations use. */
 extern void index_properties(Mapping *entity);
 

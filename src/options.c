@@ -253,6 +253,23 @@ set_duplicates(Options *options, const OptionKind *kind, const char *value,
 }
 
 static void
+set_match(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	static const char *const words[] = {
+		[MATCH_EXACT] = "exact", [MATCH_IGNORE_CASE] = "ignore_case", [MATCH_DN] = "dn"
+	};
+
+	for (int i = MATCH_EXACT; i < lengthof(words); i++)
+		if (strcmp(words[i], value) == 0)
+		{
+			*(Match *) ((char *) options + kind->field) = i;
+			return;
+		}
+	refuse(kind);
+}
+
+static void
 set_constants(Options *options, const OptionKind *kind, const char *value,
 			  const JsonbValue *json)
 {
@@ -424,6 +441,10 @@ static const OptionKind option_kinds[] = {
 		"the name of a column of side 1's target", offsetof(Options, store1)},
 	{"store2", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
 		"the name of a column of side 2's target", offsetof(Options, store2)},
+	{"match1", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
+		"exact, ignore_case or dn", offsetof(Options, match[0])},
+	{"match2", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
+		"exact, ignore_case or dn", offsetof(Options, match[1])},
 	{"split", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
 		"the text between the values of a cell, such as \";\"", offsetof(Options, split)},
 	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,

@@ -21,6 +21,15 @@ typedef enum OnDuplicate
 	DUPLICATES_REJECT
 } OnDuplicate;
 
+/* How the values of a side of an association compare with the property that they mean. */
+typedef enum Match
+{
+	MATCH_TYPE,					/* as values of the column that it is mapped to */
+	MATCH_EXACT,				/* as bytes */
+	MATCH_IGNORE_CASE,
+	MATCH_DN					/* as distinguished names: dn.h */
+} Match;
+
 /* What option "reject_limit" counts of the rows set aside. */
 typedef enum RejectLimit
 {
@@ -76,6 +85,7 @@ typedef struct Options
 
 	char	   *store1;
 	char	   *store2;
+	Match		match[2];
 	char	   *split;
 } Options;
 

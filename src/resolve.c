@@ -179,6 +179,37 @@ present_pairs_sql(const Mapping *mapping, const char *pairs)
 	return sql.data;
 }
 
+/* Whether two keys of pairs may be one, for one of their sides is compared in another text. */
+static bool
+is_key_folded(const Mapping *mapping)
+{
+	for (int i = 0; i < 2; i++)
+		if ((mapping->pairs || i == mapping->holder) && is_folded(&mapping->ends[i]))
+			return true;
+	return false;
+}
+
+/* SQL: whether they are, of a pair p and one of the delta d. */
+static char *
+same_folded_key(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *end = &mapping->ends[i];
+		char	   *p = psprintf("p.%s", quote_identifier(mapping->columns[i].stored));
+		char	   *d = psprintf("d.%s", quote_identifier(mapping->columns[i].stored));
+
+		if (!mapping->pairs && i != mapping->holder)
+			continue;
+		appendStringInfo(&sql, "%s%s = %s", sql.len ? " AND " : "",
+						 is_folded(end) ? folded_hash_sql(end, p) : p, is_folded(end) ? folded_hash_sql(end, d) : d);
+	}
+	return sql.data;
+}
+
 /* SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta. */
 static char *
 touched_pairs_sql(const Mapping *mapping)
@@ -198,9 +229,21 @@ touched_pairs_sql(const Mapping *mapping)
 	appendStringInfo(&sql, "SELECT p.* FROM %s p JOIN %s d ON %s WHERE d.batch = $1 AND " IS_OLD("d"),
 					 previous, delta, same);
 	for (int side = 0; side < 2; side++)
-		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
+	{
+		const AssociationEnd *end = &mapping->ends[side];
+		char	   *value = psprintf("p.%s", quote_identifier(mapping->columns[side].stored));
+
+		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE %s IN"
 						 " (SELECT old FROM syncup_moved%d UNION ALL SELECT new FROM syncup_moved%d UNION ALL SELECT value FROM syncup_usual%d)",
-						 previous, quote_identifier(mapping->columns[side].stored), side + 1, side + 1, side + 1);
+						 previous, value, side + 1, side + 1, side + 1);
+		if (is_folded(end))
+			appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE %s IN"
+							 " (SELECT %s FROM syncup_moved%d m UNION ALL SELECT %s FROM syncup_moved%d m)",
+							 previous, folded_hash_sql(end, value),
+							 folded_hash_sql(end, "m.old"), side + 1, folded_hash_sql(end, "m.new"), side + 1);
+	}
+	if (is_key_folded(mapping))
+		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p JOIN %s d ON %s", previous, delta, same_folded_key(mapping));
 	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql("x.v1", "x.v2"));
 	return sql.data;
 }
@@ -274,7 +317,7 @@ side_message(const Mapping *mapping, int side, bool found, int64 count)
 
 	if (found)
 		return NULL;
-	return psprintf(count > 1 ? "\"%s\": more than one \"%s\" has this \"%s\"" : "\"%s\": no \"%s\" has this \"%s\"",
+	return psprintf(count > 1 ? "\"%s\": ambiguous, more than one \"%s\" has this \"%s\"" : "\"%s\": no \"%s\" has this \"%s\"",
 					mapping->columns[side].source, end->entity->name, property_of_end(end)->source);
 }
 

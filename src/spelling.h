@@ -7,8 +7,9 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "digest.h"
 
-/* What values of the two sides of pairs are, in the types of their properties. */
+/* What values of the two sides of pairs are, in the types of their properties or as option match says. */
 typedef struct Spellings Spellings;
 
 /* NULL: on both sides only the same bytes are the same value. */
@@ -32,6 +33,16 @@ extern void spellings_are_unknown(const Mapping *entity);
 
 /* The text that a value usually has; NULL: not another one. */
 extern char *spellings_usual(Spellings *spellings, int side, const char *text);
+
+/*
+ * SQL: what a value of a side is found by where capitals, or what else a
+ * distinguished name may have otherwise, do not matter; NULL: they do.
+ */
+extern char *folded_hash_sql(const AssociationEnd *end, const char *value);
+
+/* Of such a side, or of one whose values may be others than their text: what equal ones share; false: it is no value. */
+extern bool spellings_digest(Spellings *spellings, int side, const char *text, Digest *digest);
+extern bool is_respelled_side(const Spellings *spellings, int side);
 
 /* Has a value looked for that no property has as its text; false: it is none. */
 extern bool spellings_seek(Spellings *spellings, int side, const char *text);

@@ -82,9 +82,8 @@ static void
 build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete, bool keep_missing,
 			ChangeCounter *counter)
 {
-	bool		respelled = has_other_spellings(mapping);
-	bool		whole = see_others(mapping) || complete || respelled;
-	LinkDrift  *drift = whole && !respelled ? link_drift_find(mapping, batch) : NULL;
+	bool		whole = see_others(mapping) || complete || has_other_spellings(mapping);
+	LinkDrift  *drift = whole ? link_drift_find(mapping, batch) : NULL;
 	TypedRows  *links = resolve_pairs(mapping, batch, whole, drift ? drift->pairs : NULL);
 
 	links_build(mapping, batch, links, drift ? drift->target : NULL, whole, keep_missing, counter);
