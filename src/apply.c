@@ -16,6 +16,7 @@
 #include "constraints.h"
 #include "crash_point.h"
 #include "executor/executor.h"
+#include "handover.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "options.h"
@@ -61,6 +62,28 @@ as_it_was(const Mapping *mapping)
 		appendStringInfo(&sql, " AND NOT (s.h%d AND %s AND %s)", i + 1,
 						 distinct_sql(column, target, psprintf("s.o%d", i + 1)),
 						 distinct_sql(column, target, psprintf("s.c%d", i + 1)));
+	}
+	return sql.data;
+}
+
+/*
+ * SQL: whether what is written of a row only when it changes hands still has its
+ * old value.
+ */
+static char *
+as_it_was_taken(const TypedRows *changes)
+{
+	StringInfoData sql;
+	ListCell   *cell;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "true");
+	foreach(cell, changes->taken)
+	{
+		const MappingColumn *column = &((TakenColumn *) lfirst(cell))->column;
+
+		appendStringInfo(&sql, " AND NOT (%s)",
+						 distinct_sql(column, target_column(column), psprintf("s.k%d", foreach_current_index(cell) + 1)));
 	}
 	return sql.data;
 }
@@ -148,6 +171,7 @@ update_rows(Application *application, ChangeAction action)
 	const char *retired = mapping->options->deleted_column;
 	StringInfoData set;
 	StringInfoData where;
+	ListCell   *cell;
 
 	if (application->changes->actions[action] == 0)
 		return;
@@ -164,7 +188,19 @@ update_rows(Application *application, ChangeAction action)
 	}
 	initStringInfo(&where);
 	appendStringInfo(&where, "%s AND %s AND %s", is_action(action), same_key(mapping, "s"), as_it_was(mapping));
-	if (action != ACTION_UPDATE)
+	if (action == ACTION_TAKE)
+	{
+		foreach(cell, application->changes->taken)
+		{
+			const TakenColumn *taken = lfirst(cell);
+
+			appendStringInfo(&set, "%s%s = %s", set.len ? ", " : "", quote_identifier(taken->column.target),
+							 application->back ? psprintf("s.k%d", foreach_current_index(cell) + 1) : taken->value);
+		}
+		if (!application->back)
+			appendStringInfo(&where, " AND %s", as_it_was_taken(application->changes));
+	}
+	else if (action != ACTION_UPDATE)
 	{
 		appendStringInfo(&set, "%s%s = %s", set.len ? ", " : "", quote_identifier(retired),
 						 action == ACTION_REVIVE ? "NULL" : "COALESCE(s.retired, pg_catalog.now())");
@@ -175,7 +211,9 @@ update_rows(Application *application, ChangeAction action)
 			   psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
 						mapping->target_name, set.data, where.data),
 			   is_few(mapping, application->changes->count), application->changes->actions[action]);
-	check_written_scope(mapping, application->changes, is_action(action));
+	/* What goes back to another mapping leaves the scope. */
+	if (action != ACTION_TAKE || !application->back)
+		check_written_scope(mapping, application->changes, is_action(action));
 }
 
 /* Writes what goes. */
@@ -197,21 +235,10 @@ apply_deletes(Application *application)
 				   is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
 	if (application->back)
+	{
 		update_rows(application, ACTION_UPDATE);
-}
-
-/* Writes what stays and changes. */
-static void
-apply_updates(Application *application)
-{
-	update_rows(application, ACTION_UPDATE);
-}
-
-/* Writes rows that come back. */
-static void
-apply_revivals(Application *application)
-{
-	update_rows(application, ACTION_REVIVE);
+		update_rows(application, ACTION_TAKE);
+	}
 }
 
 /*
@@ -343,8 +370,11 @@ apply_inserts(Application *application)
 		return;
 	}
 	if (!application->back)
-		apply_updates(application);
-	apply_revivals(application);
+	{
+		update_rows(application, ACTION_UPDATE);
+		update_rows(application, ACTION_TAKE);
+	}
+	update_rows(application, ACTION_REVIVE);
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
 	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
@@ -430,12 +460,14 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 
 /* SQL: what has become of a change: "done", "stale" (somebody else) or "open". */
 static char *
-state_sql(const Mapping *mapping)
+state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 {
 	char	   *found = target_has_key(mapping);
 	char	   *retired = retired_at(mapping);
 	char	   *becomes = as_it_becomes(mapping);
 	char	   *was = as_it_was(mapping);
+	char	   *outside = is_outside(mapping);
+	char	   *was_taken = as_it_was_taken(changes);
 
 	return psprintf("CASE s.action"
 					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open' WHEN %s IS NULL AND %s THEN 'done' ELSE 'stale' END"
@@ -444,19 +476,28 @@ state_sql(const Mapping *mapping)
 					" WHEN 'revive' THEN CASE WHEN NOT (%s) THEN 'stale'"
 					"   WHEN %s IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
 					"   WHEN %s THEN 'open' ELSE 'stale' END"
+					" WHEN 'give' THEN CASE WHEN %s AND NOT (%s) THEN 'done' ELSE 'open' END"
+					" WHEN 'take' THEN CASE WHEN NOT (%s) THEN 'stale' %s ELSE 'stale' END"
 					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" END",
 					found, retired, becomes, found, was, found, retired, was,
-					found, retired, becomes, was, found, becomes, was);
+					found, retired, becomes, was,
+					back ? "false" : "true", psprintf("COALESCE(NOT %s, false)", outside),
+					found,
+					back ? psprintf("WHEN %s AND %s AND %s THEN 'done' WHEN NOT %s AND %s THEN 'open'",
+									outside, becomes, was_taken, outside, was) :
+					psprintf("WHEN NOT %s AND %s THEN 'done' WHEN %s AND %s AND %s THEN 'open'",
+							 outside, becomes, outside, was, was_taken),
+					found, becomes, was);
 }
 
 /* The query of changes that are done already or stale: place, state, key. */
 static char *
-review_sql(const Mapping *mapping)
+review_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 {
 	return psprintf("SELECT * FROM (SELECT s.place, %s AS state, %s FROM syncup_change s"
 					" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
-					state_sql(mapping), key_text_sql(mapping, "s"), target_rows(mapping), same_key(mapping, "s"));
+					state_sql(mapping, changes, back), key_text_sql(mapping, "s"), target_rows(mapping), same_key(mapping, "s"));
 }
 
 int64
@@ -465,7 +506,7 @@ apply_review(const Mapping *mapping, const pg_uuid_t *batch, bool back, StringIn
 	TypedRows  *changes = mapping->association ? links_changes(mapping, batch, back) :
 		typed_changes(mapping, batch, back);
 	uint64		count = caller_sql_planned(mapping->association ? links_review_sql(mapping, back) :
-										   review_sql(mapping),
+										   review_sql(mapping, changes, back),
 										   mapping->association ? links_are_few(mapping, changes->count) :
 										   is_few(mapping, changes->count), SQL_NO_ARGS);
 	Datum	   *done = palloc(sizeof(Datum) * (count + 1));

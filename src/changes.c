@@ -19,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "change_store.h"
+#include "handover.h"
 #include "key.h"
 #include "lib/stringinfo.h"
 #include "links.h"
@@ -154,6 +155,18 @@ key_text_sql(const Mapping *mapping, const char *rows)
 		psprintf("%s::pg_catalog.text", key_columns(mapping, rows));
 }
 
+char *
+key_as_typed(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int p = 0; p < mapping->nparts; p++)
+		appendStringInfo(&sql, "%s%s AS c%d", p ? ", " : "",
+						 quote_identifier(mapping->columns[mapping->parts[p]].change_column), mapping->parts[p] + 1);
+	return sql.data;
+}
+
 /* SQL: whether any mapped column of source and target differs. */
 static char *
 any_distinct(const Mapping *mapping)
@@ -192,6 +205,7 @@ typedef struct ChangeSink
 	int		   *mapped;			/* indexes of mapped columns */
 	int			nothers;
 	OtherColumn *others;
+	List	   *taken;			/* of TakenColumn */
 	ChangeCounter *counter;
 } ChangeSink;
 
@@ -235,7 +249,7 @@ value_text(FmgrInfo *output, uint64 row, int column)
  * Columns of the query: has source, has target, deleted by the source; is the
  * target row outside the scope, and when was it retired (deleted_column); then
  * per mapped column the source's value, the target's, and whether they differ;
- * then the other columns of rows that go.
+ * then the other columns of rows that go, or change hands.
  */
 enum
 {
@@ -254,6 +268,7 @@ typedef struct FoundChange
 	const char *command;		/* insert, update or delete */
 	bool		insert;
 	bool		delete;
+	bool		take;			/* an insert, of a row outside the scope */
 	char	   *retired;		/* when the target row was, or NULL */
 } FoundChange;
 
@@ -270,13 +285,15 @@ judge(ChangeSink *sink, uint64 row, FoundChange *found)
 		sink->counter->deleted++;
 		return;
 	}
+	/* Whether another mapping lets it go is seen when all changes are found. */
 	if (sql_bool(row, FOUND_OUTSIDE))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("a key of the source belongs to a row of %s outside the scope of the mapping",
-						sink->mapping->target_name),
-				 errhint("The scope is (%s); rows outside it are never changed.",
-						 sink->mapping->options->scope)));
+	{
+		found->command = "insert";
+		found->insert = found->take = true;
+		sink->counter->inserted++;
+		sink->counter->taken++;
+		return;
+	}
 	/* A retired row that comes back counts as inserted, as it counted as deleted. */
 	if (!sql_bool(row, FOUND_TARGET) || found->retired != NULL)
 	{
@@ -299,12 +316,13 @@ write_change(void *arg, uint64 row)
 	TupleTableSlot *slot = change_store_slot(sink->store);
 	MemoryContext before = MemoryContextSwitchTo(change_store_memory(sink->store));
 	JsonbParseState *old = NULL;
-	Datum	   *changed = palloc(sizeof(Datum) * sink->nmapped);
+	Datum	   *changed = palloc(sizeof(Datum) * (sink->nmapped + list_length(sink->taken)));
 	int			nchanged = 0;
 	bool		fresh;
+	ListCell   *cell;
 
 	judge(sink, row, &found);
-	fresh = found.insert && found.retired == NULL;
+	fresh = found.insert && !found.take && found.retired == NULL;
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	slot->tts_values[CHANGE_BATCH] = UUIDPGetDatum(&sink->batch);
 	slot->tts_isnull[CHANGE_BATCH] = false;
@@ -324,7 +342,7 @@ write_change(void *arg, uint64 row)
 
 		if (differs)
 			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(column->target));
-		if (found.delete || (differs && !fresh))
+		if (found.delete || found.take || (differs && !fresh))
 			add_old(&old, column->target, value_text(&converter->output, row, TARGET_VALUE(n)));
 
 		/* New values; of a row that goes, its key; what is not written is the target's own. */
@@ -337,17 +355,20 @@ write_change(void *arg, uint64 row)
 			slot->tts_values[CHANGE_COLUMNS + n] =
 				datumCopy(value, get_typbyval(converter->type), get_typlen(converter->type));
 	}
-	if (found.delete)
+	if (found.delete || found.take)
 		for (int n = 0; n < sink->nothers; n++)
 			add_old(&old, sink->others[n].name,
 					value_text(&sink->others[n].output, row, SOURCE_VALUE(sink->nmapped) + n));
-	else
+	if (found.take)
+		foreach(cell, sink->taken)
+			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(((TakenColumn *) lfirst(cell))->column.target));
+	if (!found.delete)
 	{
 		slot->tts_values[CHANGE_CHANGED] =
 			PointerGetDatum(construct_array(changed, nchanged, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
 		slot->tts_isnull[CHANGE_CHANGED] = false;
 	}
-	if (found.insert && !fresh)
+	if (found.insert && !found.take && !fresh)
 		add_old(&old, mapping->options->deleted_column, found.retired);
 	if (!fresh)
 	{
@@ -427,6 +448,7 @@ begin_sink(ChangeSink *sink, Mapping *mapping, const pg_uuid_t *batch,
 		sink->nothers++;
 	}
 	table_close(target, NoLock);
+	sink->taken = taken_columns(mapping);
 	sink->store = change_store_open(mapping);
 }
 
@@ -551,8 +573,8 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 						 distinct_sql(&mapping->columns[i], source, value) : "false");
 	}
 	for (int n = 0; n < sink->nothers; n++)
-		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE THEN t.%s END",
-						 quote_identifier(sink->others[n].name));
+		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE OR %s THEN t.%s END",
+						 is_outside(mapping), quote_identifier(sink->others[n].name));
 
 	if (complete)
 		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s ON %s"
@@ -652,6 +674,7 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	settings_restore(level);
 	change_store_close(sink.store);
 	typed_rows_forget(source);
+	mapping->takes = counter->taken > 0;
 }
 
 void

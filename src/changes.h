@@ -14,6 +14,7 @@ typedef struct ChangeCounter
 	int64		inserted;
 	int64		updated;
 	int64		deleted;
+	int64		taken;			/* of the inserted: rows outside the scope, if another mapping lets them go */
 	int64		stored_before;	/* rows of the target before */
 } ChangeCounter;
 
@@ -96,5 +97,8 @@ extern char *has_key(const Mapping *mapping, const char *rows);
 extern char *target_has_key(const Mapping *mapping);
 extern char *key_columns(const Mapping *mapping, const char *rows);
 extern char *key_text_sql(const Mapping *mapping, const char *rows);
+
+/* The key's columns of a change table, named as those of typed rows. */
+extern char *key_as_typed(const Mapping *mapping);
 
 #endif							/* SYNCUP_CHANGES_H */

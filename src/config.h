@@ -69,6 +69,9 @@ typedef struct Mapping
 	bool		called_timezone;	/* prepare was called with another time zone */
 	char	   *table_name;
 	struct TypedRows *found;	/* changes at hand: see change_store.h */
+	bool		takes;			/* some of them take rows outside the scope */
+	List	   *given;			/* of TypedRows: keys of rows that change hands */
+	struct TypedRows *taken;	/* with this batch: see handover.h */
 } Mapping;
 
 typedef struct Connector

@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "change_store.h"
 #include "changes.h"
+#include "handover.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "miscadmin.h"
@@ -231,19 +232,6 @@ add_rows(TypedRows *rows, TypedRows *more)
 
 /* ---------- what the batch does itself ---------- */
 
-/* The key's columns of a change table, named as those of typed rows. */
-static char *
-key_as_typed(const Mapping *mapping)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	for (int p = 0; p < mapping->nparts; p++)
-		appendStringInfo(&sql, "%s%s AS c%d", p ? ", " : "",
-						 quote_identifier(mapping->columns[mapping->parts[p]].change_column), mapping->parts[p] + 1);
-	return sql.data;
-}
-
 /* The stored changes of a mapping that meet a row, as "syncup_touched". */
 static TypedRows *
 touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
@@ -256,11 +244,15 @@ touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		psprintf("key%d::%s AS key", mapping->holder + 1, key_of_end(&ends[mapping->holder])->target_type) :
 		key_as_typed(mapping);
 
+	/* A row that changes hands, or comes back, stays. */
+	char	   *goes = psprintf("(command = $2%s)", mapping->association ? "" : back ? " AND old IS NULL" : " AND changed IS NULL");
+
 	changes_publish(mapping);
 	rows = typed_rows_gather("syncup_touched",
-							 own_cursor(psprintf("SELECT command = $2 AS goes, changed, %s FROM %s WHERE batch = $1%s", columns,
+							 own_cursor(psprintf("SELECT %s AS goes, changed, %s FROM %s WHERE batch = $1%s", goes, columns,
 												 changes_relation(mapping),
-												 mapping->association ? "" : " AND command IN ('update', $2)"),
+												 mapping->association ? "" :
+												 psprintf(" AND (command = 'update' OR %s OR command = 'insert' AND old IS NOT NULL)", goes)),
 										SQL_ARGS(SQL_UUID(batch), SQL_TEXT(back ? "insert" : "delete"))));
 	changes_unpublish(mapping);
 	return rows;
@@ -409,12 +401,28 @@ unmapped_sql(const Mapping *mapping, const TypedRows *changes, const char *colum
 	return constant != NULL ? constant : default_sql(mapping, column);
 }
 
+/* SQL: what change s writes to a row that changes hands in a column that is not mapped. */
+static char *
+taken_sql(const Mapping *mapping, const char *column, bool back)
+{
+	ListCell   *cell;
+
+	foreach(cell, taken_columns(mapping))
+	{
+		const TakenColumn *taken = lfirst(cell);
+
+		if (strcmp(taken->column.target, column) == 0)
+			return back ? psprintf("s.k%d", foreach_current_index(cell) + 1) : taken->value;
+	}
+	return psprintf("t.%s", quote_identifier(column));
+}
+
 /*
  * SQL: the keys of rows that a mapping's changes bring under a row that goes, by
  * one foreign key: whatever fills its columns, but triggers and generated ones.
  */
 static char *
-arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *reference)
+arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *reference, bool back)
 {
 	StringInfoData columns;
 	StringInfoData written;
@@ -430,8 +438,9 @@ arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *
 		int			i = column_written(mapping, name);
 
 		if (i < 0)
-			appendStringInfo(&columns, "%sCASE WHEN %s THEN %s ELSE t.%s END", n > 0 ? ", " : "",
-							 is_action(ACTION_INSERT), unmapped_sql(mapping, changes, name), quote_identifier(name));
+			appendStringInfo(&columns, "%sCASE WHEN %s THEN %s WHEN %s THEN %s ELSE t.%s END", n > 0 ? ", " : "",
+							 is_action(ACTION_INSERT), unmapped_sql(mapping, changes, name),
+							 is_action(ACTION_TAKE), taken_sql(mapping, name, back), quote_identifier(name));
 		else
 		{
 			appendStringInfo(&columns, "%sCASE WHEN s.h%d OR %s THEN s.c%d ELSE t.%s END", n > 0 ? ", " : "",
@@ -443,10 +452,10 @@ arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *
 	return psprintf("SELECT %s FROM syncup_change s LEFT JOIN %s t ON %s"
 					" CROSS JOIN LATERAL (SELECT %s) c JOIN %s p ON %s"
 					" JOIN syncup_gone g ON g.relid OPERATOR(pg_catalog.=) p.tableoid AND g.place OPERATOR(pg_catalog.=) p.ctid"
-					" WHERE %s OR ((%s OR %s) AND (false%s)) LIMIT 1",
+					" WHERE %s OR %s OR ((%s OR %s) AND (false%s)) LIMIT 1",
 					key_text_sql(mapping, "s"), mapping->target_name, same_key(mapping, "s"),
 					columns.data, reference->parent, reference->same,
-					is_action(ACTION_INSERT), is_action(ACTION_UPDATE), is_action(ACTION_REVIVE), written.data);
+					is_action(ACTION_INSERT), is_action(ACTION_TAKE), is_action(ACTION_UPDATE), is_action(ACTION_REVIVE), written.data);
 }
 
 /*
@@ -470,7 +479,7 @@ check_arriving(const References *references, Mapping *mapping, const pg_uuid_t *
 			continue;
 		if (changes == NULL)
 			changes = typed_changes(mapping, batch, back);
-		sql = arriving_sql(mapping, changes, reference);
+		sql = arriving_sql(mapping, changes, reference, back);
 		if (changes->count > 0 &&
 			(references->as_caller ? caller_sql(sql, SQL_NO_ARGS) : own_sql(sql, SQL_NO_ARGS)) > 0)
 			ereport(ERROR,

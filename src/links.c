@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "apply.h"
 #include "change_store.h"
+#include "handover.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "plans.h"
@@ -300,7 +301,8 @@ link_table_query(const Mapping *mapping, const char *target, bool whole, bool ke
 
 /*
  * The same of a mono-valued association, whose holders have one link or none.
- * What is to be stored may not be known yet: then the link is new.
+ * What is to be stored may not be known yet: then the link is new.  A holder
+ * that changes hands keeps its link, unless the one who takes it has another.
  */
 static char *
 link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
@@ -310,6 +312,7 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 	const AssociationEnd *end = other_end(mapping);
 	char	   *column = column_of("t", end->target);
 	char	   *value = psprintf("s.v%d", other);
+	const Mapping *entity = holder_end(mapping)->entity;
 	char	   *keys[2];
 	const char *goes = "s.deleted IS NOT FALSE";
 
@@ -321,16 +324,16 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" (%s)::pg_catalog.text, (%s)::pg_catalog.text, CASE WHEN NOT s.deleted THEN (%s)::pg_catalog.text END,"
 					" CASE WHEN NOT s.deleted THEN %s END"
 					" FROM %s %s JOIN %s ON %s"
-					" WHERE CASE WHEN s.here IS NULL THEN %s IS NOT NULL AND %s AND NOT %s"
-					" WHEN s.deleted IS NULL OR %s THEN false WHEN s.deleted THEN %s IS NOT NULL"
+					" WHERE CASE WHEN %s THEN false WHEN s.here IS NULL THEN %s IS NOT NULL AND %s AND NOT %s"
+					" WHEN s.deleted IS NULL OR %s AND NOT (%s) THEN false WHEN s.deleted THEN %s IS NOT NULL"
 					" WHEN %s IS NULL OR NOT (%s) THEN true ELSE %s END",
 					goes, column, changed_sql(mapping),
 					column, quote_literal_cstr(end->target), column,
 					keys[0], keys[1], key_of_stored(end, column), value,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping), is_holder_sql(mapping, psprintf("s.k%d", holder)),
-					column, is_current(holder_end(mapping)->entity),
-					is_kept_sql(mapping, 1 - mapping->holder, column), is_outside(holder_end(mapping)->entity),
+					is_given(entity), column, is_current(entity),
+					is_kept_sql(mapping, 1 - mapping->holder, column), is_outside(entity), is_taken(entity),
 					column, value, has_target_sql(mapping),
 					distinct_sql(&end->stored, column, value));
 }
@@ -349,7 +352,7 @@ gone_rows(const Mapping *mapping, int side, const pg_uuid_t *batch)
 	if (own)
 		changes_publish(end->entity);
 	rows = typed_rows_gather(gone_names[side],
-							 own_cursor(psprintf("SELECT %s AS key FROM %s WHERE batch = $1 AND command = 'delete'",
+							 own_cursor(psprintf("SELECT %s AS key FROM %s WHERE batch = $1 AND command = 'delete' AND changed IS NULL",
 												 quote_identifier(key_of_end(end)->change_column),
 												 own ? changes_relation(end->entity) : changes_table(end->entity)),
 										SQL_ARGS(SQL_UUID(batch))));

@@ -16,6 +16,7 @@
 #include "delta.h"
 #include "funcapi.h"
 #include "guard.h"
+#include "handover.h"
 #include "links.h"
 #include "lock.h"
 #include "resolve.h"
@@ -118,6 +119,27 @@ review_batch(void *arg)
 	review_cascades(work->connector, work->batch);
 }
 
+/* Finds the reviewed changes of every mapping of a kind anew: what was reviewed is to be, whatever the rows are now. */
+static void
+force_changes(Connector *connector, const pg_uuid_t *batch, bool associations)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+		MappingScope scope;
+		ChangeCounter counter;
+
+		if (mapping->association != associations)
+			continue;
+		mapping_enter(&scope, mapping);
+		if (mapping->association)
+			links_build(mapping, batch, links_reviewed(mapping, batch), NULL, false, false, &counter);
+		else
+			changes_build(mapping, batch, typed_reviewed(mapping, batch), NULL, false, false, &counter);
+		mapping_leave(&scope);
+	}
+}
+
 /* Applies the stored changes of a blocked batch. */
 static void
 resume_batch(void *arg)
@@ -125,20 +147,19 @@ resume_batch(void *arg)
 	ResumeWork *work = arg;
 	Batch	   *batch = work->batch;
 
+	if (work->force)
+	{
+		force_changes(work->connector, &batch->id, false);
+		handover_settle(work->connector, &batch->id);
+		force_changes(work->connector, &batch->id, true);
+		handover_forget(work->connector);
+	}
 	for (int i = 0; i < work->connector->nmappings; i++)
 	{
 		Mapping    *mapping = &work->connector->mappings[i];
 		MappingScope scope;
-		ChangeCounter counter;
 
 		mapping_enter(&scope, mapping);
-		/* Forced: what was reviewed is to be, whatever the rows are now. */
-		if (work->force && mapping->association)
-			links_build(mapping, &batch->id, links_reviewed(mapping, &batch->id), NULL,
-						false, false, &counter);
-		else if (work->force)
-			changes_build(mapping, &batch->id, typed_reviewed(mapping, &batch->id), NULL,
-						  false, false, &counter);
 		changes_save(mapping);
 		count_stored_changes(&batch->id, mapping);
 		mapping_leave(&scope);

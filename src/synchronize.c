@@ -22,6 +22,7 @@
 #include "drift.h"
 #include "funcapi.h"
 #include "guard.h"
+#include "handover.h"
 #include "links.h"
 #include "link_drift.h"
 #include "lock.h"
@@ -114,15 +115,17 @@ build_mapping(BatchWork *work, Mapping *mapping)
 	count_changes(batch, mapping, &counter);
 }
 
-/* Finds and stores what the batch changes in every target. */
+/* The same of every mapping of a kind. */
 static void
-build_changes(BatchWork *work)
+build_mappings(BatchWork *work, bool associations)
 {
 	for (int i = 0; i < work->connector->nmappings; i++)
 	{
 		Mapping    *mapping = &work->connector->mappings[i];
 		MappingScope scope;
 
+		if (mapping->association != associations)
+			continue;
 		mapping_enter(&scope, mapping);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
 		CRASH_POINT("building changes");
@@ -130,6 +133,16 @@ build_changes(BatchWork *work)
 		CRASH_POINT("changes built");
 		mapping_leave(&scope);
 	}
+}
+
+/* Finds and stores what the batch changes in every target. */
+static void
+build_changes(BatchWork *work)
+{
+	build_mappings(work, false);
+	handover_settle(work->connector, &work->batch->id);
+	build_mappings(work, true);
+	handover_forget(work->connector);
 }
 
 /*
@@ -311,6 +324,8 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	{
 		/* What a batch that failed had at hand went with its subtransaction. */
 		connector->mappings[i].found = NULL;
+		connector->mappings[i].taken = NULL;
+		connector->mappings[i].given = NIL;
 		config_check_target(&connector->mappings[i]);
 	}
 

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "change_store.h"
 #include "convert.h"
+#include "handover.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "sql.h"
@@ -291,23 +292,40 @@ enum
 const char *
 action_name(ChangeAction action)
 {
-	static const char *const names[] = {"insert", "update", "delete", "retire", "revive"};
+	static const char *const names[] = {"insert", "update", "delete", "retire", "revive", "give", "take"};
 
 	return names[action];
 }
 
-/* What a stored change does to the target, or what takes it back. */
+/* Whether a document has a property. */
+static bool
+has_property(Jsonb *document, const char *name)
+{
+	JsonbValue	buffer;
+
+	return document != NULL &&
+		getKeyJsonValueFromContainer(&document->root, name, strlen(name), &buffer) != NULL;
+}
+
+/*
+ * What a stored change does to the target, or what takes it back.  A deletion
+ * with an array of changed columns, which is empty, lets another mapping take
+ * the row; an insertion that knows the old key has taken one.
+ */
 static ChangeAction
-action_of(const Mapping *mapping, const char *command, bool has_old, bool back)
+action_of(const Mapping *mapping, const char *command, bool has_changed, Jsonb *old, bool back)
 {
 	bool		retires = mapping->options->deleted_column != NULL;
 
 	if (strcmp(command, "update") == 0)
 		return ACTION_UPDATE;
 	if (strcmp(command, "delete") == 0)
-		return retires ? (back ? ACTION_REVIVE : ACTION_RETIRE) :
+		return has_changed ? ACTION_GIVE :
+			retires ? (back ? ACTION_REVIVE : ACTION_RETIRE) :
 			(back ? ACTION_INSERT : ACTION_DELETE);
-	if (has_old)
+	if (has_property(old, mapping->columns[mapping->parts[0]].target))
+		return ACTION_TAKE;
+	if (old != NULL)
 		return back ? ACTION_RETIRE : ACTION_REVIVE;
 	return back ? ACTION_DELETE : ACTION_INSERT;
 }
@@ -329,6 +347,7 @@ typedef struct ChangeFilling
 	bool		back;
 	Converter	time;			/* of deleted_column */
 	Converter  *others;
+	Converter  *taken;
 } ChangeFilling;
 
 /*
@@ -390,13 +409,14 @@ add_change(void *arg, uint64 row)
 	Filling    *base = &filling->base;
 	const Mapping *mapping = base->mapping;
 	Jsonb	   *old = sql_jsonb(row, STORED_OLD);
-	ChangeAction action = action_of(mapping, sql_text(row, STORED_COMMAND), old != NULL, filling->back);
 	Datum	   *changed = NULL;
 	int			nchanged = 0;
 	bool		isnull;
 	Datum		array = sql_datum(row, STORED_CHANGED, &isnull);
+	ChangeAction action = action_of(mapping, sql_text(row, STORED_COMMAND), !isnull, old, filling->back);
 	int			attribute = 0;
 	int			source = STORED_VALUES;
+	ListCell   *cell;
 
 	if (!isnull)
 		deconstruct_array(DatumGetArrayTypeP(array), NAMEOID, NAMEDATALEN, false,
@@ -421,7 +441,7 @@ add_change(void *arg, uint64 row)
 		fill_column(filling, column, &base->converters[i], action,
 					has_name(changed, nchanged, column->target), column->key_part > 0,
 					old, new, isnull, attribute);
-		if (action == ACTION_UPDATE || action == ACTION_REVIVE || action == ACTION_RETIRE)
+		if (action == ACTION_UPDATE || action == ACTION_REVIVE || action == ACTION_RETIRE || action == ACTION_TAKE)
 			base->rows->written[i] |= has_name(changed, nchanged, column->target);
 		attribute += 3;
 	}
@@ -429,6 +449,12 @@ add_change(void *arg, uint64 row)
 	{
 		base->values[attribute] = old_value(&filling->others[n], old, base->rows->others[n],
 											&base->nulls[attribute]);
+		attribute++;
+	}
+	foreach(cell, base->rows->taken)
+	{
+		base->values[attribute] = old_value(&filling->taken[foreach_current_index(cell)], old,
+											((TakenColumn *) lfirst(cell))->column.target, &base->nulls[attribute]);
 		attribute++;
 	}
 	base->rows->actions[action]++;
@@ -474,13 +500,15 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	int			level = settings_pin(NULL);
 	Form_pg_attribute *others = NULL;
 	int			nothers = back ? find_others(mapping, batch, &others) : 0;
+	List	   *taken = taken_columns(mapping);
+	ListCell   *cell;
 	TypedRows  *rows;
 	ChangeFilling filling;
 	int			natts = 3;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL ? 3 : 0;
-	rows = typed_rows_begin("syncup_change", natts + nothers);
+	rows = typed_rows_begin("syncup_change", natts + nothers + list_length(taken));
 	TupleDescInitEntry(rows->tupdesc, 1, "action", TEXTOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 3, "retired", TIMESTAMPTZOID, -1, 0);
@@ -504,6 +532,15 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		rows->others[n] = pstrdup(NameStr(others[n]->attname));
 	}
 	rows->nothers = nothers;
+	rows->taken = taken;
+	filling.taken = palloc0(sizeof(Converter) * (list_length(taken) + 1));
+	foreach(cell, taken)
+	{
+		const MappingColumn *column = &((TakenColumn *) lfirst(cell))->column;
+
+		describe(rows, ++natts, "k", foreach_current_index(cell), column->type, column->typmod, column->collation);
+		converter_init(&filling.taken[foreach_current_index(cell)], column->type, column->typmod, NULL);
+	}
 	rows->written = palloc0(sizeof(bool) * mapping->ncolumns);
 
 	begin_filling(&filling.base, rows, mapping, false);

@@ -19,6 +19,8 @@ typedef enum ChangeAction
 	ACTION_DELETE,
 	ACTION_RETIRE,				/* deleted_column gets the time */
 	ACTION_REVIVE,				/* and becomes null again */
+	ACTION_GIVE,				/* nothing: another mapping of the table takes the row */
+	ACTION_TAKE,				/* it takes it: handover.h */
 	ACTIONS
 } ChangeAction;
 
@@ -36,6 +38,7 @@ typedef struct TypedRows
 	bool	   *written;		/* of changes: per mapping column, whether any writes it */
 	int			nothers;		/* columns x1 to xn of changes: */
 	char	  **others;			/* the target columns that they restore */
+	List	   *taken;			/* of TakenColumn: columns k1 to kn */
 } TypedRows;
 
 /*
@@ -69,7 +72,8 @@ extern TypedRows *typed_source_publish(TypedSource *source);
  * "place" tid of the change row, "retired" timestamptz (the time to set, or
  * that was set, in deleted_column); then for each mapped column c<n> the new
  * value, h<n> whether it is written, o<n> the old value; for inserts that take
- * a deletion back also x<n>, the values of columns that are not mapped.
+ * a deletion back also x<n>, the values of columns that are not mapped; where rows
+ * may change hands also k<n>, the old values of what is written then.
  */
 extern TypedRows *typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back);
 
