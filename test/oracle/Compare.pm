@@ -4,6 +4,7 @@ package Compare;
 
 use strict;
 use warnings;
+use Model;
 
 sub new
 {
@@ -31,7 +32,41 @@ sub stored { return name(map { $_->[0] } @{ $_[0]{columns} }) }
 
 sub mapped { return grep { defined $_->[1] } @{ $_[0]{columns} } }
 
-sub key { return $_[0]{columns}[ $_[0]{key} ] }
+# The columns of the key, and their names in the target.
+sub keys_of { return @{ $_[0]{columns} }[ Model::key_columns($_[0]) ] }
+
+sub key_names { return map { $_->[1] } keys_of($_[0]) }
+
+sub is_key { my ($mapping, $column) = @_; return grep { $_ eq $column->[1] } key_names($mapping) }
+
+# SQL: the key of a row of a target under an alias: of several columns a text of the
+# row that they are; its type; whether there is a row; its column in previous.
+sub key
+{
+	my ($mapping, $alias) = @_;
+	my @names = map { "$alias.$_" } key_names($mapping);
+	return @names == 1 ? $names[0] : 'concat(ROW(' . join(', ', @names) . '))';
+}
+
+sub key_type { my @keys = keys_of($_[0]); return @keys == 1 ? $keys[0][2] : 'text' }
+
+sub has_key { my ($mapping, $alias) = @_; return "$alias." . (key_names($mapping))[0] . ' IS NOT NULL' }
+
+sub stored_key { my @names = map { $_->[0] } keys_of($_[0]); return name(@names == 1 ? $names[0] : '(' . join(',', @names) . ')') }
+
+# SQL: whether two texts are one key.
+sub same_key_texts
+{
+	my ($mapping, $a, $b) = @_;
+	return join ' AND ', map { key_value($mapping, $a, $_) . ' = ' . key_value($mapping, $b, $_) } keys_of($mapping);
+}
+
+# SQL: of a key as text the value of one of its columns.
+sub key_value
+{
+	my ($mapping, $text, $column) = @_;
+	return !ref $mapping->{key} ? "($text)::$column->[2]" : "(($text)::model.key_$mapping->{name}).$column->[1]";
+}
 
 # Runs statements. Result: what they print, and the error, if any.
 sub try_sql
@@ -85,7 +120,8 @@ sub create_tables
 		my $name = $mapping->{name};
 		my $texts = join ', ', map { name($_->[0]) . ' text COLLATE "C"' } @{ $mapping->{columns} };
 		my $typed = join ', ', map { "$_->[1] $_->[2]" } mapped($mapping);
-		$sql .= "CREATE TABLE target.$name ($typed, extra text DEFAULT 'kept', PRIMARY KEY (" . key($mapping)->[1] . "));\n"
+		$sql .= "CREATE TABLE target.$name ($typed, extra text DEFAULT 'kept', PRIMARY KEY (" . join(', ', key_names($mapping)) . "));\n"
+		  . "CREATE TYPE model.key_$name AS (" . join(', ', map { "$_->[1] $_->[2]" } keys_of($mapping)) . ");\n"
 		  . "CREATE TABLE model.$name (LIKE target.$name INCLUDING DEFAULTS INCLUDING INDEXES);\n"
 		  . "CREATE TABLE model.after_$name (LIKE target.$name INCLUDING DEFAULTS INCLUDING INDEXES);\n"
 		  . "CREATE TABLE model.source_$name (deleted boolean, $texts);\n"
@@ -138,10 +174,9 @@ sub find_changes
 	for my $mapping (@{ $self->{mappings} })
 	{
 		my $name = $mapping->{name};
-		my $key = key($mapping)->[1];
-		my @others = grep { $_->[1] ne $key } mapped($mapping);
+		my @others = grep { !is_key($mapping, $_) } mapped($mapping);
 		my $value = sub { return 's.' . name($_[0][0]) . "::$_[0][2]" };
-		my $same_key = "a.$key = " . $value->(key($mapping));
+		my $same_key = join ' AND ', map { "a.$_->[1] = " . $value->($_) } keys_of($mapping);
 		my $differs = join(' OR ', map { "a.$_->[1] IS DISTINCT FROM " . $value->($_) } @others);
 		my $changed = join(' OR ', map { "t.$_->[1] IS DISTINCT FROM a.$_->[1]" } @others);
 
@@ -149,7 +184,7 @@ sub find_changes
 		  . "TRUNCATE model.after_$name; INSERT INTO model.after_$name SELECT * FROM model.$name;\n"
 		  . "ANALYZE model.source_$name; ANALYZE model.after_$name;\n";
 		$sql .= "DELETE FROM model.after_$name a WHERE NOT EXISTS (SELECT FROM model.source_$name s WHERE $same_key)"
-		  . join('', map { " AND $key\::text <> " . literal($_) } sort keys %{ $keep->{$name} }) . ";\n" if $whole && !$suspended->{$name};
+		  . join('', map { ' AND ' . key($mapping, 'a') . '::text <> ' . literal($_) } sort keys %{ $keep->{$name} }) . ";\n" if $whole && !$suspended->{$name};
 		$sql .= "DELETE FROM model.after_$name a USING model.source_$name s WHERE s.deleted AND $same_key;\n" if !$whole;
 		$sql .= "UPDATE model.after_$name a SET "
 		  . join(', ', map { "$_->[1] = CASE WHEN a.$_->[1] IS DISTINCT FROM " . $value->($_) . ' THEN ' . $value->($_) . " ELSE a.$_->[1] END" } @others)
@@ -158,17 +193,22 @@ sub find_changes
 		  . join(', ', map { $value->($_) } mapped($mapping))
 		  . " FROM model.source_$name s WHERE NOT s.deleted AND NOT EXISTS (SELECT FROM model.after_$name a WHERE $same_key);\n";
 
-		my $both = "FROM model.$name t FULL JOIN model.after_$name a ON t.$key = a.$key";
-		my $command = "CASE WHEN t.$key IS NULL THEN 'insert' WHEN a.$key IS NULL THEN 'delete' ELSE 'update' END";
-		$sql .= "INSERT INTO model.stored_change SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text, t.extra $both"
-		  . " WHERE t.$key IS NULL OR a.$key IS NULL OR $changed;\n"
-		  . "INSERT INTO model.cell SELECT 0, '$name', $command, coalesce(t.$key, a.$key)::text, v.name, v.old, v.new $both CROSS JOIN LATERAL (VALUES "
+		my $both = "FROM model.$name t FULL JOIN model.after_$name a ON " . join(' AND ', map { "t.$_ = a.$_" } key_names($mapping));
+		my ($had, $has) = (has_key($mapping, 't'), has_key($mapping, 'a'));
+		my $command = "CASE WHEN NOT $had THEN 'insert' WHEN NOT $has THEN 'delete' ELSE 'update' END";
+		my $key = "CASE WHEN $had THEN " . key($mapping, 't') . ' ELSE ' . key($mapping, 'a') . ' END';
+		$sql .= "INSERT INTO model.stored_change SELECT 0, '$name', $command, ($key)::text, t.extra $both"
+		  . " WHERE NOT $had OR NOT $has OR $changed;\n"
+		  . "INSERT INTO model.cell SELECT 0, '$name', $command, ($key)::text, v.name, v.old, v.new $both CROSS JOIN LATERAL (VALUES "
 		  . join(', ', map { "('$_->[1]', t.$_->[1]::text, a.$_->[1]::text, t.$_->[1] IS DISTINCT FROM a.$_->[1])" } @others)
 		  . ") AS v (name, old, new, differs) WHERE v.differs;\n"
 
 		  # a row that has nothing but its key is shown by that
-		  . "INSERT INTO model.cell SELECT 0, '$name', c.command, c.key, '$key', CASE WHEN c.command = 'delete' THEN c.key END, CASE WHEN c.command = 'insert' THEN c.key END"
-		  . " FROM model.stored_change c WHERE c.number = 0 AND c.mapping = '$name' AND NOT EXISTS (SELECT FROM model.cell o WHERE o.number = 0 AND o.mapping = c.mapping AND o.key = c.key);\n";
+		  . "CREATE TEMP TABLE only_keys AS SELECT c.command, c.key FROM model.stored_change c"
+		  . " WHERE c.number = 0 AND c.mapping = '$name' AND NOT EXISTS (SELECT FROM model.cell o WHERE o.number = 0 AND o.mapping = c.mapping AND o.key = c.key);\n"
+		  . join('', map { "INSERT INTO model.cell SELECT 0, '$name', c.command, c.key, '$_->[1]', CASE WHEN c.command = 'delete' THEN v.value END, CASE WHEN c.command = 'insert' THEN v.value END"
+			  . ' FROM only_keys c CROSS JOIN LATERAL (SELECT ' . key_value($mapping, 'c.key', $_) . "::text AS value) v;\n" } keys_of($mapping))
+		  . "DROP TABLE only_keys;\n";
 		push @counts, "SELECT '$name', count(*) FILTER (WHERE c.command = 'insert'), count(*) FILTER (WHERE c.command = 'update'),"
 		  . " count(*) FILTER (WHERE c.command = 'delete'), (SELECT count(*) FROM model.$name) FROM model.stored_change c WHERE c.number = 0 AND c.mapping = '$name'";
 	}
@@ -192,8 +232,13 @@ sub review
 	for my $mapping (@{ $self->{mappings} })
 	{
 		my $name = $mapping->{name};
-		my ($key, $type) = @{ key($mapping) }[ 1, 2 ];
-		my @others = grep { $_->[1] ne $key } mapped($mapping);
+		my $type = key_type($mapping);
+		my $key = key($mapping, 't');
+		my $has = has_key($mapping, 't');
+		my $same = key($mapping, 'a') . " = %s::$type";
+		my $is_change = sprintf $same, 'r.key';
+		my $is_cell = sprintf $same, 'c.key';
+		my @others = grep { !is_key($mapping, $_) } mapped($mapping);
 		my $cell = sub { return "x_$_[0][1].$_[1]::$_[0][2]" };
 		my $is = sub { return "t.$_[0][1] IS NOT DISTINCT FROM " . $cell->(@_) };
 		my $all = sub {
@@ -205,22 +250,23 @@ sub review
 		my $is_new_if_changed = $all->(sub { "x_$_[0][1].key IS NULL OR " . $is->($_[0], $new) });
 		my $is_either = $all->(sub { "x_$_[0][1].key IS NULL OR " . $is->($_[0], $old) . ' OR ' . $is->($_[0], $new) });
 		$sql .= "INSERT INTO model.review SELECT c.mapping, CASE c.command WHEN '$insert' THEN 'insert' WHEN '$delete' THEN 'delete' ELSE 'update' END, c.key, c.extra,\n"
-		  . " CASE c.command WHEN '$insert' THEN CASE WHEN t.$key IS NULL THEN 'open' WHEN $is_new THEN 'done' ELSE 'stale' END"
-		  . " WHEN '$delete' THEN CASE WHEN t.$key IS NULL THEN 'done' WHEN $is_old THEN 'open' ELSE 'stale' END"
-		  . " ELSE CASE WHEN t.$key IS NULL THEN 'stale' WHEN $is_new_if_changed THEN 'done' WHEN $is_either THEN 'open' ELSE 'stale' END END\n"
-		  . " FROM model.stored_change c LEFT JOIN model.$name t ON t.$key = c.key::$type"
+		  . " CASE c.command WHEN '$insert' THEN CASE WHEN NOT $has THEN 'open' WHEN $is_new THEN 'done' ELSE 'stale' END"
+		  . " WHEN '$delete' THEN CASE WHEN NOT $has THEN 'done' WHEN $is_old THEN 'open' ELSE 'stale' END"
+		  . " ELSE CASE WHEN NOT $has THEN 'stale' WHEN $is_new_if_changed THEN 'done' WHEN $is_either THEN 'open' ELSE 'stale' END END\n"
+		  . " FROM model.stored_change c LEFT JOIN model.$name t ON $key = c.key::$type"
 		  . join('', map { " LEFT JOIN model.cell x_$_->[1] ON x_$_->[1].number = c.number AND x_$_->[1].mapping = c.mapping AND x_$_->[1].key = c.key AND x_$_->[1].column_name = '$_->[1]'" } @others)
 		  . " WHERE c.number = $number AND c.mapping = '$name';\n";
 
 		my $open = "r.mapping = '$name' AND r.state = 'open'";
 		$sql .= "TRUNCATE model.after_$name; INSERT INTO model.after_$name SELECT * FROM model.$name;\n"
-		  . "DELETE FROM model.after_$name a USING model.review r WHERE $open AND r.command = 'delete' AND a.$key = r.key::$type;\n"
-		  . "INSERT INTO model.after_$name ($key) SELECT r.key::$type FROM model.review r WHERE $open AND r.command = 'insert';\n";
-		$sql .= "UPDATE model.after_$name a SET extra = r.extra FROM model.review r WHERE $open AND r.command = 'insert' AND a.$key = r.key::$type;\n" if $back;
+		  . "DELETE FROM model.after_$name a USING model.review r WHERE $open AND r.command = 'delete' AND $is_change;\n"
+		  . "INSERT INTO model.after_$name (" . join(', ', key_names($mapping)) . ') SELECT ' . join(', ', map { key_value($mapping, 'r.key', $_) } keys_of($mapping))
+		  . " FROM model.review r WHERE $open AND r.command = 'insert';\n";
+		$sql .= "UPDATE model.after_$name a SET extra = r.extra FROM model.review r WHERE $open AND r.command = 'insert' AND $is_change;\n" if $back;
 		for my $column (@others)
 		{
 			$sql .= "UPDATE model.after_$name a SET $column->[1] = c.$new\::$column->[2] FROM model.cell c JOIN model.review r USING (mapping, key)"
-			  . " WHERE c.number = $number AND $open AND c.column_name = '$column->[1]' AND r.command <> 'delete' AND a.$key = c.key::$type"
+			  . " WHERE c.number = $number AND $open AND c.column_name = '$column->[1]' AND r.command <> 'delete' AND $is_cell"
 			  . " AND a.$column->[1] IS DISTINCT FROM c.$new\::$column->[2];\n";
 		}
 	}
@@ -251,8 +297,7 @@ sub count_violations
 	my ($self, $reviewed) = @_;
 	my $written = $reviewed ? "model.review c ON c.state = 'open'" : 'model.stored_change c ON c.number = 0';
 	return $self->sql('SELECT sum(n) FROM (' . join(' UNION ALL ', map {
-		my ($key, $type) = @{ key($_) }[ 1, 2 ];
-		"SELECT count(*) AS n FROM model.after_$_->{name} a JOIN $written AND c.mapping = '$_->{name}' AND c.command <> 'delete' AND a.$key = c.key::$type"
+		"SELECT count(*) AS n FROM model.after_$_->{name} a JOIN $written AND c.mapping = '$_->{name}' AND c.command <> 'delete' AND " . key($_, 'a') . ' = c.key::' . key_type($_)
 		  . ' WHERE NOT (' . ($_->{allows} // 'true') . ')'
 	} @{ $self->{mappings} }) . ') AS counted');
 }
@@ -284,8 +329,8 @@ sub remember_versions
 {
 	my ($self, $prefix) = @_;
 	$self->sql('TRUNCATE model.version;' . join '', map {
-		"INSERT INTO model.version SELECT 'target $_->{name}', " . key($_)->[1] . "::text, xmin::text FROM target.$_->{name};\n"
-		  . "INSERT INTO model.version SELECT 'previous $_->{name}', " . name(key($_)->[0]) . ", CASE WHEN digest IS NULL THEN $bare ELSE xmin::text END FROM syncup_previous.${prefix}_$_->{name} p;\n"
+		"INSERT INTO model.version SELECT 'target $_->{name}', " . key($_, 't') . "::text, xmin::text FROM target.$_->{name} t;\n"
+		  . "INSERT INTO model.version SELECT 'previous $_->{name}', " . stored_key($_) . ", CASE WHEN digest IS NULL THEN $bare ELSE xmin::text END FROM syncup_previous.${prefix}_$_->{name} p;\n"
 	} @{ $self->{mappings} });
 	return;
 }
@@ -296,8 +341,8 @@ sub count_rewritten
 	my ($self, $prefix) = @_;
 	my %count;
 	for (split /\n/, $self->sql(join ' UNION ALL ', map {
-		"SELECT v.mapping, count(*) FROM model.version v JOIN target.$_->{name} t ON v.key = t." . key($_)->[1] . "::text AND v.version <> t.xmin::text WHERE v.mapping = 'target $_->{name}' GROUP BY 1"
-		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON v.key::" . key($_)->[2] . " = p." . name(key($_)->[0]) . "::" . key($_)->[2] . " AND v.version <> CASE WHEN v.version LIKE 'bare %' THEN $bare ELSE p.xmin::text END WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
+		"SELECT v.mapping, count(*) FROM model.version v JOIN target.$_->{name} t ON v.key = " . key($_, 't') . "::text AND v.version <> t.xmin::text WHERE v.mapping = 'target $_->{name}' GROUP BY 1"
+		  . " UNION ALL SELECT v.mapping, count(*) FROM model.version v JOIN syncup_previous.${prefix}_$_->{name} p ON " . same_key_texts($_, 'v.key', 'p.' . stored_key($_)) . " AND v.version <> CASE WHEN v.version LIKE 'bare %' THEN $bare ELSE p.xmin::text END WHERE v.mapping = 'previous $_->{name}' GROUP BY 1"
 	} @{ $self->{mappings} }))
 	{
 		my ($what, $rows) = split /\|/;
@@ -374,7 +419,7 @@ sub differences
 		  . difference("previous of $name", "SELECT $stored FROM syncup_previous.${prefix}_$name", "SELECT $stored FROM model.previous_$name")
 		  . difference("delta of $name", "SELECT m.number, command, $stored FROM syncup_delta.${prefix}_$name LEFT JOIN model.batch m USING (batch) WHERE command IN ('insert', 'update', 'delete')", "SELECT number, command, $stored FROM model.delta_$name")
 		  . difference("target $name", "SELECT $texts, extra FROM target.$name", "SELECT $texts, extra FROM model.$name")
-		  . difference("changes of $name", "SELECT m.number, c.command, c." . key($mapping)->[1] . "::text FROM syncup_changes.${prefix}_$name c LEFT JOIN model.batch m USING (batch)",
+		  . difference("changes of $name", "SELECT m.number, c.command, " . key($mapping, 'c') . "::text FROM syncup_changes.${prefix}_$name c LEFT JOIN model.batch m USING (batch)",
 			"SELECT number, command, key FROM model.stored_change WHERE mapping = '$name' AND number IN ($numbers)");
 	}
 	for my $batch (@with_changes)

@@ -47,6 +47,7 @@ my %values = (
 	timestamp => [ [ undef, '2026-01-01', '2026-01-01 00:00', '2026-01-01T00:00:00', '2026-06-30 12:30', '2026-06-30 12:30:00.000' ], [ 'noon-ish', '2026-01-01 25:00' ] ],
 	boolean => [ [ undef, 't', 'true', 'yes', 'f', 'no', '0' ], [ 'maybe', '2' ] ],
 	int => [ [ undef, '0', '7', ' 7', '+7', '-3', '13', '42' ], [ '1.5', 'x', '99999999999' ] ],
+	smallint => [ [ '1', '2', '02', '3', '+3' ], [] ],
 	uuid => [ [], [ 'not-a-uuid', '123' ] ]);
 
 my @uuids = map { sprintf '%08x-0000-4000-8000-%012x', $_ * 7919, $_ } 1 .. 30;
@@ -55,7 +56,8 @@ my @codes = ('a', 'A', 'a ', ' a', ' ', 'b', 'B', "caf\xc3\xa9", "cafe\xcc\x81",
 	'long ' x 40, "'", '%s', '$1');
 
 # The mappings of the connector. Columns: name in the source, target column (or
-# undef: stored only), its type. "stock" reads the file of "items".
+# undef: stored only), its type. "stock" reads the file of "items", "parts", whose key
+# has two columns, that of "words".
 sub mappings
 {
 	return (
@@ -74,6 +76,10 @@ sub mappings
 		{
 			name => 'stock', file => 'items', key => 0,
 			columns => [ [ 'nr', 'nr', 'int' ], [ 'active', 'active', 'boolean' ], [ 'qty', 'quantity', 'numeric' ] ],
+		},
+		{
+			name => 'parts', file => 'words', key => [ 0, 2 ],
+			columns => [ [ 'Code', 'code', 'text' ], [ 'note', 'remark', 'text' ], [ 'part', 'part', 'smallint' ] ],
 		});
 }
 
@@ -409,6 +415,7 @@ sub write_changes
 				my $column = $_;
 				$column->[0] eq $args{command} ? spell($command)
 				  : $column->[0] eq $file_key{$file} ? $key
+				  : !$row && $column->[2] eq 'smallint' ? pick(undef, '1', '2', '3')
 				  : $column->[1] eq '-' || !$row ? pick(undef, 'x')
 				  : $known && ($row->{ $column->[0] } // '') eq ($known->{ $column->[0] } // '') && defined $row->{ $column->[0] } == defined $known->{ $column->[0] } && chance(0.8) ? undef
 				  : !defined $row->{ $column->[0] } || ($row->{ $column->[0] } eq '' && $style->{quoted_empty} eq 'null') ? ($command eq 'insert' ? undef : 'NULL_NULL')

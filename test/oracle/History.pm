@@ -115,6 +115,13 @@ sub boolean { return $_[0] ? 'true' : 'false' }
 
 # ---------- settings of a history ----------
 
+# SQL: the key as it is mapped.
+sub key_argument
+{
+	my @names = map { literal($_->[0]) } Compare::keys_of($_[0]);
+	return @names == 1 ? $names[0] : 'ARRAY[' . join(', ', @names) . ']';
+}
+
 # Creates tables, connector and mappings.
 sub begin_history
 {
@@ -149,7 +156,7 @@ sub begin_history
 		my %columns = map { $_->[0] => $_->[1] } Compare::mapped($mapping);
 		my @unique = map { literal($_->[0]) } grep { !defined $_->[1] } @{ $mapping->{columns} };
 		$sql .= "SELECT syncup_map_entity_type('$connector', '$mapping->{name}', 'target.$mapping->{name}', '$file.csv*', "
-		  . join(', ', literal(Compare::key($mapping)->[0]), literal($json->encode(\%columns)), 'ARRAY[' . join(', ', @unique) . ']::text[]', literal($json->encode(\%options))) . ");\n";
+		  . join(', ', key_argument($mapping), literal($json->encode(\%columns)), 'ARRAY[' . join(', ', @unique) . ']::text[]', literal($json->encode(\%options))) . ");\n";
 	}
 	{
 		local $SIG{__WARN__} = sub { };
@@ -581,15 +588,17 @@ sub drift
 	for my $mapping (@{ $compare->{mappings} })
 	{
 		my $name = $mapping->{name};
-		my ($key, $type) = @{ Compare::key($mapping) }[ 1, 2 ];
-		my ($column) = pick(grep { $_->[1] ne $key } Compare::mapped($mapping));
+		my ($key, $type) = (Compare::key($mapping, $name), Compare::key_type($mapping));
+		my @names = Compare::key_names($mapping);
+		my ($column) = pick(grep { !Compare::is_key($mapping, $_) } Compare::mapped($mapping));
 		my $some = "abs(hashtext($key\::text)) % 7 = " . int(rand 7)
 		  . ($careless ? '' : " AND $key NOT IN (SELECT c.key::$type FROM model.stored_change c WHERE c.mapping = '$name')");
-		my $new = pick(@{ $source->{keys}{ $mapping->{file} } });
+		my @new = (pick(@{ $source->{keys}{ $mapping->{file} } }), pick(1, 2, 3));
 		my $statement = pick(
 			"DELETE FROM %s.$name WHERE $some",
-			"INSERT INTO %s.$name ($key) SELECT k FROM (VALUES (" . literal($new) . "::$type)) AS n (k)"
-			  . ($careless ? '' : " WHERE k NOT IN (SELECT c.key::$type FROM model.stored_change c WHERE c.mapping = '$name')") . ' ON CONFLICT DO NOTHING',
+			"INSERT INTO %s.$name (" . join(', ', @names) . ') SELECT * FROM (VALUES ('
+			  . join(', ', map { literal($new[$_]) . '::' . (Compare::keys_of($mapping))[$_][2] } 0 .. $#names) . ")) AS $name (" . join(', ', @names) . ')'
+			  . ($careless ? '' : " WHERE $key NOT IN (SELECT c.key::$type FROM model.stored_change c WHERE c.mapping = '$name')") . ' ON CONFLICT DO NOTHING',
 
 			# under a constraint no row that breaks it already may be touched
 			$mapping->{allows} ? () : (
@@ -612,7 +621,8 @@ my %constraint = (
 	people => 'amount <> 1',
 	words => "note <> 'a'",
 	items => 'qty <> 7',
-	stock => 'quantity <> 7');
+	stock => 'quantity <> 7',
+	parts => "remark <> 'a'");
 
 # Adds or removes a constraint.
 sub toggle_constraint

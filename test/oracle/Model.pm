@@ -160,6 +160,7 @@ sub read_file
 
 my %pattern = (
 	int => qr/\A\s*[+-]?\d{1,9}\s*\z/,
+	smallint => qr/\A\s*[+-]?\d{1,4}\s*\z/,
 	uuid => qr/\A[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\z/i,
 	numeric => qr/\A\s*(?:[+-]?\d+(?:\.\d+)?(?:e\d)?|NaN)\s*\z/,
 	'numeric(8,2)' => qr/\A-?\d{1,6}(?:\.\d+)?\z/,
@@ -225,37 +226,69 @@ sub find_columns
 	return @places;
 }
 
+# ---------- keys ----------
+
+# The columns of the key: mostly one.
+sub key_columns
+{
+	my ($mapping) = @_;
+	return ref $mapping->{key} ? @{ $mapping->{key} } : $mapping->{key};
+}
+
+# The values of a row's key; undef: one of them is missing.
+sub key_of
+{
+	my ($mapping, $content) = @_;
+	my @parts = @{$content}[ key_columns($mapping) ];
+	return (grep { !defined $_ || $_ eq '' } @parts) ? undef : \@parts;
+}
+
+# How a key is written: several values as a row is in SQL.
+sub key_text
+{
+	my ($key) = @_;
+	return $key->[0] if @$key == 1;
+	return '(' . join(',', map { /["\\(),\s\x0b]/ ? '"' . s/(["\\])/$1$1/gr . '"' : $_ } @$key) . ')';
+}
+
 # The key of a row that is malformed or holds a bad byte; undef: cannot be read.
 sub readable_key
 {
-	my ($row, $place) = @_;
-	return if !$row->{known} || $place > $#{ $row->{known} };
-	my $key = $row->{known}[$place];
-	return defined $key && length $key && is_valid($key) ? $key : undef;
+	my ($mapping, $row, @places) = @_;
+	my @key;
+	for my $place (@places[ key_columns($mapping) ])
+	{
+		return if !$row->{known} || $place > $#{ $row->{known} };
+		my $value = $row->{known}[$place];
+		return if !defined $value || $value eq '' || !is_valid($value);
+		push @key, $value;
+	}
+	return \@key;
 }
 
-# Whether the type of the key takes the text.
+# Whether the types of the key take the texts.
 sub is_key
 {
 	my ($mapping, $key) = @_;
-	my $column = $mapping->{columns}[ $mapping->{key} ];
-	return !defined $column->[1] || converts($column->[2], $key);
+	my @columns = @{ $mapping->{columns} }[ key_columns($mapping) ];
+	return !grep { defined $columns[$_][1] && !converts($columns[$_][2], $key->[$_]) } 0 .. $#columns;
 }
 
 # What two texts of one key have in common: one spelling of it.
 sub identity
 {
 	my ($mapping, $key) = @_;
-	my $type = $mapping->{columns}[ $mapping->{key} ][2];
-	return $key if !is_key($mapping, $key);
-	return $type eq 'int' ? sprintf('%d', $key =~ s/\A\s*\+?//r) : $type eq 'uuid' ? lc $key : $key;
+	return key_text($key) if !is_key($mapping, $key);
+	my @types = map { $_->[2] } @{ $mapping->{columns} }[ key_columns($mapping) ];
+	return key_text([ map { $types[$_] =~ /int/ ? sprintf('%d', $key->[$_] =~ s/\A\s*\+?//r) : $types[$_] eq 'uuid' ? lc $key->[$_] : $key->[$_] } 0 .. $#types ]);
 }
 
 # Whether two rows say the same of their key, in whatever spelling.
 sub same_but_key
 {
 	my ($mapping, $a, $b) = @_;
-	my @others = grep { $_ != $mapping->{key} } 0 .. $#$a;
+	my %is_key = map { $_ => 1 } key_columns($mapping);
+	my @others = grep { !$is_key{$_} } 0 .. $#$a;
 	return same([ @$a[@others] ], [ @$b[@others] ]);
 }
 
@@ -274,7 +307,7 @@ sub set_aside
 {
 	my ($work, $counter, $row, $reason, $key) = @_;
 	$work->{counter}{$counter}++;
-	push @{ $work->{quarantine} }, [ $row->{line}, $reason, $key, shown($row->{raw}) ];
+	push @{ $work->{quarantine} }, [ $row->{line}, $reason, $key && key_text($key), shown($row->{raw}) ];
 	return;
 }
 
@@ -293,16 +326,15 @@ sub cleanse
 	my ($mapping, $baseline, $file, $options) = @_;
 	my $work = new_work();
 	my @places = find_columns($file->{header}, map { $_->[0] } @{ $mapping->{columns} });
-	my $key_place = $places[ $mapping->{key} ];
 	my (%contents, %contradicted, %seen);
 
 	if ($options->{duplicates} eq 'reject')
 	{
 		for my $row (grep { !$_->{fault} } @{ $file->{rows} })
 		{
-			my $key = $row->{fields}[$key_place];
-			next if !defined $key || $key eq '' || !is_key($mapping, $key);
 			my @content = @{ $row->{fields} }[@places];
+			my $key = key_of($mapping, \@content);
+			next if !$key || !is_key($mapping, $key);
 			my $id = identity($mapping, $key);
 			$contents{$id} //= \@content;
 			$contradicted{$id} = 1 if !same_but_key($mapping, $contents{$id}, \@content);
@@ -313,16 +345,16 @@ sub cleanse
 		$work->{counter}{rows_read}++;
 		if ($row->{fault})
 		{
-			my $key = readable_key($row, $key_place);
-			if (defined $key && is_key($mapping, $key)) { $work->{kept_keys}{ identity($mapping, $key) } = 1 }
+			my $key = readable_key($mapping, $row, @places);
+			if ($key && is_key($mapping, $key)) { $work->{kept_keys}{ identity($mapping, $key) } = 1 }
 			else { $work->{suspended} = 1 }
 			set_aside($work, 'rejected', $row, $row->{fault}, $key);
 			next;
 		}
 		my @content = @{ $row->{fields} }[@places];
-		my $key = $content[ $mapping->{key} ];
-		my $id = identity($mapping, $key // '');
-		if (!defined $key || $key eq '') { set_aside($work, 'null_keys', $row, 'null key') }
+		my $key = key_of($mapping, \@content);
+		my $id = $key && identity($mapping, $key);
+		if (!$key) { set_aside($work, 'null_keys', $row, 'null key') }
 		elsif (!is_key($mapping, $key))
 		{
 			# nobody knows which row it speaks of
@@ -368,7 +400,7 @@ sub net_effect
 	my ($mapping, $baseline, $file, $options) = @_;
 	my $work = new_work();
 	my ($command_place, @places) = find_columns($file->{header}, $options->{command_column}, map { $_->[0] } @{ $mapping->{columns} });
-	my $key_at = $mapping->{key};
+	my %is_key = map { $_ => 1 } key_columns($mapping);
 	my (%state, %sign_of_life);
 
 	for my $row (@{ $file->{rows} })
@@ -376,16 +408,16 @@ sub net_effect
 		$work->{counter}{rows_read}++;
 		if ($row->{fault})
 		{
-			my $key = readable_key($row, $places[$key_at]);
-			if (defined $key && is_key($mapping, $key)) { $sign_of_life{ identity($mapping, $key) } = 1 }
+			my $key = readable_key($mapping, $row, @places);
+			if ($key && is_key($mapping, $key)) { $sign_of_life{ identity($mapping, $key) } = 1 }
 			else { $work->{suspended} = 1 }
 			set_aside($work, 'rejected', $row, $row->{fault}, $key);
 			$work->{unusable}++;
 			next;
 		}
 		my @content = @{ $row->{fields} }[@places];
-		my $key = $content[$key_at];
-		if (!defined $key || $key eq '')
+		my $key = key_of($mapping, \@content);
+		if (!$key)
 		{
 			set_aside($work, 'null_keys', $row, 'null key');
 			$work->{unusable}++;
@@ -426,7 +458,7 @@ sub net_effect
 		my $before = $command eq 'insert' ? undef : $state{$id};
 		for my $i (0 .. $#content)
 		{
-			next if $i == $key_at;
+			next if $is_key{$i};
 			if (!defined $content[$i]) { $content[$i] = $before->[$i] if $before }
 			elsif ($content[$i] eq 'NULL_NULL' && $command ne 'insert') { $content[$i] = undef }
 		}
