@@ -146,6 +146,17 @@ write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected)
 				 errdetail("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
 }
 
+/* The same of a statement that stands alone where constraints do not tie its target to others. */
+static void
+write_statement(const Mapping *mapping, const char *sql, bool few, int64 expected)
+{
+	Writing    *writing = mapping->tied ? NULL : writing_begin();
+
+	write_rows(mapping, sql, few, expected);
+	if (writing != NULL)
+		writing_end(writing);
+}
+
 /* Errors if a row that was written has left the mapping's own scope. */
 static void
 check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *where)
@@ -207,10 +218,10 @@ update_rows(Application *application, ChangeAction action)
 		appendStringInfo(&where, " AND t.%s IS %s", quote_identifier(retired),
 						 action == ACTION_REVIVE ? "NOT NULL" : "NULL");
 	}
-	write_rows(mapping,
-			   psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
-						mapping->target_name, set.data, where.data),
-			   is_few(mapping, application->changes->count), application->changes->actions[action]);
+	write_statement(mapping,
+					psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
+							 mapping->target_name, set.data, where.data),
+					is_few(mapping, application->changes->count), application->changes->actions[action]);
 	/* What goes back to another mapping leaves the scope. */
 	if (action != ACTION_TAKE || !application->back)
 		check_written_scope(mapping, application->changes, is_action(action));
@@ -228,11 +239,11 @@ apply_deletes(Application *application)
 		return;
 	}
 	if (application->changes->actions[ACTION_DELETE] > 0)
-		write_rows(mapping,
-				   psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
-							mapping->target_name, is_action(ACTION_DELETE), same_key(mapping, "s"),
-							as_it_was(mapping)),
-				   is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
+		write_statement(mapping,
+						psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
+								 mapping->target_name, is_action(ACTION_DELETE), same_key(mapping, "s"),
+								 as_it_was(mapping)),
+						is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
 	if (application->back)
 	{
@@ -377,15 +388,16 @@ apply_inserts(Application *application)
 	update_rows(application, ACTION_REVIVE);
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
-	write_rows(mapping, insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
-								   psprintf(" ORDER BY %s", key_columns(mapping, "s"))),
-			   false, application->changes->actions[ACTION_INSERT]);
+	write_statement(mapping,
+					insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
+							   psprintf(" ORDER BY %s", key_columns(mapping, "s"))),
+					false, application->changes->actions[ACTION_INSERT]);
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
 }
 
-/* Writes one step of the changes of one mapping; alone: as a statement of its own. */
+/* Writes one step of the changes of one mapping. */
 static void
-apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, bool alone, void (*step) (Application *))
+apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Application *))
 {
 	MappingScope scope;
 	Application application = {mapping, NULL, back};
@@ -396,9 +408,9 @@ apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, bool alone, void
 	application.changes = mapping->association ? links_changes(mapping, batch, back) :
 		typed_changes(mapping, batch, back);
 	CRASH_POINT("applying changes");
-	writing = alone ? writing_begin() : NULL;
+	writing = mapping->association ? writing_begin() : NULL;
 	step(&application);
-	if (alone)
+	if (writing != NULL)
 		writing_end(writing);
 	CRASH_POINT("changes applied");
 	typed_rows_forget(application.changes);
@@ -408,14 +420,14 @@ apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, bool alone, void
 /* The same of all mappings of a kind, in the order they were made or in reverse. */
 static void
 apply_steps(Connector *connector, const pg_uuid_t *batch, bool back, bool associations,
-			bool reverse, bool alone, void (*step) (Application *))
+			bool reverse, void (*step) (Application *))
 {
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[reverse ? connector->nmappings - 1 - i : i];
 
 		if (mapping->association == associations)
-			apply_step(mapping, batch, back, alone, step);
+			apply_step(mapping, batch, back, step);
 	}
 }
 
@@ -429,18 +441,19 @@ apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 	 * Rows of dependent tables are deleted first and inserted last.  Updates
 	 * come between, so that what takes a batch back goes in the reverse order,
 	 * and unique values are free when they are needed, as they were then.
-	 * Targets that refer to one another are written as one statement.
+	 * Targets that refer to one another are written as one statement; of the
+	 * others each statement stands alone, also while those are being written.
 	 */
-	apply_steps(connector, batch, back, true, true, true, apply_deletes);
+	apply_steps(connector, batch, back, true, true, apply_deletes);
 	writing = together ? writing_begin() : NULL;
-	apply_steps(connector, batch, back, false, true, !together, apply_deletes);
-	apply_steps(connector, batch, back, false, false, !together, apply_inserts);
+	apply_steps(connector, batch, back, false, true, apply_deletes);
+	apply_steps(connector, batch, back, false, false, apply_inserts);
 	if (together)
 	{
 		writing_end(writing);
 		constraints_check_inserted(connector, batch, back);
 	}
-	apply_steps(connector, batch, back, true, false, true, apply_inserts);
+	apply_steps(connector, batch, back, true, false, apply_inserts);
 }
 
 int64

@@ -68,6 +68,7 @@ typedef struct Mapping
 	Jsonb	   *own_options;
 	bool		called_timezone;	/* prepare was called with another time zone */
 	char	   *table_name;
+	bool		tied;			/* written together with others: see constraints.h */
 	struct TypedRows *found;	/* changes at hand: see change_store.h */
 	bool		takes;			/* some of them take rows outside the scope */
 	List	   *given;			/* of TypedRows: keys of rows that change hands */

@@ -651,12 +651,23 @@ entity_targets(const Connector *connector)
 }
 
 bool
-constraints_tie(const Connector *connector)
+constraints_tie(Connector *connector)
 {
-	return own_sql("WITH family AS (SELECT f.relid FROM unnest($1) AS t (relid) CROSS JOIN LATERAL " FAMILY("t.relid") " AS f (relid))"
-				   " SELECT FROM pg_catalog.pg_constraint c WHERE c.contype = 'f'"
-				   " AND c.conrelid IN (TABLE family) AND c.confrelid IN (TABLE family) LIMIT 1",
-				   SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector))))) > 0;
+	uint64		count = own_sql("WITH family AS (SELECT t.relid AS target, f.relid FROM unnest($1) AS t (relid) CROSS JOIN LATERAL " FAMILY("t.relid") " AS f (relid))"
+								" SELECT DISTINCT tied.target FROM pg_catalog.pg_constraint c JOIN family child ON child.relid = c.conrelid"
+								" JOIN family parent ON parent.relid = c.confrelid"
+								" CROSS JOIN LATERAL (VALUES (child.target), (parent.target)) AS tied (target) WHERE c.contype = 'f'",
+								SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector)))));
+
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+
+		mapping->tied = false;
+		for (uint64 row = 0; row < count; row++)
+			mapping->tied |= !mapping->association && mapping->target == sql_oid(row, 1);
+	}
+	return count > 0;
 }
 
 /* Whether rows of the mapping's target go with rows of the connector's targets that they refer to. */

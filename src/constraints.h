@@ -18,10 +18,10 @@ extern void constraints_count(Connector *connector, const pg_uuid_t *changes, bo
 							  const pg_uuid_t *batch);
 
 /*
- * Whether targets of entity types refer to one another, or to themselves, so
- * that their rows have to be written together.
+ * Settles which targets of entity types refer to one another, or to themselves,
+ * so that their rows have to be written together; whether there are any.
  */
-extern bool constraints_tie(const Connector *connector);
+extern bool constraints_tie(Connector *connector);
 
 /*
  * Errors if a row that was inserted with rows that go is gone again: what fills

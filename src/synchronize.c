@@ -262,9 +262,9 @@ load_links(Mapping *mapping, const pg_uuid_t *batch)
 	return links_load(mapping, resolve_pairs(mapping, batch, true, NULL));
 }
 
-/* Writes the rows of one mapping straight into its target, which is empty; alone: as a statement of its own. */
+/* Writes the rows of one mapping straight into its target, which is empty. */
 static void
-load_mapping(BatchWork *work, Mapping *mapping, bool alone)
+load_mapping(BatchWork *work, Mapping *mapping)
 {
 	const pg_uuid_t *batch = &work->batch->id;
 	ChangeCounter counter = {0};
@@ -278,9 +278,9 @@ load_mapping(BatchWork *work, Mapping *mapping, bool alone)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not empty any more", mapping->target_name),
 				 errhint("Prepare a complete run instead.")));
-	writing = alone ? writing_begin() : NULL;
+	writing = mapping->tied ? NULL : writing_begin();
 	counter.inserted = mapping->association ? load_links(mapping, batch) : apply_initial(mapping, batch);
-	if (alone)
+	if (writing != NULL)
 		writing_end(writing);
 	CRASH_POINT("target loaded");
 	count_changes(batch, mapping, &counter);
@@ -299,12 +299,12 @@ load_initial(BatchWork *work)
 	writing = together ? writing_begin() : NULL;
 	for (int i = 0; i < connector->nmappings; i++)
 		if (!connector->mappings[i].association)
-			load_mapping(work, &connector->mappings[i], !together);
+			load_mapping(work, &connector->mappings[i]);
 	if (together)
 		writing_end(writing);
 	for (int i = 0; i < connector->nmappings; i++)
 		if (connector->mappings[i].association)
-			load_mapping(work, &connector->mappings[i], true);
+			load_mapping(work, &connector->mappings[i]);
 }
 
 bool
