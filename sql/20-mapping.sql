@@ -61,6 +61,12 @@ JOIN syncup.mapping_column p ON p.connector = m.connector AND p.mapping = m.mapp
 GROUP BY m.connector, m.mapping, k.stored;
 COMMENT ON VIEW syncup.mapping_key IS 'The key of each entity type: its column in previous and delta, its text as SQL over a change table "c", and its columns of the target.';
 
+CREATE FUNCTION syncup.key_values(key text) RETURNS jsonb
+AS 'MODULE_PATHNAME', 'syncup_key_values' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.key_values(text) IS
+'The values of a key of several columns, (a,b), as an array of texts.';
+
 CREATE FUNCTION syncup_map_entity_type(connector text, entity_type text, target regclass, file text, key text, columns jsonb DEFAULT NULL, unique_keys text[] DEFAULT NULL, options jsonb DEFAULT '{}')
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE

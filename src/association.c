@@ -64,8 +64,10 @@ is_unique_key(const Mapping *entity, const char *column)
 static char *
 nearest_unique_key(char **names)
 {
-	uint64		count = own_sql("SELECT unnest(array_append(unique_keys, key)) FROM syncup.mapping"
-								" WHERE connector = $1 AND mapping = $2",
+	/* A key of several columns is none of them. */
+	uint64		count = own_sql("SELECT unnest(m.unique_keys) FROM syncup.mapping m WHERE connector = $1 AND mapping = $2"
+								" UNION ALL SELECT c.source FROM syncup.mapping m JOIN syncup.mapping_column c USING (connector, mapping)"
+								" WHERE connector = $1 AND mapping = $2 AND c.source = m.key AND c.key_part = 1",
 								SQL_ARGS(SQL_TEXT(names[0]), SQL_TEXT(names[1])));
 	Nearest		nearest = {.wanted = names[2]};
 
@@ -86,7 +88,7 @@ find_property(const Mapping *entity, const char *column)
 	for (int i = 0; i < entity->ncolumns && found < 0; i++)
 		if (pg_strcasecmp(entity->columns[i].source, column) == 0)
 			found = i;
-	return found >= 0 && is_unique_key(entity, entity->columns[found].source) ? found : -1;
+	return found >= 0 && !is_made_column(entity, found) && is_unique_key(entity, entity->columns[found].source) ? found : -1;
 }
 
 /*
@@ -138,9 +140,16 @@ check_stored(AssociationEnd *end, int side)
 	MappingColumn *stored = &end->stored;
 
 	config_check_target(end->entity);
+	if (end->target != NULL && end->store == NULL && is_key_made(end->entity))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("links cannot store the key of entity type \"%s\", which has several columns", end->entity->name),
+				 errhint("Give a column of its target that is unique and not null with the option \"store%d\".", side)));
 	*stored = *key_of_end(end);
 	target = table_open(end->entity->target, AccessShareLock);
-	check_privilege(target, key_of_end(end)->attnum, ACL_SELECT, "read the keys that are linked");
+	for (int p = 0; p < end->entity->nparts; p++)
+		check_privilege(target, end->entity->columns[end->entity->parts[p]].attnum, ACL_SELECT,
+						"read the keys that are linked");
 	if (end->store != NULL)
 	{
 		AttrNumber	attnum = get_attnum(end->entity->target, end->store);

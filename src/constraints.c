@@ -18,6 +18,7 @@
 #include "change_store.h"
 #include "changes.h"
 #include "handover.h"
+#include "end_key.h"
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "miscadmin.h"
@@ -241,7 +242,7 @@ touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	char	   *columns = mapping->pairs ?
 		psprintf("%s AS v1, %s AS v2", quote_identifier(ends[0].change_column), quote_identifier(ends[1].change_column)) :
 		mapping->association ?
-		psprintf("key%d::%s AS key", mapping->holder + 1, key_of_end(&ends[mapping->holder])->target_type) :
+		psprintf("%s AS key", end_key_of_text_sql(&ends[mapping->holder], psprintf("key%d", mapping->holder + 1))) :
 		key_as_typed(mapping);
 
 	/* A row that changes hands, or comes back, stays. */
@@ -281,7 +282,7 @@ add_own(Mapping *mapping, const pg_uuid_t *batch, bool back, TypedRows *gone, Ty
 									  quote_literal_cstr(mapping->ends[1 - mapping->holder].target));
 
 		add_places(mapping, moved, column,
-				   equal_sql(key_of_end(holder), target_column(key_of_end(holder)), "s.key"), "true");
+				   has_end_key_sql(holder, "t", "s.key"), "true");
 	}
 	else
 	{

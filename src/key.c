@@ -100,6 +100,17 @@ make_key(const Mapping *mapping, const char **fields, size_t *lengths)
 	lengths[mapping->key] = text.len;
 }
 
+char **
+key_parts_of_text(const char *text, int *count)
+{
+	char	  **parts = palloc(sizeof(char *) * INDEX_MAX_KEYS);
+
+	*count = 0;
+	while ((*text == '(' || *text == ',') && *count < INDEX_MAX_KEYS)
+		parts[(*count)++] = next_part(&text);
+	return parts;
+}
+
 char *
 empty_key_message(const Mapping *mapping, const char **fields, const size_t *lengths)
 {
@@ -299,23 +310,33 @@ key_identity(KeyType *type, const DigestKey *key, Datum value)
 	return digest;
 }
 
+char **
+key_written_parts(KeyType *type, Datum value)
+{
+	Datum	   *values = parts_of(type, &value);
+	char	  **texts = palloc(sizeof(char *) * type->nparts);
+
+	for (int p = 0; p < type->nparts; p++)
+		texts[p] = convert_value(&type->parts[p].converter, values[p]);
+	return texts;
+}
+
 char *
 key_usual_text(KeyType *type, Datum value)
 {
-	Datum	   *values = parts_of(type, &value);
 	StringInfoData text;
+	char	  **parts;
 
 	if (!type->canonical || type->formatted)
 		return NULL;
 	if (type->nparts == 1)
 		return convert_value(&type->parts[0].converter, value);
 	initStringInfo(&text);
+	parts = key_written_parts(type, value);
 	for (int p = 0; p < type->nparts; p++)
 	{
-		char	   *part = convert_value(&type->parts[p].converter, values[p]);
-
 		appendStringInfoChar(&text, p == 0 ? '(' : ',');
-		add_part(&text, part, strlen(part));
+		add_part(&text, parts[p], strlen(parts[p]));
 	}
 	appendStringInfoChar(&text, ')');
 	return text.data;

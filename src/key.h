@@ -43,6 +43,9 @@ typedef struct KeyType
  */
 extern void make_key(const Mapping *mapping, const char **fields, size_t *lengths);
 
+/* The texts of the parts that such a key is made of. */
+extern char **key_parts_of_text(const char *text, int *count);
+
 /* Which column of a key that is empty is. */
 extern char *empty_key_message(const Mapping *mapping, const char **fields, const size_t *lengths);
 
@@ -73,6 +76,9 @@ extern Datum key_of_parts(const KeyType *type, Datum *values);
 
 /* A digest that equal values share, and no others. */
 extern Digest key_identity(KeyType *type, const DigestKey *key, Datum value);
+
+/* The texts of its parts, as their types write them. */
+extern char **key_written_parts(KeyType *type, Datum value);
 
 /* The text that a value usually has; NULL: equal values are not written alike. */
 extern char *key_usual_text(KeyType *type, Datum value);

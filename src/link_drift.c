@@ -42,6 +42,7 @@
 #include "changes.h"
 #include "digest_map.h"
 #include "digest_set.h"
+#include "end_key.h"
 #include "links.h"
 #include "miscadmin.h"
 #include "spelling.h"
@@ -70,7 +71,7 @@ typedef struct Side
 {
 	const AssociationEnd *end;
 	DigestKey	key;
-	Converter	converter;		/* of keys */
+	EndKey		end_key;
 	DigestSet  *changed;		/* keys of rows that the batch changes */
 	DigestMap  *stored;			/* with option store1 or store2: by key */
 	DigestMap  *values;			/* of what is stored, by the text of the value */
@@ -223,14 +224,13 @@ take_stored(void *arg, TupleTableSlot *slot)
 static void
 load_stored(Search *search, Side *side)
 {
-	const char *key = key_of_end(side->end)->target;
-	const char *store = side->end->store;
-	TargetReading reading = {.search = search, .side = side, .columns = {key, store}};
+	const char *store = quote_identifier(side->end->store);
+	TargetReading reading = {.search = search, .side = side, .columns = {"syncup_key", "syncup_store"}};
 
 	/* The column was NOT NULL when it was mapped; it need not be any more. */
-	read_target(&reading, psprintf("SELECT e.%s, e.%s FROM %s e WHERE e.%s IS NOT NULL AND e.%s IS NOT NULL",
-								   quote_identifier(key), quote_identifier(store),
-								   side->end->entity->target_name, quote_identifier(key), quote_identifier(store)),
+	read_target(&reading, psprintf("SELECT %s AS syncup_key, e.%s AS syncup_store FROM %s e WHERE %s AND e.%s IS NOT NULL",
+								   end_key_sql(side->end, "e"), store, side->end->entity->target_name,
+								   is_row_sql(side->end, "e"), store),
 				take_stored);
 }
 
@@ -239,13 +239,14 @@ static Digest
 stored_digest(Search *search, Side *side, StoredTable *table)
 {
 	bool		isnull;
-	Datum		key = convert_stored(&side->converter, stored_field(table, side->end->entity->key, &isnull), &isnull);
+	Datum		stored_key = stored_field(table, side->end->entity->key, &isnull);
+	Datum		key = end_key_value(&side->end_key, TextDatumGetCString(stored_key), &isnull);
 	Digest		digest;
 	Digest	   *stored;
 
 	if (isnull)
 		return nothing;
-	digest = value_digest(search, side, side->converter.typlen, side->converter.typbyval, key);
+	digest = value_digest(search, side, side->end_key.typlen, side->end_key.typbyval, key);
 	if (side->stored == NULL)
 		return digest;
 	stored = digest_map_find(side->stored, digest);
@@ -347,13 +348,12 @@ static void
 load_values(Search *search, Side *side, StoredTable *previous, double rows, const pg_uuid_t *batch)
 {
 	const Mapping *entity = side->end->entity;
-	const MappingColumn *key = key_of_end(side->end);
 	SideSearch	work = {search, side};
 	/* As in resolve_pairs(). */
 	int			level = settings_pin(search->mapping->ends[0].entity->options->timezone);
 
 	digest_key_random(&side->key);
-	converter_init(&side->converter, key->type, key->typmod, key->format);
+	end_key_init(&side->end_key, side->end);
 	side->changed = digest_set_create(0, false);
 	side->values = digest_map_create(rows);
 	if (has_others(search, side))

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "apply.h"
 #include "change_store.h"
+#include "end_key.h"
 #include "handover.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -37,7 +38,7 @@ stored_of_key(const AssociationEnd *end, const char *key)
 {
 	return psprintf("(SELECT e.%s FROM %s e WHERE %s)", quote_identifier(end->stored.target),
 					end->entity->target_name,
-					equal_sql(key_of_end(end), column_of("e", key_of_end(end)->target), key));
+					has_end_key_sql(end, "e", key));
 }
 
 /* SQL: the key of the row of an end of which this is stored. */
@@ -46,8 +47,7 @@ key_of_stored(const AssociationEnd *end, const char *stored)
 {
 	if (end->store == NULL)
 		return pstrdup(stored);
-	return psprintf("(SELECT e.%s FROM %s e WHERE %s)", quote_identifier(key_of_end(end)->target),
-					end->entity->target_name,
+	return psprintf("(SELECT %s FROM %s e WHERE %s)", end_key_sql(end, "e"), end->entity->target_name,
 					equal_sql(&end->stored, column_of("e", end->stored.target), stored));
 }
 
@@ -77,8 +77,7 @@ stored_joins(const Mapping *mapping, const char *alias)
 
 		if (end->store != NULL && i != mapping->holder)
 			appendStringInfo(&sql, " LEFT JOIN %s %s ON %s", end->entity->target_name, entity,
-							 equal_sql(key_of_end(end), column_of(entity, key_of_end(end)->target),
-									   psprintf("%s.k%d", alias, i + 1)));
+							 has_end_key_sql(end, entity, psprintf("%s.k%d", alias, i + 1)));
 	}
 	return sql.data;
 }
@@ -93,8 +92,8 @@ same_keys(const Mapping *mapping, const char *a, const char *b)
 	for (int i = 0; i < 2; i++)
 		if (mapping->pairs || i == mapping->holder)
 			appendStringInfo(&sql, "%s%s", sql.len ? " AND " : "",
-							 equal_sql(key_of_end(&mapping->ends[i]), psprintf("%s.k%d", a, i + 1),
-									   psprintf("%s.k%d", b, i + 1)));
+							 same_end_key_sql(&mapping->ends[i], psprintf("%s.k%d", a, i + 1),
+											  psprintf("%s.k%d", b, i + 1)));
 	return sql.data;
 }
 
@@ -133,17 +132,15 @@ links_same_sql(const Mapping *mapping, const char *value1, const char *value2)
 static char *
 is_holder_sql(const Mapping *mapping, const char *key)
 {
-	const MappingColumn *column = key_of_end(holder_end(mapping));
-
-	return equal_sql(column, target_column(column), key);
+	return has_end_key_sql(holder_end(mapping), "t", key);
 }
 
 /* Whether the target row is there: what every row of a link table, or holder, has. */
 static char *
 has_target_sql(const Mapping *mapping)
 {
-	return psprintf("%s IS NOT NULL", mapping->pairs ? column_of("t", mapping->ends[0].target) :
-					target_column(key_of_end(holder_end(mapping))));
+	return mapping->pairs ? psprintf("%s IS NOT NULL", column_of("t", mapping->ends[0].target)) :
+		is_row_sql(holder_end(mapping), "t");
 }
 
 bool
@@ -269,6 +266,9 @@ is_kept_sql(const Mapping *mapping, int side, const char *stored)
 {
 	const AssociationEnd *end = &mapping->ends[side];
 
+	if (is_key_made(end->entity))
+		return psprintf("EXISTS (SELECT FROM syncup_link l WHERE l.deleted IS NULL AND l.k%d IS NULL AND %s)",
+						2 - side, same_end_key_sql(end, key_of_stored(end, stored), psprintf("l.k%d", side + 1)));
 	return psprintf("COALESCE(%s, false)",
 					equal_sql(key_of_end(end), key_of_stored(end, stored),
 							  psprintf("ANY (SELECT l.k%d FROM syncup_link l WHERE l.deleted IS NULL AND l.k%d IS NULL)",
@@ -285,13 +285,14 @@ link_table_query(const Mapping *mapping, const char *target, bool whole, bool ke
 
 	return psprintf("SELECT CASE WHEN %s THEN 'delete' ELSE 'insert' END,"
 					" CASE WHEN NOT s.deleted THEN %s END, CASE WHEN %s THEN %s END,"
-					" COALESCE(s.k1, %s)::pg_catalog.text, COALESCE(s.k2, %s)::pg_catalog.text, NULL::pg_catalog.text,"
+					" %s, %s, NULL::pg_catalog.text,"
 					" CASE WHEN %s THEN %s ELSE s.v1 END, CASE WHEN %s THEN %s ELSE s.v2 END"
 					" FROM %s %s JOIN %s ON %s"
 					" WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
 					" WHEN s.deleted THEN %s ELSE NOT (%s) END",
 					goes, changed_sql(mapping), goes, row_sql(mapping),
-					key_of_stored(&mapping->ends[0], column1), key_of_stored(&mapping->ends[1], column2),
+					end_key_text_sql(&mapping->ends[0], psprintf("COALESCE(s.k1, %s)", key_of_stored(&mapping->ends[0], column1))),
+					end_key_text_sql(&mapping->ends[1], psprintf("COALESCE(s.k2, %s)", key_of_stored(&mapping->ends[1], column2))),
 					goes, column1, goes, column2,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_table_rows(mapping, target), links_same_sql(mapping, "s.v1", "s.v2"),
@@ -316,12 +317,12 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 	char	   *keys[2];
 	const char *goes = "s.deleted IS NOT FALSE";
 
-	keys[holder - 1] = psprintf("COALESCE(s.k%d, %s)", holder, target_column(key_of_end(holder_end(mapping))));
+	keys[holder - 1] = psprintf("COALESCE(s.k%d, %s)", holder, end_key_sql(holder_end(mapping), "t"));
 	keys[other - 1] = psprintf("CASE WHEN %s THEN %s ELSE s.k%d END", goes, key_of_stored(end, column), other);
 	return psprintf("SELECT CASE WHEN %s THEN 'delete' WHEN %s IS NULL THEN 'insert' ELSE 'update' END,"
 					" CASE WHEN NOT s.deleted THEN %s END,"
 					" CASE WHEN %s IS NOT NULL THEN pg_catalog.jsonb_build_object(%s, %s::pg_catalog.text) END,"
-					" (%s)::pg_catalog.text, (%s)::pg_catalog.text, CASE WHEN NOT s.deleted THEN (%s)::pg_catalog.text END,"
+					" %s, %s, CASE WHEN NOT s.deleted THEN %s END,"
 					" CASE WHEN NOT s.deleted THEN %s END"
 					" FROM %s %s JOIN %s ON %s"
 					" WHERE CASE WHEN %s THEN false WHEN s.here IS NULL THEN %s IS NOT NULL AND %s AND NOT %s"
@@ -329,7 +330,8 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					" WHEN %s IS NULL OR NOT (%s) THEN true ELSE %s END",
 					goes, column, changed_sql(mapping),
 					column, quote_literal_cstr(end->target), column,
-					keys[0], keys[1], key_of_stored(end, column), value,
+					end_key_text_sql(&mapping->ends[0], keys[0]), end_key_text_sql(&mapping->ends[1], keys[1]),
+					end_key_text_sql(end, key_of_stored(end, column)), value,
 					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping), is_holder_sql(mapping, psprintf("s.k%d", holder)),
 					is_given(entity), column, is_current(entity),
@@ -353,7 +355,7 @@ gone_rows(const Mapping *mapping, int side, const pg_uuid_t *batch)
 		changes_publish(end->entity);
 	rows = typed_rows_gather(gone_names[side],
 							 own_cursor(psprintf("SELECT %s AS key FROM %s WHERE batch = $1 AND command = 'delete' AND changed IS NULL",
-												 quote_identifier(key_of_end(end)->change_column),
+												 end_key_of_change_sql(end),
 												 own ? changes_relation(end->entity) : changes_table(end->entity)),
 										SQL_ARGS(SQL_UUID(batch))));
 	if (own)
@@ -381,9 +383,10 @@ stray_links_query(const Mapping *mapping, int side)
 	char	   *column1 = column_of("t", mapping->ends[0].target);
 	char	   *column2 = column_of("t", mapping->ends[1].target);
 
-	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, (%s)::pg_catalog.text, (%s)::pg_catalog.text, NULL::pg_catalog.text, %s, %s"
+	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s"
 					" FROM %s JOIN %s g ON %s WHERE NOT EXISTS (SELECT FROM %s WHERE %s)%s",
-					row_sql(mapping), key_of_stored(&mapping->ends[0], column1), key_of_stored(&mapping->ends[1], column2),
+					row_sql(mapping), end_key_text_sql(&mapping->ends[0], key_of_stored(&mapping->ends[0], column1)),
+					end_key_text_sql(&mapping->ends[1], key_of_stored(&mapping->ends[1], column2)),
 					column1, column2, link_rows(mapping), gone_names[side], leads_to_sql(mapping, side),
 					source_sql(mapping), links_same_sql(mapping, "s.v1", "s.v2"),
 					side == 0 ? "" : psprintf(" AND NOT EXISTS (SELECT FROM %s g WHERE %s)",
@@ -460,19 +463,20 @@ links_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	appendStringInfo(&sql, "SELECT CASE WHEN command = 'update' OR NOT $2 THEN command WHEN command = 'insert' THEN 'delete' ELSE 'insert' END AS action,"
 					 " %s AS place, old", changes_place(mapping));
 	if (mapping->pairs)
-		appendStringInfo(&sql, ", key1::%s AS k1, key2::%s AS k2, %s AS v1, %s AS v2",
-						 key_of_end(&ends[0])->target_type, key_of_end(&ends[1])->target_type,
+		appendStringInfo(&sql, ", %s AS k1, %s AS k2, %s AS v1, %s AS v2",
+						 end_key_of_text_sql(&ends[0], "key1"), end_key_of_text_sql(&ends[1], "key2"),
 						 quote_identifier(ends[0].change_column), quote_identifier(ends[1].change_column));
 	else
 	{
 		const AssociationEnd *end = other_end(mapping);
-		char	   *key = psprintf("CASE WHEN command <> 'delete' THEN key%d::%s END",
-								   2 - mapping->holder, key_of_end(end)->target_type);
+		char	   *key = psprintf("CASE WHEN command <> 'delete' THEN %s END",
+								   end_key_of_text_sql(end, psprintf("key%d", 2 - mapping->holder)));
 		char	   *stored = psprintf("(old ->> %s)::%s", quote_literal_cstr(end->target),
 									  config_type_text(end->stored.type, end->stored.typmod));
 
-		appendStringInfo(&sql, ", key%d::%s AS k, %s AS w, %s AS x", mapping->holder + 1,
-						 key_of_end(holder_end(mapping))->target_type, back ? stored : key, back ? key : stored);
+		appendStringInfo(&sql, ", %s AS k, %s AS w, %s AS x",
+						 end_key_of_text_sql(holder_end(mapping), psprintf("key%d", mapping->holder + 1)),
+						 back ? stored : key, back ? key : stored);
 	}
 	appendStringInfo(&sql, " FROM %s WHERE batch = $1", changes_relation(mapping));
 	rows = typed_rows_gather("syncup_change",
@@ -705,13 +709,13 @@ link_column_review(const Mapping *mapping, bool back)
 					" WHEN 'delete' THEN CASE WHEN %s IS NULL THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" WHEN 'insert' THEN CASE WHEN %s IS NULL THEN 'open' WHEN %s THEN 'done' ELSE 'stale' END"
 					" ELSE CASE WHEN NOT (%s) OR %s IS NULL THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END END AS state,"
-					" s.k::pg_catalog.text FROM syncup_change s LEFT JOIN %s ON %s) AS reviewed"
+					" %s FROM syncup_change s LEFT JOIN %s ON %s) AS reviewed"
 					" WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
 					column, equal_sql(&end->stored, column, expected_sql(mapping, back)),
 					column, equal_sql(&end->stored, column, wanted_sql(mapping, back)),
 					has_target, column, equal_sql(&end->stored, column, wanted_sql(mapping, back)),
 					equal_sql(&end->stored, column, expected_sql(mapping, back)),
-					link_rows(mapping), is_holder_sql(mapping, "s.k"));
+					end_key_text_sql(holder_end(mapping), "s.k"), link_rows(mapping), is_holder_sql(mapping, "s.k"));
 }
 
 char *
@@ -726,8 +730,8 @@ TypedRows *
 links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 {
 	return typed_rows_gather("syncup_link",
-							 own_cursor(psprintf("SELECT command = 'delete' AS deleted, key1::%s AS k1, key2::%s AS k2 FROM %s WHERE batch = $1",
-												 key_of_end(&mapping->ends[0])->target_type,
-												 key_of_end(&mapping->ends[1])->target_type, changes_table(mapping)),
+							 own_cursor(psprintf("SELECT command = 'delete' AS deleted, %s AS k1, %s AS k2 FROM %s WHERE batch = $1",
+												 end_key_of_text_sql(&mapping->ends[0], "key1"),
+												 end_key_of_text_sql(&mapping->ends[1], "key2"), changes_table(mapping)),
 										SQL_ARGS(SQL_UUID(batch))));
 }

@@ -29,6 +29,7 @@
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "delta.h"
+#include "end_key.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "quarantine.h"
@@ -273,7 +274,7 @@ typedef struct LinkSink
 {
 	const Mapping *mapping;
 	TypedRows  *links;			/* "deleted", null: to be left alone; "k1", "k2" */
-	Converter	converters[2];
+	EndKey		keys[2];
 	DeltaWriter *delta;
 	Quarantine *quarantine;
 	char	   *file;
@@ -292,9 +293,9 @@ add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2)
 	bool		nulls[3] = {kept, key1 == NULL, key2 == NULL};
 
 	if (key1 != NULL)
-		values[1] = convert_text(&sink->converters[0], key1, &nulls[1]);
+		values[1] = end_key_value(&sink->keys[0], key1, &nulls[1]);
 	if (key2 != NULL)
-		values[2] = convert_text(&sink->converters[1], key2, &nulls[2]);
+		values[2] = end_key_value(&sink->keys[1], key2, &nulls[2]);
 	tuplestore_putvalues(sink->links->store, sink->links->tupdesc, values, nulls);
 	sink->links->count++;
 }
@@ -520,12 +521,7 @@ begin_links(const Mapping *mapping)
 
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
 	for (int i = 0; i < 2; i++)
-	{
-		const MappingColumn *key = key_of_end(&mapping->ends[i]);
-
-		TupleDescInitEntry(rows->tupdesc, i + 2, i == 0 ? "k1" : "k2", key->type, key->typmod, 0);
-		TupleDescInitEntryCollation(rows->tupdesc, i + 2, key->collation);
-	}
+		end_key_describe(rows->tupdesc, i + 2, i == 0 ? "k1" : "k2", &mapping->ends[i]);
 	return rows;
 }
 
@@ -701,11 +697,7 @@ resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const 
 	if (whole && suspects == NULL)
 		setting_pin("enable_nestloop", "off");
 	for (int i = 0; i < 2; i++)
-	{
-		const MappingColumn *key = key_of_end(&mapping->ends[i]);
-
-		converter_init(&sink.converters[i], key->type, key->typmod, key->format);
-	}
+		end_key_init(&sink.keys[i], &mapping->ends[i]);
 	sink.links = begin_links(mapping);
 	sink.spellings = spellings_begin(mapping);
 	sink.missed = typed_rows_begin("syncup_missed", 1);
