@@ -88,6 +88,25 @@ as_it_was_taken(const TypedRows *changes)
 	return sql.data;
 }
 
+/* SQL: whether nobody has written what is not mapped of a row that was inserted, as far as it was remembered. */
+static char *
+is_untouched(const Mapping *mapping, const TypedRows *changes)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "true");
+	for (int n = 0; n < changes->nothers; n++)
+	{
+		MappingColumn column = {.target = changes->others[n]};
+
+		column.type = get_atttype(mapping->target, get_attnum(mapping->target, column.target));
+		appendStringInfo(&sql, " AND NOT (s.remembered AND %s)",
+						 distinct_sql(&column, target_column(&column), psprintf("s.x%d", n + 1)));
+	}
+	return sql.data;
+}
+
 /* SQL: whether every column that a change writes has its new value already. */
 static char *
 as_it_becomes(const Mapping *mapping)
@@ -240,9 +259,9 @@ apply_deletes(Application *application)
 	}
 	if (application->changes->actions[ACTION_DELETE] > 0)
 		write_statement(mapping,
-						psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s",
+						psprintf("DELETE FROM %s t USING syncup_change s WHERE %s AND %s AND %s AND %s",
 								 mapping->target_name, is_action(ACTION_DELETE), same_key(mapping, "s"),
-								 as_it_was(mapping)),
+								 as_it_was(mapping), application->back ? is_untouched(mapping, application->changes) : "true"),
 						is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
 	if (application->back)
@@ -469,6 +488,60 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	return count;
 }
 
+/* ---------- what undo must know of inserted rows ---------- */
+
+/* SQL: the columns of target row t that are not mapped, and hold no links, as a document of texts; NULL: there are none. */
+static char *
+unmapped_columns_sql(const Mapping *mapping)
+{
+	Relation	target = table_open(mapping->target, AccessShareLock);
+	TupleDesc	tupdesc = RelationGetDescr(target);
+	StringInfoData names;
+	StringInfoData values;
+
+	initStringInfo(&names);
+	initStringInfo(&values);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		const char *name = NameStr(TupleDescAttr(tupdesc, i)->attname);
+
+		if (!is_unmapped_column(mapping, TupleDescAttr(tupdesc, i)))
+			continue;
+		appendStringInfo(&names, "%s%s", names.len ? ", " : "", quote_literal_cstr(name));
+		appendStringInfo(&values, "%sCASE WHEN t.%s IS DISTINCT FROM NULL THEN pg_catalog.concat(t.%s) END",
+						 values.len ? ", " : "", quote_identifier(name), quote_identifier(name));
+	}
+	table_close(target, NoLock);
+	return names.len == 0 ? NULL :
+		psprintf("pg_catalog.jsonb_object(ARRAY[%s], ARRAY[%s])", names.data, values.data);
+}
+
+void
+apply_remember(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	char	   *unmapped = may_read_all(mapping) ? unmapped_columns_sql(mapping) : NULL;
+	TypedRows  *changes;
+	TypedRows  *inserted;
+	int			level;
+
+	if (unmapped == NULL)
+		return;
+	changes = typed_changes(mapping, batch, false);
+	if (changes->actions[ACTION_INSERT] > 0)
+	{
+		level = settings_pin(NULL);
+		inserted = typed_rows_gather("syncup_inserted",
+									 caller_cursor_planned(psprintf("SELECT s.place, %s AS old FROM syncup_change s JOIN %s t ON %s WHERE %s",
+																	unmapped, mapping->target_name, same_key(mapping, "s"), is_action(ACTION_INSERT)),
+														   is_few(mapping, changes->count), SQL_NO_ARGS));
+		settings_restore(level);
+		own_sql(psprintf("UPDATE %s c SET old = s.old FROM syncup_inserted s WHERE c.ctid = s.place", changes_table(mapping)),
+				SQL_NO_ARGS);
+		typed_rows_forget(inserted);
+	}
+	typed_rows_forget(changes);
+}
+
 /* ---------- is the target still as the changes say ---------- */
 
 /* SQL: what has become of a change: "done", "stale" (somebody else) or "open". */
@@ -484,7 +557,7 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 
 	return psprintf("CASE s.action"
 					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open' WHEN %s IS NULL AND %s THEN 'done' ELSE 'stale' END"
-					" WHEN 'delete' THEN CASE WHEN NOT (%s) THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
+					" WHEN 'delete' THEN CASE WHEN NOT (%s) THEN 'done' WHEN %s AND %s THEN 'open' ELSE 'stale' END"
 					" WHEN 'retire' THEN CASE WHEN NOT (%s) OR %s IS NOT NULL THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" WHEN 'revive' THEN CASE WHEN NOT (%s) THEN 'stale'"
 					"   WHEN %s IS NULL THEN CASE WHEN %s THEN 'done' ELSE 'stale' END"
@@ -493,7 +566,7 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 					" WHEN 'take' THEN CASE WHEN NOT (%s) THEN 'stale' %s ELSE 'stale' END"
 					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" END",
-					found, retired, becomes, found, was, found, retired, was,
+					found, retired, becomes, found, was, back ? is_untouched(mapping, changes) : "true", found, retired, was,
 					found, retired, becomes, was,
 					back ? "false" : "true", psprintf("COALESCE(NOT %s, false)", outside),
 					found,

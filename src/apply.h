@@ -25,6 +25,12 @@ extern int64 apply_review(const Mapping *mapping, const pg_uuid_t *batch, bool b
 extern void apply_changes(Connector *connector, const pg_uuid_t *batch, bool back);
 
 /*
+ * Remembers of the rows that a batch has inserted, whose changes are kept, what
+ * is not mapped: undo must not delete what somebody has written there since.
+ */
+extern void apply_remember(const Mapping *mapping, const pg_uuid_t *batch);
+
+/*
  * Between these two calls statements write as one statement does that has many
  * parts: triggers FOR EACH ROW that fire after it, and so foreign keys and what
  * they do ON DELETE, wait for the end of the whole.  A row may go and those that

@@ -167,9 +167,25 @@ key_as_typed(const Mapping *mapping)
 	return sql.data;
 }
 
+/*
+ * SQL: whether a mapped column of source and target differs, and is to be written
+ * then: of reviewed changes only what was reviewed.
+ */
+static char *
+differs_sql(const MappingColumn *column, int number, bool reviewed)
+{
+	char	   *differs;
+
+	if (!is_compared(column))
+		return "false";
+	differs = distinct_sql(column, psprintf("s.c%d", number + 1), target_column(column));
+	return !reviewed ? differs :
+		psprintf("(%s AND %s OPERATOR(pg_catalog.=) ANY (s.changed))", differs, quote_literal_cstr(column->target));
+}
+
 /* SQL: whether any mapped column of source and target differs. */
 static char *
-any_distinct(const Mapping *mapping)
+any_distinct(const Mapping *mapping, bool reviewed)
 {
 	StringInfoData sql;
 
@@ -178,10 +194,8 @@ any_distinct(const Mapping *mapping)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (!is_compared(column) || column->key_part > 0)
-			continue;
-		appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "",
-						 distinct_sql(column, psprintf("s.c%d", i + 1), target_column(column)));
+		if (is_compared(column) && column->key_part == 0)
+			appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "", differs_sql(column, i, reviewed));
 	}
 	return sql.len ? sql.data : "false";
 }
@@ -206,6 +220,7 @@ typedef struct ChangeSink
 	int			nothers;
 	OtherColumn *others;
 	List	   *taken;			/* of TakenColumn */
+	bool		reviewed;		/* the source rows are changes that were reviewed */
 	ChangeCounter *counter;
 } ChangeSink;
 
@@ -348,7 +363,7 @@ write_change(void *arg, uint64 row)
 		/* New values; of a row that goes, its key; what is not written is the target's own. */
 		if (found.delete && !is_key)
 			continue;
-		value = sql_datum(row, (is_key || column->insert_only) && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n),
+		value = sql_datum(row, (is_key || column->insert_only || (sink->reviewed && !differs)) && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n),
 						  &isnull);
 		slot->tts_isnull[CHANGE_COLUMNS + n] = isnull;
 		if (!isnull)
@@ -406,6 +421,17 @@ holds_links(const Mapping *mapping, const char *column)
 	return false;
 }
 
+bool
+is_unmapped_column(const Mapping *mapping, Form_pg_attribute attribute)
+{
+	if (attribute->attisdropped || attribute->attgenerated)
+		return false;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && mapping->columns[i].attnum == attribute->attnum)
+			return false;
+	return !holds_links(mapping, NameStr(attribute->attname));
+}
+
 /* Prepares to write changes of a mapping. */
 static void
 begin_sink(ChangeSink *sink, Mapping *mapping, const pg_uuid_t *batch,
@@ -434,13 +460,10 @@ begin_sink(ChangeSink *sink, Mapping *mapping, const pg_uuid_t *batch,
 	for (int i = 0; i < tupdesc->natts && all_readable; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
-		bool		mapped = attribute->attisdropped || attribute->attgenerated;
 		Oid			function;
 		bool		varlena;
 
-		for (int n = 0; n < sink->nmapped && !mapped; n++)
-			mapped = mapping->columns[sink->mapped[n]].attnum == attribute->attnum;
-		if (mapped || holds_links(mapping, NameStr(attribute->attname)))
+		if (!is_unmapped_column(mapping, attribute))
 			continue;
 		sink->others[sink->nothers].name = pstrdup(NameStr(attribute->attname));
 		getTypeOutputInfo(attribute->atttypid, &function, &varlena);
@@ -556,7 +579,7 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 	char	   *has_target = target_has_key(mapping);
 	char	   *is_ours = is_current(mapping);
 	char	   *differs = psprintf("%s OR %s IS NOT NULL OR %s", is_outside(mapping),
-								   retired_at(mapping), any_distinct(mapping));
+								   retired_at(mapping), any_distinct(mapping, sink->reviewed));
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -569,8 +592,7 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 		char	   *value = target_column(&mapping->columns[i]);
 
 		appendStringInfo(&sql, ", %s, %s, %s", source, value,
-						 is_compared(&mapping->columns[i]) ?
-						 distinct_sql(&mapping->columns[i], source, value) : "false");
+						 differs_sql(&mapping->columns[i], i, sink->reviewed));
 	}
 	for (int n = 0; n < sink->nothers; n++)
 		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE OR %s THEN t.%s END",
@@ -666,6 +688,7 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(mapping)),
 			SQL_ARGS(SQL_UUID(batch)));
 	begin_sink(&sink, mapping, batch, counter);
+	sink.reviewed = source->reviewed;
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(changes_query(&sink, target ? target_rows_read(mapping, target->name) : target_rows(mapping),
 													 complete, keep_missing),

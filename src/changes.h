@@ -7,6 +7,7 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "catalog/pg_attribute.h"
 #include "typed_rows.h"
 
 typedef struct ChangeCounter
@@ -48,6 +49,9 @@ extern char *is_current(const Mapping *mapping);
  */
 extern char *target_rows_read(const Mapping *mapping, const char *name);
 extern bool all_rows_alike(const Mapping *mapping);
+
+/* Whether a column of the target is neither mapped nor generated, nor holds links of the connector. */
+extern bool is_unmapped_column(const Mapping *mapping, Form_pg_attribute attribute);
 
 /* Whether the caller may read every column of the target. */
 extern bool may_read_all(const Mapping *mapping);

@@ -246,14 +246,15 @@ touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		key_as_typed(mapping);
 
 	/* A row that changes hands, or comes back, stays. */
-	char	   *goes = psprintf("(command = $2%s)", mapping->association ? "" : back ? " AND old IS NULL" : " AND changed IS NULL");
+	char	   *goes = psprintf("(command = $2%s)", mapping->association ? "" :
+								 back ? psprintf(" AND NOT %s", came_back_sql(mapping)) : " AND changed IS NULL");
 
 	changes_publish(mapping);
 	rows = typed_rows_gather("syncup_touched",
 							 own_cursor(psprintf("SELECT %s AS goes, changed, %s FROM %s WHERE batch = $1%s", goes, columns,
 												 changes_relation(mapping),
 												 mapping->association ? "" :
-												 psprintf(" AND (command = 'update' OR %s OR command = 'insert' AND old IS NOT NULL)", goes)),
+												 psprintf(" AND (command = 'update' OR %s OR command = 'insert' AND %s)", goes, came_back_sql(mapping))),
 										SQL_ARGS(SQL_UUID(batch), SQL_TEXT(back ? "insert" : "delete"))));
 	changes_unpublish(mapping);
 	return rows;

@@ -141,7 +141,7 @@ static TypedRows *
 let_go_rows(const Mapping *other, const pg_uuid_t *batch, const TypedRows *wanted, char *name)
 {
 	char	   *retired = other->options->deleted_column;
-	TypedRows  *keys = touched_keys(other, batch, "command = 'delete' AND changed IS NULL OR command = 'insert' AND old IS NOT NULL");
+	TypedRows  *keys = touched_keys(other, batch, psprintf("command = 'delete' AND changed IS NULL OR command = 'insert' AND %s", came_back_sql(other)));
 	TypedRows  *rows;
 
 	/* The scope sees the columns of the table and nothing else. */

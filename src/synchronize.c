@@ -222,6 +222,8 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		MappingScope scope;
 
 		mapping_enter(&scope, mapping);
+		if (keep_changes && !mapping->association)
+			apply_remember(mapping, &batch->id);
 		if (keep_changes)
 			delta_keep_before(mapping, &batch->id);
 		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);

@@ -123,22 +123,25 @@ put(Filling *filling)
 	filling->rows->count++;
 }
 
-/* Source rows without any row yet. */
+/* Source rows without any row yet; reviewed: they say which columns are written. */
 static TypedRows *
-begin_source(const Mapping *mapping)
+begin_source(const Mapping *mapping, bool reviewed)
 {
 	TypedRows  *rows;
 	int			natts = 1;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL;
-	rows = typed_rows_begin("syncup_source", natts);
+	rows = typed_rows_begin("syncup_source", natts + reviewed);
+	rows->reviewed = reviewed;
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
 	natts = 1;
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
 			describe(rows, ++natts, "c", i, mapping->columns[i].type,
 					 mapping->columns[i].typmod, mapping->columns[i].collation);
+	if (reviewed)
+		TupleDescInitEntry(rows->tupdesc, ++natts, "changed", NAMEARRAYOID, -1, 0);
 	return rows;
 }
 
@@ -156,7 +159,7 @@ typed_source_begin(const Mapping *mapping)
 	TypedSource *source = palloc0(sizeof(TypedSource));
 
 	source->level = settings_pin(mapping->options->timezone);
-	begin_filling(&source->filling, begin_source(mapping), mapping, true);
+	begin_filling(&source->filling, begin_source(mapping, false), mapping, true);
 	source->key = palloc0(sizeof(int) * mapping->nparts);
 	source->key_values = palloc(sizeof(Datum) * mapping->nparts);
 	for (int i = 0, attribute = 1; i < mapping->ncolumns; i++)
@@ -310,7 +313,8 @@ has_property(Jsonb *document, const char *name)
 /*
  * What a stored change does to the target, or what takes it back.  A deletion
  * with an array of changed columns, which is empty, lets another mapping take
- * the row; an insertion that knows the old key has taken one.
+ * the row; an insertion that knows the old key has taken one, and one that knows
+ * when the row was retired brings it back: see came_back_sql().
  */
 static ChangeAction
 action_of(const Mapping *mapping, const char *command, bool has_changed, Jsonb *old, bool back)
@@ -325,9 +329,19 @@ action_of(const Mapping *mapping, const char *command, bool has_changed, Jsonb *
 			(back ? ACTION_INSERT : ACTION_DELETE);
 	if (has_property(old, mapping->columns[mapping->parts[0]].target))
 		return ACTION_TAKE;
-	if (old != NULL)
+	if (retires && json_text(old, mapping->options->deleted_column) != NULL)
 		return back ? ACTION_RETIRE : ACTION_REVIVE;
 	return back ? ACTION_DELETE : ACTION_INSERT;
+}
+
+char *
+came_back_sql(const Mapping *mapping)
+{
+	char	   *retired = mapping->options->deleted_column;
+
+	return psprintf("COALESCE(old ? %s OR %s, false)",
+					quote_literal_cstr(mapping->columns[mapping->parts[0]].target),
+					retired == NULL ? "false" : psprintf("old ->> %s IS NOT NULL", quote_literal_cstr(retired)));
 }
 
 /* The value of a text of the old row, null where it is null or missing. */
@@ -396,8 +410,8 @@ fill_column(ChangeFilling *filling, const MappingColumn *column, Converter *conv
 		nulls[filling->back ? 0 : 2] = before_null;
 		values[1] = BoolGetDatum(changed);
 	}
-	/* What is written at insertion only is anybody's: it is not looked at. */
-	if (column->insert_only)
+	/* What is written at insertion only is anybody's: it is not looked at, unless it would be lost. */
+	if (column->insert_only && !(filling->back && action == ACTION_DELETE))
 		values[1] = BoolGetDatum(false);
 }
 
@@ -430,6 +444,8 @@ add_change(void *arg, uint64 row)
 		base->values[attribute] = old_value(&filling->time, old, mapping->options->deleted_column,
 											&base->nulls[attribute]);
 	attribute++;
+	base->values[attribute] = BoolGetDatum(old != NULL);
+	base->nulls[attribute++] = false;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
@@ -462,9 +478,10 @@ add_change(void *arg, uint64 row)
 }
 
 /*
- * Finds the columns that are not mapped but stand in the old rows of deletions:
- * those that taking a deletion back restores.  Their types are described by the
- * attributes in others.
+ * Finds the columns that are not mapped but stand in the old rows of deletions,
+ * or in what was remembered of insertions: those that taking a deletion back
+ * restores, and that must not have changed where an insertion is taken back.
+ * Their types are described by the attributes in others.
  */
 static int
 find_others(const Mapping *mapping, const pg_uuid_t *batch, Form_pg_attribute **others)
@@ -475,8 +492,9 @@ find_others(const Mapping *mapping, const pg_uuid_t *batch, Form_pg_attribute **
 	int			count = 0;
 
 	table_close(target, NoLock);
-	if (own_sql(psprintf("SELECT old FROM %s WHERE batch = $1 AND command = 'delete' LIMIT 1",
-						 changes_table(mapping)), SQL_ARGS(SQL_UUID(batch))) > 0)
+	if (own_sql(psprintf("SELECT old FROM %s WHERE batch = $1 AND command <> 'update' AND old IS NOT NULL"
+						 " ORDER BY command <> 'delete', %s LIMIT 1",
+						 changes_table(mapping), came_back_sql(mapping)), SQL_ARGS(SQL_UUID(batch))) > 0)
 		old = sql_jsonb(0, 1);
 	*others = palloc(sizeof(Form_pg_attribute) * tupdesc->natts);
 	for (int i = 0; i < tupdesc->natts && old != NULL; i++)
@@ -504,7 +522,7 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	ListCell   *cell;
 	TypedRows  *rows;
 	ChangeFilling filling;
-	int			natts = 3;
+	int			natts = 4;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL ? 3 : 0;
@@ -512,7 +530,8 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	TupleDescInitEntry(rows->tupdesc, 1, "action", TEXTOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 3, "retired", TIMESTAMPTZOID, -1, 0);
-	natts = 3;
+	TupleDescInitEntry(rows->tupdesc, 4, "remembered", BOOLOID, -1, 0);
+	natts = 4;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
@@ -572,13 +591,14 @@ add_reviewed(void *arg, uint64 row)
 			filling->values[attribute] = sql_datum(row, source++, &filling->nulls[attribute]);
 			attribute++;
 		}
+	filling->values[attribute] = sql_datum(row, STORED_CHANGED, &filling->nulls[attribute]);
 	put(filling);
 }
 
 TypedRows *
 typed_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	TypedRows  *rows = begin_source(mapping);
+	TypedRows  *rows = begin_source(mapping, true);
 	Filling		filling;
 
 	begin_filling(&filling, rows, mapping, false);

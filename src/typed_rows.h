@@ -38,6 +38,7 @@ typedef struct TypedRows
 	bool	   *written;		/* of changes: per mapping column, whether any writes it */
 	int			nothers;		/* columns x1 to xn of changes: */
 	char	  **others;			/* the target columns that they restore */
+	bool		reviewed;		/* of source rows: "changed" says what to write of them */
 	List	   *taken;			/* of TakenColumn: columns k1 to kn */
 } TypedRows;
 
@@ -70,17 +71,24 @@ extern TypedRows *typed_source_publish(TypedSource *source);
 /*
  * The stored changes of a batch, or what takes them back: "action" text,
  * "place" tid of the change row, "retired" timestamptz (the time to set, or
- * that was set, in deleted_column); then for each mapped column c<n> the new
+ * that was set, in deleted_column), "remembered" whether there is an old row or
+ * what is remembered of an inserted one; then for each mapped column c<n> the new
  * value, h<n> whether it is written, o<n> the old value; for inserts that take
  * a deletion back also x<n>, the values of columns that are not mapped; where rows
  * may change hands also k<n>, the old values of what is written then.
  */
 extern TypedRows *typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back);
 
+/* SQL: whether a stored change is an insertion of a row that was there. */
+extern char *came_back_sql(const Mapping *mapping);
+
 /* The word of an action in column "action". */
 extern const char *action_name(ChangeAction action);
 
-/* The new values of stored changes in the form of typed_source(). */
+/*
+ * The new values of stored changes in the form of typed_source(), with "changed"
+ * name[], the columns that each writes.
+ */
 extern TypedRows *typed_reviewed(const Mapping *mapping, const pg_uuid_t *batch);
 
 /* Rows of a name without columns yet, to be filled and then published. */
