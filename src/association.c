@@ -346,6 +346,7 @@ draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *nam
 		check_link_table(mapping, target);
 	else
 		check_link_column(mapping, target);
+	(void) where_sources(mapping, old);
 	name_stored_columns(mapping);
 	return mapping;
 }
@@ -407,6 +408,11 @@ update_association(const Mapping *old, Mapping *new)
 		own_sql("DELETE FROM syncup.orphan WHERE connector = $1 AND mapping = $2",
 				SQL_ARGS(SQL_TEXT(new->connector->name), SQL_TEXT(new->name)));
 		create_mapping_tables(new);
+	}
+	else if (!same_text(old->options->where, new->options->where))
+	{
+		forget_kept_changes(new->connector);
+		batch_ask_for_complete(new->connector->name);
 	}
 }
 

@@ -96,6 +96,7 @@ change_command_name(ChangeCommand command)
 			return "orphan";
 		case COMMAND_FOUND:
 			return "found";
+		case COMMAND_FILTERED:
 		case COMMAND_NONE:
 			break;
 	}

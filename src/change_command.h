@@ -18,7 +18,10 @@ typedef enum ChangeCommand
 	/* in deltas only */
 	COMMAND_KEEP,				/* a row that was set aside: its key is there */
 	COMMAND_ORPHAN,				/* a pair with an end that is not found */
-	COMMAND_FOUND				/* an orphan of before that is none any more */
+	COMMAND_FOUND,				/* an orphan of before that is none any more */
+
+	/* while a file of changes is read */
+	COMMAND_FILTERED			/* the link of a row that does not count */
 } ChangeCommand;
 
 /*

@@ -10,6 +10,10 @@
  * A row that is set aside although its key is known takes its place in that
  * order, as a sign of life: if the commands so far have deleted the key, its
  * old version stays (SPEC 4.3).
+ *
+ * Option "where" is asked of the row that results: one that does not count is not
+ * there any more.  Of links, and of rows that cannot be used, all that is known are
+ * the cells.
  */
 #include "change_file.h"
 
@@ -18,6 +22,7 @@
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
 #include "change_command.h"
+#include "condition.h"
 #include "convert.h"
 #include "delta.h"
 #include "executor/executor.h"
@@ -48,6 +53,8 @@ struct ChangeFile
 	int64		read_before;	/* rows of the files before this one */
 	int64		unusable;		/* rows of this file that say nothing */
 
+	Where	   *where;			/* of the row that results; NULL: every row counts */
+	Where	   *cells_where;	/* of the cells of this file */
 	int			command_column; /* of the file */
 	ChangeCommand command;		/* of the row being taken */
 	int		   *columns;		/* of the file, per stored column */
@@ -110,6 +117,21 @@ begin_sort(ChangeFile *file)
 									  NULL, TUPLESORT_NONE);
 }
 
+/* The stored column that "where" means. */
+static int
+find_stored_column(void *arg, const char *name)
+{
+	const Mapping *mapping = arg;
+
+	for (int i = 0; i < mapping->nstored; i++)
+		if (strcmp(mapping->columns[i].source, name) == 0)
+			return i;
+	for (int i = 0; i < mapping->nstored; i++)
+		if (pg_strcasecmp(mapping->columns[i].source, name) == 0)
+			return i;
+	return -1;
+}
+
 ChangeFile *
 change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t *batch,
 				 List *queue, Quarantine *quarantine)
@@ -147,6 +169,8 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	key_type_init(&file->key_type, mapping);
 	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
 	file->delta = delta_open(mapping, batch, &file->epoch);
+	if (!mapping->association)
+		file->where = where_open(options, find_stored_column, unconstify(Mapping *, mapping));
 	return file;
 }
 
@@ -158,6 +182,7 @@ change_file_begin(ChangeFile *file, Reader *reader)
 	file->read_before = file->counter.rows_read;
 	file->unusable = 0;
 	file->command_column = reader_find_column(reader, file->options->command_column, false);
+	file->cells_where = reader_where(reader, file->options);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 		file->columns[i] = is_made_column(file->mapping, i) ? -1 :
 			reader_find_column(reader, file->mapping->columns[i].source, false);
@@ -338,19 +363,24 @@ read_key(void *arg)
 	reader_at_column(file->reader, -1);
 }
 
+/*
+ * Does work on the row at hand.  An error about its values is raised where the
+ * options say so, unless option "where" may not want the row; else it is returned.
+ */
+static ErrorData *
+attempt(ChangeFile *file, void (*work) (void *))
+{
+	if (file->options->on_error != ON_ERROR_STOP || file->cells_where != NULL)
+		return guarded_values(work, file);
+	work(file);
+	return NULL;
+}
+
 /* Why the key of the row at hand cannot be read; NULL: it can. */
-static char *
+static ErrorData *
 key_error(ChangeFile *file)
 {
-	ErrorData  *error = NULL;
-
-	if (file->key_type.bytewise)
-		return NULL;
-	if (file->options->on_error == ON_ERROR_STOP)
-		read_key(file);
-	else
-		error = guarded_values(read_key, file);
-	return error == NULL ? NULL : error->message;
+	return file->key_type.bytewise ? NULL : attempt(file, read_key);
 }
 
 /* Whether a field of the row at hand holds something. */
@@ -403,6 +433,34 @@ parse_command(void *arg)
 	reader_at_column(file->reader, -1);
 }
 
+/* Whether option "where" wants a row of these cells; if that cannot be told, why. */
+static bool
+wants_cells(ChangeFile *file, char **why)
+{
+	*why = NULL;
+	return file->cells_where == NULL || reader_where_holds(file->reader, file->cells_where, why);
+}
+
+/*
+ * Counts a row that cannot be used, with this error if it has one, as one that does
+ * not count, if it is one.
+ */
+static bool
+is_filtered(ChangeFile *file, ErrorData *error)
+{
+	char	   *why;
+
+	file->counter.rows_read++;
+	if (!wants_cells(file, &why) && why == NULL)
+	{
+		file->counter.filtered++;
+		return true;
+	}
+	if (error != NULL && file->options->on_error == ON_ERROR_STOP)
+		ReThrowError(error);
+	return false;
+}
+
 /*
  * Sends a row of an association on its way.  Where it says nothing of a link it
  * is dropped; of a mono-valued one an empty cell may also take the link away.
@@ -410,19 +468,33 @@ parse_command(void *arg)
 static void
 take_link(ChangeFile *file)
 {
-	int64		count = has_key(file) ? sort_values(file, file->command) : 0;
+	char	   *why = NULL;
+	bool		counts = file->command == COMMAND_DELETE || wants_cells(file, &why);
+	int64		count;
 
+	if (why != NULL)
+	{
+		if (file->options->on_error == ON_ERROR_STOP)
+			(void) reader_where_holds(file->reader, file->cells_where, NULL);
+		file->counter.rows_read++;
+		if (has_key(file))
+			sort_values(file, COMMAND_NONE);
+		set_aside(file, &file->counter.rejected, "conversion", has_key(file) ? key_text(file) : NULL, why);
+		return;
+	}
+	count = has_key(file) ? sort_values(file, counts ? file->command : COMMAND_FILTERED) : 0;
 	file->counter.rows_read += Max(count, 1);
-	if (count == 0)
+	if (count == 0 && counts)
 		file->counter.empty_links++;
+	else if (count == 0)
+		file->counter.filtered++;
 }
 
 /* Takes a row, in memory that is forgotten with it. */
 static void
 take_row(ChangeFile *file)
 {
-	ErrorData  *error = NULL;
-	char	   *refused;
+	ErrorData  *error;
 
 	if (reader_fault(file->reader) != ROW_OK)
 	{
@@ -436,30 +508,30 @@ take_row(ChangeFile *file)
 	make_key(file->mapping, file->fields, file->lengths);
 	if (!file->mapping->association && !has_key(file))
 	{
-		file->counter.rows_read++;
+		if (is_filtered(file, NULL))
+			return;
 		set_aside(file, &file->counter.null_keys, "null key", NULL,
 				  empty_key_message(file->mapping, file->fields, file->lengths));
 		return;
 	}
-	refused = key_error(file);
-	if (refused != NULL)
+	error = key_error(file);
+	if (error != NULL)
 	{
+		if (is_filtered(file, error))
+			return;
 		/* Nobody knows which row it speaks of (SPEC 4.3). */
-		file->counter.rows_read++;
 		file->counter.deletions_suspended = true;
 		set_aside(file, &file->counter.rejected, "conversion", key_text(file),
-				  psprintf("column \"%s\": %s", file->mapping->columns[file->at].source, refused));
+				  psprintf("column \"%s\": %s", file->mapping->columns[file->at].source, error->message));
 		return;
 	}
-	if (file->options->on_error == ON_ERROR_STOP)
-		parse_command(file);
-	else
-		error = guarded_values(parse_command, file);
+	error = attempt(file, parse_command);
 	if (error != NULL)
 	{
 		char	   *key = has_key(file) ? key_text(file) : NULL;
 
-		file->counter.rows_read++;
+		if (is_filtered(file, error))
+			return;
 		if (key != NULL)
 			sort_values(file, COMMAND_NONE);
 		set_aside(file, &file->counter.rejected, "malformed", key, error->message);
@@ -593,6 +665,36 @@ values_are_good(ChangeFile *file)
 	return false;
 }
 
+/* The row to be is none: it is deleted, or does not count. */
+static void
+accept_none(ChangeFile *file, int64 *count)
+{
+	file->exists = false;
+	file->alive = false;
+	(*count)++;
+}
+
+/* Whether option "where" wants the row to be; if not, there is none. */
+static bool
+is_wanted(ChangeFile *file)
+{
+	Where	   *where = file->where;
+	char	   *why = NULL;
+
+	for (int i = 0; where != NULL && i < where->ncolumns; i++)
+	{
+		where->values[i] = file->next[where->columns[i]];
+		where->nulls[i] = file->next_nulls[where->columns[i]];
+	}
+	if (where == NULL || where_holds(where, file->options->on_error == ON_ERROR_STOP ? NULL : &why))
+		return true;
+	if (why != NULL)
+		set_aside_applied(file, "conversion", why);
+	else
+		accept_none(file, &file->counter.filtered);
+	return false;
+}
+
 /* Makes the row to be the row that is. */
 static void
 accept_next(ChangeFile *file)
@@ -603,9 +705,7 @@ accept_next(ChangeFile *file)
 	if (file->mapping->association &&
 		(file->next_nulls[0] || file->next_nulls[1]))
 	{
-		file->exists = false;
-		file->alive = false;
-		file->counter.empty_links++;
+		accept_none(file, &file->counter.empty_links);
 		return;
 	}
 	memcpy(file->now, file->next, sizeof(Datum) * n);
@@ -623,26 +723,29 @@ apply_command(ChangeFile *file, ChangeCommand command)
 	switch (command)
 	{
 		case COMMAND_DELETE:
-			file->exists = false;
-			file->alive = false;
-			file->counter.rows_kept++;
+			accept_none(file, &file->counter.rows_kept);
+			break;
+		case COMMAND_FILTERED:
+			accept_none(file, &file->counter.filtered);
 			break;
 		case COMMAND_UPDATE:
 			/* Of a holder only its link is known: it may be there without one. */
 			if (!file->exists && (!file->mapping->association || file->mapping->pairs))
 			{
-				set_aside_applied(file, "unknown key", "there is no row of this key to update");
+				lay_over(file, true, false);
+				if (is_wanted(file))
+					set_aside_applied(file, "unknown key", "there is no row of this key to update");
 				break;
 			}
 			/* FALLTHROUGH */
 		case COMMAND_MERGE:
 			lay_over(file, true, file->exists);
-			if (values_are_good(file))
+			if (is_wanted(file) && values_are_good(file))
 				accept_next(file);
 			break;
 		case COMMAND_INSERT:
 			lay_over(file, false, false);
-			if (values_are_good(file))
+			if (is_wanted(file) && values_are_good(file))
 				accept_next(file);
 			break;
 		default:

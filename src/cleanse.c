@@ -3,7 +3,7 @@
  *		One mapping's way through the rows of a file.
  *
  * In the order of SPEC 4.1: only the columns in use are looked at; rows that
- * cannot be read, or without a key, are set aside; of a repeated key the first
+ * option "where" does not want are not there; rows that cannot be read, or without a key, are set aside; of a repeated key the first
  * row stays.  What is kept is compared with the baseline at once, and only
  * rows that differ are converted, to see whether the target will take them,
  * and written to the delta.
@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "compare.h"
 #include "compat.h"
+#include "condition.h"
 #include "convert.h"
 #include "delta.h"
 #include "guard.h"
@@ -53,6 +54,7 @@ struct Cleanser
 	DeltaWriter *delta;
 	PrepareCounter counter;
 
+	Where	   *where;			/* NULL: every row counts */
 	int		   *columns;		/* of the file, per stored column */
 	Converter  *converters;		/* per stored column, where it has a target */
 	int			at;				/* the stored column being converted */
@@ -238,6 +240,7 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 			converter_init(&cleanser->converters[i], column->type, column->typmod,
 						   column->format);
 	}
+	cleanser->where = reader_where(reader, options);
 	row_bytes_init(&cleanser->bytes);
 	row_bytes_init(&cleanser->value_bytes);
 	cleanser->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup cleanse row",
@@ -435,18 +438,12 @@ take_certain_key(Cleanser *cleanser)
 	return true;
 }
 
-/* Takes a row that is malformed or holds invalid bytes. */
+/* Sets aside a row that nothing more is known of than its key, if that is certain. */
 static void
-take_faulty(Cleanser *cleanser)
+take_unusable(Cleanser *cleanser, const char *reason, bool certain, const char *message)
 {
-	const char *reason = reader_fault(cleanser->reader) == ROW_ENCODING ?
-		"encoding" : "malformed";
-	bool		certain;
-	char	   *key;
+	char	   *key = certain ? key_text(cleanser) : NULL;
 
-	begin_key(cleanser);
-	certain = take_certain_key(cleanser);
-	key = certain ? key_text(cleanser) : NULL;
 	if (!certain || !(cleanser->mapping->association || is_key_readable(cleanser)))
 		cleanser->counter.deletions_suspended = true;
 	else if (cleanser->mapping->association)
@@ -454,8 +451,26 @@ take_faulty(Cleanser *cleanser)
 	else
 		keep_key(cleanser, row_place(cleanser, 0));
 	if (comparison_is_first_pass(cleanser->comparison))
-		set_aside(cleanser, &cleanser->counter.rejected, reason, key,
-				  reader_fault_message(cleanser->reader));
+		set_aside(cleanser, &cleanser->counter.rejected, reason, key, message);
+}
+
+/* Takes a row that is malformed or holds invalid bytes. */
+static void
+take_faulty(Cleanser *cleanser)
+{
+	begin_key(cleanser);
+	take_unusable(cleanser, reader_fault(cleanser->reader) == ROW_ENCODING ? "encoding" : "malformed",
+				  take_certain_key(cleanser), reader_fault_message(cleanser->reader));
+}
+
+/* Whether option "where" wants the row at hand; if that cannot be told, why. */
+static bool
+is_wanted(Cleanser *cleanser, char **why)
+{
+	*why = NULL;
+	return cleanser->where == NULL ||
+		reader_where_holds(cleanser->reader, cleanser->where,
+						   cleanser->options->on_error == ON_ERROR_STOP ? NULL : why);
 }
 
 /* Whether the key was found to be given twice with different contents. */
@@ -714,13 +729,40 @@ take_link(Cleanser *cleanser)
 	}
 }
 
+/* Takes a row that does not count; why: that could not be told, for this reason. */
+static void
+take_unwanted(Cleanser *cleanser, const char *why)
+{
+	bool		first = comparison_is_first_pass(cleanser->comparison);
+
+	if (why == NULL)
+	{
+		cleanser->counter.rows_read += first;
+		cleanser->counter.filtered += first;
+		return;
+	}
+	begin_key(cleanser);
+	take_fields(cleanser);
+	if (cleanser->mapping->association ? is_link(cleanser) : !is_key_empty(cleanser))
+		take_unusable(cleanser, "conversion", true, why);
+	else if (first)
+		set_aside(cleanser, &cleanser->counter.rejected, "conversion", NULL, why);
+}
+
 /* Takes a row, in memory that is forgotten with it. */
 static void
 take_row(Cleanser *cleanser)
 {
+	char	   *why;
+
 	if (reader_fault(cleanser->reader) != ROW_OK)
 	{
 		take_faulty(cleanser);
+		return;
+	}
+	if (!is_wanted(cleanser, &why))
+	{
+		take_unwanted(cleanser, why);
 		return;
 	}
 	take_fields(cleanser);
@@ -763,6 +805,24 @@ sort_digests(Cleanser *cleanser, int64 place)
 	tuplesort_putdatum(cleanser->sort, PointerGetDatum(image), false);
 }
 
+/* Takes a row into the sort, if it can be used. */
+static void
+take_for_conflicts(Cleanser *cleanser)
+{
+	char	   *why;
+
+	if (reader_fault(cleanser->reader) != ROW_OK || !is_wanted(cleanser, &why))
+		return;
+	take_fields(cleanser);
+	if (!cleanser->mapping->association)
+	{
+		if (!is_key_empty(cleanser))
+			sort_digests(cleanser, 0);
+	}
+	else if (is_link(cleanser))
+		(void) take_pairs(cleanser, sort_digests);
+}
+
 /*
  * Finds, in a reading of its own, the keys that option "duplicates": "reject"
  * sets aside: a row may only be kept once no other one contradicts it.  The
@@ -775,6 +835,7 @@ find_conflicts(Cleanser *cleanser)
 	Tuplesortstate *sort = tuplesort_begin_datum(BYTEAOID, byteas->lt_opr, InvalidOid,
 												 false, maintenance_work_mem / 2, NULL,
 												 TUPLESORT_NONE);
+	MemoryContext before = CurrentMemoryContext;
 	Digest		last[2] = {{0}};
 	int			capacity = 0;
 	Datum		value;
@@ -784,16 +845,10 @@ find_conflicts(Cleanser *cleanser)
 	while (reader_next(cleanser->reader))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (reader_fault(cleanser->reader) != ROW_OK)
-			continue;
-		take_fields(cleanser);
-		if (cleanser->mapping->association ? is_link(cleanser) : !is_key_empty(cleanser))
-		{
-			if (cleanser->mapping->association)
-				(void) take_pairs(cleanser, sort_digests);
-			else
-				sort_digests(cleanser, 0);
-		}
+		MemoryContextSwitchTo(cleanser->row_context);
+		take_for_conflicts(cleanser);
+		MemoryContextSwitchTo(before);
+		MemoryContextReset(cleanser->row_context);
 	}
 	tuplesort_performsort(sort);
 	while (sorted_datum(sort, &value, &isnull))

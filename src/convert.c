@@ -64,28 +64,6 @@ converter_init(Converter *converter, Oid type, int32 typmod, const char *format)
 }
 
 /*
- * Whether an error of an input function is about the value.  Most are of the
- * classes for it, but regclass says "undefined table", tsquery "syntax error";
- * what is not are interrupts, resources, conflicts and bugs.
- */
-static bool
-is_about_value(const ErrorData *error)
-{
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-			return false;
-		default:
-			return true;
-	}
-}
-
-/*
  * Calls the type's input function.  Its messages quote the value, which must
  * not reach the server's log (SPEC 3), so another one takes their place.
  */

@@ -55,6 +55,23 @@ is_value_error(const ErrorData *error)
 		category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
 }
 
+bool
+is_about_value(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		default:
+			return true;
+	}
+}
+
 ErrorData *
 guarded_values(void (*work) (void *), void *arg)
 {

@@ -28,4 +28,12 @@ extern void rehearse(void (*work) (void *), void *arg);
 /* Whether an error speaks of a value (SQLSTATE classes 22 and 23). */
 extern bool is_value_error(const ErrorData *error);
 
+/*
+ * Whether an error of an input function, or of code over values alone, is about
+ * the value.  Most are of those classes, but regclass says "undefined table",
+ * tsquery "syntax error"; what is not are interrupts, resources, conflicts and
+ * bugs.
+ */
+extern bool is_about_value(const ErrorData *error);
+
 #endif							/* SYNCUP_GUARD_H */

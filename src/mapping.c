@@ -22,6 +22,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_index.h"
 #include "commands/extension.h"
+#include "condition.h"
 #include "config.h"
 #include "connector.h"
 #include "describe.h"
@@ -30,13 +31,9 @@
 #include "lock.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
-#include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_clause.h"
-#include "parser/parse_collate.h"
 #include "parser/parse_node.h"
 #include "parser/parse_relation.h"
-#include "parser/parser.h"
 #include "key.h"
 #include "miscadmin.h"
 #include "nearest.h"
@@ -318,6 +315,80 @@ take_unique_keys(Draft *draft, ArrayType *unique_keys)
 		if (find_source(draft->mapping, source) < 0)
 			add_column(draft, source, NULL, NULL);
 	}
+}
+
+/* What the names in "where" are looked up in. */
+typedef struct WhereNames
+{
+	const Mapping *mapping;
+	const Mapping *old;
+	Reader	   *reader;			/* NULL: the file is not there, or is none yet */
+	List	   *sources;		/* those found */
+} WhereNames;
+
+static void
+open_where_file(void *arg)
+{
+	WhereNames *names = arg;
+	const Mapping *mapping = names->mapping;
+	SourceFile	file = source_find(source_path(mapping->connector->directory, mapping->file),
+								   mapping->options);
+
+	names->reader = reader_open(file.path, mapping->options);
+}
+
+/* The source column that "where" means by a name. */
+static int
+find_where_source(void *arg, const char *name)
+{
+	WhereNames *names = arg;
+	const Mapping *known[] = {names->mapping, names->old};
+	const char *source = name;
+
+	if (names->reader != NULL)
+		source = reader_column_name(names->reader, reader_find_column(names->reader, name, false));
+	/* A name that is stored stays as it is. */
+	for (int i = 0; i < 2; i++)
+	{
+		int			column = known[i] == NULL ? -1 : find_source(known[i], source);
+
+		if (column >= 0)
+			source = known[i]->columns[column].source;
+	}
+	for (int i = 0; i < list_length(names->sources); i++)
+		if (strcmp(list_nth(names->sources, i), source) == 0)
+			return i;
+	names->sources = lappend(names->sources, pstrdup(source));
+	return list_length(names->sources) - 1;
+}
+
+List *
+where_sources(const Mapping *mapping, const Mapping *old)
+{
+	WhereNames	names = {.mapping = mapping, .old = old};
+	ErrorData  *error;
+
+	if (mapping->options->where == NULL)
+		return NIL;
+	error = guarded(open_where_file, &names);
+	if (error != NULL && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+						  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES))
+		ReThrowError(error);
+	(void) where_open(mapping->options, find_where_source, &names);
+	if (names.reader != NULL)
+		reader_close(names.reader);
+	return names.sources;
+}
+
+/* Adds the columns that "where" asks and that are not mapped: previous keeps them. */
+static void
+take_where(Draft *draft, const Mapping *old)
+{
+	ListCell   *cell;
+
+	foreach(cell, where_sources(draft->mapping, old))
+		if (find_source(draft->mapping, lfirst(cell)) < 0)
+			add_column(draft, lfirst(cell), NULL, NULL);
 }
 
 /*
@@ -713,24 +784,6 @@ check_deleted_column(Draft *draft)
 	check_privilege(draft->target, attribute->attnum, ACL_UPDATE, "update its deleted_column");
 }
 
-/* Whether a statement parsed from an expression holds one and nothing else. */
-static bool
-is_bare_expression(const SelectStmt *statement)
-{
-	const ResTarget *target;
-
-	if (list_length(statement->targetList) != 1 || statement->fromClause != NIL ||
-		statement->whereClause != NULL || statement->groupClause != NIL ||
-		statement->havingClause != NULL || statement->sortClause != NIL ||
-		statement->limitCount != NULL || statement->limitOffset != NULL ||
-		statement->distinctClause != NIL || statement->windowClause != NIL ||
-		statement->lockingClause != NIL || statement->op != SETOP_NONE)
-		return false;
-	target = linitial_node(ResTarget, statement->targetList);
-	return target->name == NULL &&
-		!(IsA(target->val, ColumnRef) && IsA(linitial(((ColumnRef *) target->val)->fields), A_Star));
-}
-
 /*
  * Errors unless the scope is one boolean expression over the target's columns,
  * of the kind that a check constraint may have: no subquery, and nothing whose
@@ -741,25 +794,15 @@ static void
 check_scope(Draft *draft)
 {
 	const char *scope = draft->mapping->options->scope;
-	List	   *parsed = raw_parser(scope, RAW_PARSE_PLPGSQL_EXPR);
-	SelectStmt *statement = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
 	ParseState *state = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 	Node	   *expression;
 
-	if (!is_bare_expression(statement))
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("option \"scope\" is not an expression"),
-				 errhint("Give a condition over the target's columns, such as source = 'AD'.")));
-
-	state->p_sourcetext = scope;
 	item = addRangeTableEntryForRelation(state, draft->target, AccessShareLock,
 										 makeAlias("r", NIL), false, true);
 	addNSItemToQuery(state, item, false, true, true);
-	expression = transformWhereClause(state, linitial_node(ResTarget, statement->targetList)->val,
-									  EXPR_KIND_CHECK_CONSTRAINT, "scope");
-	assign_expr_collations(state, expression);
+	expression = condition_parse(state, "scope", scope,
+								 "Give a condition over the target's columns, such as source = 'AD'.");
 	if (contain_volatile_functions(expression))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -1188,7 +1231,7 @@ static bool
 same_meaning(const Options *a, const Options *b)
 {
 #define SAME(m) ((a->m == NULL) == (b->m == NULL) && (a->m == NULL || strcmp(a->m, b->m) == 0))
-	return SAME(timezone) && SAME(scope) && SAME(deleted_column);
+	return SAME(timezone) && SAME(where) && SAME(scope) && SAME(deleted_column);
 #undef SAME
 }
 
@@ -1416,6 +1459,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 
 	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
 	take_unique_keys(&draft, unique_keys);
+	take_where(&draft, old);
 	take_key(&draft, keys, nkeys);
 	settle_repeated(mapping);
 	check_columns(&draft);

@@ -59,6 +59,12 @@ extern void store_mapping(Mapping *mapping, ArrayType *unique_keys);
 /* Sees that previous has an index on what the values of an end are compared in. */
 extern void index_folded(const Mapping *mapping, int column, const AssociationEnd *end);
 
+/*
+ * Checks option "where"; the source columns that it names (of char *), as the header
+ * says them where the file is there.  old: the mapping as it is stored, or NULL.
+ */
+extern List *where_sources(const Mapping *mapping, const Mapping *old);
+
 /* Sees that previous has an index on each property that associations use. */
 extern void index_properties(Mapping *entity);
 

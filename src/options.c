@@ -81,12 +81,12 @@ set_text(Options *options, const OptionKind *kind, const char *value,
 }
 
 static void
-set_scope(Options *options, const OptionKind *kind, const char *value,
-		  const JsonbValue *json)
+set_condition(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
 {
 	if (strspn(value, " \t\r\n") == strlen(value))
 		refuse(kind);
-	options->scope = pstrdup(value);
+	set_text(options, kind, value, json);
 }
 
 static void
@@ -431,8 +431,10 @@ static const OptionKind option_kinds[] = {
 		"an object of options for \"incremental_file\" alone", 0},
 	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
 		"first or reject", 0},
-	{"scope", OPTION_ENTITY_TYPE, TAKES_TEXT, set_scope,
-		"a condition over the target's columns, such as source = 'AD'", 0},
+	{"where", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
+		"a condition over the file's columns, such as status <> 'deleted'", offsetof(Options, where)},
+	{"scope", OPTION_ENTITY_TYPE, TAKES_TEXT, set_condition,
+		"a condition over the target's columns, such as source = 'AD'", offsetof(Options, scope)},
 	{"constants", OPTION_ENTITY_TYPE, TAKES_OBJECT, set_constants,
 		"an object of columns and values: {\"column\": \"value\"}", 0},
 	{"deleted_column", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
