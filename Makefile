@@ -26,6 +26,7 @@ MODULE_big = syncup
 OBJS := $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c)))
 INCLUDED := $(wildcard $(HERE)/src/*.h)
 SHLIB_LINK = -lcsv -lz
+SHLIB_EXPORTS = exports.txt
 
 # The install script is the fragments one after the other. An update to this version
 # is its part in sql/updates/, which changes tables, types and signatures, followed

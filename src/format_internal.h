@@ -80,8 +80,6 @@ hex_digit(char c)
 	return -1;
 }
 
-#pragma GCC visibility push(hidden)
-
 /* format.c */
 extern char *refuse(Refusal *refusal, int sqlstate, const char *reason);
 extern char *refuse_text(Refusal *refusal, const char *reason);
@@ -136,7 +134,5 @@ extern char *apply_hex(const Format *format, const char *value,
 extern const char *parse_number_marks(Format *format, const char *parameter);
 extern char *apply_number(const Format *format, const char *value,
 						  Refusal *refusal);
-
-#pragma GCC visibility pop
 
 #endif							/* SYNCUP_FORMAT_INTERNAL_H */
