@@ -309,8 +309,7 @@ constant_sql(const Mapping *mapping, const char *column)
 	return value == NULL ? NULL : constant_literal(mapping, column, value);
 }
 
-/* Adds the constants of a mapping to the lists of an insert. */
-static void
+void
 add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
 {
 	JsonbIterator *iterator;

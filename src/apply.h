@@ -42,6 +42,9 @@ extern Writing *writing_begin(void);
 extern void writing_end(Writing *writing);
 
 /* SQL: the constant that inserted rows get in a column; NULL: there is none. */
+/* Adds the constants of a mapping to the lists of an insert. */
+extern void add_constants(const Mapping *mapping, StringInfo columns, StringInfo values);
+
 extern char *constant_sql(const Mapping *mapping, const char *column);
 
 /* SQL: whether change s is this action. */

@@ -212,19 +212,58 @@ check_target_column(Mapping *mapping, Relation target, AssociationEnd *end)
 	return attribute;
 }
 
-/* Errors if another association writes the same links. */
+/*
+ * Errors if another association writes the same links: but those of the connector
+ * that fill the same link table together, and those of another scope.
+ */
 static void
 check_only_association(const Mapping *mapping, const AssociationEnd *end)
 {
 	if (own_sql("SELECT a.connector, a.mapping FROM syncup.association a JOIN syncup.mapping m USING (connector, mapping)"
-				" WHERE m.target = $1 AND NOT (connector = $2 AND mapping = $3) AND a.target_column = $4::name LIMIT 1",
+				" WHERE m.target = $1 AND NOT (connector = $2 AND mapping = $3) AND a.target_column = $4::name"
+				" AND NOT coalesce(m.options ->> 'scope' <> $5, false)"
+				" AND NOT (connector = $2 AND $6 AND m.options ->> 'scope' IS NOT DISTINCT FROM $5 AND"
+				" (SELECT count(*) = 2 FROM syncup.association x WHERE x.connector = a.connector AND x.mapping = a.mapping AND x.target_column IS NOT NULL))"
+				" ORDER BY m.connector, m.ordinal LIMIT 1",
 				SQL_ARGS(SQL_OID(mapping->target), SQL_TEXT(mapping->connector->name),
-						 SQL_TEXT(mapping->name), SQL_TEXT(end->target))) > 0)
+						 SQL_TEXT(mapping->name), SQL_TEXT(end->target), SQL_TEXT(mapping->options->scope),
+						 SQL_BOOL(mapping->pairs))) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("column \"%s\" of %s is written by association \"%s\" of connector \"%s\" already",
 						end->target, mapping->target_name, sql_text(0, 2), sql_text(0, 1)),
-				 errhint("A link table, and a column that holds a link, have one association each.")));
+				 errhint("A column that holds a link has one association. Several of one connector fill a link table together, all with the same option \"scope\" or none; others need a scope each.")));
+}
+
+/* Errors if an association that fills the same rows gives the columns the other way round. */
+static void
+check_same_sides(const Mapping *mapping)
+{
+	ListCell   *cell;
+
+	foreach(cell, link_siblings(mapping))
+	{
+		const Mapping *other = lfirst(cell);
+
+		if (other != mapping && strcmp(other->name, mapping->name) != 0 &&
+			(strcmp(other->ends[0].target, mapping->ends[0].target) != 0 ||
+			 strcmp(other->ends[1].target, mapping->ends[1].target) != 0))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("associations \"%s\" and \"%s\" fill the same rows of %s by other columns",
+							other->name, mapping->name, mapping->target_name),
+					 errdetail("Association \"%s\" fills \"%s\" and \"%s\", in this order.",
+							   other->name, other->ends[0].target, other->ends[1].target),
+					 errhint("Give target_column1 and target_column2 in the same order, with the columns and properties of their sides.")));
+	}
+}
+
+/* Whether option "constants" gives a column its value. */
+static bool
+is_constant(const Mapping *mapping, const char *name)
+{
+	return mapping->options->constants != NULL &&
+		getKeyJsonValueFromContainer(&mapping->options->constants->root, name, strlen(name), NULL) != NULL;
 }
 
 /* Errors about a column of a link table that an insert could not fill. */
@@ -239,13 +278,13 @@ check_fillable(const Mapping *mapping, Relation target)
 		const char *name = NameStr(attribute->attname);
 
 		if (attribute->attnotnull && !attribute->atthasdef && !attribute->attidentity &&
-			!attribute->attisdropped && strcmp(name, mapping->ends[0].target) != 0 &&
+			!attribute->attisdropped && !is_constant(mapping, name) && strcmp(name, mapping->ends[0].target) != 0 &&
 			strcmp(name, mapping->ends[1].target) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("column \"%s\" of table %s is not null, has no default and is not mapped",
 							name, mapping->target_name),
-					 errhint("Give it a default: links have no other columns.")));
+					 errhint("Give it a default, or a value with the option \"constants\".")));
 	}
 }
 
@@ -266,6 +305,14 @@ check_link_table(Mapping *mapping, Relation target)
 		check_only_association(mapping, &mapping->ends[i]);
 	}
 	check_privilege(target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
+	for (int i = 0; i < 2; i++)
+		if (is_constant(mapping, mapping->ends[i].target))
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("target column \"%s\" is mapped twice", mapping->ends[i].target),
+					 errdetail("It stores side %d of the links, and option \"constants\" names it.", i + 1)));
+	check_same_sides(mapping);
+	check_part_of_table(mapping, target);
 	check_fillable(mapping, target);
 }
 
@@ -294,6 +341,12 @@ check_link_column(Mapping *mapping, Relation target)
 	check_privilege(target, attribute->attnum, ACL_SELECT, "read its mapped columns");
 	check_privilege(target, attribute->attnum, ACL_UPDATE, "update its mapped columns");
 	check_only_association(mapping, other);
+	if (mapping->options->scope != NULL || mapping->options->constants != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is of link tables", mapping->options->scope ? "scope" : "constants"),
+				 errhint("Which rows of %s hold links is said by entity type \"%s\".",
+						 mapping->target_name, holder->entity->name)));
 }
 
 /* ---------- the whole ---------- */
@@ -398,7 +451,7 @@ update_association(const Mapping *old, Mapping *new)
 						new->name, new->connector->name),
 				 errhint("Its stored pairs mean the old ones: drop it with syncup_drop_mapping() and map it anew.")));
 	/* What pairs were is not known any more. */
-	if (applied && !same_matches(old, new))
+	if (applied && (!same_matches(old, new) || !same_text(old->options->scope, new->options->scope)))
 		batch_ask_for_complete(new->connector->name);
 	new->table_name = old->table_name;
 	if (!applied)

@@ -666,12 +666,23 @@ changes_target_has_rows(const Mapping *mapping)
 int64
 changes_carried_count(const Mapping *mapping)
 {
-	if (own_sql("SELECT c.stored_before + c.inserted - c.deleted"
-				" - coalesce((SELECT sum(x.deleted) FROM syncup.batch_cascade x WHERE x.batch = c.batch AND x.mapping = c.mapping), 0)::bigint"
+	List	   *siblings = link_siblings(mapping);
+	Datum	   *names = palloc(sizeof(Datum) * list_length(siblings));
+	int			n = 0;
+	ListCell   *cell;
+
+	/* What several associations fill counts for the first. */
+	if (!is_first_sibling(mapping))
+		return 0;
+	foreach(cell, siblings)
+		names[n++] = CStringGetTextDatum(((Mapping *) lfirst(cell))->name);
+	if (own_sql("SELECT sum(c.stored_before + c.inserted - c.deleted"
+				" - coalesce((SELECT sum(x.deleted) FROM syncup.batch_cascade x WHERE x.batch = c.batch AND x.mapping = c.mapping), 0))::bigint"
 				" FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
-				" WHERE b.connector = $1 AND c.mapping = $2 AND b.status = 'applied' AND c.stored_before IS NOT NULL"
-				" ORDER BY b.seq DESC LIMIT 1",
-				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))) > 0)
+				" WHERE b.connector = $1 AND c.mapping = ANY ($2) AND b.status = 'applied' AND c.stored_before IS NOT NULL"
+				" GROUP BY b.seq ORDER BY b.seq DESC LIMIT 1",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name),
+						 SQL_DATUM(TEXTARRAYOID, PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT))))) > 0)
 		return sql_int8(0, 1);
 	return changes_count_target(mapping);
 }

@@ -505,6 +505,53 @@ is_own_end(const Mapping *association, const AssociationEnd *end)
 	return end->entity->connector == association->connector;
 }
 
+/* Whether two mappings of one table have the same scope. */
+static bool
+same_scope(const Mapping *a, const Mapping *b)
+{
+	const char *x = a->options->scope;
+	const char *y = b->options->scope;
+
+	return x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
+}
+
+List *
+link_siblings(const Mapping *association)
+{
+	Connector  *connector = association->connector;
+	List	   *siblings = NIL;
+	bool		found = false;
+
+	for (int i = 0; i < connector->nmappings && association->pairs; i++)
+	{
+		Mapping    *other = &connector->mappings[i];
+		bool		same = strcmp(other->name, association->name) == 0;
+
+		if (same || (other->pairs && other->target == association->target && same_scope(other, association)))
+			siblings = lappend(siblings, same ? unconstify(Mapping *, association) : other);
+		found |= same;
+	}
+	return found ? siblings : lappend(siblings, unconstify(Mapping *, association));
+}
+
+List *
+pair_twins(const Mapping *association)
+{
+	Connector  *connector = association->connector;
+	List	   *twins = NIL;
+
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *other = &connector->mappings[i];
+
+		if (other->association && other != association && strcmp(other->file, association->file) == 0 &&
+			strcmp(other->columns[0].source, association->columns[0].source) == 0 &&
+			strcmp(other->columns[1].source, association->columns[1].source) == 0)
+			twins = lappend(twins, other);
+	}
+	return twins;
+}
+
 void
 check_no_children(Relation target)
 {

@@ -171,6 +171,18 @@ extern char *changes_stored_row(const Mapping *mapping, const char *d, const cha
 /* Whether a column's values are those of the source, at any time. */
 #define is_compared(column)	((column)->target != NULL && !(column)->insert_only)
 
+/*
+ * The link tables' associations of a connector that fill the same rows together
+ * (SPEC 2.7), in order; this one, or one that is to be the last, among them.
+ */
+extern List *link_siblings(const Mapping *association);
+
+/* Whether it is the first of them, for which the table counts. */
+#define is_first_sibling(m)	(strcmp(((Mapping *) linitial(link_siblings(m)))->name, (m)->name) == 0)
+
+/* The other associations of the connector that read the same columns of the same file. */
+extern List *pair_twins(const Mapping *association);
+
 /* Whether the values of an end are compared in another text than their own. */
 #define is_folded(e)		((e)->match == MATCH_IGNORE_CASE || (e)->match == MATCH_DN)
 

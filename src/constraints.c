@@ -503,7 +503,7 @@ check_arriving(const References *references, Mapping *mapping, const pg_uuid_t *
 static void
 record_mapping(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	const char *scope = mapping->association ? NULL : mapping->options->scope;
+	const char *scope = mapping->options->scope;
 	int64		deleted;
 	int64		updated;
 
@@ -528,22 +528,6 @@ record_mapping(const Mapping *mapping, const pg_uuid_t *batch)
 						 SQL_INT8(deleted), SQL_INT8(updated)));
 }
 
-/* Whether an earlier mapping has counted all rows of the table already. */
-static bool
-is_counted(const Connector *connector, int number)
-{
-	const Mapping *mapping = &connector->mappings[number];
-
-	for (int i = 0; i < number; i++)
-	{
-		const Mapping *other = &connector->mappings[i];
-
-		if (mapping->pairs && other->pairs && other->target == mapping->target)
-			return true;
-	}
-	return false;
-}
-
 /* Records what happens to each mapping's rows, and to those of other tables. */
 static void
 record(const Connector *connector, const References *references, const pg_uuid_t *batch)
@@ -552,7 +536,7 @@ record(const Connector *connector, const References *references, const pg_uuid_t
 	{
 		const Mapping *mapping = &connector->mappings[i];
 
-		if (takes_part(references, mapping) && (!mapping->association || mapping->pairs) && !is_counted(connector, i))
+		if (takes_part(references, mapping) && (!mapping->association || (mapping->pairs && is_first_sibling(mapping))))
 			record_mapping(mapping, batch);
 	}
 	own_sql("INSERT INTO syncup.batch_cascade (batch, relation, kind, deleted, updated)"

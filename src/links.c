@@ -106,10 +106,12 @@ link_table_rows(const Mapping *mapping, const char *relation)
 {
 	char	   *column1 = column_of("r", mapping->ends[0].target);
 	char	   *column2 = column_of("r", mapping->ends[1].target);
+	const char *scope = mapping->options->scope;
 
-	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL) t",
+	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL%s) t",
 					may_read_all(mapping) ? "r.*" : psprintf("%s, %s", column1, column2),
-					relation, column1, column2);
+					relation, column1, column2,
+					scope == NULL ? "" : psprintf(" AND (%s\n)", scope));
 }
 
 /* SQL: the links of the target as "t": rows that are links, or that can hold one. */
@@ -170,17 +172,25 @@ links_count(const Mapping *mapping)
 /* What the query of changes gives, and the change table takes. */
 enum
 {
-	FOUND_COMMAND = 1, FOUND_CHANGED, FOUND_OLD, FOUND_KEY1, FOUND_KEY2, FOUND_OLD_KEY, FOUND_VALUES
+	FOUND_COMMAND = 1, FOUND_CHANGED, FOUND_OLD, FOUND_KEY1, FOUND_KEY2, FOUND_OLD_KEY, FOUND_VALUES,
+	FOUND_GIVER = FOUND_VALUES + 2	/* of a link table */
 };
 
-/* Where changes of links go. */
+/* Where the changes of an association's links go. */
 typedef struct LinkChanges
 {
 	const Mapping *mapping;
-	pg_uuid_t	batch;
 	ChangeStore *store;
 	ChangeCounter *counter;
 } LinkChanges;
+
+/* And those of all that fill the same rows. */
+typedef struct LinkSink
+{
+	pg_uuid_t	batch;
+	const LinkSet *set;
+	LinkChanges *changes;		/* by giver */
+} LinkSink;
 
 /* Counts a change; of a mono-valued link that moves three times (SPEC 6.2). */
 static void
@@ -194,17 +204,29 @@ count_change(LinkChanges *changes, const char *command)
 		changes->counter->updated++;
 }
 
+/* Which association a row found counts for. */
+static LinkChanges *
+changes_of_row(LinkSink *sink, uint64 row)
+{
+	bool		isnull;
+
+	if (!sink->set->members[0]->pairs)
+		return sink->changes;
+	return &sink->changes[DatumGetInt32(sql_datum(row, FOUND_GIVER, &isnull))];
+}
+
 /* Writes one row found to the change table. */
 static void
 write_change(void *arg, uint64 row)
 {
-	LinkChanges *changes = arg;
+	LinkSink   *sink = arg;
+	LinkChanges *changes = changes_of_row(sink, row);
 	TupleTableSlot *slot = change_store_slot(changes->store);
 	MemoryContext before = MemoryContextSwitchTo(change_store_memory(changes->store));
 	int			last = FOUND_VALUES + (changes->mapping->pairs ? 1 : 0);
 
 	count_change(changes, sql_text(row, FOUND_COMMAND));
-	slot->tts_values[0] = UUIDPGetDatum(&changes->batch);
+	slot->tts_values[0] = UUIDPGetDatum(&sink->batch);
 	slot->tts_isnull[0] = false;
 	for (int i = FOUND_COMMAND; i <= last; i++)
 	{
@@ -218,20 +240,112 @@ write_change(void *arg, uint64 row)
 	change_store_put(changes->store);
 }
 
+/* ---------- links of several associations ---------- */
+
+LinkSet *
+link_set_begin(List *members)
+{
+	LinkSet    *set = palloc0(sizeof(LinkSet));
+	ListCell   *cell;
+
+	set->members = palloc(sizeof(Mapping *) * list_length(members));
+	set->counters = palloc0(sizeof(ChangeCounter) * list_length(members));
+	/* A second reading each at most. */
+	set->parts = palloc(sizeof(LinkPart) * list_length(members) * 2);
+	foreach(cell, members)
+		set->members[set->nmembers++] = lfirst(cell);
+	return set;
+}
+
+const char *
+link_set_name(const LinkSet *set)
+{
+	return psprintf("syncup_link%d", set->nparts + 1);
+}
+
+void
+link_set_add(LinkSet *set, int giver, TypedRows *rows)
+{
+	set->parts[set->nparts++] = (LinkPart) {giver, rows};
+}
+
+static void
+link_set_forget(LinkSet *set)
+{
+	for (int i = 0; i < set->nparts; i++)
+		typed_rows_forget(set->parts[i].rows);
+}
+
+static int64
+link_set_count(const LinkSet *set)
+{
+	int64		count = 0;
+
+	for (int i = 0; i < set->nparts; i++)
+		count += set->parts[i].rows->count;
+	return count;
+}
+
 /*
- * SQL: the links of the source as "s", with what is to be stored of each.  A
- * link that another pair still is does not go.
+ * SQL: the links of one association, with what is to be stored of each.  A link
+ * that another pair still is does not go.
  */
 static char *
-source_sql(const Mapping *mapping)
+own_links_sql(const Mapping *mapping, const char *relation)
 {
-	return psprintf("(SELECT l.*, %s AS v1, %s AS v2, true AS here FROM"
-					" (SELECT l.* FROM syncup_link l WHERE l.deleted IS NOT TRUE"
-					" UNION ALL SELECT l.* FROM syncup_link l WHERE l.deleted AND NOT EXISTS"
-					" (SELECT FROM syncup_link other WHERE NOT other.deleted AND %s)) l%s) s",
+	return psprintf("(SELECT 0 AS giver, l.*, %s AS v1, %s AS v2, true AS here FROM"
+					" (SELECT l.* FROM %s l WHERE l.deleted IS NOT TRUE"
+					" UNION ALL SELECT l.* FROM %s l WHERE l.deleted AND NOT EXISTS"
+					" (SELECT FROM %s other WHERE NOT other.deleted AND %s)) l%s) s",
 					mapping->holder == 0 ? "NULL" : stored_value(mapping, 0, "l"),
 					mapping->holder == 1 ? "NULL" : stored_value(mapping, 1, "l"),
+					relation, relation, relation,
 					same_keys(mapping, "other", "l"), stored_joins(mapping, "l"));
+}
+
+/*
+ * SQL: the same of part of a set.  n1 and n2 tell rows apart of which it is not
+ * known yet what is stored.
+ */
+static char *
+part_sql(const LinkSet *set, const LinkPart *part)
+{
+	const Mapping *mapping = set->members[part->giver];
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT %d AS giver, l.deleted", part->giver);
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *end = &mapping->ends[i];
+		char	   *value = stored_value(mapping, i, "l");
+
+		appendStringInfo(&sql, ", %s AS k%d, %s AS v%d, CASE WHEN %s IS NULL THEN pg_catalog.concat(%s, l.k%d) END AS n%d",
+						 end_key_text_sql(end, psprintf("l.k%d", i + 1)), i + 1, value, i + 1, value,
+						 quote_literal_cstr(psprintf("%s.%s ", end->entity->connector->name, end->entity->name)),
+						 i + 1, i + 1);
+	}
+	appendStringInfo(&sql, " FROM %s l%s", part->rows->name, stored_joins(mapping, "l"));
+	return sql.data;
+}
+
+/*
+ * SQL: the links of the source as "s": of a link that several associations give
+ * that of the first; one goes only if none gives it any more.
+ */
+static char *
+source_sql(const LinkSet *set)
+{
+	StringInfoData parts;
+
+	if (set->nmembers == 1)
+		return own_links_sql(set->members[0], set->parts[0].rows->name);
+	initStringInfo(&parts);
+	for (int i = 0; i < set->nparts; i++)
+		appendStringInfo(&parts, "%s%s", i ? " UNION ALL " : "", part_sql(set, &set->parts[i]));
+	return psprintf("(SELECT l.*, true AS here FROM (SELECT u.*, CASE WHEN u.deleted IS NOT NULL THEN pg_catalog.row_number()"
+					" OVER (PARTITION BY u.deleted IS NULL, u.v1, u.n1, u.v2, u.n2 ORDER BY u.deleted, u.giver) END AS rank"
+					" FROM (%s) u) l WHERE l.deleted IS NULL OR l.rank OPERATOR(pg_catalog.=) 1) s", parts.data);
 }
 
 /* SQL: the columns of the target that a link is, as an array. */
@@ -262,23 +376,45 @@ row_sql(const Mapping *mapping)
 
 /* SQL: whether what is stored of a side leads to a row that was set aside. */
 static char *
-is_kept_sql(const Mapping *mapping, int side, const char *stored)
+is_kept_sql(const LinkSet *set, int side, const char *stored)
 {
-	const AssociationEnd *end = &mapping->ends[side];
+	StringInfoData sql;
 
-	if (is_key_made(end->entity))
-		return psprintf("EXISTS (SELECT FROM syncup_link l WHERE l.deleted IS NULL AND l.k%d IS NULL AND %s)",
-						2 - side, same_end_key_sql(end, key_of_stored(end, stored), psprintf("l.k%d", side + 1)));
-	return psprintf("COALESCE(%s, false)",
-					equal_sql(key_of_end(end), key_of_stored(end, stored),
-							  psprintf("ANY (SELECT l.k%d FROM syncup_link l WHERE l.deleted IS NULL AND l.k%d IS NULL)",
-									   side + 1, 2 - side)));
+	initStringInfo(&sql);
+	for (int i = 0; i < set->nparts; i++)
+	{
+		const AssociationEnd *end = &set->members[set->parts[i].giver]->ends[side];
+		const char *rows = psprintf("%s l WHERE l.deleted IS NULL AND l.k%d IS NULL", set->parts[i].rows->name, 2 - side);
+		char	   *key = key_of_stored(end, stored);
+
+		appendStringInfoString(&sql, i ? " OR " : "");
+		if (is_key_made(end->entity))
+			appendStringInfo(&sql, "EXISTS (SELECT FROM %s AND %s)", rows,
+							 same_end_key_sql(end, key, psprintf("l.k%d", side + 1)));
+		else
+			appendStringInfo(&sql, "COALESCE(%s, false)",
+							 equal_sql(key_of_end(end), key,
+									   psprintf("ANY (SELECT l.k%d FROM %s)", side + 1, rows)));
+	}
+	return psprintf("(%s)", sql.data);
+}
+
+/* SQL: the text of the key of a side, of a link of the source or a row of the table. */
+static char *
+found_key_sql(const LinkSet *set, int side, const char *stored)
+{
+	const AssociationEnd *end = &set->members[0]->ends[side];
+	char	   *key = key_of_stored(end, stored);
+
+	return set->nmembers == 1 ? end_key_text_sql(end, psprintf("COALESCE(s.k%d, %s)", side + 1, key)) :
+		psprintf("COALESCE(s.k%d, %s)", side + 1, end_key_text_sql(end, key));
 }
 
 /* The query of a link table's changes; see the enum above.  target: its name, or that of its rows. */
 static char *
-link_table_query(const Mapping *mapping, const char *target, bool whole, bool keep_missing)
+link_table_query(const LinkSet *set, const char *target, bool whole, bool keep_missing)
 {
+	const Mapping *mapping = set->members[0];
 	char	   *column1 = column_of("t", mapping->ends[0].target);
 	char	   *column2 = column_of("t", mapping->ends[1].target);
 	const char *goes = "s.deleted IS NOT FALSE";
@@ -286,17 +422,16 @@ link_table_query(const Mapping *mapping, const char *target, bool whole, bool ke
 	return psprintf("SELECT CASE WHEN %s THEN 'delete' ELSE 'insert' END,"
 					" CASE WHEN NOT s.deleted THEN %s END, CASE WHEN %s THEN %s END,"
 					" %s, %s, NULL::pg_catalog.text,"
-					" CASE WHEN %s THEN %s ELSE s.v1 END, CASE WHEN %s THEN %s ELSE s.v2 END"
+					" CASE WHEN %s THEN %s ELSE s.v1 END, CASE WHEN %s THEN %s ELSE s.v2 END, COALESCE(s.giver, 0)"
 					" FROM %s %s JOIN %s ON %s"
 					" WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
 					" WHEN s.deleted THEN %s ELSE NOT (%s) END",
 					goes, changed_sql(mapping), goes, row_sql(mapping),
-					end_key_text_sql(&mapping->ends[0], psprintf("COALESCE(s.k1, %s)", key_of_stored(&mapping->ends[0], column1))),
-					end_key_text_sql(&mapping->ends[1], psprintf("COALESCE(s.k2, %s)", key_of_stored(&mapping->ends[1], column2))),
+					found_key_sql(set, 0, column1), found_key_sql(set, 1, column2),
 					goes, column1, goes, column2,
-					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
+					source_sql(set), whole && !keep_missing ? "FULL" : "LEFT",
 					link_table_rows(mapping, target), links_same_sql(mapping, "s.v1", "s.v2"),
-					is_kept_sql(mapping, 0, column1), is_kept_sql(mapping, 1, column2),
+					is_kept_sql(set, 0, column1), is_kept_sql(set, 1, column2),
 					has_target_sql(mapping), has_target_sql(mapping));
 }
 
@@ -306,8 +441,9 @@ link_table_query(const Mapping *mapping, const char *target, bool whole, bool ke
  * that changes hands keeps its link, unless the one who takes it has another.
  */
 static char *
-link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
+link_column_query(const LinkSet *set, bool whole, bool keep_missing)
 {
+	const Mapping *mapping = set->members[0];
 	int			holder = mapping->holder + 1;
 	int			other = 2 - mapping->holder;
 	const AssociationEnd *end = other_end(mapping);
@@ -332,28 +468,33 @@ link_column_query(const Mapping *mapping, bool whole, bool keep_missing)
 					column, quote_literal_cstr(end->target), column,
 					end_key_text_sql(&mapping->ends[0], keys[0]), end_key_text_sql(&mapping->ends[1], keys[1]),
 					end_key_text_sql(end, key_of_stored(end, column)), value,
-					source_sql(mapping), whole && !keep_missing ? "FULL" : "LEFT",
+					source_sql(set), whole && !keep_missing ? "FULL" : "LEFT",
 					link_rows(mapping), is_holder_sql(mapping, psprintf("s.k%d", holder)),
 					is_given(entity), column, is_current(entity),
-					is_kept_sql(mapping, 1 - mapping->holder, column), is_outside(entity), is_taken(entity),
+					is_kept_sql(set, 1 - mapping->holder, column), is_outside(entity), is_taken(entity),
 					column, value, has_target_sql(mapping),
 					distinct_sql(&end->stored, column, value));
 }
 
-/* What is stored of the rows of an end that the batch deletes: one relation a side. */
-static const char *const gone_names[2] = {"syncup_gone1", "syncup_gone2"};
+/* The rows of an end that the batch deletes, and that rows of a link table lead to. */
+typedef struct GoneRows
+{
+	const AssociationEnd *end;
+	int			giver;
+	int			side;
+	TypedRows  *rows;			/* their keys */
+} GoneRows;
 
 /* Their keys, under that name. */
 static TypedRows *
-gone_rows(const Mapping *mapping, int side, const pg_uuid_t *batch)
+gone_rows(const Mapping *mapping, const AssociationEnd *end, const char *name, const pg_uuid_t *batch)
 {
-	const AssociationEnd *end = &mapping->ends[side];
 	bool		own = is_own_end(mapping, end);
 	TypedRows  *rows;
 
 	if (own)
 		changes_publish(end->entity);
-	rows = typed_rows_gather(gone_names[side],
+	rows = typed_rows_gather(name,
 							 own_cursor(psprintf("SELECT %s AS key FROM %s WHERE batch = $1 AND command = 'delete' AND changed IS NULL",
 												 end_key_of_change_sql(end),
 												 own ? changes_relation(end->entity) : changes_table(end->entity)),
@@ -365,9 +506,9 @@ gone_rows(const Mapping *mapping, int side, const pg_uuid_t *batch)
 
 /* SQL: whether link row t leads to row g that goes. */
 static char *
-leads_to_sql(const Mapping *mapping, int side)
+leads_to_sql(const GoneRows *gone)
 {
-	const AssociationEnd *end = &mapping->ends[side];
+	const AssociationEnd *end = gone->end;
 
 	return equal_sql(&end->stored, column_of("t", end->target),
 					 end->store == NULL ? "g.key" : stored_of_key(end, "g.key"));
@@ -375,22 +516,37 @@ leads_to_sql(const Mapping *mapping, int side)
 
 /*
  * The query of the rows of a link table that lead to rows that go and that the
- * source does not know: see the enum above.
+ * source does not know, but for those found by one of the gone before: see the
+ * enum above.
  */
 static char *
-stray_links_query(const Mapping *mapping, int side)
+stray_links_query(const LinkSet *set, const GoneRows *gone, int number)
 {
+	const GoneRows *here = &gone[number];
+	const Mapping *mapping = set->members[here->giver];
 	char	   *column1 = column_of("t", mapping->ends[0].target);
 	char	   *column2 = column_of("t", mapping->ends[1].target);
+	StringInfoData others;
 
-	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s"
+	initStringInfo(&others);
+	for (int i = 0; i < number; i++)
+		appendStringInfo(&others, " AND NOT EXISTS (SELECT FROM %s g WHERE %s)", gone[i].rows->name, leads_to_sql(&gone[i]));
+	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s, %d"
 					" FROM %s JOIN %s g ON %s WHERE NOT EXISTS (SELECT FROM %s WHERE %s)%s",
 					row_sql(mapping), end_key_text_sql(&mapping->ends[0], key_of_stored(&mapping->ends[0], column1)),
 					end_key_text_sql(&mapping->ends[1], key_of_stored(&mapping->ends[1], column2)),
-					column1, column2, link_rows(mapping), gone_names[side], leads_to_sql(mapping, side),
-					source_sql(mapping), links_same_sql(mapping, "s.v1", "s.v2"),
-					side == 0 ? "" : psprintf(" AND NOT EXISTS (SELECT FROM %s g WHERE %s)",
-											  gone_names[0], leads_to_sql(mapping, 0)));
+					column1, column2, here->giver, link_rows(mapping), here->rows->name, leads_to_sql(here),
+					source_sql(set), links_same_sql(mapping, "s.v1", "s.v2"), others.data);
+}
+
+/* Whether rows of this end of a member are those of an earlier one. */
+static bool
+is_known_end(const GoneRows *gone, int count, const AssociationEnd *end, int side)
+{
+	for (int i = 0; i < count; i++)
+		if (gone[i].side == side && gone[i].end->entity == end->entity)
+			return true;
+	return false;
 }
 
 /*
@@ -398,46 +554,60 @@ stray_links_query(const Mapping *mapping, int side)
  * never had them (SPEC 5.3): a plain foreign key would stop the batch.
  */
 static void
-find_stray_links(const Mapping *mapping, const pg_uuid_t *batch, LinkChanges *changes)
+find_stray_links(LinkSink *sink)
 {
-	TypedRows  *gone[2] = {gone_rows(mapping, 0, batch), gone_rows(mapping, 1, batch)};
+	const LinkSet *set = sink->set;
+	GoneRows   *gone = palloc(sizeof(GoneRows) * set->nmembers * 2);
+	int			count = 0;
 
-	for (int side = 0; side < 2; side++)
-		if (gone[side]->count > 0)
+	for (int i = 0; i < set->nmembers; i++)
+		for (int side = 0; side < 2; side++)
 		{
-			const char *column = mapping->ends[side].target;
+			const AssociationEnd *end = &set->members[i]->ends[side];
 
-			sql_for_each(caller_cursor_planned(stray_links_query(mapping, side),
-											   plan_few(mapping->target, &column, 1, gone[side]->count),
-											   SQL_NO_ARGS),
-						 write_change, changes);
+			if (is_known_end(gone, count, end, side))
+				continue;
+			gone[count] = (GoneRows) {
+				end, i, side, gone_rows(set->members[i], end, psprintf("syncup_gone%d", count + 1), &sink->batch)
+			};
+			count++;
 		}
-	typed_rows_forget(gone[0]);
-	typed_rows_forget(gone[1]);
+	for (int i = 0; i < count; i++)
+		if (gone[i].rows->count > 0)
+			sql_for_each(caller_cursor_planned(stray_links_query(set, gone, i),
+											   plan_few(set->members[0]->target, (const char *const *) &gone[i].end->target, 1,
+														gone[i].rows->count),
+											   SQL_NO_ARGS),
+						 write_change, sink);
+	for (int i = 0; i < count; i++)
+		typed_rows_forget(gone[i].rows);
 }
 
 void
-links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
-			TypedRows *target, bool whole, bool keep_missing, ChangeCounter *counter)
+links_build(LinkSet *set, const pg_uuid_t *batch, TypedRows *target, bool whole, bool keep_missing)
 {
-	LinkChanges changes = {mapping, *batch, NULL, counter};
+	LinkSink	sink = {*batch, set, palloc(sizeof(LinkChanges) * set->nmembers)};
+	const Mapping *mapping = set->members[0];
 	int			level;
 
-	memset(counter, 0, sizeof(ChangeCounter));
-	own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(mapping)),
-			SQL_ARGS(SQL_UUID(batch)));
-	changes.store = change_store_open(mapping);
+	for (int i = 0; i < set->nmembers; i++)
+	{
+		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(set->members[i])),
+				SQL_ARGS(SQL_UUID(batch)));
+		sink.changes[i] = (LinkChanges) {set->members[i], change_store_open(set->members[i]), &set->counters[i]};
+	}
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(mapping->pairs ?
-									   link_table_query(mapping, target ? target->name : mapping->target_name, whole, keep_missing) :
-									   link_column_query(mapping, whole, keep_missing),
-									   !whole && links_are_few(mapping, source->count), SQL_NO_ARGS),
-				 write_change, &changes);
+									   link_table_query(set, target ? target->name : mapping->target_name, whole, keep_missing) :
+									   link_column_query(set, whole, keep_missing),
+									   !whole && links_are_few(mapping, link_set_count(set)), SQL_NO_ARGS),
+				 write_change, &sink);
 	if (mapping->pairs && !whole && !keep_missing)
-		find_stray_links(mapping, batch, &changes);
+		find_stray_links(&sink);
 	settings_restore(level);
-	change_store_close(changes.store);
-	typed_rows_forget(source);
+	for (int i = 0; i < set->nmembers; i++)
+		change_store_close(sink.changes[i].store);
+	link_set_forget(set);
 }
 
 /* ---------- changes written ---------- */
@@ -519,6 +689,39 @@ linked_value(const Mapping *mapping, const char *column, bool is_key)
 #define wanted_sql(m, back)		linked_value((m), "s.w", !(back))
 #define expected_sql(m, back)	linked_value((m), "s.x", (back))
 
+/* The columns of row t of a link table that may be read. */
+static char *
+readable_row(const Mapping *mapping, const char *alias)
+{
+	Relation	target;
+	StringInfoData list;
+
+	if (may_read_all(mapping))
+		return psprintf("%s.*", alias);
+	target = table_open(mapping->target, AccessShareLock);
+	initStringInfo(&list);
+	for (int i = 0; i < RelationGetNumberOfAttributes(target); i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(target), i);
+
+		if (!attribute->attisdropped &&
+			pg_attribute_aclcheck(mapping->target, i + 1, GetUserId(), ACL_SELECT) == ACLCHECK_OK)
+			appendStringInfo(&list, "%s%s", list.len ? ", " : "", column_of(alias, NameStr(attribute->attname)));
+	}
+	table_close(target, NoLock);
+	return list.data;
+}
+
+/* SQL: whether row t of a link table is in the association's scope. */
+static char *
+in_scope_sql(const Mapping *mapping)
+{
+	const char *scope = mapping->options->scope;
+
+	return scope == NULL ? "true" :
+		psprintf("(SELECT (%s\n) IS TRUE FROM (SELECT %s) r)", scope, readable_row(mapping, "t"));
+}
+
 /* Deletes the rows of a link table. */
 static void
 delete_links(const Mapping *mapping, const TypedRows *changes, bool back)
@@ -526,10 +729,10 @@ delete_links(const Mapping *mapping, const TypedRows *changes, bool back)
 	if (changes->actions[ACTION_DELETE] == 0)
 		return;
 	write_rows(mapping,
-			   psprintf("DELETE FROM %s t USING (SELECT %s AS v1, %s AS v2 FROM syncup_change s%s WHERE %s) s WHERE %s",
+			   psprintf("DELETE FROM %s t USING (SELECT %s AS v1, %s AS v2 FROM syncup_change s%s WHERE %s) s WHERE %s AND %s",
 						mapping->target_name, change_value(mapping, 0, back), change_value(mapping, 1, back),
 						stored_joins(mapping, "s"), is_action(ACTION_DELETE),
-						links_same_sql(mapping, "s.v1", "s.v2")),
+						links_same_sql(mapping, "s.v1", "s.v2"), in_scope_sql(mapping)),
 			   links_are_few(mapping, changes->count), changes->actions[ACTION_DELETE]);
 }
 
@@ -604,6 +807,38 @@ restored_columns(const Mapping *mapping, const char *alias)
 	return list.data;
 }
 
+/* Errors if a link that was written lies outside the association's scope. */
+static void
+check_links_scope(const Mapping *mapping, const char *written)
+{
+	if (mapping->options->scope == NULL)
+		return;
+	if (caller_sql(psprintf("SELECT FROM %s LEFT JOIN %s ON %s WHERE NOT (%s) LIMIT 1", written, link_rows(mapping),
+							links_same_sql(mapping, "s.v1", "s.v2"), has_target_sql(mapping)), SQL_NO_ARGS) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
+				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
+						 mapping->options->scope)));
+}
+
+/* Inserts links of these columns, under "s", into a link table. */
+static void
+insert_pairs(const Mapping *mapping, const char *links, const char *order, bool few, int64 count)
+{
+	StringInfoData columns;
+	StringInfoData values;
+
+	initStringInfo(&columns);
+	initStringInfo(&values);
+	appendStringInfo(&columns, "%s, %s", quote_identifier(mapping->ends[0].target), quote_identifier(mapping->ends[1].target));
+	appendStringInfoString(&values, "s.v1, s.v2");
+	add_constants(mapping, &columns, &values);
+	write_rows(mapping, psprintf("INSERT INTO %s (%s) SELECT %s FROM %s ORDER BY %s",
+								 mapping->target_name, columns.data, values.data, links, order), few, count);
+	check_links_scope(mapping, links);
+}
+
 /* Inserts the rows of a link table; those that come back, as they were. */
 static void
 insert_links(const Mapping *mapping, const TypedRows *changes, bool back)
@@ -618,13 +853,11 @@ insert_links(const Mapping *mapping, const TypedRows *changes, bool back)
 							mapping->target_name, is_action(ACTION_INSERT)),
 				   false, changes->actions[ACTION_INSERT]);
 	else
-		write_rows(mapping,
-				   psprintf("INSERT INTO %s (%s, %s) SELECT %s, %s FROM syncup_change s%s WHERE %s ORDER BY s.k1, s.k2",
-							mapping->target_name, quote_identifier(mapping->ends[0].target),
-							quote_identifier(mapping->ends[1].target),
-							change_value(mapping, 0, false), change_value(mapping, 1, false),
-							stored_joins(mapping, "s"), is_action(ACTION_INSERT)),
-				   links_are_few(mapping, changes->count), changes->actions[ACTION_INSERT]);
+		insert_pairs(mapping,
+					 psprintf("(SELECT s.k1, s.k2, %s AS v1, %s AS v2 FROM syncup_change s%s WHERE %s) s",
+							  change_value(mapping, 0, false), change_value(mapping, 1, false),
+							  stored_joins(mapping, "s"), is_action(ACTION_INSERT)), "s.k1, s.k2",
+					 links_are_few(mapping, changes->count), changes->actions[ACTION_INSERT]);
 }
 
 /* Sets mono-valued links, those that move where that was not done at once. */
@@ -660,27 +893,50 @@ links_insert(const Mapping *mapping, const TypedRows *changes, bool back)
 		link_holders(mapping, changes, back);
 }
 
-int64
-links_load(const Mapping *mapping, TypedRows *source)
+/* Writes the links of associations that fill the same rows; each counts for the first that gives it. */
+static void
+load_together(LinkSet *set)
 {
-	const AssociationEnd *end = other_end(mapping);
-	int64		count = source->count;
+	TypedRows  *links = typed_rows_gather("syncup_loaded",
+										  caller_cursor(psprintf("SELECT s.giver, s.k1, s.k2, s.v1, s.v2 FROM %s WHERE NOT s.deleted",
+																 source_sql(set)), SQL_NO_ARGS));
 
-	if (mapping->pairs)
-		write_rows(mapping,
-				   psprintf("INSERT INTO %s (%s, %s) SELECT %s, %s FROM syncup_link s%s ORDER BY s.k1, s.k2",
-							mapping->target_name, quote_identifier(mapping->ends[0].target),
-							quote_identifier(mapping->ends[1].target),
-							stored_value(mapping, 0, "s"), stored_value(mapping, 1, "s"),
-							stored_joins(mapping, "s")), false, count);
+	for (int i = 0; i < set->nmembers; i++)
+	{
+		char	   *own = psprintf("(SELECT s.* FROM syncup_loaded s WHERE s.giver OPERATOR(pg_catalog.=) %d) s", i);
+
+		caller_sql(psprintf("SELECT pg_catalog.count(*) FROM %s", own), SQL_NO_ARGS);
+		set->counters[i].inserted = sql_int8(0, 1);
+		if (set->counters[i].inserted > 0)
+			insert_pairs(set->members[i], own, "s.k1, s.k2", false, set->counters[i].inserted);
+	}
+	typed_rows_forget(links);
+}
+
+void
+links_load(LinkSet *set)
+{
+	const Mapping *mapping = set->members[0];
+	const AssociationEnd *end = other_end(mapping);
+	const char *links = set->parts[0].rows->name;
+	int64		count = set->parts[0].rows->count;
+
+	if (set->nmembers > 1)
+		load_together(set);
+	else if (mapping->pairs)
+		insert_pairs(mapping,
+					 psprintf("(SELECT s.k1, s.k2, %s AS v1, %s AS v2 FROM %s s%s) s",
+							  stored_value(mapping, 0, "s"), stored_value(mapping, 1, "s"), links,
+							  stored_joins(mapping, "s")), "s.k1, s.k2", false, count);
 	else
 		write_rows(mapping,
-				   psprintf("UPDATE %s t SET %s = s.v FROM (SELECT s.k%d AS k, %s AS v FROM syncup_link s%s) s WHERE %s",
+				   psprintf("UPDATE %s t SET %s = s.v FROM (SELECT s.k%d AS k, %s AS v FROM %s s%s) s WHERE %s",
 							mapping->target_name, quote_identifier(end->target), mapping->holder + 1,
-							stored_value(mapping, 1 - mapping->holder, "s"), stored_joins(mapping, "s"),
+							stored_value(mapping, 1 - mapping->holder, "s"), links, stored_joins(mapping, "s"),
 							is_holder_sql(mapping, "s.k")), false, count);
-	typed_rows_forget(source);
-	return count;
+	if (set->nmembers == 1)
+		set->counters[0].inserted = count;
+	link_set_forget(set);
 }
 
 /* ---------- is the target still as the changes say ---------- */
@@ -729,7 +985,7 @@ links_review_sql(const Mapping *mapping, bool back)
 TypedRows *
 links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	return typed_rows_gather("syncup_link",
+	return typed_rows_gather("syncup_link1",
 							 own_cursor(psprintf("SELECT command = 'delete' AS deleted, %s AS k1, %s AS k2 FROM %s WHERE batch = $1",
 												 end_key_of_text_sql(&mapping->ends[0], "key1"),
 												 end_key_of_text_sql(&mapping->ends[1], "key2"), changes_table(mapping)),

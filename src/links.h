@@ -25,20 +25,46 @@ extern bool links_are_few(const Mapping *mapping, int64 links);
 /* The links of a target before: rows of a link table, or values of its column. */
 extern int64 links_count(const Mapping *mapping);
 
-/* The links of stored, reviewed changes as such source rows. */
+/* The links of stored, reviewed changes as such rows. */
 extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch);
 
+/* Links of one association: rows as resolve_pairs() gives them. */
+typedef struct LinkPart
+{
+	int			giver;			/* which of the associations gives them */
+	TypedRows  *rows;
+} LinkPart;
+
 /*
- * Finds what the links change in the target and stores it in the change table;
- * forgets the rows.  whole: every link of the target is looked at, or, where
+ * The links of the associations that fill the same rows together, in order: one
+ * that is given by several is the first one's (SPEC 2.7).
+ */
+typedef struct LinkSet
+{
+	int			nmembers;
+	Mapping   **members;
+	ChangeCounter *counters;	/* of each */
+	int			nparts;
+	LinkPart   *parts;
+} LinkSet;
+
+extern LinkSet *link_set_begin(List *members);
+
+/* The name for rows to be added. */
+extern const char *link_set_name(const LinkSet *set);
+extern void link_set_add(LinkSet *set, int giver, TypedRows *rows);
+
+/*
+ * Finds what the links change in the target, counts it and stores it in the change
+ * tables; forgets the rows.  whole: every link of the target is looked at, or, where
  * target is not NULL, every one of these (link_drift.h); keep_missing: those that
  * the source does not have are left alone.
  */
-extern void links_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
-						TypedRows *target, bool whole, bool keep_missing, ChangeCounter *counter);
+extern void links_build(LinkSet *set, const pg_uuid_t *batch,
+						TypedRows *target, bool whole, bool keep_missing);
 
-/* Writes links straight into an empty target; returns their number. */
-extern int64 links_load(const Mapping *mapping, TypedRows *source);
+/* Writes links straight into an empty target, and counts them. */
+extern void links_load(LinkSet *set);
 
 /* The stored changes of a batch, or what takes them back: see links.c. */
 extern TypedRows *links_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back);

@@ -814,6 +814,17 @@ check_scope(Draft *draft)
 			   SQL_NO_ARGS);
 }
 
+void
+check_part_of_table(Mapping *mapping, Relation target)
+{
+	Draft		draft = {mapping, target, 0};
+
+	if (mapping->options->constants != NULL)
+		check_constants(&draft);
+	if (mapping->options->scope != NULL)
+		check_scope(&draft);
+}
+
 /* Errors if another mapping writes the same rows. */
 static void
 check_only_mapping(Mapping *mapping)
@@ -1570,6 +1581,23 @@ syncup_map_entity_type_by_columns(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* What is counted of an association that goes counts for the next that fills the same rows. */
+static void
+leave_count(const Mapping *mapping)
+{
+	const char *next = NULL;
+	ListCell   *cell;
+
+	foreach(cell, link_siblings(mapping))
+		if (next == NULL && lfirst(cell) != mapping)
+			next = ((Mapping *) lfirst(cell))->name;
+	if (next != NULL)
+		own_sql("UPDATE syncup.batch_counter c SET stored_before = c.stored_before + d.stored_before + d.inserted - d.deleted"
+				" FROM syncup.batch_counter d JOIN syncup.batch b USING (batch)"
+				" WHERE d.batch = c.batch AND d.mapping = $2 AND c.mapping = $3 AND b.connector = $1",
+				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name), SQL_TEXT(next)));
+}
+
 /*
  * syncup_drop_mapping(connector text, mapping text) (SPEC 2.1).
  */
@@ -1587,6 +1615,7 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	check_no_association(mapping);
 	drop_mapping_tables(mapping);
 	forget_kept_changes(mapping->connector);
+	leave_count(mapping);
 	own_sql("DELETE FROM syncup.batch_counter c USING syncup.batch b"
 			" WHERE b.batch = c.batch AND b.connector = $1 AND c.mapping = $2",
 			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));

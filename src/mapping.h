@@ -25,6 +25,9 @@ extern Mapping *begin_mapping(Connector *connector, const char *name, Relation t
 /* Errors unless the current user may do this to the table or its column. */
 extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);
 
+/* Errors about options "scope" and "constants". */
+extern void check_part_of_table(Mapping *mapping, Relation target);
+
 /* Names the columns of the previous, delta and change tables. */
 extern void name_stored_columns(Mapping *mapping);
 

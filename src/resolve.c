@@ -21,7 +21,9 @@
  *
  * A pair is an orphan if a value belongs to no row, or to more than one: the
  * wrong link would be worse than none.  Orphans are rows of the delta (orphan;
- * found: one that is none any more), so that they move with the batch.
+ * found: one that is none any more), so that they move with the batch.  Where
+ * several associations read the same columns of a file (a member is a user or a
+ * group), a value that one of them finds makes no orphan of the others' pair.
  */
 #include "resolve.h"
 
@@ -29,7 +31,9 @@
 #include "catalog/pg_type.h"
 #include "convert.h"
 #include "delta.h"
+#include "digest_set.h"
 #include "end_key.h"
+#include "key.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "quarantine.h"
@@ -213,7 +217,7 @@ same_folded_key(const Mapping *mapping)
 
 /* SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta. */
 static char *
-touched_pairs_sql(const Mapping *mapping)
+touched_pairs_sql(const Mapping *mapping, bool with_twins)
 {
 	const char *previous = previous_table(mapping);
 	const char *delta = PAIR_DELTA;
@@ -242,6 +246,14 @@ touched_pairs_sql(const Mapping *mapping)
 							 " (SELECT %s FROM syncup_moved%d m UNION ALL SELECT %s FROM syncup_moved%d m)",
 							 previous, folded_hash_sql(end, value),
 							 folded_hash_sql(end, "m.old"), side + 1, folded_hash_sql(end, "m.new"), side + 1);
+	}
+	for (int side = 0; side < 2 && with_twins; side++)
+	{
+		const char *value = quote_identifier(mapping->columns[side].stored);
+
+		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
+						 " (SELECT old FROM syncup_near%d UNION ALL SELECT new FROM syncup_near%d)",
+						 previous, value, side + 1, side + 1);
 	}
 	if (is_key_folded(mapping))
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p JOIN %s d ON %s", previous, delta, same_folded_key(mapping));
@@ -273,7 +285,9 @@ typedef struct LookedUp
 typedef struct LinkSink
 {
 	const Mapping *mapping;
-	TypedRows  *links;			/* "deleted", null: to be left alone; "k1", "k2" */
+	TypedRows  *links;			/* see resolve_pairs() */
+	bool		with_texts;
+	bool		quiet;			/* orphans are noted elsewhere */
 	EndKey		keys[2];
 	DeltaWriter *delta;
 	Quarantine *quarantine;
@@ -282,20 +296,35 @@ typedef struct LinkSink
 	Spellings  *spellings;		/* NULL: only texts matter */
 	TypedRows  *missed;			/* pairs with a value that no property has as its text */
 	bool		respelled;		/* some were found all the same */
+	List	   *twins;			/* that may find what is not found here */
+	TypedRows  *unfound;		/* "syncup_unfound": see the enum below */
+	DigestSet  *found[2];		/* of a twin: values that it finds; NULL: it is none */
+	DigestKey	found_key;
 	MemoryContext context;		/* as long as this */
 } LinkSink;
+
+/* The columns of pairs that are not found: a side that is, and how many rows have its value. */
+enum
+{
+	UNFOUND_VALUE1, UNFOUND_VALUE2, UNFOUND_REMEMBERED, UNFOUND_FOUND1, UNFOUND_FOUND2, UNFOUND_COUNT1, UNFOUND_COUNT2,
+	UNFOUND_COLUMNS
+};
 
 /* Adds a link, by the texts of its keys. */
 static void
 add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2)
 {
-	Datum		values[3] = {BoolGetDatum(deleted)};
-	bool		nulls[3] = {kept, key1 == NULL, key2 == NULL};
+	Datum		values[5] = {BoolGetDatum(deleted)};
+	bool		nulls[5] = {kept, key1 == NULL, key2 == NULL, key1 == NULL, key2 == NULL};
 
 	if (key1 != NULL)
 		values[1] = end_key_value(&sink->keys[0], key1, &nulls[1]);
 	if (key2 != NULL)
 		values[2] = end_key_value(&sink->keys[1], key2, &nulls[2]);
+	if (sink->with_texts && key1 != NULL)
+		values[3] = CStringGetTextDatum(key1);
+	if (sink->with_texts && key2 != NULL)
+		values[4] = CStringGetTextDatum(key2);
 	tuplestore_putvalues(sink->links->store, sink->links->tupdesc, values, nulls);
 	sink->links->count++;
 }
@@ -336,6 +365,51 @@ add_orphan(LinkSink *sink, const LookedUp *pair)
 					first && second ? psprintf("%s; %s", first, second) : first ? first : second);
 }
 
+static Digest
+found_digest(const DigestKey *key, const char *value)
+{
+	return digest_bytes(key, value, strlen(value));
+}
+
+/* Notes what a twin finds of a pair. */
+static void
+note_found(LinkSink *sink, const LookedUp *pair)
+{
+	for (int side = 0; side < 2; side++)
+	{
+		Digest		digest = found_digest(&sink->found_key, pair->values[side]);
+
+		if (pair->keys[1][side] != NULL)
+			(void) digest_set_add(sink->found[side], &digest);
+	}
+}
+
+/* Sends a pair that is not found on its way to the twins. */
+static void
+add_unfound(LinkSink *sink, const LookedUp *pair)
+{
+	Datum		values[UNFOUND_COLUMNS];
+	bool		nulls[UNFOUND_COLUMNS] = {false};
+
+	for (int side = 0; side < 2; side++)
+	{
+		values[UNFOUND_VALUE1 + side] = CStringGetTextDatum(pair->values[side]);
+		values[UNFOUND_FOUND1 + side] = BoolGetDatum(pair->keys[1][side] != NULL);
+		values[UNFOUND_COUNT1 + side] = Int64GetDatum(pair->counts[1][side]);
+	}
+	values[UNFOUND_REMEMBERED] = BoolGetDatum(pair->remembered);
+	tuplestore_putvalues(sink->unfound->store, sink->unfound->tupdesc, values, nulls);
+	sink->unfound->count++;
+}
+
+/* Remembers a pair no more. */
+static void
+forget_orphan(LinkSink *sink, const LookedUp *pair)
+{
+	sink->orphans--;
+	write_pair(sink, COMMAND_FOUND, pair);
+}
+
 /* Takes a pair that was looked up. */
 static void
 take_looked_up(LinkSink *sink, const LookedUp *pair)
@@ -345,6 +419,11 @@ take_looked_up(LinkSink *sink, const LookedUp *pair)
 	bool		is = pair->is_pair[1] && keys[0] != NULL && keys[1] != NULL;
 	bool		was = pair->is_pair[0] && old_keys[0] != NULL && old_keys[1] != NULL;
 
+	if (sink->found[0] != NULL)
+	{
+		note_found(sink, pair);
+		return;
+	}
 	if (pair->kept)
 	{
 		/* Its row was set aside: the link, or the holder's, is left alone. */
@@ -353,16 +432,17 @@ take_looked_up(LinkSink *sink, const LookedUp *pair)
 			add_link(sink, false, true, keys[0], keys[1]);
 		return;
 	}
-	if (pair->is_pair[1] && !is)
+	if (sink->quiet)
+		;
+	else if (pair->is_pair[1] && !is)
 	{
-		if (!pair->remembered)
+		if (sink->twins != NIL)
+			add_unfound(sink, pair);
+		else if (!pair->remembered)
 			add_orphan(sink, pair);
 	}
 	else if (pair->remembered)
-	{
-		sink->orphans--;
-		write_pair(sink, COMMAND_FOUND, pair);
-	}
+		forget_orphan(sink, pair);
 	if (is)
 		add_link(sink, false, false, keys[0], keys[1]);
 	if (was && !(is && strcmp(keys[0], old_keys[0]) == 0 && strcmp(keys[1], old_keys[1]) == 0))
@@ -467,12 +547,13 @@ look_up_missed(LinkSink *sink, const pg_uuid_t *batch)
 static TypedRows *
 distinct_links(const Mapping *mapping, TypedRows *links)
 {
+	const char *name = links->name;
 	const char *key = mapping->pairs ? "k1, k2" : mapping->holder == 0 ? "k1" : "k2";
 	TypedRows  *distinct;
 
 	links->name = "syncup_found_link";
 	typed_rows_publish(links);
-	distinct = typed_rows_gather("syncup_link",
+	distinct = typed_rows_gather(name,
 								 own_cursor(psprintf("(SELECT DISTINCT ON (%s) l.* FROM syncup_found_link l WHERE NOT l.deleted ORDER BY %s, k1, k2)"
 													 " UNION ALL SELECT l.* FROM syncup_found_link l WHERE l.deleted IS NOT FALSE", key, key),
 											SQL_NO_ARGS));
@@ -515,13 +596,52 @@ keep_sides(LinkSink *sink, const pg_uuid_t *batch)
 
 /* Links without any row yet. */
 static TypedRows *
-begin_links(const Mapping *mapping)
+begin_links(const Mapping *mapping, const char *name, bool with_texts)
 {
-	TypedRows  *rows = typed_rows_begin("syncup_link", 3);
+	TypedRows  *rows = typed_rows_begin(name, with_texts ? 5 : 3);
 
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
 	for (int i = 0; i < 2; i++)
+	{
 		end_key_describe(rows->tupdesc, i + 2, i == 0 ? "k1" : "k2", &mapping->ends[i]);
+		if (!with_texts)
+			continue;
+		TupleDescInitEntry(rows->tupdesc, i + 4, i == 0 ? "t1" : "t2", TEXTOID, -1, 0);
+		TupleDescInitEntryCollation(rows->tupdesc, i + 4, C_COLLATION_OID);
+	}
+	return rows;
+}
+
+/* Pairs whose values were missed: their columns are those of the pairs looked up. */
+static TypedRows *
+begin_missed(void)
+{
+	TypedRows  *rows = typed_rows_begin("syncup_missed", 1);
+
+	rows->tupdesc = NULL;
+	return rows;
+}
+
+/* Pairs that are not found, without any yet. */
+static TypedRows *
+begin_unfound(void)
+{
+	static const struct
+	{
+		const char *name;
+		Oid			type;
+	}			columns[UNFOUND_COLUMNS] = {
+		{"v1", TEXTOID}, {"v2", TEXTOID}, {"remembered", BOOLOID}, {"found1", BOOLOID}, {"found2", BOOLOID},
+		{"count1", INT8OID}, {"count2", INT8OID}
+	};
+	TypedRows  *rows = typed_rows_begin("syncup_unfound", UNFOUND_COLUMNS);
+
+	for (int i = 0; i < UNFOUND_COLUMNS; i++)
+	{
+		TupleDescInitEntry(rows->tupdesc, i + 1, columns[i].name, columns[i].type, -1, 0);
+		if (columns[i].type == TEXTOID)
+			TupleDescInitEntryCollation(rows->tupdesc, i + 1, C_COLLATION_OID);
+	}
 	return rows;
 }
 
@@ -607,22 +727,90 @@ gather_usual(Spellings *spellings, int side, const char *name, const char *moved
 	return texts.rows;
 }
 
+/* Which pairs are looked up. */
+typedef enum Scope
+{
+	PAIRS_TOUCHED,				/* those that can have changed */
+	PAIRS_ALL,
+	PAIRS_SUSPECT,				/* those of link_drift.h */
+	PAIRS_RELATED,				/* see resolve_related() */
+	PAIRS_UNFOUND				/* of a twin: see ask_twins() */
+} Scope;
+
+/* SQL: keys of syncup_touched with the value that the row of each has after the batch. */
+static char *
+touched_values_sql(const Mapping *mapping, int side)
+{
+	const AssociationEnd *end = &mapping->ends[side];
+	int			n = side + 1;
+
+	return psprintf("(SELECT t.t%d AS key, p.%s AS value FROM (SELECT DISTINCT t%d FROM syncup_touched) t JOIN %s p ON p.%s = t.t%d"
+					" WHERE NOT EXISTS (SELECT FROM syncup_moved%d m WHERE m.former = p.%s)"
+					" UNION ALL SELECT m.key, m.new FROM syncup_moved%d m WHERE m.new IS NOT NULL)",
+					n, property_stored(end), n, previous_table(end->entity), key_stored(end), n,
+					n, key_stored(end), n);
+}
+
+/* SQL: the pairs that the batch does not touch of the links in syncup_touched. */
+static char *
+related_pairs_sql(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT DISTINCT %s, true AS before, true AS after, false AS remembered, false AS kept FROM syncup_touched t",
+					 pair_columns(mapping, "p"));
+	for (int side = 0; side < 2; side++)
+		appendStringInfo(&sql, " JOIN %s a%d ON a%d.key = t.t%d", touched_values_sql(mapping, side), side + 1, side + 1, side + 1);
+	appendStringInfo(&sql, " JOIN %s p ON true", previous_table(mapping));
+	for (int side = 0; side < 2; side++)
+	{
+		const AssociationEnd *end = &mapping->ends[side];
+		char	   *p = psprintf("p.%s", quote_identifier(mapping->columns[side].stored));
+		char	   *a = psprintf("a%d.value", side + 1);
+
+		appendStringInfo(&sql, " AND %s = %s", is_folded(end) ? folded_hash_sql(end, p) : p,
+						 is_folded(end) ? folded_hash_sql(end, a) : a);
+	}
+	appendStringInfo(&sql, " WHERE NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s AND " IS_OLD("d") ")",
+					 delta_table(mapping), same_stored_key(mapping, "d", "p"));
+	return sql.data;
+}
+
+/* SQL: what the batch moves of a side in the entity types of the twins. */
+static char *
+near_sql(const LinkSink *sink, int side)
+{
+	StringInfoData sql;
+	ListCell   *cell;
+
+	initStringInfo(&sql);
+	foreach(cell, sink->twins)
+		appendStringInfo(&sql, "%s%s", sql.len ? " UNION ALL " : "", moved_sql(lfirst(cell), side));
+	return sql.len ? sql.data : "SELECT NULL::text AS old, NULL::text AS new WHERE $1 IS NULL";
+}
+
 /*
  * Looks up some pairs.  They and what they are found by are gathered first, so
  * that the planner knows how few they are: it has no fresh statistics of deltas.
  */
 static void
-look_up_some(LinkSink *sink, bool whole, int nargs, const SqlArg *args)
+look_up_some(LinkSink *sink, Scope scope, int nargs, const SqlArg *args)
 {
 	const Mapping *mapping = sink->mapping;
-	TypedRows  *given[5];
+	TypedRows  *given[7];
 
 	given[0] = typed_rows_gather("syncup_moved1", own_cursor(moved_sql(mapping, 0), 1, args));
 	given[1] = typed_rows_gather("syncup_moved2", own_cursor(moved_sql(mapping, 1), 1, args));
 	given[2] = gather_usual(sink->spellings, 0, "syncup_usual1", "syncup_moved1");
 	given[3] = gather_usual(sink->spellings, 1, "syncup_usual2", "syncup_moved2");
-	given[4] = whole ? gather_suspects(mapping, nargs, args) :
-		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping), nargs, args));
+	given[4] = typed_rows_gather("syncup_near1", own_cursor(near_sql(sink, 0), 1, args));
+	given[5] = typed_rows_gather("syncup_near2", own_cursor(near_sql(sink, 1), 1, args));
+	given[6] = scope == PAIRS_SUSPECT ? gather_suspects(mapping, nargs, args) :
+		scope == PAIRS_RELATED ? typed_rows_gather(PAIRS, own_cursor(related_pairs_sql(mapping), 1, args)) :
+		scope == PAIRS_UNFOUND ? typed_rows_gather(PAIRS, own_cursor("SELECT u.v1, u.v2, false AS before, true AS after, false AS remembered, false AS kept"
+																	 " FROM syncup_unfound u", SQL_NO_ARGS)) :
+		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping, sink->twins != NIL), nargs, args));
 	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
 	for (int i = 0; i < lengthof(given); i++)
 		typed_rows_forget(given[i]);
@@ -630,19 +818,20 @@ look_up_some(LinkSink *sink, bool whole, int nargs, const SqlArg *args)
 
 /* Looks up pairs of a batch. */
 static void
-look_up(LinkSink *sink, const pg_uuid_t *batch, bool whole, const TypedRows *suspects)
+look_up(LinkSink *sink, const pg_uuid_t *batch, Scope scope)
 {
 	const Mapping *mapping = sink->mapping;
 	SqlArg		args[] = {SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)};
+	bool		whole = scope == PAIRS_ALL || scope == PAIRS_SUSPECT;
 	TypedRows  *delta = typed_rows_gather(PAIR_DELTA,
 										  own_cursor(psprintf("SELECT d.* FROM %s d WHERE d.batch = $1 AND %s",
 															  delta_table(mapping), whole ? IS_OLD("d") : IS_CHANGE("d")),
 													 1, args));
 
-	if (whole && suspects == NULL)
+	if (scope == PAIRS_ALL)
 		sql_for_each(own_cursor(all_lookup_sql(mapping), lengthof(args), args), take_pair, sink);
 	else
-		look_up_some(sink, whole, lengthof(args), args);
+		look_up_some(sink, scope, lengthof(args), args);
 	typed_rows_forget(delta);
 }
 
@@ -687,37 +876,157 @@ count_orphans(const Mapping *mapping, const pg_uuid_t *batch, int64 more)
 					 SQL_INT8(more)));
 }
 
-TypedRows *
-resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const TypedRows *suspects)
+/* Has pairs that are not found looked up by the other associations of their columns. */
+static void
+ask_twins(LinkSink *sink, const pg_uuid_t *batch)
 {
-	LinkSink	sink = {.mapping = mapping, .context = CurrentMemoryContext};
+	ListCell   *cell;
+
+	foreach(cell, sink->twins)
+	{
+		LinkSink	twin = {.mapping = lfirst(cell), .context = CurrentMemoryContext, .found_key = sink->found_key};
+
+		twin.found[0] = sink->found[0];
+		twin.found[1] = sink->found[1];
+		twin.spellings = spellings_begin(twin.mapping);
+		twin.missed = begin_missed();
+		look_up(&twin, batch, PAIRS_UNFOUND);
+		look_up_missed(&twin, batch);
+	}
+}
+
+/* Takes a pair that is not found here: what a twin finds of it is not missing. */
+static void
+take_unfound(void *arg, uint64 row)
+{
+	LinkSink   *sink = arg;
+	LookedUp	pair = {
+		.values = {sql_text(row, UNFOUND_VALUE1 + 1), sql_text(row, UNFOUND_VALUE2 + 1)},
+		.remembered = sql_bool(row, UNFOUND_REMEMBERED + 1)
+	};
+	bool		missing = false;
+
+	for (int side = 0; side < 2; side++)
+	{
+		Digest		digest = found_digest(&sink->found_key, pair.values[side]);
+		bool		found = sql_bool(row, UNFOUND_FOUND1 + side + 1);
+
+		pair.keys[1][side] = found ? "" : NULL;
+		pair.counts[1][side] = sql_int8(row, UNFOUND_COUNT1 + side + 1);
+		missing |= !found && !digest_set_has(sink->found[side], &digest);
+	}
+	if (missing && !pair.remembered)
+		add_orphan(sink, &pair);
+	else if (!missing && pair.remembered)
+		forget_orphan(sink, &pair);
+}
+
+/* Tells orphans from pairs of which a twin finds what is missing here. */
+static void
+take_all_unfound(LinkSink *sink, const pg_uuid_t *batch)
+{
+	typed_rows_publish(sink->unfound);
+	if (sink->unfound->count > 0)
+	{
+		/* Found by a twin is not found here. */
+		DigestSet  *found[2] = {digest_set_create(0, false), digest_set_create(0, false)};
+
+		digest_key_random(&sink->found_key);
+		memcpy(sink->found, found, sizeof(found));
+		ask_twins(sink, batch);
+		sql_for_each(own_cursor("SELECT u.* FROM syncup_unfound u", SQL_NO_ARGS), take_unfound, sink);
+		digest_set_free(found[0]);
+		digest_set_free(found[1]);
+	}
+	typed_rows_forget(sink->unfound);
+}
+
+/* Looks up pairs, and gives their links. */
+static TypedRows *
+resolve(LinkSink *sink, const pg_uuid_t *batch, Scope scope, const char *name)
+{
+	const Mapping *mapping = sink->mapping;
 	int			level = settings_pin(mapping->ends[0].entity->options->timezone);
 
 	/* As in typed_source(): the planner knows little of delta tables. */
-	if (whole && suspects == NULL)
+	if (scope == PAIRS_ALL)
 		setting_pin("enable_nestloop", "off");
+	sink->context = CurrentMemoryContext;
 	for (int i = 0; i < 2; i++)
-		end_key_init(&sink.keys[i], &mapping->ends[i]);
-	sink.links = begin_links(mapping);
-	sink.spellings = spellings_begin(mapping);
-	sink.missed = typed_rows_begin("syncup_missed", 1);
-	sink.missed->tupdesc = NULL;	/* that of the pairs looked up */
-	sink.delta = delta_open(mapping, batch, NULL);
-	sink.quarantine = quarantine_open(batch);
-	sink.file = file_of(mapping, batch);
-	look_up(&sink, batch, whole, suspects);
-	look_up_missed(&sink, batch);
-	if (whole)
-		keep_sides(&sink, batch);
-	quarantine_close(sink.quarantine);
-	delta_close(sink.delta);
-	count_orphans(mapping, batch, sink.orphans);
-	if (sink.respelled)
-		sink.links = distinct_links(mapping, sink.links);
+		end_key_init(&sink->keys[i], &mapping->ends[i]);
+	sink->links = begin_links(mapping, name, sink->with_texts);
+	sink->spellings = spellings_begin(mapping);
+	sink->missed = begin_missed();
+	if (!sink->quiet)
+		sink->twins = pair_twins(mapping);
+	sink->unfound = begin_unfound();
+	sink->delta = delta_open(mapping, batch, NULL);
+	sink->quarantine = quarantine_open(batch);
+	sink->file = file_of(mapping, batch);
+	look_up(sink, batch, scope);
+	look_up_missed(sink, batch);
+	take_all_unfound(sink, batch);
+	if (scope == PAIRS_ALL || scope == PAIRS_SUSPECT)
+		keep_sides(sink, batch);
+	quarantine_close(sink->quarantine);
+	delta_close(sink->delta);
+	if (!sink->quiet)
+		count_orphans(mapping, batch, sink->orphans);
+	if (sink->respelled)
+		sink->links = distinct_links(mapping, sink->links);
 	else
-		typed_rows_publish(sink.links);
+		typed_rows_publish(sink->links);
 	settings_restore(level);
-	return sink.links;
+	return sink->links;
+}
+
+TypedRows *
+resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const TypedRows *suspects,
+			  const char *name, bool with_texts)
+{
+	LinkSink	sink = {.mapping = mapping, .with_texts = with_texts};
+
+	return resolve(&sink, batch, suspects != NULL ? PAIRS_SUSPECT : whole ? PAIRS_ALL : PAIRS_TOUCHED, name);
+}
+
+TypedRows *
+resolve_gone(const Mapping *mapping, const pg_uuid_t *batch, const char *name)
+{
+	LinkSink	sink = {.mapping = mapping, .quiet = true};
+
+	return resolve(&sink, batch, PAIRS_TOUCHED, name);
+}
+
+/*
+ * Whether keys lead from a link of one association to the pairs of another: they
+ * are those of the same rows, or the same texts in the target.
+ */
+static bool
+keys_lead_to(const Mapping *from, const Mapping *to)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *a = &from->ends[i];
+		const AssociationEnd *b = &to->ends[i];
+
+		if (a->entity != b->entity &&
+			(a->store != NULL || b->store != NULL ||
+			 !is_key_bytewise(a->entity) || !is_key_bytewise(b->entity)))
+			return false;
+	}
+	return true;
+}
+
+TypedRows *
+resolve_related(const Mapping *mapping, const pg_uuid_t *batch, List *siblings, const char *name)
+{
+	LinkSink	sink = {.mapping = mapping, .with_texts = true, .quiet = true};
+	bool		led = !has_other_spellings(mapping);
+	ListCell   *cell;
+
+	foreach(cell, siblings)
+		led = led && keys_lead_to(lfirst(cell), mapping);
+	return resolve(&sink, batch, led ? PAIRS_RELATED : PAIRS_ALL, name);
 }
 
 /* ---------- orphans that are remembered ---------- */

@@ -133,7 +133,12 @@ force_changes(Connector *connector, const pg_uuid_t *batch, bool associations)
 			continue;
 		mapping_enter(&scope, mapping);
 		if (mapping->association)
-			links_build(mapping, batch, links_reviewed(mapping, batch), NULL, false, false, &counter);
+		{
+			LinkSet    *set = link_set_begin(list_make1(mapping));
+
+			link_set_add(set, 0, links_reviewed(mapping, batch));
+			links_build(set, batch, NULL, false, false);
+		}
 		else
 			changes_build(mapping, batch, typed_reviewed(mapping, batch), NULL, false, false, &counter);
 		mapping_leave(&scope);

@@ -21,6 +21,7 @@
 #include "delta.h"
 #include "drift.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "guard.h"
 #include "handover.h"
 #include "links.h"
@@ -78,18 +79,60 @@ build_complete(Mapping *mapping, const pg_uuid_t *batch, bool keep_missing,
 	drift_end(drift);
 }
 
-/* Compares the links that can have changed, or every link of the target, with the pairs. */
+/* Adds the untouched links of each that the batch touches in another one. */
 static void
-build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete, bool keep_missing,
-			ChangeCounter *counter)
+add_related(LinkSet *set, const pg_uuid_t *batch, List *siblings)
 {
-	bool		whole = see_others(mapping) || complete || has_other_spellings(mapping);
-	LinkDrift  *drift = whole ? link_drift_find(mapping, batch) : NULL;
-	TypedRows  *links = resolve_pairs(mapping, batch, whole, drift ? drift->pairs : NULL);
+	StringInfoData touched;
+	TypedRows  *rows;
 
-	links_build(mapping, batch, links, drift ? drift->target : NULL, whole, keep_missing, counter);
-	counter->stored_before = drift != NULL ? drift->stored :
+	initStringInfo(&touched);
+	for (int i = 0; i < set->nparts; i++)
+		appendStringInfo(&touched, "%sSELECT t1, t2 FROM %s WHERE deleted IS NOT NULL", i ? " UNION " : "",
+						 set->parts[i].rows->name);
+	rows = typed_rows_gather("syncup_touched", own_cursor(touched.data, SQL_NO_ARGS));
+	for (int i = 0; i < set->nmembers && rows->count > 0; i++)
+		link_set_add(set, i, resolve_related(set->members[i], batch, siblings, link_set_name(set)));
+	typed_rows_forget(rows);
+}
+
+/*
+ * Compares the links that can have changed, or every link of the target, with the
+ * pairs: of all associations that fill the same rows together, with the first of
+ * them.
+ */
+static void
+build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
+{
+	List	   *siblings = link_siblings(mapping);
+	LinkSet    *set = link_set_begin(siblings);
+	bool		together = set->nmembers > 1;
+	bool		whole = complete;
+	bool		keep_missing = false;
+	LinkDrift  *drift = NULL;
+
+	for (int i = 0; i < set->nmembers; i++)
+	{
+		whole |= see_others(set->members[i]) || has_other_spellings(set->members[i]);
+		keep_missing |= deletions_suspended(batch, set->members[i]);
+	}
+	if (whole && !together)
+		drift = link_drift_find(mapping, batch);
+	for (int i = 0; i < set->nmembers; i++)
+	{
+		/* Whoever gave what nobody gives any more. */
+		if (together && whole && !keep_missing)
+			link_set_add(set, i, resolve_gone(set->members[i], batch, link_set_name(set)));
+		link_set_add(set, i, resolve_pairs(set->members[i], batch, whole, drift ? drift->pairs : NULL,
+										   link_set_name(set), together));
+	}
+	if (together && !whole)
+		add_related(set, batch, siblings);
+	links_build(set, batch, drift ? drift->target : NULL, whole, keep_missing);
+	set->counters[0].stored_before = drift != NULL ? drift->stored :
 		whole ? links_count(mapping) : changes_carried_count(mapping);
+	for (int i = 0; i < set->nmembers; i++)
+		count_changes(batch, set->members[i], &set->counters[i]);
 	if (drift != NULL)
 		link_drift_end(drift);
 }
@@ -104,8 +147,12 @@ build_mapping(BatchWork *work, Mapping *mapping)
 	ChangeCounter counter;
 
 	if (mapping->association)
-		build_links(mapping, batch, complete, keep_missing, &counter);
-	else if (complete)
+	{
+		if (is_first_sibling(mapping))
+			build_links(mapping, batch, complete);
+		return;
+	}
+	if (complete)
 		build_complete(mapping, batch, keep_missing, &counter);
 	else
 	{
@@ -256,12 +303,20 @@ save_changes(Connector *connector)
 	}
 }
 
-/* Writes links straight into their target, which is empty; returns their number. */
-static int64
+/* Writes links straight into their target, which is empty. */
+static void
 load_links(Mapping *mapping, const pg_uuid_t *batch)
 {
-	(void) see_others(mapping);
-	return links_load(mapping, resolve_pairs(mapping, batch, true, NULL));
+	LinkSet    *set = link_set_begin(link_siblings(mapping));
+
+	for (int i = 0; i < set->nmembers; i++)
+	{
+		(void) see_others(set->members[i]);
+		link_set_add(set, i, resolve_pairs(set->members[i], batch, true, NULL, link_set_name(set), false));
+	}
+	links_load(set);
+	for (int i = 0; i < set->nmembers; i++)
+		count_changes(batch, set->members[i], &set->counters[i]);
 }
 
 /* Writes the rows of one mapping straight into its target, which is empty. */
@@ -273,6 +328,9 @@ load_mapping(BatchWork *work, Mapping *mapping)
 	MappingScope scope;
 	Writing    *writing;
 
+	/* Links are written with those of the first association that fills the same rows. */
+	if (mapping->association && !is_first_sibling(mapping))
+		return;
 	mapping_enter(&scope, mapping);
 	progress_phase(PROGRESS_SYNCHRONIZE, PHASE_APPLYING, mapping);
 	if (changes_target_has_rows(mapping))
@@ -281,11 +339,16 @@ load_mapping(BatchWork *work, Mapping *mapping)
 				 errmsg("%s is not empty any more", mapping->target_name),
 				 errhint("Prepare a complete run instead.")));
 	writing = mapping->tied ? NULL : writing_begin();
-	counter.inserted = mapping->association ? load_links(mapping, batch) : apply_initial(mapping, batch);
+	if (mapping->association)
+		load_links(mapping, batch);
+	else
+	{
+		counter.inserted = apply_initial(mapping, batch);
+		count_changes(batch, mapping, &counter);
+	}
 	if (writing != NULL)
 		writing_end(writing);
 	CRASH_POINT("target loaded");
-	count_changes(batch, mapping, &counter);
 	mapping_leave(&scope);
 }
 

@@ -74,7 +74,8 @@ SELECT t.map('team.dn', 'person.dn', 'target.person', NULL, 'boss');
 SELECT t.map('person.dn', 'person.dn', 'target.person', NULL, 'must');
 -- Columns that something else writes.
 SELECT t.map('person.dn', 'person.dn', 'target.person', NULL, 'boss');
-SELECT t.map('team.dn', 'person.dn', 'target.member', 'team', 'person');
+SELECT t.map('person.dn', 'team.dn', 'target.member', 'person', 'team');
+SELECT t.map('team.dn', 'person.dn', 'target.member', 'team', 'person', '{"scope": "true"}');
 SELECT t.map('team.dn', 'team.dn', 'target.team', NULL, 'title');
 SELECT t.refused($$SELECT syncup_map_entity_type('AD', 'person', 'target.person', 'person.csv', 'ID', '{"ID": "id", "boss": "boss"}', '{dn,name}')$$);
 -- What is stored must be there, unique and not null.
@@ -87,7 +88,7 @@ ALTER TABLE target.link ADD d int NOT NULL;
 SELECT t.map();
 ALTER TABLE target.link ALTER d SET DEFAULT 0;
 -- Options, names, targets, nulls.
-SELECT t.map(options => '{"scope": "true"}');
+SELECT t.map('person.id', 'person.dn', 'target.person', NULL, 'boss', '{"scope": "true"}', 'boss');
 SELECT t.map(options => '{"split": 1, "splits": 2}');
 SELECT t.map(name => 'person');
 SELECT t.map(name => '');
