@@ -47,6 +47,6 @@ COMMENT ON FUNCTION syncup_map_association(text, text, text, text, text, text, t
 'Maps two columns of a CSV file to links: each value is looked up in a property (entity_type.source_column, its key or a unique key), and the keys of the two rows found become a row of a link table, or the value of one column of a target.';
 
 CREATE FUNCTION syncup.dn_normal_form(dn text) RETURNS text
-AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+AS 'MODULE_PATHNAME', 'syncup_dn_normal_form' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION syncup.dn_normal_form(text) IS
 'a distinguished name (RFC 4514) in a form that equal names share: option "dn" of match1 and match2; null for what is none';

@@ -21,7 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
-PG_FUNCTION_INFO_V1(dn_normal_form);
+PG_FUNCTION_INFO_V1(syncup_dn_normal_form);
 
 /* A name on its way. */
 typedef struct DnReader
@@ -291,7 +291,7 @@ dn_normal(const char *text, size_t length)
  * same; null where it is no name.
  */
 Datum
-dn_normal_form(PG_FUNCTION_ARGS)
+syncup_dn_normal_form(PG_FUNCTION_ARGS)
 {
 	text	   *dn = PG_GETARG_TEXT_PP(0);
 	char	   *normal = dn_normal(VARDATA_ANY(dn), VARSIZE_ANY_EXHDR(dn));

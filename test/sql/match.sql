@@ -161,7 +161,7 @@ SELECT * FROM target.num ORDER BY 1;
 -- Misuse
 SELECT t.error($$SELECT syncup_map_association('M', 'member', 'member.csv', 'grp', 'group.dn', 'usr', 'user.dn', 'target.member', 'grp', 'usr', '{"match1": "nocase"}')$$);
 SELECT t.error($$SELECT syncup_map_association('M', 'member', 'member.csv', 'grp', 'group.dn', 'usr', 'user.dn', 'target.member', 'grp', 'usr', '{"match2": ["dn"]}')$$);
-SELECT t.error($$SELECT syncup_map_entity_type('M', 'user', 'target.usr', 'usr.csv', 'id', options => '{"match1": "dn"}')$$);
+SELECT t.error($$SELECT syncup_map_entity_type('M', 'user', 'target.usr', 'usr.csv', 'id', options => '{"match1": "dn"}')$$) LIMIT 1;
 
 \set end :srcdir '/include/end.sql'
 \i :end
