@@ -30,8 +30,8 @@ CREATE TABLE syncup.mapping_column (
 	change_column name,
 	format text,
 	repeated boolean NOT NULL DEFAULT false,
-	key_part int,
 	write text CHECK (write = 'insert'),
+	key_part int,
 	PRIMARY KEY (connector, mapping, ordinal),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
