@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "links.h"
 #include "options.h"
+#include "passing.h"
 #include "progress.h"
 #include "sql.h"
 #include "storage/itemptr.h"
@@ -152,9 +153,9 @@ writing_end(Writing *writing)
 }
 
 void
-write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected)
+write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected)
 {
-	int64		written = caller_write(sql, few);
+	int64		written = caller_write(sql, kind);
 
 	if (written != expected)
 		ereport(ERROR,
@@ -167,11 +168,11 @@ write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected)
 
 /* The same of a statement that stands alone where constraints do not tie its target to others. */
 static void
-write_statement(const Mapping *mapping, const char *sql, bool few, int64 expected)
+write_statement(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected)
 {
 	Writing    *writing = mapping->tied ? NULL : writing_begin();
 
-	write_rows(mapping, sql, few, expected);
+	write_rows(mapping, sql, kind, expected);
 	if (writing != NULL)
 		writing_end(writing);
 }
@@ -193,6 +194,53 @@ check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *w
 						 mapping->options->scope)));
 }
 
+/* SQL: whether something of change s is parked. */
+static char *
+is_parked_sql(void)
+{
+	return psprintf("s.number OPERATOR(pg_catalog.>) %lld", (long long) PLACE_MASK);
+}
+
+/* Makes the unique columns null of those rows that could not give them up otherwise. */
+static void
+park_rows(const Application *application, const Passing *passing)
+{
+	const Mapping *mapping = application->mapping;
+	char	   *is_parked = is_parked_sql();
+	StringInfoData set;
+
+	if (passing->parked == 0)
+		return;
+	initStringInfo(&set);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (passing->parks[i] != 0)
+			appendStringInfo(&set, "%s%s = CASE WHEN NOT s.h%d OR (s.number OPERATOR(pg_catalog.&) %lld) OPERATOR(pg_catalog.=) 0 THEN t.%s END",
+							 set.len ? ", " : "", quote_identifier(mapping->columns[i].target), i + 1,
+							 (long long) passing->parks[i], quote_identifier(mapping->columns[i].target));
+	write_statement(mapping,
+					psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s AND %s AND %s",
+							 mapping->target_name, set.data, is_parked, same_key(mapping, "s"), as_it_was(mapping)),
+					is_few(mapping, application->changes->count), passing->parked);
+}
+
+/* Writes updates in an order in which unique values can pass from row to row. */
+static void
+update_in_order(const Application *application, const Passing *passing, const char *set)
+{
+	const Mapping *mapping = application->mapping;
+	char	   *is_parked = is_parked_sql();
+
+	park_rows(application, passing);
+	write_statement(mapping,
+					psprintf("UPDATE %s t SET %s FROM (SELECT t.tableoid AS found_relid, t.ctid AS found_place, s.*"
+							 " FROM syncup_change s JOIN %s t ON %s WHERE %s AND (%s OR %s)"
+							 " ORDER BY s.number OPERATOR(pg_catalog.&) %lld) s"
+							 " WHERE t.ctid OPERATOR(pg_catalog.=) s.found_place AND t.tableoid OPERATOR(pg_catalog.=) s.found_relid",
+							 mapping->target_name, set, mapping->target_name, same_key(mapping, "s"),
+							 is_action(ACTION_UPDATE), is_parked, as_it_was(mapping), (long long) PLACE_MASK),
+					PLAN_IN_ORDER, application->changes->actions[ACTION_UPDATE]);
+}
+
 /* Writes the columns that changes of an action change. */
 static void
 update_rows(Application *application, ChangeAction action)
@@ -201,6 +249,7 @@ update_rows(Application *application, ChangeAction action)
 	const char *retired = mapping->options->deleted_column;
 	StringInfoData set;
 	StringInfoData where;
+	Passing    *passing;
 	ListCell   *cell;
 
 	if (application->changes->actions[action] == 0)
@@ -237,10 +286,14 @@ update_rows(Application *application, ChangeAction action)
 		appendStringInfo(&where, " AND t.%s IS %s", quote_identifier(retired),
 						 action == ACTION_REVIVE ? "NOT NULL" : "NULL");
 	}
-	write_statement(mapping,
-					psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
-							 mapping->target_name, set.data, where.data),
-					is_few(mapping, application->changes->count), application->changes->actions[action]);
+	passing = action == ACTION_UPDATE ? passing_order(mapping, application->changes) : NULL;
+	if (passing != NULL)
+		update_in_order(application, passing, set.data);
+	else
+		write_statement(mapping,
+						psprintf("UPDATE %s t SET %s FROM syncup_change s WHERE %s",
+								 mapping->target_name, set.data, where.data),
+						is_few(mapping, application->changes->count), application->changes->actions[action]);
 	/* What goes back to another mapping leaves the scope. */
 	if (action != ACTION_TAKE || !application->back)
 		check_written_scope(mapping, application->changes, is_action(action));

@@ -8,6 +8,7 @@
 #include "syncup.h"
 #include "changes.h"
 #include "lib/stringinfo.h"
+#include "plans.h"
 
 /*
  * Holds the changes of a batch, or what takes them back, against the target as
@@ -54,7 +55,7 @@ extern char *is_action(ChangeAction action);
  * Runs a statement that must write just so many rows; errors with 40001.  The
  * caller has called writing_begin().
  */
-extern void write_rows(const Mapping *mapping, const char *sql, bool few, int64 expected);
+extern void write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected);
 
 /*
  * Writes the delta of an initial batch straight into the target, which is

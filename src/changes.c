@@ -167,6 +167,18 @@ key_as_typed(const Mapping *mapping)
 	return sql.data;
 }
 
+char *
+target_key_as_typed(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int p = 0; p < mapping->nparts; p++)
+		appendStringInfo(&sql, "%sr.%s AS c%d", p ? ", " : "",
+						 quote_identifier(mapping->columns[mapping->parts[p]].target), mapping->parts[p] + 1);
+	return sql.data;
+}
+
 /*
  * SQL: whether a mapped column of source and target differs, and is to be written
  * then: of reviewed changes only what was reviewed.

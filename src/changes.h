@@ -102,7 +102,8 @@ extern char *target_has_key(const Mapping *mapping);
 extern char *key_columns(const Mapping *mapping, const char *rows);
 extern char *key_text_sql(const Mapping *mapping, const char *rows);
 
-/* The key's columns of a change table, named as those of typed rows. */
+/* The key's columns of a change table, and of target row r, named as those of typed rows. */
 extern char *key_as_typed(const Mapping *mapping);
+extern char *target_key_as_typed(const Mapping *mapping);
 
 #endif							/* SYNCUP_CHANGES_H */

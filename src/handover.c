@@ -120,19 +120,6 @@ wanted_rows(const Mapping *mapping, const pg_uuid_t *batch, char *name)
 	return rows;
 }
 
-/* SQL: the key's columns of target row r, named as those of typed rows. */
-static char *
-target_key_as_typed(const Mapping *mapping)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	for (int p = 0; p < mapping->nparts; p++)
-		appendStringInfo(&sql, "%sr.%s AS c%d", p ? ", " : "",
-						 quote_identifier(mapping->columns[mapping->parts[p]].target), mapping->parts[p] + 1);
-	return sql.data;
-}
-
 /*
  * Of wanted rows those that another mapping deletes, and nobody has taken yet,
  * and those that it has retired before and does not bring back, with its key.

@@ -117,11 +117,11 @@ plan_few(Oid table, const char *const *columns, int ncolumns, double rows)
 }
 
 int
-plan_pin(bool few)
+plan_pin(PlanKind kind)
 {
 	int			level;
 
-	if (!few)
+	if (kind == PLAN_FREE)
 		return 0;
 	level = NewGUCNestLevel();
 	setting_pin("enable_hashjoin", "off");
@@ -129,5 +129,11 @@ plan_pin(bool few)
 	setting_pin("enable_nestloop", "on");
 	setting_pin("enable_indexscan", "on");
 	setting_pin("random_page_cost", "1.1");
+	/* Then no other way leads from a tid to its row. */
+	if (kind == PLAN_IN_ORDER)
+	{
+		setting_pin("enable_tidscan", "on");
+		setting_pin("enable_seqscan", "off");
+	}
 	return level;
 }

@@ -13,11 +13,19 @@
  */
 extern bool plan_few(Oid table, const char *const *columns, int ncolumns, double rows);
 
+/* How a statement is planned that joins rows with a table. */
+typedef enum PlanKind
+{
+	PLAN_FREE,					/* as the planner likes */
+	PLAN_FEW,					/* rows are looked up by an index */
+	PLAN_IN_ORDER				/* by their tid, one by one in the order that they come */
+} PlanKind;
+
 /*
- * Pins what makes the planner look rows up by index, where it is so; for
+ * Pins what makes the planner look rows up, where it is so; for
  * settings_restore().  To be held while a statement is planned, not while it
  * runs: code of a target sees the caller's settings.
  */
-extern int	plan_pin(bool few);
+extern int	plan_pin(PlanKind kind);
 
 #endif							/* SYNCUP_PLANS_H */

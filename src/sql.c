@@ -128,16 +128,16 @@ typedef struct Planned
  * SPI executes one that is there already, as long as it is valid.
  */
 static void
-planned_begin(Planned *planned, const char *statement, bool few, int nargs, Oid *types)
+planned_begin(Planned *planned, const char *statement, PlanKind kind, int nargs, Oid *types)
 {
 	int			level;
 
 	planned->path = search_path_pin();
-	level = plan_pin(few);
-	planned->plan = SPI_prepare_cursor(statement, nargs, types, few ? CURSOR_OPT_GENERIC_PLAN : 0);
+	level = plan_pin(kind);
+	planned->plan = SPI_prepare_cursor(statement, nargs, types, kind != PLAN_FREE ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (planned->plan == NULL)
 		elog(ERROR, "statement could not be prepared: %s", SPI_result_code_string(SPI_result));
-	planned->cached = few ? SPI_plan_get_cached_plan(planned->plan) : NULL;
+	planned->cached = kind != PLAN_FREE ? SPI_plan_get_cached_plan(planned->plan) : NULL;
 	settings_restore(level);
 	/* Code that planning ran may have set another path, for which it would be planned anew. */
 	planned->path_again = search_path_pin();
@@ -170,11 +170,11 @@ caller_sql_planned(const char *statement, bool few, int nargs, const SqlArg *arg
 }
 
 uint64
-caller_write(const char *statement, bool few)
+caller_write(const char *statement, PlanKind kind)
 {
 	Planned		planned;
 
-	planned_begin(&planned, statement, few, 0, NULL);
+	planned_begin(&planned, statement, kind, 0, NULL);
 	return planned_end(&planned, SPI_execute_snapshot(planned.plan, NULL, NULL, InvalidSnapshot,
 													  InvalidSnapshot, false, false, 0));
 }

@@ -12,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "plans.h"
 
 /* One parameter of a statement. */
 typedef struct SqlArg
@@ -52,7 +53,7 @@ extern uint64 caller_sql_planned(const char *statement, bool few, int nargs, con
  * The same of a statement that writes a target; its triggers fire when the
  * surrounding statement ends: see writing_begin() of apply.h.
  */
-extern uint64 caller_write(const char *statement, bool few);
+extern uint64 caller_write(const char *statement, PlanKind kind);
 
 /*
  * A statement that is run often: prepared once, as the owner; lives as long as

@@ -446,6 +446,8 @@ add_change(void *arg, uint64 row)
 	attribute++;
 	base->values[attribute] = BoolGetDatum(old != NULL);
 	base->nulls[attribute++] = false;
+	base->values[attribute] = Int64GetDatum(base->rows->count);
+	base->nulls[attribute++] = false;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
@@ -522,7 +524,7 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	ListCell   *cell;
 	TypedRows  *rows;
 	ChangeFilling filling;
-	int			natts = 4;
+	int			natts = CHANGE_NUMBER;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL ? 3 : 0;
@@ -531,7 +533,8 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 3, "retired", TIMESTAMPTZOID, -1, 0);
 	TupleDescInitEntry(rows->tupdesc, 4, "remembered", BOOLOID, -1, 0);
-	natts = 4;
+	TupleDescInitEntry(rows->tupdesc, CHANGE_NUMBER, "number", INT8OID, -1, 0);
+	natts = CHANGE_NUMBER;
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];

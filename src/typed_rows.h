@@ -72,7 +72,7 @@ extern TypedRows *typed_source_publish(TypedSource *source);
  * The stored changes of a batch, or what takes them back: "action" text,
  * "place" tid of the change row, "retired" timestamptz (the time to set, or
  * that was set, in deleted_column), "remembered" whether there is an old row or
- * what is remembered of an inserted one; then for each mapped column c<n> the new
+ * what is remembered of an inserted one, "number" (passing.h); then for each mapped column c<n> the new
  * value, h<n> whether it is written, o<n> the old value; for inserts that take
  * a deletion back also x<n>, the values of columns that are not mapped; where rows
  * may change hands also k<n>, the old values of what is written then.
@@ -81,6 +81,9 @@ extern TypedRows *typed_changes(const Mapping *mapping, const pg_uuid_t *batch, 
 
 /* SQL: whether a stored change is an insertion of a row that was there. */
 extern char *came_back_sql(const Mapping *mapping);
+
+/* The attribute of that number, from 1. */
+#define CHANGE_NUMBER	5
 
 /* The word of an action in column "action". */
 extern const char *action_name(ChangeAction action);
