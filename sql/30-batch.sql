@@ -92,15 +92,20 @@ COMMENT ON COLUMN syncup.batch_cascade.deleted IS 'null, as updated: the table c
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_cascade', '');
 
 CREATE VIEW syncup.counted AS
-SELECT c.batch, c.mapping, c.kind, c.inserted, c.updated + coalesce(x.updated, 0) AS updated,
-	c.deleted + coalesce(x.deleted, 0) AS deleted, c.stored_before
-FROM syncup.batch_counter c
-LEFT JOIN syncup.batch_cascade x USING (batch, mapping)
-UNION ALL
-SELECT x.batch, NULL, x.kind, 0, sum(x.updated)::bigint, sum(x.deleted)::bigint, 0
-FROM syncup.batch_cascade x
-WHERE x.mapping IS NULL AND x.deleted IS NOT NULL
-GROUP BY x.batch, x.kind;
+SELECT c.batch, c.mapping, CASE c.kind WHEN 'association' THEN 'link_' ELSE '' END || v.counter AS counter, v.count, c.base
+FROM (
+	SELECT k.batch, k.mapping, k.kind, k.inserted, k.updated + coalesce(x.updated, 0),
+		k.deleted + coalesce(x.deleted, 0), k.stored_before
+	FROM syncup.batch_counter k
+	LEFT JOIN syncup.batch_cascade x USING (batch, mapping)
+	WHERE k.inserted IS NOT NULL
+	UNION ALL
+	SELECT x.batch, NULL, x.kind, 0, sum(x.updated)::bigint, sum(x.deleted)::bigint, 0
+	FROM syncup.batch_cascade x
+	WHERE x.mapping IS NULL AND x.deleted IS NOT NULL
+	GROUP BY x.batch, x.kind
+) AS c (batch, mapping, kind, inserted, updated, deleted, base)
+CROSS JOIN LATERAL (VALUES ('inserted_lines', c.inserted), ('updated_lines', c.updated), ('deleted_lines', c.deleted)) AS v (counter, count);
 COMMENT ON VIEW syncup.counted IS 'What counts against limits: the changes of a batch and what constraints take along, per mapping; mapping null: rows of tables that no mapping fills.';
 
 CREATE FUNCTION syncup.what_cascades(batch uuid)

@@ -6,62 +6,93 @@ SELECT checked.batch, checked.mapping, checked.counter, checked.count,
 	checked.base,
 	round(checked.count * 100.0 / nullif(checked.base, 0), 2) AS percent,
 	nullif(l.max_percentage, 0) AS max_percentage,
-	coalesce(l.maximum > 0 AND checked.count > l.maximum, false)
-		OR coalesce(l.max_percentage > 0 AND checked.count * 100 > l.max_percentage * checked.base, false) AS exceeded,
-	(
-		SELECT percentile_disc(0.99) WITHIN GROUP (ORDER BY run.count)
-		FROM (
-			SELECT sum(CASE WHEN checked.counter IN ('inserted_lines', 'link_inserted_lines') THEN k.inserted
-					WHEN checked.counter IN ('updated_lines', 'link_updated_lines') THEN k.updated
-					ELSE k.deleted END) AS count
-			FROM (
-				SELECT p.batch FROM syncup.batch p
-				WHERE p.connector = checked.connector AND p.status = 'applied' AND p.mode IN ('complete', 'incremental')
-				ORDER BY p.seq DESC LIMIT 100
-			) AS past
-			JOIN syncup.batch_counter k USING (batch)
-			WHERE k.kind = checked.kind AND (checked.mapping IS NULL OR k.mapping = checked.mapping)
-			GROUP BY k.batch
-		) AS run
-	) AS percentile_99
+	coalesce(l.maximum > 0 AND checked.count > l.maximum, false) OR above.percentage AND NOT above.few AS exceeded,
+	usual.percentile_99,
+	above.percentage AND above.few AS spared
 FROM (
 	-- of each mapping
-	SELECT b.batch, b.connector, b.limits, c.mapping, v.counter, v.kind, v.count, c.stored_before AS base
-	FROM syncup.batch b
-	JOIN syncup.counted c USING (batch)
-	CROSS JOIN LATERAL (VALUES
-		('inserted_lines', 'entity type', c.inserted),
-		('updated_lines', 'entity type', c.updated),
-		('deleted_lines', 'entity type', c.deleted),
-		('link_inserted_lines', 'association', c.inserted),
-		('link_updated_lines', 'association', c.updated),
-		('link_deleted_lines', 'association', c.deleted)) AS v (counter, kind, count)
-	WHERE v.kind = c.kind AND c.inserted IS NOT NULL AND c.mapping IS NOT NULL
+	SELECT c.batch, c.mapping, c.mapping AS limits_of, c.counter, c.count, c.base
+	FROM syncup.counted c
+	WHERE c.mapping IS NOT NULL
 	UNION ALL
 	-- of the connector: the sums over its mappings, and what constraints do to other tables
-	SELECT b.batch, b.connector, b.limits, NULL, v.counter, v.kind, sum(v.count)::bigint, sum(c.stored_before)::bigint
-	FROM syncup.batch b
-	JOIN syncup.counted c USING (batch)
-	CROSS JOIN LATERAL (VALUES
-		('inserted_lines', 'entity type', c.inserted),
-		('updated_lines', 'entity type', c.updated),
-		('deleted_lines', 'entity type', c.deleted),
-		('link_inserted_lines', 'association', c.inserted),
-		('link_updated_lines', 'association', c.updated),
-		('link_deleted_lines', 'association', c.deleted)) AS v (counter, kind, count)
-	WHERE v.kind = c.kind AND c.inserted IS NOT NULL
-	GROUP BY b.batch, v.counter, v.kind
+	SELECT c.batch, NULL, '', c.counter, sum(c.count)::bigint, sum(c.base)::bigint
+	FROM syncup.counted c
+	GROUP BY c.batch, c.counter
+	UNION ALL
+	-- rows of a file, in each mapping against the connector's limit
+	SELECT c.batch, c.mapping, '', 'set_aside_lines', c.set_aside, c.rows_read - c.filtered
+	FROM syncup.batch_counter c
+	WHERE c.inserted IS NOT NULL
 ) AS checked
+JOIN syncup.batch b ON b.batch = checked.batch
 -- the limits that the batch was checked against
 CROSS JOIN LATERAL (
-	SELECT (pair ->> 0)::bigint AS maximum, (pair ->> 1)::numeric AS max_percentage
-	FROM (SELECT checked.limits #> ARRAY[coalesce(checked.mapping, ''), checked.counter]) AS recorded (pair)
-) AS l;
+	SELECT (b.limits #>> ARRAY[checked.limits_of, checked.counter, '0'])::bigint AS maximum,
+		(b.limits #>> ARRAY[checked.limits_of, checked.counter, '1'])::numeric AS max_percentage,
+		CASE WHEN checked.counter <> 'set_aside_lines' THEN (b.limits #>> ARRAY[checked.limits_of, 'lines_for_percentage', '0'])::bigint END AS minimum
+) AS l
+CROSS JOIN LATERAL (
+	SELECT coalesce(l.max_percentage > 0 AND checked.count * 100 > l.max_percentage * checked.base, false) AS percentage,
+		coalesce(checked.count < l.minimum AND checked.count * 2 < checked.base, false) AS few
+) AS above
+-- Once for each connector, and, grouped as it is, left out where nobody asks for it.
+LEFT JOIN (
+	SELECT k.connector, u.mapping, u.counter, max(u.percentile_99) AS percentile_99
+	FROM syncup.connector k
+	CROSS JOIN LATERAL (
+		SELECT run.mapping, run.counter, percentile_disc(0.99) WITHIN GROUP (ORDER BY run.count) AS percentile_99
+		FROM (
+			SELECT coalesce(c.mapping, '') AS mapping, v.counter, sum(v.count) AS count
+			FROM (
+				SELECT p.batch FROM syncup.batch p
+				WHERE p.connector = k.connector AND p.status = 'applied' AND p.mode IN ('complete', 'incremental')
+				ORDER BY p.seq DESC LIMIT 100
+			) AS past
+			JOIN syncup.batch_counter c USING (batch)
+			CROSS JOIN LATERAL (SELECT CASE c.kind WHEN 'association' THEN 'link_' ELSE '' END) AS of (kind)
+			CROSS JOIN LATERAL (VALUES (of.kind || 'inserted_lines', c.inserted), (of.kind || 'updated_lines', c.updated),
+				(of.kind || 'deleted_lines', c.deleted), ('set_aside_lines', c.set_aside)) AS v (counter, count)
+			GROUP BY GROUPING SETS ((past.batch, v.counter, c.mapping), (past.batch, v.counter))
+		) AS run
+		GROUP BY run.mapping, run.counter
+	) AS u
+	GROUP BY k.connector, u.mapping, u.counter
+) AS usual ON usual.connector = b.connector AND usual.mapping = coalesce(checked.mapping, '') AND usual.counter = checked.counter;
 COMMENT ON VIEW syncup.threshold_check IS
-'Per batch, mapping (null: the connector) and counter: what was counted, against which limits (null: off). Exceeded: count > maximum, or count * 100 > max_percentage * base.';
-COMMENT ON COLUMN syncup.threshold_check.base IS 'rows stored before: of the mapping, or of all mappings of the connector';
+'Per batch, mapping (null: the connector) and counter: what was counted, against which limits (null: off). Exceeded: count > maximum, or count * 100 > max_percentage * base and not spared.';
+COMMENT ON COLUMN syncup.threshold_check.spared IS 'count * 100 > max_percentage * base, and it does not exceed: fewer lines than minimum_lines_for_percentage, and less than half of base';
+COMMENT ON COLUMN syncup.threshold_check.base IS 'rows stored before: of the mapping, or of all mappings of the connector; of set_aside_lines the rows read that count';
 COMMENT ON COLUMN syncup.threshold_check.percentile_99 IS 'of the count in the last 100 applied complete and incremental runs: what limits can be set from';
 COMMENT ON COLUMN syncup.threshold_check.percent IS 'count as a percentage of base; null where base is 0';
+
+CREATE FUNCTION syncup.count_in_words(count bigint, counter text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(CASE
+		WHEN counter = 'set_aside_lines' THEN '%1$s row%2$s set aside'
+		WHEN counter LIKE 'link%' THEN '%1$s link %3$s%2$s'
+		ELSE '%1$s %3$s%2$s'
+	END, count, CASE WHEN count <> 1 THEN 's' END, CASE
+		WHEN counter LIKE '%inserted_lines' THEN 'insertion'
+		WHEN counter LIKE '%updated_lines' THEN 'update'
+		ELSE 'deletion'
+	END)
+$$;
+COMMENT ON FUNCTION syncup.count_in_words(bigint, text) IS
+'A count of syncup.threshold_check in words: "3 link deletions".';
+
+CREATE FUNCTION syncup.counter_rank(counter text)
+RETURNS int
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines', 'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines', 'set_aside_lines'], counter)
+$$;
+COMMENT ON FUNCTION syncup.counter_rank(text) IS
+'The order in which counters are told, those that hurt most first.';
 
 CREATE FUNCTION syncup.what_exceeds(batch uuid)
 RETURNS text
@@ -69,23 +100,15 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(
-		format('%s %s%s%s %s%s %s', e.count,
-			CASE WHEN e.counter LIKE 'link%' THEN 'link ' END,
-			CASE
-				WHEN e.counter LIKE '%inserted_lines' THEN 'insertion'
-				WHEN e.counter LIKE '%updated_lines' THEN 'update'
-				ELSE 'deletion'
-			END,
-			CASE WHEN e.count <> 1 THEN 's' END,
+		format('%s %s%s %s', syncup.count_in_words(e.count, e.counter),
 			'of mapping "' || e.mapping || '" ',
 			CASE WHEN e.count <> 1 THEN 'exceed' ELSE 'exceeds' END,
 			concat_ws(' and ',
 				CASE WHEN e.count > e.maximum THEN format('maximum_%s (%s)', e.counter, e.maximum) END,
-				CASE WHEN e.count * 100 > e.max_percentage * e.base THEN format('%s (%s %%)',
+				CASE WHEN e.count * 100 > e.max_percentage * e.base AND NOT e.spared THEN format('%s (%s %%)',
 					(SELECT l.name FROM syncup.threshold_limit l WHERE l.counter = e.counter AND l.percentage),
 					e.max_percentage) END)),
-		'; ' ORDER BY e.mapping NULLS FIRST,
-			array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines', 'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines'], e.counter))
+		'; ' ORDER BY e.mapping NULLS FIRST, syncup.counter_rank(e.counter))
 	FROM syncup.threshold_check e
 	WHERE e.batch = what_exceeds.batch AND e.exceeded
 $$;

@@ -782,26 +782,16 @@ BEGIN
 		|| ('  and ' || nullif(greatest(count(*) - max_limits, 0), 0) || ' more: see syncup.threshold_check')
 	INTO part
 	FROM (
-		SELECT format('%s %s%s%s, %s: %s', t.count,
-				CASE t.counter
-					WHEN 'inserted_lines' THEN 'insertion'
-					WHEN 'updated_lines' THEN 'update'
-					WHEN 'deleted_lines' THEN 'deletion'
-					WHEN 'link_inserted_lines' THEN 'link insertion'
-					WHEN 'link_updated_lines' THEN 'link update'
-					WHEN 'link_deleted_lines' THEN 'link deletion'
-				END,
-				CASE WHEN t.count <> 1 THEN 's' END,
+		SELECT format('%s%s, %s: %s', syncup.count_in_words(t.count, t.counter),
 				coalesce(' of mapping "' || t.mapping || '"', ''),
 				coalesce(t.percent || ' % of ' || t.base || ' rows', 'of no rows'),
 				concat_ws('; ',
 					CASE WHEN t.count > t.maximum THEN
 						format('%s more than maximum_%s (%s)', t.count - t.maximum, t.counter, t.maximum) END,
-					CASE WHEN t.count * 100 > t.max_percentage * t.base THEN
+					CASE WHEN t.count * 100 > t.max_percentage * t.base AND NOT t.spared THEN
 						format('%s more than %s (%s %% = %s)', t.count - floor(t.max_percentage * t.base / 100),
 							l.name, t.max_percentage, floor(t.max_percentage * t.base / 100)) END)) AS line,
-			row_number() OVER (ORDER BY t.mapping NULLS FIRST, array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines',
-				'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines'], t.counter)) AS place
+			row_number() OVER (ORDER BY t.mapping NULLS FIRST, syncup.counter_rank(t.counter)) AS place
 		FROM syncup.threshold_check t
 		LEFT JOIN syncup.threshold_limit l ON l.counter = t.counter AND l.percentage
 		WHERE t.batch = b.batch AND t.exceeded
@@ -812,6 +802,13 @@ BEGIN
 	ELSIF b.limits IS NOT NULL THEN
 		page := page || ARRAY['', 'No limit is exceeded.'];
 	END IF;
+	page := page || ARRAY(
+		SELECT syncup.wrap(format('%s%s, %s %% of %s rows: fewer than minimum_lines_for_percentage, so not held to %s (%s %%).', syncup.count_in_words(t.count, t.counter),
+			' of mapping "' || t.mapping || '"', t.percent, t.base, l.name, t.max_percentage), 2)
+		FROM syncup.threshold_check t
+		JOIN syncup.threshold_limit l ON l.counter = t.counter AND l.percentage
+		WHERE t.batch = b.batch AND t.spared AND NOT t.exceeded
+		ORDER BY t.mapping NULLS FIRST, syncup.counter_rank(t.counter) LIMIT max_limits);
 
 	-- What stands out.
 	SELECT array_agg(syncup.wrap(format('%s: %s: %s', f.mapping, f.finding, f.message), 2) ORDER BY f.place)

@@ -104,8 +104,8 @@ syncup_create_connector(PG_FUNCTION_ARGS)
 			" SET directory = coalesce(excluded.directory, connector.directory), options = excluded.options",
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(directory), SQL_JSONB(options)));
 	own_sql("INSERT INTO syncup.threshold (connector, mapping, counter, maximum, max_percentage)"
-			" SELECT $1, NULL, l.counter, max(l.connector_default) FILTER (WHERE NOT l.percentage)::bigint,"
-			" max(l.connector_default) FILTER (WHERE l.percentage)"
+			" SELECT $1, NULL, l.counter, coalesce(max(l.connector_default) FILTER (WHERE NOT l.percentage), 0)::bigint,"
+			" coalesce(max(l.connector_default) FILTER (WHERE l.percentage), 0)"
 			" FROM syncup.threshold_limit l GROUP BY l.counter"
 			" ON CONFLICT DO NOTHING",
 			SQL_ARGS(SQL_TEXT(connector)));
@@ -200,10 +200,10 @@ check_limits(Jsonb *limits, Mapping *mapping)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("limits must be a JSON object"),
 				 errhint("For example {\"maximum_deleted_lines\": 50}.")));
-	if (own_sql("SELECT e.key, (SELECT string_agg(l.name, ', ' ORDER BY l.links, l.percentage, l.name)"
-				"   FROM syncup.threshold_limit l WHERE $2 IS NULL OR l.links = $2)"
-				" FROM jsonb_each($1) e WHERE NOT EXISTS (SELECT FROM syncup.threshold_limit l"
-				"   WHERE l.name = e.key AND ($2 IS NULL OR l.links = $2)) LIMIT 1",
+	if (own_sql("WITH valid AS (SELECT l.* FROM syncup.threshold_limit l"
+				"   WHERE $2 IS NULL OR l.of_mappings AND coalesce(l.links = $2, true))"
+				" SELECT e.key, (SELECT string_agg(l.name, ', ' ORDER BY l.links, l.percentage, l.name) FROM valid l)"
+				" FROM jsonb_each($1) e WHERE e.key NOT IN (SELECT l.name FROM valid l) LIMIT 1",
 				SQL_ARGS(SQL_JSONB(limits),
 						 (SqlArg) {BOOLOID, BoolGetDatum(mapping && mapping->association), mapping == NULL})) > 0)
 	{

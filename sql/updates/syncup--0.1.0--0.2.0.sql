@@ -313,3 +313,15 @@ ALTER TABLE syncup.mapping_column ADD COLUMN key_part int;
 UPDATE syncup.mapping_column k SET key_part = 1 FROM syncup.mapping m
 WHERE m.kind = 'entity type' AND (k.connector, k.mapping, k.source) = (m.connector, m.mapping, m.key)
 	AND k.target IS NOT NULL AND NOT k.repeated;
+
+-- Limits: few changes of small tables, rows set aside, links that move.
+ALTER TABLE syncup.threshold_limit ALTER links DROP NOT NULL, ADD of_mappings boolean NOT NULL DEFAULT true;
+UPDATE syncup.threshold_limit SET connector_default = 1000 WHERE name = 'maximum_link_updated_lines';
+UPDATE syncup.threshold_limit SET connector_default = 5 WHERE name = 'max_link_percentage_updated_lines';
+INSERT INTO syncup.threshold_limit VALUES
+	('minimum_lines_for_percentage', 'lines_for_percentage', false, NULL, 0, true),
+	('max_percentage_set_aside_lines', 'set_aside_lines', true, NULL, 50, false);
+INSERT INTO syncup.threshold (connector, mapping, counter, maximum, max_percentage)
+SELECT c.connector, NULL, l.counter, 0, l.connector_default
+FROM syncup.connector c CROSS JOIN syncup.threshold_limit l
+WHERE l.counter IN ('lines_for_percentage', 'set_aside_lines');

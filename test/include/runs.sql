@@ -7,7 +7,7 @@
 CREATE FUNCTION t.unlimited(connector text DEFAULT 'C') RETURNS void
 LANGUAGE sql AS $$
 	SELECT syncup_set_thresholds(connector, '{"maximum_inserted_lines": 0, "maximum_updated_lines": 0, "maximum_deleted_lines": 0,
-		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}')
+		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0, "max_percentage_set_aside_lines": 0}')
 $$;
 CREATE FUNCTION t.map(target regclass, key text, columns jsonb, options jsonb DEFAULT '{}', connector text DEFAULT 'C') RETURNS void
 LANGUAGE plpgsql AS $$

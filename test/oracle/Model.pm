@@ -613,10 +613,10 @@ sub record_failed_prepare
 
 # SPEC 6.2: every check of a batch: [mapping, counter, count, maximum, base,
 # max_percentage, exceeded]. changes: by mapping, inserted, updated, deleted and
-# stored_before.
+# stored_before; work: by mapping, what prepare counted.
 sub checks
 {
-	my ($self, $changes) = @_;
+	my ($self, $changes, $work) = @_;
 	my @checks;
 	for my $scope (undef, map { $_->{name} } @{ $self->{mappings} })
 	{
@@ -630,10 +630,17 @@ sub checks
 				$base += $of->{stored_before};
 			}
 			my $limit = $self->{limits}{ $scope // '' }{$counter} // { maximum => 0, percentage => 0 };
+			my $spared = $count < ($self->{limits}{ $scope // '' }{few} // 0) && $count * 2 < $base;
 			my $exceeded = ($limit->{maximum} > 0 && $count > $limit->{maximum})
-			  || ($limit->{percentage} > 0 && $count * 100 > $limit->{percentage} * $base);
+			  || ($limit->{percentage} > 0 && $count * 100 > $limit->{percentage} * $base && !$spared);
 			push @checks, [ $scope, "${counter}_lines", $count, $limit->{maximum} || undef, $base, $limit->{percentage} || undef, $exceeded ? 't' : 'f' ];
 		}
+	}
+	for my $mapping (map { $_->{name} } @{ $self->{mappings} })
+	{
+		my ($count, $base) = (scalar @{ $work->{$mapping}{quarantine} }, $work->{$mapping}{counter}{rows_read});
+		my $percentage = $self->{limits}{''}{set_aside} // 0;
+		push @checks, [ $mapping, 'set_aside_lines', $count, undef, $base, $percentage || undef, $count * 100 > $percentage * $base && $percentage > 0 ? 't' : 'f' ];
 	}
 	return \@checks;
 }

@@ -13,7 +13,7 @@ CREATE PROCEDURE t.connector(options jsonb DEFAULT '{}')
 LANGUAGE sql AS $$
 	SELECT syncup_create_connector('AD', t.dir(), options);
 	SELECT syncup_set_thresholds('AD', '{"maximum_inserted_lines": 0, "maximum_updated_lines": 0, "maximum_deleted_lines": 0,
-		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}');
+		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0, "max_percentage_set_aside_lines": 0}');
 $$;
 CREATE VIEW t.quarantine AS
 SELECT line, reason, key, message, raw FROM syncup.quarantine

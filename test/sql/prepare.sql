@@ -29,7 +29,7 @@ $$;
 CREATE TABLE target.person (id int PRIMARY KEY, name text, born date, badge text);
 SELECT syncup_create_connector('HR', t.dir());
 SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'ID', '{"ID": "id", "name": "name", "born": "born"}', '{mail}');
-SELECT syncup_set_thresholds('HR', '{"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}');
+SELECT syncup_set_thresholds('HR', '{"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0, "max_percentage_set_aside_lines": 0}');
 
 -- A first load. Null keys and repeated ones are set aside; columns that nobody
 -- maps are not looked at; the header may be written in another case.
@@ -304,7 +304,7 @@ TRUNCATE target.unit, target.other;
 -- and previous; compared with what SQL makes of the same files.
 CREATE TABLE target.many (k text PRIMARY KEY, a text, b text);
 SELECT syncup_create_connector('M', t.dir());
-SELECT syncup_set_thresholds('M', '{"maximum_inserted_lines": 0, "maximum_updated_lines": 0, "maximum_deleted_lines": 0, "max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}');
+SELECT syncup_set_thresholds('M', '{"maximum_inserted_lines": 0, "maximum_updated_lines": 0, "maximum_deleted_lines": 0, "max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0, "max_percentage_set_aside_lines": 0}');
 SELECT syncup_map_entity_type('M', 'many', 'target.many', 'many.csv', 'k', '{"k": "k", "a": "a", "b": "b"}');
 -- k is not in order, every hundredth is null, every fiftieth doubled, and every 700th row is short.
 CREATE FUNCTION t.many(seed int, OUT n int, OUT k text, OUT a text, OUT b text) RETURNS SETOF record

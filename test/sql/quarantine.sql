@@ -10,7 +10,7 @@ CREATE PROCEDURE t.connector(name text, options jsonb DEFAULT '{}')
 LANGUAGE sql AS $$
 	SELECT syncup_create_connector(name, t.dir(), options);
 	SELECT syncup_set_thresholds(name, '{"maximum_inserted_lines": 0, "maximum_updated_lines": 0, "maximum_deleted_lines": 0,
-		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}');
+		"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0, "max_percentage_set_aside_lines": 0}');
 $$;
 CALL t.connector('HR');
 SELECT syncup_map_entity_type('HR', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name", "age": "age"}');

@@ -5,7 +5,7 @@
 \set runs :srcdir '/include/runs.sql'
 \i :runs
 
--- A connector has all twelve limits from the start, a mapping none.
+-- A connector has all limits from the start, a mapping none.
 SELECT syncup_create_connector('C', t.dir());
 SELECT * FROM syncup.threshold ORDER BY counter COLLATE "C";
 SELECT * FROM syncup.threshold_limit ORDER BY name COLLATE "C";
@@ -26,8 +26,8 @@ SELECT l, t.refused(format('SELECT syncup_set_thresholds(%L, %L)', 'C', l)) FROM
 SELECT t.refused($$SELECT syncup_set_thresholds('C', NULL)$$);
 SELECT t.refused($$SELECT syncup_set_thresholds('X', '{"maximum_deleted_lines": 1}')$$);
 SELECT t.refused($$SELECT syncup_set_thresholds('C', '{"maximum_deleted_lines": 1}', 'x')$$);
--- An entity type has no limits for links.
-SELECT t.refused(format('SELECT syncup_set_thresholds(%L, %L, %L)', 'C', jsonb_build_object(name, 1), 'a')) FROM syncup.threshold_limit WHERE links ORDER BY name COLLATE "C";
+-- An entity type has no limits for links, and no mapping one for rows set aside.
+SELECT t.refused(format('SELECT syncup_set_thresholds(%L, %L, %L)', 'C', jsonb_build_object(name, 1), 'a')) FROM syncup.threshold_limit WHERE links OR NOT of_mappings ORDER BY name COLLATE "C";
 SELECT syncup_drop_connector('C');
 SELECT count(*) FROM syncup.threshold;
 
@@ -252,6 +252,85 @@ CALL t.both(t.file(6, 40), t.file(1, 160));
 SELECT syncup_set_thresholds('C', '{"maximum_deleted_lines": 4}');
 SELECT batch, mapping, counter, count, maximum, base, exceeded FROM syncup_preview('C', 'complete') WHERE count > 0 ORDER BY mapping NULLS FIRST;
 SELECT count(*) FROM syncup.batch;
+SELECT syncup_drop_connector('C');
+
+-- minimum_lines_for_percentage: fewer lines than this exceed no percentage, unless they
+-- are half of the rows or more. Of the connector for its percentages, of a mapping for
+-- its own. 200 rows, of which mapping a has 40.
+SELECT t.start();
+SELECT least, n, r.status, r.exceeds FROM unnest('{0,3,4}'::int[]) least, unnest('{2,3,4}'::int[]) n,
+	LATERAL t.try(t.file(n + 1, 40), t.file(1, 160), jsonb_build_object('max_percentage_deleted_lines', 0.5, 'minimum_lines_for_percentage', least)) r;
+SELECT least, r.status, r.exceeds FROM unnest('{0,3,4}'::int[]) least,
+	LATERAL t.try(t.file(1, 40, 3), t.file(1, 160), '{}', jsonb_build_object('max_percentage_updated_lines', 5, 'minimum_lines_for_percentage', least)) r;
+-- That of the one does not hold for the other, and none for a maximum.
+SELECT * FROM t.try(t.file(1, 40, 3), t.file(1, 160), '{"max_percentage_updated_lines": 1}', '{"minimum_lines_for_percentage": 100}');
+SELECT * FROM t.try(t.file(1, 40, 3), t.file(1, 160), '{"minimum_lines_for_percentage": 100}', '{"max_percentage_updated_lines": 1}');
+SELECT * FROM t.try(t.file(1, 40, 3), t.file(1, 160), '{"minimum_lines_for_percentage": 100, "maximum_updated_lines": 2, "max_percentage_updated_lines": 1}', '{"maximum_updated_lines": 1}');
+-- Half of the rows: 20 of 40 exceed, 19 do not; so does all that comes into an empty table.
+SELECT n, r.status, r.exceeds FROM unnest('{19,20}'::int[]) n,
+	LATERAL t.try(t.file(n + 1, 40), t.file(1, 160), '{}', '{"max_percentage_deleted_lines": 5, "minimum_lines_for_percentage": 100}') r;
+SELECT syncup_drop_connector('C');
+TRUNCATE target.a;
+SELECT syncup_create_connector('C', t.dir());
+SELECT syncup_map_entity_type('C', 'a', 'target.a', 'a.csv', 'id', '{"id": "id", "v": "v"}');
+SELECT syncup_set_thresholds('C', '{"minimum_lines_for_percentage": 100}');
+CALL t.write('a.csv', t.file(1, 3));
+SELECT syncup_prepare('C', 'complete') IS NULL AS prepared;
+SELECT t.apply();
+SELECT syncup.what_exceeds(t.last());
+SELECT status FROM syncup_resume('C');
+-- Three rows of which one goes and one changes: what is spared stands in the check, in the
+-- batch's limits and in the report, also once the limits are others.
+CALL t.write('a.csv', t.file(2, 3, 2));
+SELECT mapping, counter, count, percent, max_percentage, exceeded, spared FROM syncup_preview('C', 'complete') WHERE mapping IS NULL ORDER BY counter COLLATE "C";
+SELECT syncup_prepare('C', 'complete') IS NULL AS prepared;
+SELECT t.apply();
+SELECT syncup_set_thresholds('C', '{"minimum_lines_for_percentage": 0}');
+SELECT mapping, counter, count, percent, max_percentage, exceeded FROM syncup.threshold_check WHERE batch = t.last() AND spared ORDER BY counter COLLATE "C";
+SELECT limits #> '{"",lines_for_percentage}' AS recorded FROM syncup.batch WHERE batch = t.last();
+SELECT line FROM string_to_table(syncup_report(t.last()), E'\n') AS line WHERE line ~ 'limit|minimum|held';
+-- Without it the same would block.
+CALL t.write('a.csv', t.file(2, 3, 3));
+SELECT syncup_prepare('C', 'complete') IS NULL AS prepared;
+SELECT t.apply();
+SELECT syncup.what_exceeds(t.last());
+SELECT syncup_drop_connector('C');
+
+-- max_percentage_set_aside_lines: of each mapping by itself, against the connector's
+-- limit; by default half of the rows read. A row without an id has no key.
+CREATE FUNCTION t.bad(bad int, rows int) RETURNS text
+LANGUAGE sql AS $$ SELECT E'id,v\n' || string_agg(CASE WHEN i > bad THEN i::text ELSE '' END || E',old\n', '' ORDER BY i) FROM generate_series(1, rows) i $$;
+SELECT t.start();
+SELECT t.unlimited();
+SELECT syncup_set_thresholds('C', '{"max_percentage_set_aside_lines": 50}');
+SELECT bad, r.* FROM unnest('{20,21}'::int[]) bad, LATERAL t.try(t.bad(bad, 40), t.file(1, 160), '{}') r;
+SELECT bad, r.* FROM unnest('{80,81}'::int[]) bad, LATERAL t.try(t.file(1, 40), t.bad(bad, 160), '{}') r;
+SELECT bad, r.* FROM unnest('{1,2}'::int[]) bad, LATERAL t.try(t.bad(bad, 40), t.file(1, 160), '{"max_percentage_set_aside_lines": 2.5}', mode => 'incremental') r;
+-- The sum of the mappings is not checked; the minimum for percentages is none for it.
+SELECT * FROM t.try(t.bad(20, 40), t.bad(80, 160), '{"minimum_lines_for_percentage": 1000}');
+SELECT * FROM t.try(t.bad(21, 40), t.bad(81, 160), '{"minimum_lines_for_percentage": 1000}');
+SELECT * FROM t.try(t.bad(40, 40), t.bad(160, 160), '{"max_percentage_set_aside_lines": 0}');
+-- Equal duplicates are not set aside.
+SELECT * FROM t.try(E'id,v\n1,old\n1,old\n1,old\n1,old\n', t.file(1, 160), '{}');
+SELECT * FROM t.try(E'id,v\n1,old\n1,b\n1,c\n1,d\n', t.file(1, 160), '{}');
+-- What blocks, and its report.
+CALL t.both(t.bad(30, 40), t.file(1, 160));
+SELECT counter, count, base, percent, max_percentage, exceeded FROM syncup_preview('C', 'complete') WHERE mapping = 'a' ORDER BY counter COLLATE "C";
+SELECT syncup_prepare('C', 'complete') IS NULL AS prepared;
+SELECT t.apply();
+SELECT mapping, counter, count, maximum, base, percent, max_percentage, exceeded FROM syncup.threshold_check WHERE batch = t.last() AND counter = 'set_aside_lines' ORDER BY mapping;
+SELECT line FROM string_to_table(syncup_report('C'), E'\n') AS line WHERE line ~ 'set_aside_lines';
+SELECT count(*) FROM target.a;
+SELECT status, deleted FROM syncup_resume('C');
+SELECT count(*) FROM target.a;
+SELECT syncup_drop_connector('C');
+-- Not in initial runs.
+TRUNCATE target.a;
+SELECT syncup_create_connector('C', t.dir());
+SELECT syncup_map_entity_type('C', 'a', 'target.a', 'a.csv', 'id', '{"id": "id", "v": "v"}');
+CALL t.write('a.csv', t.bad(9, 10));
+SELECT syncup_prepare('C', 'initial') IS NULL AS prepared;
+SELECT t.apply();
 SELECT syncup_drop_connector('C');
 
 \set end :srcdir '/include/end.sql'

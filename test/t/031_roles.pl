@@ -88,7 +88,7 @@ my %may = (
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
 		syncup.findings(uuid) syncup.file_findings(uuid,text) syncup.key_findings(uuid,text) syncup.column_findings(uuid,text)
 		syncup.sample_changes(uuid,text,integer) syncup.format_difference(text,text) syncup.bare_key(text)
-		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid))),
+		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text))),
 	# operate
 	(map { ("function $_" => 'O') } (
 		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',

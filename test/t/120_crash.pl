@@ -207,7 +207,8 @@ sub set_limits
 {
 	my ($maximum) = @_;
 	$History::model->{limits}{''}{$_} = { maximum => $maximum, percentage => 0 } for qw(inserted updated deleted);
-	run_expecting("SELECT syncup_set_thresholds('$History::connector', '{" . join(', ', map { "\"maximum_${_}_lines\": $maximum, \"max_percentage_${_}_lines\": 0" } qw(inserted updated deleted)) . "}')");
+	$History::model->{limits}{''}{set_aside} = 0;
+	run_expecting("SELECT syncup_set_thresholds('$History::connector', '{\"max_percentage_set_aside_lines\": 0, " . join(', ', map { "\"maximum_${_}_lines\": $maximum, \"max_percentage_${_}_lines\": 0" } qw(inserted updated deleted)) . "}')");
 	return;
 }
 
