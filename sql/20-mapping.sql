@@ -32,11 +32,13 @@ CREATE TABLE syncup.mapping_column (
 	repeated boolean NOT NULL DEFAULT false,
 	write text CHECK (write = 'insert'),
 	key_part int,
+	empty text CHECK (empty = 'keep'),
+	optional text CHECK (optional IN ('keep', 'null')),
 	PRIMARY KEY (connector, mapping, ordinal),
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
 COMMENT ON TABLE syncup.mapping_column IS 'The source columns that a mapping uses, and what becomes of them.';
-COMMENT ON COLUMN syncup.mapping_column.source IS 'name in the header of the file';
+COMMENT ON COLUMN syncup.mapping_column.source IS 'name in the header of the file; empty: of the column of previous that names those whose last cell left what was there';
 COMMENT ON COLUMN syncup.mapping_column.stored IS 'name in the previous and delta tables';
 COMMENT ON COLUMN syncup.mapping_column.target IS 'column of the target; null: stored only, for links to refer by';
 COMMENT ON COLUMN syncup.mapping_column.target_type IS 'type of the target column when it was mapped; a run refuses another one';
@@ -45,6 +47,8 @@ COMMENT ON COLUMN syncup.mapping_column.format IS 'see syncup_format()';
 COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a source column that an earlier row names';
 COMMENT ON COLUMN syncup.mapping_column.key_part IS 'from 1: its target column is the key, or this part of it. A key of several parts has a row without target, which stores them together';
 COMMENT ON COLUMN syncup.mapping_column.write IS 'insert: written to rows that are inserted, and left alone afterwards; null: always';
+COMMENT ON COLUMN syncup.mapping_column.empty IS 'keep: an empty cell leaves what is there; null: it is no value';
+COMMENT ON COLUMN syncup.mapping_column.optional IS 'where the file lacks the column: keep, its values stay; null, they are null. Null: the file is refused';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping_column', '');
 
 -- How the key of an entity type is written for a person: an expression over a

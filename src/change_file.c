@@ -53,6 +53,9 @@ struct ChangeFile
 	int64		read_before;	/* rows of the files before this one */
 	int64		unusable;		/* rows of this file that say nothing */
 
+	int			mark;			/* the stored column that names what was kept; -1: none */
+	bool	   *kept;			/* per stored column: its cell leaves what is there */
+	bool	   *kept_now;		/* the same of the row of the key at hand */
 	Where	   *where;			/* of the row that results; NULL: every row counts */
 	Where	   *cells_where;	/* of the cells of this file */
 	int			command_column; /* of the file */
@@ -169,6 +172,9 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	key_type_init(&file->key_type, mapping);
 	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
 	file->delta = delta_open(mapping, batch, &file->epoch);
+	file->mark = mark_column(mapping);
+	file->kept = palloc(sizeof(bool) * n);
+	file->kept_now = palloc(sizeof(bool) * n);
 	if (!mapping->association)
 		file->where = where_open(options, find_stored_column, unconstify(Mapping *, mapping));
 	return file;
@@ -184,8 +190,9 @@ change_file_begin(ChangeFile *file, Reader *reader)
 	file->command_column = reader_find_column(reader, file->options->command_column, false);
 	file->cells_where = reader_where(reader, file->options);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
-		file->columns[i] = is_made_column(file->mapping, i) ? -1 :
-			reader_find_column(reader, file->mapping->columns[i].source, false);
+		file->columns[i] = !is_source_column(file->mapping, i) ? -1 :
+			reader_find_column(reader, file->mapping->columns[i].source,
+							   file->mapping->columns[i].optional != OPTIONAL_NO);
 }
 
 int64
@@ -257,12 +264,30 @@ sort_key(const ChangeFile *file)
 	return cstring_to_text_with_len(text.data, text.len);
 }
 
+/* Takes the names of the columns whose cells leave what is there as a field. */
+static void
+take_mark(ChangeFile *file)
+{
+	for (int i = 0; i < file->mapping->nstored; i++)
+	{
+		const MappingColumn *column = &file->mapping->columns[i];
+
+		file->kept[i] = file->fields[i] == NULL &&
+			(file->columns[i] < 0 ? column->optional == OPTIONAL_KEEP :
+			 column->keeps && !reader_is_marked_null(file->reader, file->columns[i]));
+	}
+	file->fields[file->mark] = write_mark(file->mapping, file->kept);
+	file->lengths[file->mark] = file->fields[file->mark] ? strlen(file->fields[file->mark]) : 0;
+}
+
 /* Sends the row at hand on its way; command none: only a sign of life. */
 static void
 sort_row(ChangeFile *file, ChangeCommand command)
 {
 	TupleTableSlot *slot = file->slot;
 
+	if (file->mark >= 0)
+		take_mark(file);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	slot->tts_values[ROW_KEY] = PointerGetDatum(sort_key(file));
@@ -505,6 +530,11 @@ take_row(ChangeFile *file)
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 		if (file->columns[i] >= 0)
 			file->fields[i] = reader_field(file->reader, file->columns[i], &file->lengths[i]);
+		else if (is_source_column(file->mapping, i))
+		{
+			file->fields[i] = NULL;
+			file->lengths[i] = 0;
+		}
 	make_key(file->mapping, file->fields, file->lengths);
 	if (!file->mapping->association && !has_key(file))
 	{
@@ -596,6 +626,39 @@ is_emptying(Datum field)
 }
 
 /*
+ * Leaves what is there in the place of cells that say so, and notes which did.  Of an
+ * update or merge every empty cell does, and it stays as it was whether the value
+ * was given or kept.
+ */
+static void
+keep_values(ChangeFile *file, bool partial)
+{
+	const Mapping *mapping = file->mapping;
+	TupleTableSlot *slot = file->slot;
+	char	   *mark;
+
+	if (file->mark < 0)
+		return;
+	read_mark(mapping, slot->tts_values[ROW_FIELDS + file->mark], slot->tts_isnull[ROW_FIELDS + file->mark],
+			  file->kept);
+	read_mark(mapping, file->exists ? file->now[file->mark] : (Datum) 0,
+			  !file->exists || file->now_nulls[file->mark], file->kept_now);
+	for (int i = 0; i < mapping->ncolumns && file->exists; i++)
+		if (file->kept[mapping->columns[i].first])
+		{
+			file->next_nulls[i] = file->now_nulls[i];
+			file->next[i] = file->now[i];
+		}
+	for (int i = 0; i < mapping->nstored && partial && file->exists; i++)
+		if (slot->tts_isnull[ROW_FIELDS + i])
+			file->kept[i] = file->kept_now[i];
+	mark = write_mark(mapping, file->kept);
+	file->next_nulls[file->mark] = mark == NULL;
+	if (mark != NULL)
+		file->next[file->mark] = CStringGetTextDatum(mark);
+}
+
+/*
  * What the row would be: the cells given over what it is now.  partial: the
  * command is update or merge, whose cells may say that a value becomes null.
  */
@@ -617,6 +680,7 @@ lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
 			file->next[i] = file->now[i];
 		}
 	}
+	keep_values(file, partial);
 }
 
 /* Converts every mapped value of the row to be, to see that it can be. */

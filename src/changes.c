@@ -179,18 +179,31 @@ target_key_as_typed(const Mapping *mapping)
 	return sql.data;
 }
 
+/* SQL: what the source says of a mapped column: where it leaves what is there, that. */
+static char *
+source_value(const Mapping *mapping, int number)
+{
+	const MappingColumn *column = &mapping->columns[number];
+	char	   *value = psprintf("s.c%d", number + 1);
+
+	return !may_keep(column) ? value :
+		psprintf("CASE WHEN s.kept%d AND %s THEN %s ELSE %s END", column->first + 1,
+				 target_has_key(mapping), target_column(column), value);
+}
+
 /*
  * SQL: whether a mapped column of source and target differs, and is to be written
  * then: of reviewed changes only what was reviewed.
  */
 static char *
-differs_sql(const MappingColumn *column, int number, bool reviewed)
+differs_sql(const Mapping *mapping, int number, bool reviewed)
 {
+	const MappingColumn *column = &mapping->columns[number];
 	char	   *differs;
 
 	if (!is_compared(column))
 		return "false";
-	differs = distinct_sql(column, psprintf("s.c%d", number + 1), target_column(column));
+	differs = distinct_sql(column, source_value(mapping, number), target_column(column));
 	return !reviewed ? differs :
 		psprintf("(%s AND %s OPERATOR(pg_catalog.=) ANY (s.changed))", differs, quote_literal_cstr(column->target));
 }
@@ -207,7 +220,7 @@ any_distinct(const Mapping *mapping, bool reviewed)
 		const MappingColumn *column = &mapping->columns[i];
 
 		if (is_compared(column) && column->key_part == 0)
-			appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "", differs_sql(column, i, reviewed));
+			appendStringInfo(&sql, "%s%s", sql.len ? " OR " : "", differs_sql(mapping, i, reviewed));
 	}
 	return sql.len ? sql.data : "false";
 }
@@ -600,11 +613,9 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 	for (int n = 0; n < sink->nmapped; n++)
 	{
 		int			i = sink->mapped[n];
-		char	   *source = psprintf("s.c%d", i + 1);
-		char	   *value = target_column(&mapping->columns[i]);
 
-		appendStringInfo(&sql, ", %s, %s, %s", source, value,
-						 differs_sql(&mapping->columns[i], i, sink->reviewed));
+		appendStringInfo(&sql, ", %s, %s, %s", source_value(mapping, i), target_column(&mapping->columns[i]),
+						 differs_sql(mapping, i, sink->reviewed));
 	}
 	for (int n = 0; n < sink->nothers; n++)
 		appendStringInfo(&sql, ", CASE WHEN s.deleted IS NOT FALSE OR %s THEN t.%s END",

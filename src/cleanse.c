@@ -55,6 +55,8 @@ struct Cleanser
 	PrepareCounter counter;
 
 	Where	   *where;			/* NULL: every row counts */
+	int			mark;			/* the stored column that names what was kept; -1: none */
+	bool	   *kept;			/* per stored column: its cell leaves what is there */
 	int		   *columns;		/* of the file, per stored column */
 	Converter  *converters;		/* per stored column, where it has a target */
 	int			at;				/* the stored column being converted */
@@ -234,13 +236,15 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		cleanser->columns[i] = is_made_column(mapping, i) ? -1 :
-			reader_find_column(reader, column->source, false);
+		cleanser->columns[i] = !is_source_column(mapping, i) ? -1 :
+			reader_find_column(reader, column->source, column->optional != OPTIONAL_NO);
 		if (column->target != NULL)
 			converter_init(&cleanser->converters[i], column->type, column->typmod,
 						   column->format);
 	}
 	cleanser->where = reader_where(reader, options);
+	cleanser->mark = mark_column(mapping);
+	cleanser->kept = palloc(sizeof(bool) * n);
 	row_bytes_init(&cleanser->bytes);
 	row_bytes_init(&cleanser->value_bytes);
 	cleanser->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup cleanse row",
@@ -286,6 +290,83 @@ take_fields(Cleanser *cleanser)
 		if (cleanser->columns[i] >= 0)
 			cleanser->fields[i] = reader_field(cleanser->reader, cleanser->columns[i],
 											   &cleanser->lengths[i]);
+		else if (is_source_column(cleanser->mapping, i))
+		{
+			cleanser->fields[i] = NULL;
+			cleanser->lengths[i] = 0;
+		}
+}
+
+/* Takes the names of the columns that are kept as a field. */
+static void
+take_mark(Cleanser *cleanser)
+{
+	cleanser->fields[cleanser->mark] = write_mark(cleanser->mapping, cleanser->kept);
+	cleanser->lengths[cleanser->mark] = cleanser->fields[cleanser->mark] ? strlen(cleanser->fields[cleanser->mark]) : 0;
+}
+
+/* Finds the cells of the row at hand that leave what is there; whether there are any. */
+static bool
+find_kept(Cleanser *cleanser)
+{
+	bool		any = false;
+
+	for (int i = 0; i < cleanser->mapping->nstored; i++)
+	{
+		const MappingColumn *column = &cleanser->mapping->columns[i];
+
+		cleanser->kept[i] = cleanser->fields[i] == NULL &&
+			(cleanser->columns[i] < 0 ? column->optional == OPTIONAL_KEEP :
+			 column->keeps && !reader_is_marked_null(cleanser->reader, cleanser->columns[i]));
+		any |= cleanser->kept[i];
+	}
+	take_mark(cleanser);
+	return any;
+}
+
+/*
+ * Puts what the baseline has in the place of cells that leave what is there.  Where
+ * it has the row as it is there is nothing to look up.  What a file says that lacks
+ * the column is nothing: it also stays whether the value was given or kept.
+ */
+static void
+keep_values(Cleanser *cleanser)
+{
+	const Mapping *mapping = cleanser->mapping;
+	Digest		digest;
+	SoughtKey	sought;
+	Datum	   *values;
+	bool	   *nulls;
+	bool	   *kept;
+
+	if (cleanser->mark < 0 || !find_kept(cleanser))
+		return;
+	digest = row_digest(cleanser);
+	if (comparison_knows(cleanser->comparison, &digest))
+		return;
+	digest = key_digest(cleanser);
+	if (cleanser->key_state == KEY_REFUSED || !comparison_is_ours(cleanser->comparison, &digest))
+		return;
+	sought = sought_key(cleanser);
+	values = palloc(sizeof(Datum) * mapping->ncolumns);
+	nulls = palloc(sizeof(bool) * mapping->ncolumns);
+	kept = palloc(sizeof(bool) * mapping->nstored);
+	if (!baseline_lookup(cleanser->baseline, &sought, (Datum) 0, values, nulls))
+		return;
+	read_mark(mapping, values[cleanser->mark], nulls[cleanser->mark], kept);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		int			first = mapping->columns[i].first;
+
+		if (!cleanser->kept[first] || nulls[first])
+			continue;
+		cleanser->fields[i] = VARDATA_ANY(DatumGetPointer(values[first]));
+		cleanser->lengths[i] = VARSIZE_ANY_EXHDR(DatumGetPointer(values[first]));
+	}
+	for (int i = 0; i < mapping->nstored; i++)
+		if (cleanser->columns[i] < 0)
+			cleanser->kept[i] = kept[i];
+	take_mark(cleanser);
 }
 
 /* Whether the key of the row at hand is empty. */
@@ -680,6 +761,7 @@ take_record(Cleanser *cleanser, int64 place)
 		return;
 	}
 
+	keep_values(cleanser);
 	row = row_digest(cleanser);
 	verdict = comparison_take(cleanser->comparison, &row, place, place_line(place),
 							  &done, &other_line);
@@ -814,6 +896,8 @@ take_for_conflicts(Cleanser *cleanser)
 	if (reader_fault(cleanser->reader) != ROW_OK || !is_wanted(cleanser, &why))
 		return;
 	take_fields(cleanser);
+	if (cleanser->mark >= 0)
+		(void) find_kept(cleanser);
 	if (!cleanser->mapping->association)
 	{
 		if (!is_key_empty(cleanser))

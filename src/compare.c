@@ -422,6 +422,12 @@ take_different(Comparison *comparison, Key *key, const Digest *digest,
 	return ROW_NEW;
 }
 
+bool
+comparison_knows(const Comparison *comparison, const Digest *row)
+{
+	return digest_set_find(comparison->rows, row) != NO_DIGEST;
+}
+
 Verdict
 comparison_take(Comparison *comparison, const Digest *row, int64 place, int64 line,
 				bool *done, int64 *other_line)

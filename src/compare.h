@@ -93,4 +93,7 @@ extern void comparison_visit_missing(Comparison *comparison,
 									 void *arg);
 extern bool comparison_is_ours(const Comparison *comparison, const Digest *key);
 
+/* Whether the baseline has a row as it is. */
+extern bool comparison_knows(const Comparison *comparison, const Digest *row);
+
 #endif							/* SYNCUP_COMPARE_H */

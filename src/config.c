@@ -46,13 +46,21 @@ no_such_connector(const char *name)
 
 static Connector *load_connector(const char *name, bool with_ends);
 
+/* What is stored of an optional column. */
+static Optional
+optional_of(const char *word)
+{
+	return word == NULL ? OPTIONAL_NO : strcmp(word, "null") == 0 ? OPTIONAL_NULL : OPTIONAL_KEEP;
+}
+
 /* Reads the columns of one mapping. */
 static void
 load_columns(Mapping *mapping, const char *key)
 {
 	uint64		count = own_sql("SELECT c.source, c.stored, c.target, c.target_type, c.change_column, c.format,"
 								" m.kind = 'association' OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k),"
-								" coalesce(c.key_part, 0), c.write IS NOT DISTINCT FROM 'insert'"
+								" coalesce(c.key_part, 0), c.write IS NOT DISTINCT FROM 'insert',"
+								" c.empty IS NOT DISTINCT FROM 'keep', c.optional"
 								" FROM syncup.mapping_column c JOIN syncup.mapping m USING (connector, mapping)"
 								" WHERE connector = $1 AND mapping = $2 ORDER BY c.ordinal",
 								SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
@@ -75,6 +83,9 @@ load_columns(Mapping *mapping, const char *key)
 		column->indexed = sql_bool(i, 7);
 		column->key_part = DatumGetInt32(sql_datum(i, 8, &isnull));
 		column->insert_only = sql_bool(i, 9);
+		column->keeps = sql_bool(i, 10);
+		column->optional = optional_of(sql_text(i, 11));
+		column->is_mark = *column->source == '\0';
 		column->first = i;
 		for (int first = 0; first < i && column->first == i; first++)
 			if (strcmp(mapping->columns[first].stored, column->stored) == 0)
@@ -633,6 +644,50 @@ stored_columns(const Mapping *mapping, const char *prefix)
 	return list.data;
 }
 
+int
+mark_column(const Mapping *mapping)
+{
+	for (int i = 0; i < mapping->nstored; i++)
+		if (mapping->columns[i].is_mark)
+			return i;
+	return -1;
+}
+
+#define MARK_SEPARATOR	", "
+
+char *
+write_mark(const Mapping *mapping, const bool *kept)
+{
+	StringInfoData mark;
+
+	initStringInfo(&mark);
+	for (int i = 0; i < mapping->nstored; i++)
+		if (may_keep(&mapping->columns[i]) && kept[i])
+			appendStringInfo(&mark, "%s%s", mark.len ? MARK_SEPARATOR : "", mapping->columns[i].stored);
+	return mark.len ? mark.data : NULL;
+}
+
+void
+read_mark(const Mapping *mapping, Datum mark, bool isnull, bool *kept)
+{
+	const char *at = isnull ? "" : TextDatumGetCString(mark);
+
+	memset(kept, 0, sizeof(bool) * mapping->nstored);
+	/* They stand in the order of the columns. */
+	for (int i = 0; i < mapping->nstored && *at != '\0'; i++)
+	{
+		size_t		length = strlen(mapping->columns[i].stored);
+
+		if (!may_keep(&mapping->columns[i]) || strncmp(at, mapping->columns[i].stored, length) != 0 ||
+			(at[length] != '\0' && strncmp(at + length, MARK_SEPARATOR, strlen(MARK_SEPARATOR)) != 0))
+			continue;
+		kept[i] = true;
+		at += length;
+		if (*at != '\0')
+			at += strlen(MARK_SEPARATOR);
+	}
+}
+
 char *
 source_columns(const Mapping *mapping, const char *prefix)
 {
@@ -640,7 +695,7 @@ source_columns(const Mapping *mapping, const char *prefix)
 
 	initStringInfo(&list);
 	for (int i = 0; i < mapping->nstored; i++)
-		if (!is_made_column(mapping, i))
+		if (is_source_column(mapping, i))
 			appendStringInfo(&list, "%s%s%s", list.len ? ", " : "", prefix,
 							 quote_identifier(mapping->columns[i].stored));
 	return list.data;

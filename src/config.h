@@ -12,6 +12,14 @@
 #include "options.h"
 #include "utils/relcache.h"
 
+/* What it means that a file does not have a column. */
+typedef enum Optional
+{
+	OPTIONAL_NO,				/* an error */
+	OPTIONAL_NULL,
+	OPTIONAL_KEEP
+} Optional;
+
 typedef struct MappingColumn
 {
 	char	   *source;			/* name in the file's header */
@@ -21,6 +29,9 @@ typedef struct MappingColumn
 	char	   *change_column;	/* name in the change table */
 	char	   *format;			/* see format.h; NULL: none */
 	bool		insert_only;	/* written to rows that are inserted, and left alone then */
+	bool		keeps;			/* an empty cell leaves what is there */
+	Optional	optional;		/* what a file means that does not have it */
+	bool		is_mark;		/* of previous: names those whose last cell left what is there */
 	bool		indexed;		/* a key, a unique key or a side of a link */
 	int			key_part;		/* the target column is the key, or this part of it; 0: it is not */
 	int			first;			/* the column that stores the source column: itself, or
@@ -168,6 +179,19 @@ extern char *former_key(const Mapping *mapping, const char *delta);
 /* SQL: whether row d of a delta changes row p of previous, or of an earlier delta. */
 extern char *changes_stored_row(const Mapping *mapping, const char *d, const char *p);
 
+/* Whether a stored column is one of the source's. */
+#define is_source_column(m, i)	(!is_made_column(m, i) && !(m)->columns[i].is_mark)
+
+/*
+ * A column whose cells may leave what is there, and the stored column that names
+ * those that did when the row was read last; -1: there is none.  The names are read
+ * from its text, and written to it, as a flag for each stored column.
+ */
+#define may_keep(column)	((column)->keeps || (column)->optional == OPTIONAL_KEEP)
+extern int	mark_column(const Mapping *mapping);
+extern char *write_mark(const Mapping *mapping, const bool *kept);
+extern void read_mark(const Mapping *mapping, Datum mark, bool isnull, bool *kept);
+
 /* Whether a column's values are those of the source, at any time. */
 #define is_compared(column)	((column)->target != NULL && !(column)->insert_only)
 
@@ -212,7 +236,7 @@ extern char *stored_columns(const Mapping *mapping, const char *prefix);
 /* Those of them that the file has, and the columns of its key. */
 extern char *source_columns(const Mapping *mapping, const char *prefix);
 extern char *source_key(const Mapping *mapping, const char *prefix);
-#define nsource_columns(m)	((m)->nstored - is_key_made(m))
+#define nsource_columns(m)	((m)->nstored - is_key_made(m) - (mark_column(m) >= 0))
 
 /*
  * While entered, errors say the connector and the mapping; or all the mappings

@@ -58,9 +58,9 @@ look_at_file(void *arg)
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
-		found[i] = is_made_column(mapping, i) ? -1 :
+		found[i] = !is_source_column(mapping, i) ? -1 :
 			reader_find_column(reader, mapping->columns[i].source, true);
-		if (found[i] < 0 && !is_made_column(mapping, i))
+		if (found[i] < 0 && is_source_column(mapping, i))
 			add_missing(look, reader, mapping->columns[i].source);
 	}
 	found[mapping->ncolumns] = command ? reader_find_column(reader, command, true) : -1;

@@ -260,7 +260,7 @@ static void
 write_header(Export *export, const Mapping *mapping)
 {
 	for (int i = 0; i < mapping->nstored; i++)
-		if (!is_made_column(mapping, i))
+		if (is_source_column(mapping, i))
 			csv_writer_text(export->writer, mapping->columns[i].source);
 	csv_writer_end_row(export->writer);
 }

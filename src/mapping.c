@@ -132,7 +132,7 @@ json_string(const JsonbValue *value, const char *source)
 }
 
 /* What an object may say of a column, beside its name in the target. */
-static const char *const column_properties[] = {"column", "format", "write"};
+static const char *const column_properties[] = {"column", "format", "write", "empty", "optional"};
 
 /* Errors about a property that is none. */
 static void
@@ -153,17 +153,28 @@ refuse_property(const char *name, const char *source)
 			 errhint("%sValid properties: %s.", did_you_mean(&nearest), name_list_text(&list))));
 }
 
-/* Errors unless a property has the one word that it takes. */
+/* Whether a property has the one word that it takes, or the other: anything else is an error. */
 static bool
-takes_word(const char *name, const JsonbValue *value, const char *word, const char *source)
+takes_word(const char *name, const JsonbValue *value, const char *word, const char *other, const char *source)
 {
-	if (value->type != jbvString || value->val.string.len != strlen(word) ||
-		memcmp(value->val.string.val, word, strlen(word)) != 0)
+	char	   *given = value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : "";
+
+	if (strcmp(given, word) != 0 && (other == NULL || strcmp(given, other) != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for property \"%s\" in the mapping of source column \"%s\"", name, source),
-				 errhint("Expected \"%s\": \"%s\", or nothing.", name, word)));
-	return true;
+				 errhint("Expected \"%s\"%s, or leave it out.", word,
+						 other == NULL ? "" : psprintf(" or \"%s\"", other))));
+	return strcmp(given, word) == 0;
+}
+
+/* What may be said of a column beside its target and its format. */
+static void
+copy_properties(MappingColumn *column, const MappingColumn *from)
+{
+	column->insert_only = from->insert_only;
+	column->keeps = from->keeps;
+	column->optional = from->optional;
 }
 
 /* Reads {"column": "target", "format": "...", ...}. */
@@ -174,7 +185,6 @@ add_described_column(Draft *draft, char *source, JsonbValue *object)
 	JsonbValue	key;
 	JsonbValue	value;
 	MappingColumn given = {0};
-	MappingColumn *column;
 
 	if (object->type != jbvBinary || !JsonContainerIsObject(object->val.binary.data))
 		(void) json_string(NULL, source);
@@ -190,14 +200,22 @@ add_described_column(Draft *draft, char *source, JsonbValue *object)
 		else if (strcmp(name, "format") == 0)
 			given.format = json_string(&value, source);
 		else if (strcmp(name, "write") == 0)
-			given.insert_only = takes_word(name, &value, "insert", source);
+			given.insert_only = takes_word(name, &value, "insert", NULL, source);
+		else if (strcmp(name, "empty") == 0)
+			given.keeps = takes_word(name, &value, "keep", NULL, source);
+		else if (strcmp(name, "optional") == 0)
+			given.optional = takes_word(name, &value, "keep", "null", source) ? OPTIONAL_KEEP : OPTIONAL_NULL;
 		else
 			refuse_property(name, source);
 	}
 	if (given.target == NULL)
 		(void) json_string(NULL, source);
-	column = add_column(draft, source, given.target, given.format);
-	column->insert_only = given.insert_only;
+	if (given.insert_only && given.keeps)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("properties \"write\" and \"empty\" of source column \"%s\" exclude each other", source),
+				 errhint("A column that is written at insertion only keeps what it has anyway.")));
+	copy_properties(add_column(draft, source, given.target, given.format), &given);
 }
 
 /* Takes one target of a source column: its name, or an object. */
@@ -251,8 +269,8 @@ take_stored_columns(Draft *draft, const Mapping *old)
 {
 	for (int i = 0; i < old->ncolumns; i++)
 		if (old->columns[i].target != NULL)
-			add_column(draft, old->columns[i].source, old->columns[i].target,
-					   old->columns[i].format)->insert_only = old->columns[i].insert_only;
+			copy_properties(add_column(draft, old->columns[i].source, old->columns[i].target,
+									   old->columns[i].format), &old->columns[i]);
 }
 
 /* Takes every column whose name stands in file and target. */
@@ -419,6 +437,31 @@ take_key(Draft *draft, char **keys, int nkeys)
 		add_column(draft, made.data, NULL, NULL);
 }
 
+/* Errors unless two targets of a source column say the same of its cells. */
+static void
+check_alike(const MappingColumn *a, const MappingColumn *b)
+{
+	if (a->keeps != b->keeps || a->optional != b->optional)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("targets of source column \"%s\" differ in the properties \"empty\" or \"optional\"", a->source),
+				 errhint("Its value is stored once: say the same of all its targets.")));
+}
+
+/* Adds the column of previous that names the cells which left what is there, if any may. */
+static void
+take_mark(Draft *draft)
+{
+	const Mapping *mapping = draft->mapping;
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (may_keep(&mapping->columns[i]))
+		{
+			add_column(draft, "", NULL, NULL)->is_mark = true;
+			return;
+		}
+}
+
 /*
  * A source column that feeds several targets is stored once: the first of its
  * columns stands for it, and the others, which repeat it, come after all that
@@ -444,6 +487,8 @@ settle_repeated(Mapping *mapping)
 			mapping->columns[mapping->nstored++] = column;
 	}
 	memcpy(mapping->columns + mapping->nstored, repeated, sizeof(MappingColumn) * nrepeated);
+	for (int i = mapping->nstored; i < mapping->ncolumns; i++)
+		check_alike(&mapping->columns[mapping->columns[i].first], &mapping->columns[i]);
 }
 
 /* ---------- names in our own tables ---------- */
@@ -494,7 +539,7 @@ name_stored_columns(Mapping *mapping)
 		MappingColumn *column = &mapping->columns[i];
 
 		column->stored = stored[i] = column->first < i ? stored[column->first] :
-			free_name(column->source, delta_names, lengthof(delta_names), stored, i);
+			free_name(column->is_mark ? "kept" : column->source, delta_names, lengthof(delta_names), stored, i);
 		if (column->target != NULL)
 			column->change_column = changed[i] =
 				free_name(column->target, change_names, CHANGE_NAMES(mapping), changed, i);
@@ -561,7 +606,7 @@ check_columns(Draft *draft)
 		MappingColumn *column = &mapping->columns[i];
 		Form_pg_attribute attribute;
 
-		if (*column->source == '\0')
+		if (*column->source == '\0' && !column->is_mark)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a source column must have a name")));
@@ -619,11 +664,12 @@ check_key_column(const Mapping *mapping, const char *key)
 static void
 check_key_properties(const MappingColumn *column)
 {
-	if (column->insert_only)
+	if (column->insert_only || may_keep(column) || column->optional)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("key column \"%s\" cannot have the property \"write\"", column->source),
-				 errhint("A key is never written over.")));
+				 errmsg("key column \"%s\" cannot have the property \"%s\"", column->source,
+						column->insert_only ? "write" : column->keeps ? "empty" : "optional"),
+				 errhint("Every row needs its key, and a key is never written over.")));
 }
 
 /* Errors unless the key's columns tell rows apart. */
@@ -1189,6 +1235,8 @@ alter_previous(const Mapping *old, const Mapping *new)
 void
 store_mapping(Mapping *mapping, ArrayType *unique_keys)
 {
+	static const char *const optional_words[] = {NULL, "null", "keep"};
+
 	own_sql("INSERT INTO syncup.mapping (connector, mapping, kind, ordinal, target, file, key, unique_keys, options, table_name)"
 			" VALUES ($1, $2, $9, (SELECT coalesce(max(ordinal), 0) + 1 FROM syncup.mapping WHERE connector = $1),"
 			" $3::oid::regclass, $4, $5, $6, coalesce($7, '{}'), $8::name)"
@@ -1206,14 +1254,16 @@ store_mapping(Mapping *mapping, ArrayType *unique_keys)
 	{
 		MappingColumn *column = &mapping->columns[i];
 
-		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated, key_part, write)"
-				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10, nullif($11, 0), $12)",
+		own_sql("INSERT INTO syncup.mapping_column (connector, mapping, ordinal, source, stored, target, target_type, change_column, format, repeated, key_part, write, empty, optional)"
+				" VALUES ($1, $2, $3, $4, $5::name, $6::name, $7, $8::name, $9, $10, nullif($11, 0), $12, $13, $14)",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 						 SQL_INT4(i + 1), SQL_TEXT(column->source), SQL_TEXT(column->stored),
 						 SQL_TEXT(column->target), SQL_TEXT(column->target_type),
 						 SQL_TEXT(column->change_column), SQL_TEXT(column->format),
 						 SQL_BOOL(column->first < i), SQL_INT4(column->key_part),
-						 SQL_TEXT(column->insert_only ? "insert" : NULL)));
+						 SQL_TEXT(column->insert_only ? "insert" : NULL),
+						 SQL_TEXT(column->keeps ? "keep" : NULL),
+						 SQL_TEXT(optional_words[column->optional])));
 	}
 }
 
@@ -1229,7 +1279,8 @@ same_columns(const Mapping *a, const Mapping *b)
 		const MappingColumn *y = &b->columns[i];
 
 #define SAME(m) ((x->m == NULL) == (y->m == NULL) && (x->m == NULL || strcmp(x->m, y->m) == 0))
-		if (!SAME(source) || !SAME(stored) || !SAME(target) || !SAME(target_type) ||
+		if (x->keeps != y->keeps || x->optional != y->optional ||
+			!SAME(source) || !SAME(stored) || !SAME(target) || !SAME(target_type) ||
 			!SAME(change_column) || !SAME(format) || x->insert_only != y->insert_only)
 			return false;
 #undef SAME
@@ -1471,6 +1522,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
 	take_unique_keys(&draft, unique_keys);
 	take_where(&draft, old);
+	take_mark(&draft);
 	take_key(&draft, keys, nkeys);
 	settle_repeated(mapping);
 	check_columns(&draft);

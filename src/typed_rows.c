@@ -123,6 +123,13 @@ put(Filling *filling)
 	filling->rows->count++;
 }
 
+/* Whether source rows say of a stored column if its cell left what is there. */
+static bool
+is_flagged(const Mapping *mapping, int column)
+{
+	return column < mapping->nstored && may_keep(&mapping->columns[column]);
+}
+
 /* Source rows without any row yet; reviewed: they say which columns are written. */
 static TypedRows *
 begin_source(const Mapping *mapping, bool reviewed)
@@ -131,7 +138,7 @@ begin_source(const Mapping *mapping, bool reviewed)
 	int			natts = 1;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
-		natts += mapping->columns[i].target != NULL;
+		natts += (mapping->columns[i].target != NULL) + is_flagged(mapping, i);
 	rows = typed_rows_begin("syncup_source", natts + reviewed);
 	rows->reviewed = reviewed;
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
@@ -140,6 +147,9 @@ begin_source(const Mapping *mapping, bool reviewed)
 		if (mapping->columns[i].target != NULL)
 			describe(rows, ++natts, "c", i, mapping->columns[i].type,
 					 mapping->columns[i].typmod, mapping->columns[i].collation);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_flagged(mapping, i))
+			describe(rows, ++natts, "kept", i, BOOLOID, -1, InvalidOid);
 	if (reviewed)
 		TupleDescInitEntry(rows->tupdesc, ++natts, "changed", NAMEARRAYOID, -1, 0);
 	return rows;
@@ -148,6 +158,8 @@ begin_source(const Mapping *mapping, bool reviewed)
 struct TypedSource
 {
 	Filling		filling;
+	int			mark;			/* the stored column that names what was kept; -1: none */
+	bool	   *kept;
 	int		   *key;			/* attributes of the key's parts, from 0 */
 	Datum	   *key_values;
 	int			level;			/* of the pinned settings */
@@ -160,6 +172,8 @@ typed_source_begin(const Mapping *mapping)
 
 	source->level = settings_pin(mapping->options->timezone);
 	begin_filling(&source->filling, begin_source(mapping, false), mapping, true);
+	source->mark = mark_column(mapping);
+	source->kept = palloc(sizeof(bool) * mapping->nstored);
 	source->key = palloc0(sizeof(int) * mapping->nparts);
 	source->key_values = palloc(sizeof(Datum) * mapping->nparts);
 	for (int i = 0, attribute = 1; i < mapping->ncolumns; i++)
@@ -194,6 +208,15 @@ typed_source_add(TypedSource *source, StoredTable *table, SourceState state)
 														&filling->nulls[attribute]);
 		attribute++;
 	}
+	if (source->mark >= 0)
+		read_mark(mapping, table->values[source->mark],
+				  state != SOURCE_PRESENT || table->nulls[source->mark], source->kept);
+	for (int i = 0; i < mapping->ncolumns && source->mark >= 0; i++)
+		if (is_flagged(mapping, i))
+		{
+			filling->values[attribute] = BoolGetDatum(source->kept[i]);
+			filling->nulls[attribute++] = false;
+		}
 	put(filling);
 }
 
@@ -593,6 +616,12 @@ add_reviewed(void *arg, uint64 row)
 		{
 			filling->values[attribute] = sql_datum(row, source++, &filling->nulls[attribute]);
 			attribute++;
+		}
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_flagged(mapping, i))
+		{
+			filling->values[attribute] = BoolGetDatum(false);
+			filling->nulls[attribute++] = false;
 		}
 	filling->values[attribute] = sql_datum(row, STORED_CHANGED, &filling->nulls[attribute]);
 	put(filling);

@@ -45,7 +45,8 @@ typedef struct TypedRows
 /*
  * The delta of a batch in the target's types, as "syncup_source": "deleted"
  * boolean (null: all that is known is that the key is there), then c1 to cn for
- * the mapping's columns that have a target (n: their index, from 1).
+ * the mapping's columns that have a target (n: their index, from 1), and kept<n>,
+ * whether the cell left what is there, for those that may.
  */
 extern TypedRows *typed_source(const Mapping *mapping, const pg_uuid_t *batch);
 

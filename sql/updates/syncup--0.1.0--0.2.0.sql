@@ -106,7 +106,6 @@ COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a sourc
 
 -- Columns that are written at insertion only.
 ALTER TABLE syncup.mapping_column ADD write text CHECK (write = 'insert');
-COMMENT ON COLUMN syncup.mapping_column.write IS 'insert: written to rows that are inserted, and left alone afterwards; null: always';
 
 -- What constraints take along
 ALTER TABLE syncup.batch_counter ADD COLUMN cascaded bigint;
@@ -325,3 +324,7 @@ INSERT INTO syncup.threshold (connector, mapping, counter, maximum, max_percenta
 SELECT c.connector, NULL, l.counter, 0, l.connector_default
 FROM syncup.connector c CROSS JOIN syncup.threshold_limit l
 WHERE l.counter IN ('lines_for_percentage', 'set_aside_lines');
+
+-- Columns whose empty cells keep what is there, and that a file may lack.
+ALTER TABLE syncup.mapping_column ADD empty text CHECK (empty = 'keep'),
+	ADD optional text CHECK (optional IN ('keep', 'null'));

@@ -1,5 +1,6 @@
 -- What "columns" may say of a column beside its name and format (SPEC 2.7): written at
--- insertion only, through every mode, drift, review, undo and mapping again.
+-- insertion only, empty cells that keep, columns that may be missing; through every
+-- mode, drift, review, undo and mapping again.
 \getenv srcdir PG_ABS_SRCDIR
 \set begin :srcdir '/include/begin.sql'
 \i :begin
@@ -21,8 +22,10 @@ SELECT id, phone FROM syncup_previous.c_m ORDER BY id;
 SELECT * FROM t.go('complete', E'id,name,phone\n1,Ada Abbott,100\n2,Bo,101\n3,Cy,100\n4,Di,100\n');
 SELECT * FROM t.go('incremental', E'id,name,phone\n1,Ada Abbott,102\n2,Bo B,\n3,Cy,100\n4,Di,100\n5,Ed,7\n');
 SELECT * FROM target.p ORDER BY id;
--- Undone by nothing: the insertion is, with what people have written since.
-UPDATE target.p SET phone = 'mine' WHERE id = 5;
+-- An undo of the insertion would lose what people have written since; of an update it leaves it alone.
+UPDATE target.p SET phone = 'mine' WHERE id IN (2, 5);
+SELECT t.error(format('SELECT syncup_undo(%L)', t.last()));
+UPDATE target.p SET phone = '7' WHERE id = 5;
 SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
 SELECT * FROM target.p ORDER BY id;
 -- A row that goes takes it along, and undo brings it back as it was.
@@ -69,8 +72,103 @@ SELECT e.* FROM (VALUES
 	('{"id": "id", "phone": {"column": "phone", "write": true}}'),
 	('{"id": "id", "phone": {"column": "phone", "writes": "insert"}}'),
 	('{"id": "id", "phone": {"write": "insert"}}'),
-	('{"id": {"column": "id", "write": "insert"}, "phone": "phone"}')) AS v (columns),
+	('{"id": {"column": "id", "write": "insert"}, "phone": "phone"}'),
+	('{"id": {"column": "id", "empty": "keep"}, "phone": "phone"}'),
+	('{"id": {"column": "id", "optional": "null"}, "phone": "phone"}'),
+	('{"id": "id", "phone": {"column": "phone", "empty": "null"}}'),
+	('{"id": "id", "phone": {"column": "phone", "optional": true}}'),
+	('{"id": "id", "phone": {"column": "phone", "empty": "keep", "write": "insert"}}'),
+	('{"id": "id", "phone": [{"column": "phone", "empty": "keep"}, "name"]}')) AS v (columns),
 	t.error(format('SELECT syncup_map_entity_type(''C'', ''m'', ''target.p'', ''m.csv'', ''id'', %L)', columns)) AS e;
+SELECT syncup_drop_connector('C');
+
+-- An empty cell keeps what the target has, and what previous has.
+CREATE TABLE target.k (id int PRIMARY KEY, name text, mail text, n int, gone timestamptz);
+SELECT t.map('target.k', 'id', '{"id": "id", "name": "name", "mail": {"column": "mail", "empty": "keep"}, "n": {"column": "n", "empty": "keep"}}', '{"null": "-"}');
+SELECT * FROM t.go('initial', E'id,name,mail,n\n1,Ada,a@x,1\n2,Bo,,2\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT id, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+SELECT source, stored, target, empty FROM syncup.mapping_column ORDER BY ordinal;
+-- What people fill in stays: in complete runs, and where another column changes.
+UPDATE target.k SET mail = 'bo@own', n = 22 WHERE id = 2;
+UPDATE target.k SET n = 33 WHERE id = 3;
+UPDATE target.k SET mail = 'di@own', n = 44 WHERE id = 4;
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada,,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT key, column_name, old_value, new_value FROM syncup_changes(t.last()) ORDER BY 1, 2;
+SELECT * FROM target.k ORDER BY id;
+SELECT id, name, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+-- The same again gives nothing; so does the same in an incremental run.
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada,,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT * FROM t.go('incremental', E'id,name,mail,n\n1,Ada,,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT delta_inserted, delta_updated, delta_deleted FROM syncup.batch_counter WHERE batch = t.last();
+-- What was kept is nobody's drift, what is given is.
+UPDATE target.k SET mail = 'hand' WHERE id IN (1, 3);
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada,,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT id, mail FROM target.k ORDER BY id;
+-- A word for no value empties; a value is written over what was kept. Taken back, all is as it was.
+SELECT * FROM t.go('incremental', E'id,name,mail,n\n1,Ada,-,5\n2,Bo B,b@x,\n3,Cy,,\n4,Di,,\n5,Ed,,\n');
+SELECT key, column_name, old_value, new_value FROM syncup_changes(t.last()) ORDER BY 1, 2;
+SELECT * FROM target.k ORDER BY id;
+SELECT id, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
+SELECT * FROM target.k ORDER BY id;
+SELECT id, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+-- A row that is gone from the target comes with what previous has.
+DELETE FROM target.k WHERE id = 1;
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada,,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT * FROM target.k WHERE id = 1;
+-- Batches that wait are part of what there is; and an export is a valid source of the same.
+SELECT t.prepare('incremental', E'id,name,mail,n\n1,Ada,new@x,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n') IS NOT NULL;
+SELECT * FROM t.go('incremental', E'id,name,mail,n\n1,Ada L.,,\n2,Bo B,,\n3,Cy,c@x,\n4,Di,-,\n');
+SELECT id, name, mail, kept FROM syncup_previous.c_m ORDER BY id;
+SELECT syncup_export(t.last(), t.dir());
+SELECT pg_read_file(t.dir() || '/m.sorted.csv');
+-- Review: what people write meanwhile into what is kept is not in its way.
+SELECT syncup_set_thresholds('C', '{"maximum_updated_lines": 1}');
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada M.,,\n2,Bo C,,\n3,Cy,c@x,7\n4,Di,-,\n');
+UPDATE target.k SET mail = 'late';
+SELECT status, updated FROM syncup_resume(t.last());
+SELECT * FROM target.k ORDER BY id;
+SELECT t.unlimited();
+-- In files of changes an empty cell of an update keeps anyway, that of an insert does so here.
+SELECT syncup_map_entity_type('C', 'm', 'target.k', 'm.csv', 'id', options => '{"command_column": "op", "deleted_column": "gone"}');
+SELECT * FROM t.go('complete', E'op,id,name,mail,n\n,1,Ada,a@x,1\n,2,Bo,b@x,2\n,3,Cy,,\n,4,Di,d@x,4\n');
+SELECT * FROM t.go('incremental', E'op,id,name,mail,n\ninsert,1,Ada N.,,\nupdate,2,,NULL_NULL,\nmerge,3,,,33\nmerge,6,Flo,,\ninsert,4,Di,-,\ndelete,4,,,\n');
+SELECT * FROM target.k WHERE gone IS NULL ORDER BY id;
+SELECT id, name, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+UPDATE target.k SET mail = 'own' WHERE id IN (3, 6);
+SELECT * FROM t.go('complete', E'op,id,name,mail,n\n,1,Ada N.,,\n,2,Bo,-,\n,3,Cy,,\n,6,Flo,,\n,4,Dina,,\n');
+SELECT id, name, mail, n, gone IS NULL AS there FROM target.k ORDER BY id;
+-- Bad rows, repeated keys.
+SELECT syncup_map_entity_type('C', 'm', 'target.k', 'm.csv', 'id', options => '{"command_column": null, "deleted_column": null, "on_error": "quarantine", "duplicates": "reject"}');
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada N.,,x\n2,Bo,-,\n3,Cy,,\n3,Cy,,\n6,Flo,f@x,\n6,Flo,,\n4,Dina,,\n');
+SELECT line, reason, key FROM syncup.quarantine WHERE batch = t.last() ORDER BY line;
+SELECT id, name, mail, n FROM target.k ORDER BY id;
+SELECT syncup_drop_connector('C');
+
+-- Columns that a file may lack: its values stay, or are null.
+TRUNCATE target.k;
+SELECT t.map('target.k', 'id', '{"id": "id", "name": "name", "mail": {"column": "mail", "optional": "keep"}, "n": {"column": "n", "optional": "null"}}');
+SELECT * FROM t.go('initial', E'id,name,mail,n\n1,Ada,a@x,1\n2,Bo,,2\n');
+SELECT * FROM t.go('incremental', E'id,name,n\n1,Ada,1\n2,Bo,3\n3,Cy,3\n');
+SELECT delta_inserted, delta_updated, delta_deleted FROM syncup.batch_counter WHERE batch = t.last();
+SELECT * FROM target.k ORDER BY id;
+UPDATE target.k SET mail = 'own' WHERE id = 3;
+SELECT * FROM t.go('complete', E'id,name,n\n1,Ada,1\n2,Bo,3\n3,Cy,3\n');
+SELECT * FROM t.go('complete', E'id,name\n1,Ada\n2,Bo\n3,Cy\n');
+SELECT * FROM target.k ORDER BY id;
+SELECT id, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+SELECT * FROM t.go('complete', E'id,name,mail,n\n1,Ada,,1\n2,Bo,b@x,3\n3,Cy,,3\n');
+SELECT * FROM target.k ORDER BY id;
+SELECT t.error($$SELECT t.prepare('complete', E'id,mail,n\n1,a,1\n')$$);
+-- In a file of changes.
+SELECT syncup_map_entity_type('C', 'm', 'target.k', 'm.csv', 'id', options => '{"command_column": "op"}');
+SELECT * FROM t.go('incremental', E'op,id,name\ninsert,1,Ada L.\nmerge,2,Bob\ninsert,4,Di\n');
+SELECT * FROM target.k ORDER BY id;
+SELECT id, mail, n, kept FROM syncup_previous.c_m ORDER BY id;
+-- Mapping again keeps what is said of the columns.
+SELECT syncup_map_entity_type('C', 'm', 'target.k', 'm.csv', 'id');
+SELECT source, stored, empty, optional FROM syncup.mapping_column ORDER BY ordinal;
+SELECT needs_complete FROM syncup.connector;
 
 \set end :srcdir '/include/end.sql'
 \i :end
