@@ -70,7 +70,8 @@ CREATE TABLE syncup.batch_counter (
 	CHECK (rows_read = rows_kept + null_keys + duplicates + rejected + empty_links + filtered)
 );
 COMMENT ON TABLE syncup.batch_counter IS 'What prepare and synchronize counted, per batch and mapping. The columns from inserted on are null until changes were built.';
-COMMENT ON COLUMN syncup.batch_counter.filtered IS 'rows that do not count (always 0: nothing filters yet)';
+COMMENT ON COLUMN syncup.batch_counter.file IS 'null: it was missing, and need not be there (option optional): the mapping took no part';
+COMMENT ON COLUMN syncup.batch_counter.filtered IS 'rows that do not count (option where)';
 COMMENT ON COLUMN syncup.batch_counter.set_aside IS 'those in syncup.quarantine for their own sake: null keys, rejected rows and duplicates with other contents; rows that say the same again and empty links are not';
 COMMENT ON COLUMN syncup.batch_counter.deletions_suspended IS 'a bad row had no readable key, so nothing is deleted (SPEC 4.3)';
 COMMENT ON COLUMN syncup.batch_counter.stored_before IS 'rows of the target before the batch: the base of percentages';

@@ -757,6 +757,12 @@ BEGIN
 			page := page || '  (inserted, updated, deleted since the last applied files; targets were not yet compared)'::text;
 		END IF;
 		page := page || ARRAY(
+			SELECT syncup.wrap(format('Mapping "%s" took no part: its file was missing, and is optional.', c.mapping), 2)
+			FROM syncup.batch_counter c
+			LEFT JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+			WHERE c.batch = b.batch AND c.file IS NULL AND b.mode <> 'undo'
+			ORDER BY m.ordinal, c.mapping LIMIT max_mappings);
+		page := page || ARRAY(
 			SELECT syncup.wrap(format(CASE c.filtered WHEN 1 THEN '%s row of mapping "%s" does not count: its option "where" says so.'
 				ELSE '%s rows of mapping "%s" do not count: its option "where" says so.' END, c.filtered, c.mapping), 2)
 			FROM syncup.batch_counter c

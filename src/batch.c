@@ -118,13 +118,22 @@ batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const SourceFil
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
 			SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->name),
 					 SQL_TEXT(mapping->association ? "association" : "entity type"),
-					 SQL_TEXT(file->path), SQL_TIME(file->modified), SQL_INT8(file->size),
+					 SQL_TEXT(file ? file->path : NULL),
+					 file ? SQL_TIME(file->modified) : SQL_NULL(TIMESTAMPTZOID),
+					 file ? SQL_INT8(file->size) : SQL_NULL(INT8OID),
 					 SQL_INT8(counter->rows_read), SQL_INT8(counter->rows_kept),
 					 SQL_INT8(counter->null_keys), SQL_INT8(counter->duplicates),
 					 SQL_INT8(counter->rejected), SQL_INT8(counter->empty_links),
 					 SQL_INT8(counter->filtered), SQL_INT8(counter->set_aside),
 					 SQL_INT8(counter->delta_inserted), SQL_INT8(counter->delta_updated),
 					 SQL_INT8(counter->delta_deleted), SQL_BOOL(counter->deletions_suspended)));
+}
+
+bool
+batch_took_no_part(const pg_uuid_t *id, const Mapping *mapping)
+{
+	return own_sql("SELECT FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2 AND file IS NULL",
+				   SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->name))) > 0;
 }
 
 void

@@ -69,8 +69,10 @@ extern List *batch_queue(const char *connector);
 /* Whether an initial or complete batch was applied. */
 extern bool batch_has_base(const char *connector);
 
+/* file: NULL where it is missing and the mapping takes no part. */
 extern void batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping,
 								const SourceFile *file, const PrepareCounter *counter);
+extern bool batch_took_no_part(const pg_uuid_t *id, const Mapping *mapping);
 
 /* One of the files of changes that a batch reads for a mapping by a pattern. */
 extern void batch_count_file(const pg_uuid_t *id, const Mapping *mapping,

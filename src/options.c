@@ -431,6 +431,8 @@ static const OptionKind option_kinds[] = {
 		"an object of options for \"incremental_file\" alone", 0},
 	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
 		"first or reject", 0},
+	{"optional", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, optional)},
 	{"where", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
 		"a condition over the file's columns, such as status <> 'deleted'", offsetof(Options, where)},
 	{"scope", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,

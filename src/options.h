@@ -79,6 +79,7 @@ typedef struct Options
 	double		min_age;		/* seconds */
 	OnDuplicate duplicates;
 
+	bool		optional;		/* the file may be missing */
 	char	   *where;			/* SQL expression over the file's columns, as texts */
 	char	   *scope;			/* SQL expression over the target's columns */
 	Jsonb	   *constants;		/* {"column": "value"} */

@@ -48,6 +48,7 @@ typedef struct Prepare
 	const char *mode;
 	bool		incremental;
 	List	   *queue;			/* batches ahead */
+	List	   *absent;			/* of Mapping: without their file, which is optional */
 	bool		supersedes_changes; /* computed by the source, of cancelled batches */
 	pg_uuid_t  *batch;
 	Quarantine *quarantine;
@@ -293,6 +294,23 @@ find_files(const Prepare *prepare, const char *path, const Options *options)
 	return list_make1(file);
 }
 
+/*
+ * Whether a mapping has no file and need not have one.  Changes that batches held
+ * which this one takes the place of must come with it, though.
+ */
+static bool
+takes_no_part(Prepare *prepare, Mapping *mapping, const char *path)
+{
+	if (!mapping->options->optional || !source_is_missing(path, mapping->options) ||
+		(prepare->supersedes_changes && mapping->options->command_column != NULL))
+		return false;
+	prepare->absent = lappend(prepare->absent, mapping);
+	ereport(NOTICE,
+			(errmsg("mapping \"%s\" of connector \"%s\" takes no part in this run: there is no file \"%s\"",
+					mapping->name, mapping->connector->name, path)));
+	return true;
+}
+
 /* Whether two lists are of the same files. */
 static bool
 same_files(const List *a, const List *b)
@@ -330,6 +348,11 @@ group_files(Prepare *prepare, Jsonb *options)
 		name = source_path(prepare->connector->directory,
 						   prepare->incremental && mapping->options->incremental_file ?
 						   mapping->options->incremental_file : mapping->file);
+		if (takes_no_part(prepare, mapping, name))
+		{
+			mapping_leave(&scope);
+			continue;
+		}
 		files = find_files(prepare, name, mapping->options);
 		mapping_leave(&scope);
 		foreach(cell, groups)
@@ -694,6 +717,12 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	CRASH_POINT("batch queued");
 	foreach(cell, groups)
 		read_group(&work, lfirst(cell));
+	foreach(cell, work.absent)
+	{
+		PrepareCounter nothing = {0};
+
+		batch_count_prepare(work.batch, lfirst(cell), NULL, &nothing);
+	}
 	quarantine_close(work.quarantine);
 	CRASH_POINT("batch prepared");
 	work_end(&at_work);

@@ -327,8 +327,9 @@ compare_paths(const ListCell *a, const ListCell *b)
 	return strcmp(((SourceFile *) lfirst(a))->path, ((SourceFile *) lfirst(b))->path);
 }
 
-List *
-source_find_all(const char *pattern, const Options *options)
+/* The regular files that a pattern matches. */
+static List *
+find_matches(const char *pattern, const Options *options)
 {
 	glob_t		matches;
 	List	   *files = NIL;
@@ -359,12 +360,31 @@ source_find_all(const char *pattern, const Options *options)
 		}
 		globfree(&matches);
 	}
+	return files;
+}
+
+List *
+source_find_all(const char *pattern, const Options *options)
+{
+	List	   *files = find_matches(pattern, options);
+
 	if (files == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FILE),
 				 errmsg("no file matches pattern \"%s\"", pattern)));
 	list_sort(files, compare_paths);
 	return files;
+}
+
+bool
+source_is_missing(const char *path, const Options *options)
+{
+	struct stat status;
+
+	source_check_readable(path);
+	if (options->pattern)
+		return find_matches(path, options) == NIL;
+	return stat(path, &status) != 0 && errno == ENOENT;
 }
 
 /* The newest file that a pattern matches; the last by name where equal. */

@@ -53,6 +53,9 @@ extern SourceFile source_find(const char *path, const Options *options);
  */
 extern List *source_find_all(const char *pattern, const Options *options);
 
+/* Whether there is no such file, or none that matches; other troubles are told when it is read. */
+extern bool source_is_missing(const char *path, const Options *options);
+
 /* Whether a file is ready to be read (done_suffix, min_age); errors unless it is. */
 extern bool source_is_ready(const SourceFile *file, const Options *options);
 extern void source_check_ready(const SourceFile *file, const Options *options);

@@ -32,6 +32,7 @@ typedef struct SqlArg
 #define SQL_TIME(t)			((SqlArg) {TIMESTAMPTZOID, TimestampTzGetDatum(t), false})
 #define SQL_JSONB(j) \
 	((SqlArg) {JSONBOID, (j) ? JsonbPGetDatum(j) : (Datum) 0, (j) == NULL})
+#define SQL_NULL(t)			((SqlArg) {(t), (Datum) 0, true})
 #define SQL_DATUM(t, d)		((SqlArg) {(t), (d), false})
 
 #define SQL_ARGS(...) \

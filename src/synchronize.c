@@ -27,6 +27,7 @@
 #include "links.h"
 #include "link_drift.h"
 #include "lock.h"
+#include "mapping.h"
 #include "miscadmin.h"
 #include "progress.h"
 #include "resolve.h"
@@ -137,6 +138,18 @@ build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
 		link_drift_end(drift);
 }
 
+/* Whether any of these mappings takes part in the batch. */
+static bool
+take_part(const pg_uuid_t *batch, List *mappings)
+{
+	ListCell   *cell;
+
+	foreach(cell, mappings)
+		if (!batch_took_no_part(batch, lfirst(cell)))
+			return true;
+	return false;
+}
+
 /* Finds and stores what the batch changes in the target of a mapping. */
 static void
 build_mapping(BatchWork *work, Mapping *mapping)
@@ -149,9 +162,11 @@ build_mapping(BatchWork *work, Mapping *mapping)
 	if (mapping->association)
 	{
 		if (is_first_sibling(mapping))
-			build_links(mapping, batch, complete);
+			build_links(mapping, batch, complete && take_part(batch, link_siblings(mapping)));
 		return;
 	}
+	/* Its target is not looked at. */
+	complete = complete && !batch_took_no_part(batch, mapping);
 	if (complete)
 		build_complete(mapping, batch, keep_missing, &counter);
 	else
@@ -250,6 +265,16 @@ check_deferred_constraints(Connector *connector)
 	constraints_check();
 }
 
+/* Whether a complete batch held all rows of every mapping that has any. */
+static bool
+all_complete(Connector *connector, const pg_uuid_t *batch)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+		if (batch_took_no_part(batch, &connector->mappings[i]) && has_previous(&connector->mappings[i]))
+			return false;
+	return true;
+}
+
 void
 apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 {
@@ -285,7 +310,7 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	batch_forget_rows(&batch->id, connector, keep_changes);
 	CRASH_POINT("rows forgotten");
 	batch_set_status(&batch->id, "applied");
-	if (strcmp(batch->mode, "complete") == 0)
+	if (strcmp(batch->mode, "complete") == 0 && all_complete(connector, &batch->id))
 		batch_complete_done(&batch->id);
 }
 
