@@ -6,7 +6,7 @@ CREATE TABLE syncup.mapping (
 	kind text NOT NULL CHECK (kind IN ('entity type', 'association')),
 	ordinal int NOT NULL,
 	target regclass NOT NULL,
-	file text NOT NULL,
+	file text,
 	key text NOT NULL,
 	unique_keys text[] NOT NULL DEFAULT '{}',
 	options jsonb NOT NULL DEFAULT '{}',
@@ -15,6 +15,7 @@ CREATE TABLE syncup.mapping (
 );
 COMMENT ON TABLE syncup.mapping IS 'Entity type and association mappings. Written by syncup_map_entity_type() and its kin only.';
 COMMENT ON COLUMN syncup.mapping.ordinal IS 'order in which mappings of a connector are applied';
+COMMENT ON COLUMN syncup.mapping.file IS 'null: a relation is read, which the option "source" names';
 COMMENT ON COLUMN syncup.mapping.key IS 'source column of the primary key; of several columns they together, as (a,b)';
 COMMENT ON COLUMN syncup.mapping.table_name IS 'name of its tables in syncup_previous, syncup_delta and syncup_changes';
 SELECT pg_catalog.pg_extension_config_dump('syncup.mapping', '');

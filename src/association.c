@@ -363,7 +363,7 @@ static Mapping *
 draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *name, Relation target,
 				  const Mapping *old)
 {
-	Mapping    *mapping = begin_mapping(connector, name, target, required_text(fcinfo, 2, "file"),
+	Mapping    *mapping = begin_mapping(connector, name, target, optional_text(fcinfo, 2),
 										PG_ARGISNULL(10) ? NULL : PG_GETARG_JSONB_P(10), old, true);
 	char	   *properties[] = {required_text(fcinfo, 4, "property1"), required_text(fcinfo, 6, "property2")};
 

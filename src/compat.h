@@ -34,6 +34,13 @@
 #define process_lxid(process)	((process)->lxid)
 #endif
 
+/* A qualified name's parts: errors may be kept from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define qualified_names(name)	stringToQualifiedNameList((name), NULL)
+#else
+#define qualified_names(name)	stringToQualifiedNameList(name)
+#endif
+
 /* Inserting index entries: summarizing-only updates came with 16. */
 #if PG_VERSION_NUM >= 160000
 #define insert_index_tuples(info, slot, estate) \

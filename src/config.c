@@ -15,6 +15,7 @@
 #include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
 #include "nearest.h"
+#include "source.h"
 #include "sql.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -146,6 +147,8 @@ load_mappings(Connector *connector)
 		mapping->options = options_read(OPTIONS_OF_CONNECTOR |
 										(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
 										2, documents);
+		if (mapping->options->source != NULL)
+			mapping->file = mapping->options->source;
 		load_columns(mapping, keys[i]);
 	}
 }
@@ -236,6 +239,17 @@ Connector *
 config_load(const char *name)
 {
 	return load_connector(name, true);
+}
+
+char *
+mapping_path(const Mapping *mapping, bool incremental)
+{
+	const Options *options = mapping->options;
+
+	if (options->source != NULL)
+		return pstrdup(mapping->file);
+	return source_path(mapping->connector->directory,
+					   incremental && options->incremental_file ? options->incremental_file : mapping->file);
 }
 
 void

@@ -65,7 +65,7 @@ typedef struct Mapping
 	bool		association;
 	Oid			target;
 	char	   *target_name;	/* qualified and quoted */
-	char	   *file;
+	char	   *file;			/* or the relation that is read instead (option "source") */
 	int			key;			/* index in columns; of several parts one made of them */
 	int			nparts;			/* of an entity type's key */
 	int		   *parts;			/* the columns that are the key, by key_part */
@@ -103,6 +103,9 @@ typedef struct Connector
  * none of that name.  Targets are not looked at.
  */
 extern Connector *config_load(const char *connector);
+
+/* The path of the file that a mapping reads, or the name of the relation. */
+extern char *mapping_path(const Mapping *mapping, bool incremental);
 
 /*
  * Keeps a connector, and a mapping if one is named, from being dropped until the

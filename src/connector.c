@@ -46,6 +46,12 @@ required_argument(FunctionCallInfo fcinfo, int number, const char *name)
 }
 
 char *
+optional_text(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+char *
 required_text(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	required_argument(fcinfo, number, name);

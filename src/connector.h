@@ -13,7 +13,8 @@ extern void check_name(const char *kind, const char *name);
 /* Errors with 22004, naming the argument, if it is null. */
 extern void required_argument(FunctionCallInfo fcinfo, int number, const char *name);
 
-/* A text argument, or an error that names it. */
+/* A text argument: NULL for null, or an error that names it. */
+extern char *optional_text(FunctionCallInfo fcinfo, int number);
 extern char *required_text(FunctionCallInfo fcinfo, int number, const char *name);
 
 /* Drops previous, delta and change tables of a mapping (mapping.c). */

@@ -50,9 +50,8 @@ look_at_file(void *arg)
 {
 	FileLook   *look = arg;
 	const Mapping *mapping = look->mapping;
-	SourceFile	file = source_find(source_path(mapping->connector->directory, mapping->file),
-								   mapping->options);
-	Reader	   *reader = reader_open(file.path, mapping->options);
+	SourceFile	file = source_find(mapping_path(mapping, false), mapping->options);
+	Reader	   *reader = reader_open_header(file.path, mapping->options);
 	const char *command = mapping->options->command_column;
 	int		   *found = palloc(sizeof(int) * (mapping->ncolumns + 1));
 
@@ -134,11 +133,11 @@ say_what_is_mapped(const Mapping *mapping, Relation target)
 		ReThrowError(error);
 	initStringInfo(&detail);
 	if (error != NULL)
-		add_line(&detail, "The header of the file could not be read", error->message);
+		add_line(&detail, mapping->options->source ? "The relation could not be read" : "The header of the file could not be read", error->message);
 	else
 	{
-		add_line(&detail, "Missing in the file", name_list_text(&look.missing));
-		add_line(&detail, "Only in the file", name_list_text(&look.only));
+		add_line(&detail, mapping->options->source ? "Missing in the relation" : "Missing in the file", name_list_text(&look.missing));
+		add_line(&detail, mapping->options->source ? "Only in the relation" : "Only in the file", name_list_text(&look.only));
 	}
 	add_line(&detail, "Only in the table", only_in_target(mapping, target));
 	ereport(NOTICE,

@@ -329,13 +329,6 @@ text_array(FunctionCallInfo fcinfo, int number)
 	return arg;
 }
 
-/* A text argument as a string, NULL for null. */
-static char *
-optional_text(FunctionCallInfo fcinfo, int number)
-{
-	return PG_ARGISNULL(number) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(number));
-}
-
 /*
  * syncup_run_job(job text, only text[], from_step text, to_step text, force
  * boolean): a procedure that commits (JOBS 2).

@@ -38,6 +38,7 @@
 #include "miscadmin.h"
 #include "nearest.h"
 #include "reader.h"
+#include "relation.h"
 #include "row_digest.h"
 #include "spelling.h"
 #include "sql.h"
@@ -278,9 +279,8 @@ static void
 take_common_columns(Draft *draft)
 {
 	Mapping    *mapping = draft->mapping;
-	char	   *path = source_path(mapping->connector->directory, mapping->file);
-	SourceFile	file = source_find(path, mapping->options);
-	Reader	   *reader = reader_open(file.path, mapping->options);
+	SourceFile	file = source_find(mapping_path(mapping, false), mapping->options);
+	Reader	   *reader = reader_open_header(file.path, mapping->options);
 	TupleDesc	tupdesc = RelationGetDescr(draft->target);
 
 	for (int i = 0; i < tupdesc->natts; i++)
@@ -298,10 +298,12 @@ take_common_columns(Draft *draft)
 	if (mapping->ncolumns == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("file \"%s\" and table %s have no column name in common",
+				 errmsg(mapping->options->source ? "relation %s and table %s have no column name in common" :
+						"file \"%s\" and table %s have no column name in common",
 						file.path, mapping->target_name),
 				 /* What was taken for a header may be a row of values. */
-				 errdetail("The file has the columns %s.", reader_column_list(reader)),
+				 errdetail(mapping->options->source ? "The relation has the columns %s." : "The file has the columns %s.",
+						   reader_column_list(reader)),
 				 errdetail_log("The file's columns were sent to the client."),
 				 errhint("Name the columns: columns => '{\"source\": \"target\"}'.")));
 	reader_close(reader);
@@ -349,10 +351,9 @@ open_where_file(void *arg)
 {
 	WhereNames *names = arg;
 	const Mapping *mapping = names->mapping;
-	SourceFile	file = source_find(source_path(mapping->connector->directory, mapping->file),
-								   mapping->options);
+	SourceFile	file = source_find(mapping_path(mapping, false), mapping->options);
 
-	names->reader = reader_open(file.path, mapping->options);
+	names->reader = reader_open_header(file.path, mapping->options);
 }
 
 /* The source column that "where" means by a name. */
@@ -1243,7 +1244,7 @@ store_mapping(Mapping *mapping, ArrayType *unique_keys)
 			" ON CONFLICT (connector, mapping) DO UPDATE SET target = excluded.target, file = excluded.file,"
 			" key = excluded.key, unique_keys = excluded.unique_keys, options = excluded.options",
 			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
-					 SQL_OID(mapping->target), SQL_TEXT(mapping->file),
+					 SQL_OID(mapping->target), SQL_TEXT(mapping->options->source ? NULL : mapping->file),
 					 SQL_TEXT(mapping->columns[mapping->key].source),
 					 SQL_DATUM(TEXTARRAYOID, PointerGetDatum(unique_keys)),
 					 SQL_JSONB(mapping->own_options), SQL_TEXT(mapping->table_name),
@@ -1449,6 +1450,66 @@ existing_mapping(Connector *connector, const char *name)
 	return NULL;
 }
 
+/* Whether a call's options name a relation as source. */
+static bool
+names_source(Jsonb *options)
+{
+	JsonbValue	value;
+
+	return options != NULL && JB_ROOT_IS_OBJECT(options) &&
+		getKeyJsonValueFromContainer(&options->root, "source", strlen("source"), &value) != NULL &&
+		value.type != jbvNull;
+}
+
+/* The options without a relation, or with this one. */
+static Jsonb *
+options_with_source(Jsonb *options, const char *source)
+{
+	own_sql("SELECT jsonb_strip_nulls(jsonb_build_object('source', $2)) || ($1 - 'source')",
+			SQL_ARGS(SQL_JSONB(options), SQL_TEXT(source)));
+	return sql_jsonb(0, 1);
+}
+
+/*
+ * Settles what a mapping reads: the file of the call, or the relation of its
+ * options; where the call names neither, what it read before (SPEC 2.1, 2.6).
+ */
+static void
+settle_source(Mapping *mapping, const char *file, Jsonb *given, const Mapping *old)
+{
+	bool		relation = names_source(given);
+	JsonbValue	value;
+
+	if (file != NULL && relation)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("mapping \"%s\" cannot read a file and a relation", mapping->name),
+				 errhint("Give file => NULL with the option \"source\", or the file without it.")));
+	if (file == NULL && !relation && old != NULL)
+	{
+		relation = old->options->source != NULL && names_source(mapping->own_options);
+		file = relation || old->options->source != NULL ? NULL : old->file;
+	}
+	if (file == NULL && !relation)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "file"),
+				 errhint("Name the file, or a relation with the option \"source\".")));
+	if (relation)
+	{
+		(void) getKeyJsonValueFromContainer(&mapping->own_options->root, "source", strlen("source"), &value);
+		if (value.type == jbvString)
+		{
+			mapping->file = relation_check_source(pnstrdup(value.val.string.val, value.val.string.len));
+			options_check_relation(mapping->own_options);
+			mapping->own_options = options_with_source(mapping->own_options, mapping->file);
+		}
+		return;
+	}
+	mapping->file = pstrdup(file);
+	mapping->own_options = options_with_source(mapping->own_options, NULL);
+}
+
 Mapping *
 begin_mapping(Connector *connector, const char *name, Relation target,
 			  const char *file, Jsonb *options, const Mapping *old, bool association)
@@ -1466,16 +1527,17 @@ begin_mapping(Connector *connector, const char *name, Relation target,
 	mapping->target_name =
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(target)),
 								   RelationGetRelationName(target));
-	mapping->file = pstrdup(file);
 	mapping->own_options = options_merge(allowed, old ? old->own_options : NULL, options);
+	settle_source(mapping, file, options, old);
 	documents[0] = connector->options;
 	documents[1] = mapping->own_options;
 	mapping->options = options_read(allowed | OPTION_CONNECTOR, 2, documents);
 
 	check_kind(target);
-	source_check_readable(source_path(connector->directory, mapping->file));
-	if (mapping->options->incremental_file != NULL)
-		source_check_readable(source_path(connector->directory, mapping->options->incremental_file));
+	if (mapping->options->source != NULL)
+		return mapping;
+	source_check_readable(mapping_path(mapping, false));
+	source_check_readable(mapping_path(mapping, true));
 	return mapping;
 }
 
@@ -1515,7 +1577,7 @@ static Mapping *
 draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 			  Relation target, char **keys, int nkeys, ArrayType *unique_keys, const Mapping *old)
 {
-	Mapping    *mapping = begin_mapping(connector, name, target, required_text(fcinfo, 3, "file"),
+	Mapping    *mapping = begin_mapping(connector, name, target, optional_text(fcinfo, 3),
 										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), old, false);
 	Draft		draft = {mapping, target, 0};
 

@@ -379,35 +379,35 @@ set_interval(Options *options, const OptionKind *kind, const char *value,
 }
 
 static const OptionKind option_kinds[] = {
-	{"delimiter", OPTION_READ, TAKES_TEXT, set_character,
+	{"delimiter", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
 		"a single one-byte character, other than a line end", offsetof(Options, csv.delimiter)},
-	{"quote", OPTION_READ, TAKES_TEXT, set_character,
+	{"quote", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
 		"a single one-byte character, other than a line end", offsetof(Options, csv.quote)},
-	{"escape", OPTION_READ, TAKES_TEXT, set_character,
+	{"escape", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
 		"a single one-byte character, other than a line end", offsetof(Options, csv.escape)},
-	{"encoding", OPTION_READ, TAKES_TEXT, set_encoding,
+	{"encoding", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_encoding,
 		"the name of an encoding, such as UTF8, UTF16LE, WIN1252 or LATIN1", 0},
-	{"header", OPTION_READ, TAKES_BOOLEAN, set_boolean,
+	{"header", OPTION_READ | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
 		"true or false", offsetof(Options, header)},
-	{"skip_lines", OPTION_READ, TAKES_NUMBER, set_count,
+	{"skip_lines", OPTION_READ | OPTION_FILE, TAKES_NUMBER, set_count,
 		"a whole number, not negative", offsetof(Options, skip_lines)},
-	{"names", OPTION_READ, TAKES_LIST, set_texts,
+	{"names", OPTION_READ | OPTION_FILE, TAKES_LIST, set_texts,
 		"a list of the columns' names, where \"header\" is false", offsetof(Options, names)},
-	{"comment", OPTION_READ, TAKES_TEXT, set_text,
+	{"comment", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_text,
 		"what lines begin with that are no rows, such as \"#\"", offsetof(Options, comment)},
-	{"ignore_lines", OPTION_READ, TAKES_TEXT, set_regex,
+	{"ignore_lines", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_regex,
 		"a regular expression that lines match which are no rows", offsetof(Options, ignore_lines)},
-	{"trailer", OPTION_READ, TAKES_TEXT, set_regex,
+	{"trailer", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_regex,
 		"a regular expression that the last line matches; a group in it is the number of rows", offsetof(Options, trailer)},
-	{"short_rows", OPTION_READ, TAKES_TEXT, set_short_rows,
+	{"short_rows", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_short_rows,
 		"error or pad", 0},
-	{"null", OPTION_READ, TAKES_TEXTS, set_texts,
+	{"null", OPTION_READ | OPTION_FILE, TAKES_TEXTS, set_texts,
 		"a text that means no value, or a list of them", offsetof(Options, nulls)},
-	{"quoted_empty", OPTION_READ, TAKES_TEXT, set_quoted_empty,
+	{"quoted_empty", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_quoted_empty,
 		"null or empty", 0},
-	{"trim", OPTION_READ, TAKES_TEXT, set_trim,
+	{"trim", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_trim,
 		"the characters to trim at both ends, such as \" \\t\"", 0},
-	{"quoting", OPTION_READ, TAKES_TEXT, set_quoting,
+	{"quoting", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_quoting,
 		"strict or lenient", 0},
 	{"command_column", OPTION_READ, TAKES_TEXT, set_text,
 		"the name of the column that says what to do with a row", offsetof(Options, command_column)},
@@ -419,20 +419,22 @@ static const OptionKind option_kinds[] = {
 		"stop or quarantine", 0},
 	{"reject_limit", OPTION_READ, TAKES_NUMBERS, set_reject_limit,
 		"a whole number, not negative, or {\"rejected\": n, \"duplicates\": n, \"null_keys\": n}", 0},
-	{"pattern", OPTION_READ, TAKES_BOOLEAN, set_boolean,
+	{"pattern", OPTION_READ | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
 		"true or false", offsetof(Options, pattern)},
-	{"done_suffix", OPTION_READ, TAKES_TEXT, set_suffix,
+	{"done_suffix", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_suffix,
 		"the end of a file name, without \"/\"", offsetof(Options, done_suffix)},
-	{"min_age", OPTION_READ, TAKES_NUMBER, set_seconds,
+	{"min_age", OPTION_READ | OPTION_FILE, TAKES_NUMBER, set_seconds,
 		"a number of seconds, not negative", offsetof(Options, min_age)},
-	{"incremental_file", OPTION_PREPARE, TAKES_TEXT, set_text,
+	{"incremental_file", OPTION_PREPARE | OPTION_FILE, TAKES_TEXT, set_text,
 		"the name of a file", offsetof(Options, incremental_file)},
-	{"incremental_options", OPTION_PREPARE, TAKES_OBJECT, set_incremental_options,
+	{"incremental_options", OPTION_PREPARE | OPTION_FILE, TAKES_OBJECT, set_incremental_options,
 		"an object of options for \"incremental_file\" alone", 0},
 	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
 		"first or reject", 0},
-	{"optional", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_BOOLEAN, set_boolean,
+	{"optional", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
 		"true or false", offsetof(Options, optional)},
+	{"source", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the name of a table, view or foreign table with its schema, such as public.staff", offsetof(Options, source)},
 	{"where", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
 		"a condition over the file's columns, such as status <> 'deleted'", offsetof(Options, where)},
 	{"scope", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
@@ -588,6 +590,36 @@ options_merge(int allowed, Jsonb *stored, Jsonb *given)
 	return sql_jsonb(0, 1);
 }
 
+void
+options_check_relation(Jsonb *document)
+{
+	uint64		count = own_sql("SELECT key FROM jsonb_object_keys($1) AS key", SQL_ARGS(SQL_JSONB(document)));
+
+	for (uint64 i = 0; i < count; i++)
+		for (size_t n = 0; n < lengthof(option_kinds); n++)
+			if ((option_kinds[n].givers & OPTION_FILE) && strcmp(option_kinds[n].name, sql_text(i, 1)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("option \"%s\" says what a file is like, but a relation is read", option_kinds[n].name),
+						 errhint("Leave it out, or give it as null, where the option \"source\" is given.")));
+}
+
+/* What a connector says of its files is nothing to a relation: see relation_spool(). */
+static void
+set_relation_form(Options *options)
+{
+	options->csv = (CsvDialect) {.delimiter = ',', .quote = '"'};
+	options->encoding = GetDatabaseEncoding();
+	options->header = true;
+	options->skip_lines = 0;
+	options->names = options->nulls = NIL;
+	options->comment = options->done_suffix = options->incremental_file = NULL;
+	options->ignore_lines = options->trailer = NULL;
+	options->incremental_options = NULL;
+	options->pattern = false;
+	options->min_age = 0;
+}
+
 /* Refuses characters that would mean two things at once. */
 static void
 check_dialect(const CsvDialect *csv)
@@ -621,7 +653,9 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 		if (documents[i] != NULL)
 			overlay(options, documents[i], allowed, &escape_given);
 
-	if (!escape_given)
+	if (options->source != NULL)
+		set_relation_form(options);
+	if (!escape_given || options->source != NULL)
 		options->csv.escape = options->csv.quote;
 	check_dialect(&options->csv);
 	if (options->names != NIL && options->header && allowed == OPTIONS_OF_CALL)

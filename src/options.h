@@ -50,6 +50,7 @@ typedef enum RejectLimit
 #define OPTION_ENTITY_TYPE	0x04	/* an entity type mapping */
 #define OPTION_ASSOCIATION	0x08	/* an association mapping */
 #define OPTION_CONNECTOR	0x10	/* a connector, for itself */
+#define OPTION_FILE			0x20	/* says what a file is like: nobody gives it where a relation is read */
 
 #define OPTIONS_OF_CALL		OPTION_READ
 #define OPTIONS_OF_FILES	(OPTION_READ | OPTION_PREPARE)
@@ -80,6 +81,7 @@ typedef struct Options
 	OnDuplicate duplicates;
 
 	bool		optional;		/* the file may be missing */
+	char	   *source;			/* a relation that is read instead of a file */
 	char	   *where;			/* SQL expression over the file's columns, as texts */
 	char	   *scope;			/* SQL expression over the target's columns */
 	Jsonb	   *constants;		/* {"column": "value"} */
@@ -105,6 +107,9 @@ extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
  * only names are checked.
  */
 extern Jsonb *options_merge(int allowed, Jsonb *stored, Jsonb *given);
+
+/* Errors with 22023 if the document has an option that says what a file is like. */
+extern void options_check_relation(Jsonb *document);
 
 /* The text of a single value of a document; NULL for null and for no single value. */
 extern char *json_scalar_text(const JsonbValue *value);

@@ -244,7 +244,7 @@ same_timezone(const Options *a, const Options *b)
 static bool
 read_alike(const Options *a, const Options *b)
 {
-	return a->csv.delimiter == b->csv.delimiter && a->csv.quote == b->csv.quote &&
+	return (a->source == NULL) == (b->source == NULL) && a->csv.delimiter == b->csv.delimiter && a->csv.quote == b->csv.quote &&
 		a->csv.escape == b->csv.escape && a->csv.lenient == b->csv.lenient &&
 		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
 		a->encoding == b->encoding && a->header == b->header &&
@@ -345,9 +345,7 @@ group_files(Prepare *prepare, Jsonb *options)
 		mapping_enter(&scope, mapping);
 		mapping->options = call_options(prepare, mapping, options);
 		mapping->called_timezone = !same_timezone(usual, mapping->options);
-		name = source_path(prepare->connector->directory,
-						   prepare->incremental && mapping->options->incremental_file ?
-						   mapping->options->incremental_file : mapping->file);
+		name = mapping_path(mapping, prepare->incremental);
 		if (takes_no_part(prepare, mapping, name))
 		{
 			mapping_leave(&scope);
@@ -589,7 +587,8 @@ note_nothing_new(FileGroup *group)
 						group->name)));
 	else
 		ereport(NOTICE,
-				(errmsg("file \"%s\" is left alone: its changes were read by batch %s already",
+				(errmsg(group->options->source ? "relation %s is left alone: its changes were read by batch %s already" :
+						"file \"%s\" is left alone: its changes were read by batch %s already",
 						group->name, change_files_reader(linitial(group->mappings), group->file))));
 }
 

@@ -234,7 +234,17 @@ describe_place(void *arg)
 {
 	Reader	   *reader = arg;
 
-	if (reader->row.line == 0)
+	if (source_is_relation(reader->source))
+	{
+		if (reader->rows == 0)
+			errcontext("relation %s", reader->path);
+		else if (reader->at_column >= 0 && reader->at_column < reader->ncolumns)
+			errcontext("relation %s, row %lld, column \"%s\"", reader->path,
+					   (long long) reader->rows, reader->names[reader->at_column]);
+		else
+			errcontext("relation %s, row %lld", reader->path, (long long) reader->rows);
+	}
+	else if (reader->row.line == 0)
 		errcontext("file \"%s\"", reader->path);
 	else if (reader->at_column >= 0 && reader->at_column < reader->ncolumns)
 		errcontext("file \"%s\", line %lld, column \"%s\"", reader->path,
@@ -749,8 +759,9 @@ start(Reader *reader)
 		reader->rows = 0;
 }
 
-Reader *
-reader_open(const char *path, const Options *options)
+/* Opens a file or a relation. */
+static Reader *
+open_reader(const char *path, const Options *options, bool with_rows)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "syncup reader", ALLOCSET_DEFAULT_SIZES);
@@ -765,12 +776,24 @@ reader_open(const char *path, const Options *options)
 	reader->path = pstrdup(path);
 	reader->options = *options;
 	reader->choosy = options->comment != NULL || options->ignore_lines != NULL || options->trailer != NULL;
-	reader->source = source_open(path, options);
+	reader->source = source_open(path, options, with_rows);
 	reader_enter(reader);
 	start(reader);
 	reader_leave(reader);
 	MemoryContextSwitchTo(before);
 	return reader;
+}
+
+Reader *
+reader_open(const char *path, const Options *options)
+{
+	return open_reader(path, options, true);
+}
+
+Reader *
+reader_open_header(const char *path, const Options *options)
+{
+	return open_reader(path, options, false);
 }
 
 void
@@ -866,13 +889,16 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 		 * which must not reach the server's log.
 		 */
 		ereport(NOTICE,
-				(errmsg("the file has the columns %s", reader_column_list(reader))));
+				(errmsg(source_is_relation(reader->source) ? "the relation has the columns %s" : "the file has the columns %s",
+						reader_column_list(reader))));
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" is missing in the header of file \"%s\"",
+				 errmsg(source_is_relation(reader->source) ? "column \"%s\" is missing in relation %s" :
+						"column \"%s\" is missing in the header of file \"%s\"",
 						name, reader->path),
 				 nearest.name ? errdetail("Did you mean \"%s\"?", nearest.name) : 0,
 				 nearest.name ? errdetail_log("The file has a column of a similar name.") : 0,
+				 source_is_relation(reader->source) ? errhint("Names match exactly, else ignoring case; check the relation and the mapping.") :
 				 reader->options.header ?
 				 errhint("Names match exactly, else ignoring case; check the export, the delimiter and the mapping.") :
 				 errhint("Without a header the columns are column1, column2, and so on.")));
@@ -904,7 +930,7 @@ reader_next(Reader *reader)
 	}
 	if (status == CSV_FAULT)
 		note_csv_fault(reader);
-	else if (repeats_header(reader))
+	else if (!source_is_relation(reader->source) && repeats_header(reader))
 		note_repeated_header(reader);
 	else
 		check_encoding(reader);
@@ -1038,7 +1064,8 @@ reader_is_marked_null(Reader *reader, int column)
 int64
 reader_line(const Reader *reader)
 {
-	return reader->row.line;
+	/* A value may have several lines, a row has one number. */
+	return source_is_relation(reader->source) ? reader->rows : reader->row.line;
 }
 
 const char *

@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "common/username.h"
@@ -29,6 +30,7 @@
 #include "common/sha2.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
+#include "relation.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/acl.h"
@@ -51,6 +53,8 @@ struct Source
 	char	   *path;
 	int			fd;
 	struct stat opened;			/* as it was when it was opened */
+	bool		relation;
+	BufFile    *spool;			/* of a relation: its rows; NULL: only the header is read */
 	int64		position;
 
 	z_stream   *inflater;		/* NULL: not compressed */
@@ -453,9 +457,14 @@ source_check_ready(const SourceFile *file, const Options *options)
 SourceFile
 source_find(const char *path, const Options *options)
 {
-	SourceFile	file;
+	SourceFile	file = {0};
 	struct stat status;
 
+	if (options->source != NULL)
+	{
+		file.path = relation_check_source(path);
+		return file;
+	}
 	source_check_readable(path);
 	if (options->pattern)
 		file = newest_match(path, options);
@@ -479,6 +488,12 @@ read_file(Source *source, void *buffer, size_t capacity)
 	ssize_t		length;
 
 	CHECK_FOR_INTERRUPTS();
+	if (source->relation)
+	{
+		length = source->spool ? BufFileRead(source->spool, buffer, capacity) : 0;
+		source->position += length;
+		return length;
+	}
 	do
 		length = read(source->fd, buffer, capacity);
 	while (length < 0 && errno == EINTR);
@@ -773,11 +788,36 @@ is_compressed(const char *path)
 	return length > 3 && pg_strcasecmp(path + length - 3, ".gz") == 0;
 }
 
+/* Opens what was read of a relation. */
+static void
+open_relation(Source *source, bool with_rows)
+{
+	int64		size;
+
+	source->relation = true;
+	if (with_rows)
+		source->spool = relation_spool(source->path, &size);
+	else
+	{
+		source->ready.data = (unsigned char *) relation_header(source->path);
+		size = source->ready.end = strlen((char *) source->ready.data);
+	}
+	source->opened.st_size = size;
+	source->encoding = GetDatabaseEncoding();
+	source->decode_from = -1;
+}
+
 Source *
-source_open(const char *path, const Options *options)
+source_open(const char *path, const Options *options, bool with_rows)
 {
 	Source	   *source = palloc0(sizeof(Source));
 
+	if (options->source != NULL)
+	{
+		source->path = pstrdup(path);
+		open_relation(source, with_rows);
+		return source;
+	}
 	source_check_readable(path);
 	source->path = pstrdup(path);
 
@@ -824,11 +864,17 @@ reset_buffer(Waiting *buffer)
 void
 source_rewind(Source *source)
 {
+	source->position = 0;
+	if (source->relation)
+	{
+		if (BufFileSeek(source->spool, 0, 0, SEEK_SET) != 0)
+			elog(ERROR, "could not read a temporary file again");
+		return;
+	}
 	if (lseek(source->fd, 0, SEEK_SET) != 0)
 		ereport(ERROR,
 				(errcode_for_file(),
 				 errmsg("could not read file \"%s\" again: %m", source->path)));
-	source->position = 0;
 	source->between_members = false;
 	if (source->inflater)
 		inflateReset(source->inflater);
@@ -865,6 +911,12 @@ source_position(const Source *source)
 	return source->position;
 }
 
+bool
+source_is_relation(const Source *source)
+{
+	return source->relation;
+}
+
 int64
 source_size(const Source *source)
 {
@@ -874,7 +926,7 @@ source_size(const Source *source)
 TimestampTz
 source_modified(const Source *source)
 {
-	return file_time(&source->opened);
+	return source->relation ? GetCurrentStatementStartTimestamp() : file_time(&source->opened);
 }
 
 bytea *
@@ -888,10 +940,12 @@ source_digest(Source *source)
 
 	if (sha == NULL || pg_cryptohash_init(sha) < 0)
 		elog(ERROR, "could not start a digest");
+	if (source->spool != NULL && BufFileSeek(source->spool, 0, 0, SEEK_SET) != 0)
+		elog(ERROR, "could not read a temporary file from its beginning");
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		length = pread(source->fd, buffer, CHUNK, place);
+		length = source->spool ? BufFileRead(source->spool, buffer, CHUNK) : pread(source->fd, buffer, CHUNK, place);
 		if (length < 0 && errno == EINTR)
 			continue;
 		if (length <= 0)
@@ -904,6 +958,8 @@ source_digest(Source *source)
 		ereport(ERROR,
 				(errcode_for_file(),
 				 errmsg("could not read file \"%s\": %m", source->path)));
+	if (source->spool != NULL && BufFileSeek(source->spool, 0, source->position, SEEK_SET) != 0)
+		elog(ERROR, "could not read a temporary file from where it was");
 	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	if (pg_cryptohash_final(sha, (uint8 *) VARDATA(digest), PG_SHA256_DIGEST_LENGTH) < 0)
 		elog(ERROR, "could not end a digest");
@@ -917,6 +973,8 @@ source_check_unchanged(Source *source)
 {
 	struct stat now;
 
+	if (source->relation)
+		return;
 	if (fstat(source->fd, &now) != 0)
 		ereport(ERROR,
 				(errcode_for_file(),
@@ -933,6 +991,12 @@ source_check_unchanged(Source *source)
 void
 source_close(Source *source)
 {
+	if (source->relation)
+	{
+		if (source->spool != NULL)
+			BufFileClose(source->spool);
+		return;
+	}
 	if (source->inflater)
 		inflateEnd(source->inflater);
 	CloseTransientFile(source->fd);

@@ -60,8 +60,12 @@ extern bool source_is_missing(const char *path, const Options *options);
 extern bool source_is_ready(const SourceFile *file, const Options *options);
 extern void source_check_ready(const SourceFile *file, const Options *options);
 
-/* Opens a file found before; bytes come decoded (.gz, UTF-16, byte order mark). */
-extern Source *source_open(const char *path, const Options *options);
+/*
+ * Opens a file found before; bytes come decoded (.gz, UTF-16, byte order mark).
+ * Where the options say "source", the path is the name of a relation: its rows are
+ * such a file (relation.h), of which with_rows false wants the header alone.
+ */
+extern Source *source_open(const char *path, const Options *options, bool with_rows);
 
 /* Reads up to capacity bytes; 0 at the end. */
 extern size_t source_read(Source *source, char *buffer, size_t capacity);
@@ -75,7 +79,10 @@ extern int	source_encoding(const Source *source);
 /* The name of the encoding of the file itself, for messages. */
 extern const char *source_encoding_name(const Source *source);
 
-/* Bytes read of the file itself, its size, and when it was last written. */
+/* Whether it is a relation. */
+extern bool source_is_relation(const Source *source);
+
+/* Bytes read of the file itself, its size, and when it was last written (a relation: now). */
 extern int64 source_position(const Source *source);
 extern int64 source_size(const Source *source);
 extern TimestampTz source_modified(const Source *source);

@@ -70,6 +70,8 @@ syncup_source_files(PG_FUNCTION_ARGS)
 		Mapping    *mapping = &connector->mappings[i];
 		MappingScope scope;
 
+		if (mapping->options->source != NULL)
+			continue;
 		mapping_enter(&scope, mapping);
 		add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, mapping->file);
 		if (mapping->options->incremental_file != NULL)

@@ -328,3 +328,6 @@ WHERE l.counter IN ('lines_for_percentage', 'set_aside_lines');
 -- Columns whose empty cells keep what is there, and that a file may lack.
 ALTER TABLE syncup.mapping_column ADD empty text CHECK (empty = 'keep'),
 	ADD optional text CHECK (optional IN ('keep', 'null'));
+
+-- Relations as sources.
+ALTER TABLE syncup.mapping ALTER COLUMN file DROP NOT NULL;

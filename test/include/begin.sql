@@ -112,7 +112,7 @@ BEGIN
 		RETURN QUERY
 		SELECT 'CONTEXT: ' || t.mask(line)
 		FROM string_to_table(context, E'\n') AS line
-		WHERE line ~ '^(file|connector) ';
+		WHERE line ~ '^(file|relation|connector) ';
 	END;
 END
 $$;
