@@ -81,6 +81,11 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_purge(interval) IS
 'Forgets batches that ended longer ago, with counters, quarantine and kept changes. Waiting ones, and those that later runs build on, stay. Returns how many went.';
 
+CREATE PROCEDURE syncup_run_purge(older_than interval)
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE syncup_run_purge(interval) IS
+'Forgets what syncup_purge() forgets, and commits after each connector, so that none is held until all are done.';
+
 CREATE FUNCTION syncup_changes(batch uuid)
 RETURNS TABLE (mapping text, command text, key text, column_name name, old_value text, new_value text)
 LANGUAGE plpgsql STABLE

@@ -11,6 +11,7 @@
 #include "row_digest.h"
 #include "mb/pg_wchar.h"
 #include "nearest.h"
+#include "nodes/parsenodes.h"
 #include "source.h"
 #include "sql.h"
 
@@ -56,6 +57,18 @@ required_text(FunctionCallInfo fcinfo, int number, const char *name)
 {
 	required_argument(fcinfo, number, name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+void
+check_may_commit(FunctionCallInfo fcinfo, const char *procedure, const char *hint)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("%s commits and cannot be called in a transaction block or a function", procedure),
+				 errhint("%s", hint)));
 }
 
 /*

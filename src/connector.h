@@ -17,6 +17,9 @@ extern void required_argument(FunctionCallInfo fcinfo, int number, const char *n
 extern char *optional_text(FunctionCallInfo fcinfo, int number);
 extern char *required_text(FunctionCallInfo fcinfo, int number, const char *name);
 
+/* Errors unless a procedure, of this name, was called where it can commit. */
+extern void check_may_commit(FunctionCallInfo fcinfo, const char *procedure, const char *hint);
+
 /* Drops previous, delta and change tables of a mapping (mapping.c). */
 extern void drop_mapping_tables(const Mapping *mapping);
 

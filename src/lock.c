@@ -77,10 +77,10 @@ holder_pid(const LOCKTAG *tag)
 }
 
 /*
- * Errors where nobody can work on a connector.  What another run committed
- * before we got the lock must be seen, which an old snapshot would hide.
+ * What another run committed before we got the lock must be seen, which an old
+ * snapshot would hide.
  */
-static void
+void
 check_transaction(const char *connector)
 {
 	if (RecoveryInProgress())

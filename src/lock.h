@@ -18,6 +18,9 @@ extern void lock_connector(const char *connector);
 /* The same; false if another session has it. */
 extern bool try_lock_connector(const char *connector);
 
+/* Errors where nobody can work on a connector: on a standby, under an old snapshot. */
+extern void check_transaction(const char *connector);
+
 /*
  * Between these two code of targets may be called.  It cannot lock the
  * connector as well, nor take up a role that the session has laid down by SET

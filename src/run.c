@@ -10,13 +10,11 @@
 
 #include "access/xact.h"
 #include "batch.h"
-#include "commands/defrem.h"
 #include "connector.h"
 #include "crash_point.h"
 #include "guard.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
-#include "nodes/parsenodes.h"
 #include "prepare.h"
 #include "sql.h"
 #include "synchronize.h"
@@ -161,8 +159,6 @@ lock_run(void *arg)
 Datum
 syncup_run(PG_FUNCTION_ARGS)
 {
-	bool		atomic = !(fcinfo->context && IsA(fcinfo->context, CallContext)) ||
-		((CallContext *) fcinfo->context)->atomic;
 	RunWork		work = {0};
 	SynchronizeOptions options = {0};
 	ErrorData  *error;
@@ -172,11 +168,7 @@ syncup_run(PG_FUNCTION_ARGS)
 	ListCell   *other;
 	int			level;
 
-	if (atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-				 errmsg("syncup_run() commits and cannot be called in a transaction block or a function"),
-				 errhint("There, call syncup_prepare() and syncup_synchronize().")));
+	check_may_commit(fcinfo, "syncup_run()", "There, call syncup_prepare() and syncup_synchronize().");
 	work.connector = required_text(fcinfo, 0, "connector");
 	work.mode = required_text(fcinfo, 1, "mode");
 	check_mode_name(work.mode);

@@ -44,7 +44,7 @@ SELECT t.scans('SELECT * FROM syncup.batch WHERE reason IS NULL') AS it_sees;
 SELECT t.scans(format('SELECT * FROM syncup.quarantine WHERE batch = %L', t.last()));
 
 -- Rows of history that a statement touches.
-CREATE FUNCTION t.touched(statement text) RETURNS text
+CREATE FUNCTION t.touched(statement text, few bigint DEFAULT 5000) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
 	before bigint;
@@ -53,7 +53,7 @@ BEGIN
 	SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) INTO before FROM pg_stat_xact_user_tables WHERE schemaname = 'syncup' AND relname IN ('batch', 'batch_counter', 'quarantine');
 	EXECUTE statement;
 	SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) INTO after FROM pg_stat_xact_user_tables WHERE schemaname = 'syncup' AND relname IN ('batch', 'batch_counter', 'quarantine');
-	RETURN CASE WHEN after - before < 5000 THEN 'few' ELSE 'many' END;
+	RETURN CASE WHEN after - before < few THEN 'few' ELSE 'many' END;
 END
 $$;
 SELECT t.touched('SELECT count(*) FROM syncup.batch WHERE reason IS NULL') <> 'few' AS it_counts;
@@ -88,6 +88,13 @@ ANALYZE syncup.batch;
 SELECT t.touched('SELECT count(*) FROM (TABLE syncup.status) AS s');
 SELECT t.touched($$SELECT syncup_prepare('C', 'incremental')$$) AS prepare;
 SELECT t.touched($$SELECT syncup_synchronize('C', force => true)$$) AS synchronize;
+
+-- What looks at the whole history goes through it some times, not once for every batch or
+-- connector: 40,000 batches and as many counters.
+SELECT t.touched('SELECT count(percentile_99) FROM syncup.threshold_check', 500000) AS checks;
+SELECT t.touched($$SELECT syncup_purge('100 years')$$, 200000) AS nothing_old;
+SELECT t.touched($$SELECT syncup_purge('0')$$, 2000000) AS purged;
+SELECT count(*) < 10 AS forgotten FROM syncup.batch;
 
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -114,6 +114,7 @@ my %may = (
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
 	'function syncup_purge(interval)' => '',
+	'procedure syncup_run_purge(interval)' => '',
 	'function syncup.read_csv_support(internal)' => '',
 	'function syncup.what_exceeds(uuid)' => '',
 	'function syncup.key_values(text)' => '',
