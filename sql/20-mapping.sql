@@ -63,6 +63,7 @@ SELECT m.connector, m.mapping, k.stored,
 FROM syncup.mapping m
 JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping AND k.source = m.key AND NOT k.repeated
 JOIN syncup.mapping_column p ON p.connector = m.connector AND p.mapping = m.mapping AND p.key_part IS NOT NULL
+WHERE m.kind = 'entity type'
 GROUP BY m.connector, m.mapping, k.stored;
 COMMENT ON VIEW syncup.mapping_key IS 'The key of each entity type: its column in previous and delta, its text as SQL over a change table "c", and its columns of the target.';
 

@@ -32,10 +32,12 @@ CREATE TABLE syncup.orphan (
 	value1 text COLLATE "C" NOT NULL,
 	value2 text COLLATE "C" NOT NULL,
 	batch uuid NOT NULL,
+	link text COLLATE "C",
 	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
 );
 CREATE INDEX orphan_mapping ON syncup.orphan (connector, mapping, value1, value2);
 COMMENT ON TABLE syncup.orphan IS 'Pairs of the source of which an end is not found; tried again by every synchronize.';
+COMMENT ON COLUMN syncup.orphan.link IS 'of links with columns: the key that tells the pair from others, as a row';
 COMMENT ON COLUMN syncup.orphan.batch IS 'the batch that found it first';
 SELECT pg_catalog.pg_extension_config_dump('syncup.orphan', '');
 

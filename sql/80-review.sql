@@ -99,6 +99,7 @@ AS $$
 DECLARE
 	m record;
 	cells text;
+	apart text;
 BEGIN
 	IF NOT EXISTS (SELECT FROM syncup.batch b WHERE b.batch = syncup_changes.batch) THEN
 		RAISE EXCEPTION 'batch % does not exist', batch
@@ -133,6 +134,26 @@ BEGIN
 				' ORDER BY c.command, v.key COLLATE "C", coalesce(v.old_value, v.new_value) COLLATE "C"',
 				m.mapping, m.column_name, m.table_name, m.holder)
 			USING syncup_changes.batch;
+			-- What else belongs to a link: named by both ends and what tells it from others.
+			SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END)',
+					mc.ordinal, mc.target, mc.change_column, mc.change_column), ', ' ORDER BY mc.ordinal),
+				string_agg(format('concat(c.%I)', mc.change_column), ', ' ORDER BY mc.key_part) FILTER (WHERE mc.key_part IS NOT NULL)
+			INTO cells, apart
+			FROM syncup.mapping_column mc
+			JOIN syncup.mapping p USING (connector, mapping)
+			WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
+			IF cells IS NOT NULL THEN
+				RETURN QUERY EXECUTE format(
+					'SELECT %L::text, c.command, v.key, v.name, CASE WHEN c.command <> ''insert'' THEN c.old ->> v.name::text END,'
+					' CASE WHEN c.command <> ''delete'' THEN v.value END'
+					' FROM syncup_changes.%I c CROSS JOIN LATERAL (SELECT concat(c.key1, '' -> '', c.key2%s) AS key, x.*'
+					'  FROM (VALUES %s) AS x (ordinal, name, value)) AS v'
+					' WHERE c.batch = $1 AND CASE c.command WHEN ''update'' THEN v.name = ANY (c.changed)'
+					'  WHEN ''insert'' THEN v.value IS NOT NULL ELSE c.old ->> v.name::text IS NOT NULL END'
+					' ORDER BY c.command, v.key COLLATE "C", v.ordinal',
+					m.mapping, m.table_name, ', '' ('', concat_ws('','', ' || apart || '), '')''', cells)
+				USING syncup_changes.batch;
+			END IF;
 			CONTINUE;
 		END IF;
 		-- Every mapped column; the key itself is shown of rows without another value.

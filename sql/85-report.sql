@@ -621,18 +621,35 @@ BEGIN
 		RETURN;
 	END IF;
 	IF m.kind = 'association' THEN
-		-- The two keys; of a mono-valued link that moves also the one it leaves.
+		-- The two keys; of a mono-valued link that moves also the one it leaves; then the link's columns.
+		SELECT coalesce(string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END)',
+				k.ordinal, k.target, k.change_column), ', '), '(NULL::int, NULL::name, NULL::text)')
+		INTO cells
+		FROM syncup.mapping_column k
+		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL;
 		RETURN QUERY EXECUTE format($sql$
 			SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"), c.command,
 				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '')
+					|| coalesce(', ' || (SELECT string_agg(
+							CASE c.command
+								WHEN 'update' THEN format('%%s: %%s -> %%s', v.name,
+									coalesce('"' || syncup.shorten(c.old ->> v.name, 30) || '"', 'null'),
+									coalesce('"' || syncup.shorten(v.new, 30) || '"', 'null'))
+								ELSE format('%%s "%%s"', v.name, syncup.shorten(CASE c.command WHEN 'insert' THEN v.new ELSE c.old ->> v.name END, 30))
+							END, ', ' ORDER BY v.ordinal)
+						FROM (VALUES %2$s) AS v (ordinal, name, new)
+						WHERE CASE c.command
+							WHEN 'update' THEN v.name = ANY (c.changed)
+							WHEN 'insert' THEN v.new IS NOT NULL
+							ELSE c.old ->> v.name IS NOT NULL END), '')
 			FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
 			CROSS JOIN LATERAL (
-				SELECT c.* FROM syncup_changes.%I c
+				SELECT c.* FROM syncup_changes.%1$I c
 				WHERE c.batch = $1 AND c.command = command.command
 				ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"
 				LIMIT $2
 			) AS c
-			$sql$, m.table_name)
+			$sql$, m.table_name, cells)
 		USING sample_changes.batch, sample_changes.count;
 		RETURN;
 	END IF;
@@ -854,8 +871,9 @@ BEGIN
 		) AS c
 	) AS s;
 	IF part IS NOT NULL THEN
-		-- A link that moves was counted three times.
-		SELECT sum(c.inserted + CASE c.kind WHEN 'association' THEN -c.updated ELSE c.updated END + c.deleted) INTO changes FROM syncup.batch_counter c WHERE c.batch = b.batch;
+		-- A link in one column that moves was counted three times.
+		SELECT sum(c.inserted + CASE WHEN EXISTS (SELECT FROM syncup.association a WHERE a.connector = b.connector AND a.mapping = c.mapping AND a.target_column IS NULL)
+			THEN -c.updated ELSE c.updated END + c.deleted) INTO changes FROM syncup.batch_counter c WHERE c.batch = b.batch;
 		page := page || ARRAY['', format('Changes (%s of %s)', cardinality(part), changes)] || part;
 	END IF;
 

@@ -235,9 +235,30 @@ check_only_association(const Mapping *mapping, const AssociationEnd *end)
 				 errhint("A column that holds a link has one association. Several of one connector fill a link table together, all with the same option \"scope\" or none; others need a scope each.")));
 }
 
-/* Errors if an association that fills the same rows gives the columns the other way round. */
+/* Whether the links of two associations are told apart by the same columns of the target. */
+static bool
+same_link_key(const Mapping *a, const Mapping *b)
+{
+	if (a->nparts != b->nparts)
+		return false;
+	for (int p = 2; p < a->nparts; p++)
+	{
+		bool		found = false;
+
+		for (int q = 2; q < b->nparts; q++)
+			found |= strcmp(a->columns[a->parts[p]].target, b->columns[b->parts[q]].target) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Errors if an association that fills the same rows gives the columns the other way
+ * round, or tells links apart otherwise.
+ */
 static void
-check_same_sides(const Mapping *mapping)
+check_siblings(const Mapping *mapping)
 {
 	ListCell   *cell;
 
@@ -255,6 +276,12 @@ check_same_sides(const Mapping *mapping)
 					 errdetail("Association \"%s\" fills \"%s\" and \"%s\", in this order.",
 							   other->name, other->ends[0].target, other->ends[1].target),
 					 errhint("Give target_column1 and target_column2 in the same order, with the columns and properties of their sides.")));
+		if (other != mapping && strcmp(other->name, mapping->name) != 0 && !same_link_key(mapping, other))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("associations \"%s\" and \"%s\" fill the same rows of %s, but tell links apart by other columns",
+							other->name, mapping->name, mapping->target_name),
+					 errhint("Option \"link_key\" of both must lead to the same columns of the table.")));
 	}
 }
 
@@ -264,6 +291,16 @@ is_constant(const Mapping *mapping, const char *name)
 {
 	return mapping->options->constants != NULL &&
 		getKeyJsonValueFromContainer(&mapping->options->constants->root, name, strlen(name), NULL) != NULL;
+}
+
+/* Whether option "columns" fills a column. */
+static bool
+is_link_column(const Mapping *mapping, const char *name)
+{
+	for (int i = 2; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
+			return true;
+	return false;
 }
 
 /* Errors about a column of a link table that an insert could not fill. */
@@ -278,13 +315,13 @@ check_fillable(const Mapping *mapping, Relation target)
 		const char *name = NameStr(attribute->attname);
 
 		if (attribute->attnotnull && !attribute->atthasdef && !attribute->attidentity &&
-			!attribute->attisdropped && !is_constant(mapping, name) && strcmp(name, mapping->ends[0].target) != 0 &&
+			!attribute->attisdropped && !is_constant(mapping, name) && !is_link_column(mapping, name) && strcmp(name, mapping->ends[0].target) != 0 &&
 			strcmp(name, mapping->ends[1].target) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("column \"%s\" of table %s is not null, has no default and is not mapped",
 							name, mapping->target_name),
-					 errhint("Give it a default, or a value with the option \"constants\".")));
+					 errhint("Give it a default, a source column with the option \"columns\", or a value with \"constants\".")));
 	}
 }
 
@@ -311,7 +348,8 @@ check_link_table(Mapping *mapping, Relation target)
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
 					 errmsg("target column \"%s\" is mapped twice", mapping->ends[i].target),
 					 errdetail("It stores side %d of the links, and option \"constants\" names it.", i + 1)));
-	check_same_sides(mapping);
+	take_columns_of_links(mapping, target);
+	check_siblings(mapping);
 	check_part_of_table(mapping, target);
 	check_fillable(mapping, target);
 }
@@ -346,6 +384,12 @@ check_link_column(Mapping *mapping, Relation target)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" is of link tables", mapping->options->scope ? "scope" : "constants"),
 				 errhint("Which rows of %s hold links is said by entity type \"%s\".",
+						 mapping->target_name, holder->entity->name)));
+	if (mapping->options->columns != NULL || mapping->options->link_key != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is of link tables", mapping->options->columns ? "columns" : "link_key"),
+				 errhint("Other columns of %s are mapped by entity type \"%s\".",
 						 mapping->target_name, holder->entity->name)));
 }
 
@@ -428,7 +472,7 @@ same_links(const Mapping *a, const Mapping *b)
 			!same_text(x->store, y->store) || !same_text(x->target, y->target))
 			return false;
 	}
-	return true;
+	return strcmp(a->columns[a->key].source, b->columns[b->key].source) == 0;
 }
 
 /* Whether their values mean the same rows. */
@@ -447,7 +491,7 @@ update_association(const Mapping *old, Mapping *new)
 	if (applied && !same_links(old, new))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("ends and target of association \"%s\" of connector \"%s\" cannot change",
+				 errmsg("ends, target and key of links of association \"%s\" of connector \"%s\" cannot change",
 						new->name, new->connector->name),
 				 errhint("Its stored pairs mean the old ones: drop it with syncup_drop_mapping() and map it anew.")));
 	/* What pairs were is not known any more. */
@@ -462,8 +506,11 @@ update_association(const Mapping *old, Mapping *new)
 				SQL_ARGS(SQL_TEXT(new->connector->name), SQL_TEXT(new->name)));
 		create_mapping_tables(new);
 	}
-	else if (!same_text(old->options->where, new->options->where))
+	else
 	{
+		change_columns_of_links(old, new);
+		if (same_text(old->options->where, new->options->where))
+			return;
 		forget_kept_changes(new->connector);
 		batch_ask_for_complete(new->connector->name);
 	}

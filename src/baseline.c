@@ -167,7 +167,7 @@ load_row(void *arg, StoredTable *table)
 		return;
 	row = stored_fields_digest(table, epoch);
 	if (loading->table == TABLE_DELTA || comparison_wants_keys(loading->comparison))
-		key = loading->baseline->mapping->pairs ? row : key_digest(loading->baseline, table);
+		key = is_pair_key(loading->baseline->mapping) ? row : key_digest(loading->baseline, table);
 	if (loading->table == TABLE_PREVIOUS)
 		comparison_add(loading->comparison, &key, &row, place);
 	else
@@ -304,7 +304,7 @@ prepare_lookups(Baseline *baseline)
 	const Mapping *mapping = baseline->mapping;
 	char	   *queued;
 
-	if (mapping->pairs)
+	if (is_pair_key(mapping))
 		queued = psprintf("(%s) = ($1, $2) AND %s = %s", stored_key(mapping, "d."),
 						  pair_hash_sql(psprintf("d.%s", quote_identifier(mapping->columns[0].stored)),
 										psprintf("d.%s", quote_identifier(mapping->columns[1].stored))),
@@ -322,7 +322,7 @@ prepare_lookups(Baseline *baseline)
 	baseline->previous_by_key =
 		own_prepare(psprintf("SELECT %s FROM %s p WHERE (%s) = (%s)",
 							 stored_columns(mapping, "p."), previous_table(mapping),
-							 stored_key(mapping, "p."), mapping->pairs ? "$1, $2" : "$1"),
+							 stored_key(mapping, "p."), is_pair_key(mapping) ? "$1, $2" : "$1"),
 					2, (Oid[]) {TEXTOID, TEXTOID});
 }
 
@@ -363,7 +363,7 @@ lookup_queued(Baseline *baseline, const SoughtKey *key, Datum second, Datum *val
 		arguments[1] = usual ? CStringGetTextDatum(usual) : key->text;
 		arguments[3] = Int64GetDatum(key_hash(baseline->type, key->value));
 	}
-	else if (!baseline->mapping->pairs)
+	else if (!is_pair_key(baseline->mapping))
 		arguments[1] = key->text;
 	count = own_execute(baseline->queued_by_key, arguments);
 	table = SPI_tuptable;
@@ -372,7 +372,7 @@ lookup_queued(Baseline *baseline, const SoughtKey *key, Datum second, Datum *val
 		bool		isnull;
 		Datum		stored = sql_datum(row, baseline->mapping->key + 1, &isnull);
 
-		if (!baseline->mapping->pairs && !same_bytes(stored, key->text) &&
+		if (!is_pair_key(baseline->mapping) && !same_bytes(stored, key->text) &&
 			!(key->has_value && is_sought(&search, stored)))
 			continue;
 		SPI_tuptable = table;

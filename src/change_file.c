@@ -255,7 +255,7 @@ sort_key(const ChangeFile *file)
 	if (!file->key_type.bytewise)
 		return cstring_to_text(psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x",
 										file->key_identity.high, file->key_identity.low));
-	if (!file->mapping->pairs)
+	if (!is_pair_key(file->mapping))
 		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
 	initStringInfo(&text);
 	appendStringInfo(&text, "%zu ", file->lengths[0]);
@@ -415,12 +415,19 @@ has_field(const ChangeFile *file, int column)
 	return file->fields[column] != NULL && file->lengths[column] > 0;
 }
 
+/* Whether a part of the key may be null: what tells links of one pair apart. */
+static bool
+may_be_null(const Mapping *mapping, int column)
+{
+	return mapping->association && mapping->columns[column].key_part > 2;
+}
+
 /* Whether the row at hand has its key, wholly. */
 static bool
 has_key(const ChangeFile *file)
 {
 	for (int i = 0; i < file->mapping->ncolumns; i++)
-		if (is_key_column(file->mapping, i) && !has_field(file, i))
+		if (is_key_column(file->mapping, i) && !has_field(file, i) && !may_be_null(file->mapping, i))
 			return false;
 	return true;
 }
@@ -824,13 +831,13 @@ begin_key(ChangeFile *file)
 {
 	const Mapping *mapping = file->mapping;
 	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
-	SoughtKey	key = {.text = fields[mapping->pairs ? 0 : mapping->key], .has_value = !file->key_type.bytewise};
+	SoughtKey	key = {.text = fields[is_pair_key(mapping) ? 0 : mapping->key], .has_value = !file->key_type.bytewise};
 	int			n = mapping->ncolumns;
 
 	file->sort_key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
 	if (key.has_value)
 		key.value = key_value(&file->key_type, TextDatumGetCString(key.text));
-	file->stored = baseline_lookup(file->baseline, &key, mapping->pairs ? fields[1] : (Datum) 0,
+	file->stored = baseline_lookup(file->baseline, &key, is_pair_key(mapping) ? fields[1] : (Datum) 0,
 								   file->before, file->before_nulls);
 	if (file->stored)
 	{

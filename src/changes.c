@@ -743,5 +743,5 @@ count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping)
 					 " count(*) FILTER (WHERE command = 'update'),"
 					 " count(*) FILTER (WHERE command = 'delete' OR $3 AND command = 'update') FROM %s WHERE batch = $1)"
 					 " WHERE batch = $1 AND mapping = $2", changes_table(mapping)),
-			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_BOOL(mapping->association)));
+			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_BOOL(mapping->association && !mapping->pairs)));
 }

@@ -152,7 +152,7 @@ key_digest(Cleanser *cleanser)
 {
 	int			key = cleanser->mapping->key;
 
-	if (cleanser->mapping->pairs)
+	if (is_pair_key(cleanser->mapping))
 		return row_digest(cleanser);
 	if (!cleanser->key_type.bytewise && is_key_readable(cleanser))
 		return key_identity(&cleanser->key_type, &cleanser->epoch.key, cleanser->key_value);
@@ -201,7 +201,7 @@ stored_at_hand(void *arg, Digest *row, uint64 *contents)
 	Cleanser   *cleanser = arg;
 	SoughtKey	sought;
 
-	if (cleanser->mapping->pairs)
+	if (is_pair_key(cleanser->mapping))
 	{
 		*row = row_digest(cleanser);
 		return true;
@@ -423,6 +423,7 @@ take_pairs(Cleanser *cleanser, void (*take) (Cleanser *cleanser, int64 place))
 						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						 errmsg("a row holds more than %lld pairs", (long long) count),
 						 errhint("Have the export write a row for each pair.")));
+			cleanser->key_made = false;
 			take(cleanser, row_place(cleanser, count++));
 			cleanser->fields[0] = value;
 			cleanser->lengths[0] = length;
@@ -600,7 +601,7 @@ try_conversions(void *arg)
 		value = convert_field(converter, cleanser->fields[i], cleanser->lengths[i], &isnull);
 		if (is_compared(&cleanser->mapping->columns[i]))
 			converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
-		if (isnull && cleanser->mapping->columns[i].key_part > 0)
+		if (isnull && cleanser->mapping->columns[i].key_part > 0 && !cleanser->mapping->association)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("key is null in its format")));
@@ -627,8 +628,8 @@ values_are_good(Cleanser *cleanser)
 {
 	ErrorData  *error = NULL;
 
-	/* Values of links are never converted: only keys that they lead to. */
-	if (cleanser->mapping->association &&
+	/* Ends of links are never converted: only keys that they lead to. */
+	if (cleanser->mapping->association && !is_key_made(cleanser->mapping) &&
 		is_indexed_length(cleanser->mapping, 0, cleanser->lengths[0]) &&
 		is_indexed_length(cleanser->mapping, 1, cleanser->lengths[1]))
 		return true;
@@ -724,7 +725,9 @@ take_repeated(Cleanser *cleanser, Verdict verdict, int64 other_line)
 	const char *reason = "duplicate";
 	const char *format = "key was already given on line %lld";
 
-	if (mapping->association)
+	if (mapping->pairs)
+		format = "link was already given on line %lld";
+	else if (mapping->association)
 	{
 		reason = "conflict";
 		format = "another value was already given for it on line %lld";
@@ -755,7 +758,7 @@ take_record(Cleanser *cleanser, int64 place)
 	{
 		if (comparison_is_first_pass(cleanser->comparison))
 			set_aside(cleanser, &counter->duplicates,
-					  cleanser->mapping->association ? "conflict" : "duplicate", key_text(cleanser),
+					  cleanser->mapping->association && !cleanser->mapping->pairs ? "conflict" : "duplicate", key_text(cleanser),
 					  "key is given more than once, with different contents");
 		keep_key(cleanser, place);
 		return;

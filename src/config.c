@@ -59,7 +59,7 @@ static void
 load_columns(Mapping *mapping, const char *key)
 {
 	uint64		count = own_sql("SELECT c.source, c.stored, c.target, c.target_type, c.change_column, c.format,"
-								" m.kind = 'association' OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k),"
+								" m.kind = 'association' AND c.ordinal <= 2 OR lower(c.source) IN (SELECT lower(k) FROM unnest(array_append(m.unique_keys, m.key)) k),"
 								" coalesce(c.key_part, 0), c.write IS NOT DISTINCT FROM 'insert',"
 								" c.empty IS NOT DISTINCT FROM 'keep', c.optional"
 								" FROM syncup.mapping_column c JOIN syncup.mapping m USING (connector, mapping)"
@@ -97,8 +97,7 @@ load_columns(Mapping *mapping, const char *key)
 	}
 	if (mapping->key < 0)
 		elog(ERROR, "mapping \"%s\" has lost its key column", mapping->name);
-	if (!mapping->association)
-		find_key_parts(mapping);
+	find_key_parts(mapping);
 }
 
 void
@@ -210,7 +209,8 @@ load_ends(Mapping *mapping)
 	}
 	mapping->pairs = mapping->ends[0].target != NULL && mapping->ends[1].target != NULL;
 	mapping->holder = mapping->pairs ? -1 : mapping->ends[0].target != NULL ? 1 : 0;
-	mapping->key = mapping->holder == 1 ? 1 : 0;
+	if (!is_key_made(mapping))
+		mapping->key = mapping->holder == 1 ? 1 : 0;
 }
 
 /* Reads a connector, and of associations also what they link. */
@@ -303,7 +303,7 @@ config_type_text(Oid type, int32 typmod)
 static size_t
 max_indexed_length(const Mapping *mapping)
 {
-	return mapping->pairs ? MAX_INDEXED_LENGTH / 2 : MAX_INDEXED_LENGTH;
+	return is_pair_key(mapping) ? MAX_INDEXED_LENGTH / 2 : MAX_INDEXED_LENGTH;
 }
 
 bool
@@ -559,6 +559,16 @@ link_siblings(const Mapping *association)
 	return found ? siblings : lappend(siblings, unconstify(Mapping *, association));
 }
 
+int
+link_columns(const Mapping *association)
+{
+	int			count = 0;
+
+	for (int i = 2; i < association->ncolumns; i++)
+		count += association->columns[i].target != NULL;
+	return count;
+}
+
 List *
 pair_twins(const Mapping *association)
 {
@@ -761,13 +771,13 @@ is_key_column(const Mapping *mapping, int column)
 {
 	int			first = mapping->columns[column].first;
 
-	return mapping->pairs || first == mapping->key || mapping->columns[first].key_part > 0;
+	return is_pair_key(mapping) || first == mapping->key || mapping->columns[first].key_part > 0;
 }
 
 char *
 stored_key(const Mapping *mapping, const char *prefix)
 {
-	if (mapping->pairs)
+	if (is_pair_key(mapping))
 		return stored_columns(mapping, prefix);
 	return psprintf("%s%s", prefix, quote_identifier(mapping->columns[mapping->key].stored));
 }
@@ -788,7 +798,8 @@ same_stored_key(const Mapping *mapping, const char *a, const char *b)
 	{
 		const char *column = quote_identifier(mapping->columns[i].stored);
 
-		if (is_key_column(mapping, i))
+		/* A part may be null. */
+		if (mapping->association && is_key_made(mapping) ? i == mapping->key : is_key_column(mapping, i))
 			appendStringInfo(&sql, "%s%s.%s = %s.%s", sql.len ? " AND " : "", a, column, b, column);
 	}
 	return sql.data;

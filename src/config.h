@@ -69,7 +69,7 @@ typedef struct Mapping
 	int			key;			/* index in columns; of several parts one made of them */
 	int			nparts;			/* of an entity type's key */
 	int		   *parts;			/* the columns that are the key, by key_part */
-	bool		pairs;			/* both columns together are the key: a link table's */
+	bool		pairs;			/* of a link table: see is_pair_key() */
 	AssociationEnd ends[2];		/* of an association */
 	int			holder;			/* mono-valued: the end whose row holds the link; else -1 */
 	int			ncolumns;
@@ -142,6 +142,15 @@ extern void config_check_key(const Mapping *mapping);
  */
 #define is_key_made(m)			((m)->nparts > 1)
 #define is_made_column(m, i)	(is_key_made(m) && (i) == (m)->key)
+
+/*
+ * The key of the pairs of a link table is both of their columns; where links have
+ * further columns it is made of the two and of those in "link_key", which may be null.
+ */
+#define is_pair_key(m)			((m)->pairs && !is_key_made(m))
+
+/* How many columns of the target belong to a link beside its two ends. */
+extern int	link_columns(const Mapping *association);
 
 /* The names of the key's target columns, or of its source columns, for a message. */
 extern char *key_targets(const Mapping *mapping);

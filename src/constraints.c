@@ -240,7 +240,8 @@ touched_rows(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	TypedRows  *rows;
 	const AssociationEnd *ends = mapping->ends;
 	char	   *columns = mapping->pairs ?
-		psprintf("%s AS v1, %s AS v2", quote_identifier(ends[0].change_column), quote_identifier(ends[1].change_column)) :
+		psprintf("%s AS v1, %s AS v2%s", quote_identifier(ends[0].change_column), quote_identifier(ends[1].change_column),
+				 changed_link_columns(mapping)) :
 		mapping->association ?
 		psprintf("%s AS key", end_key_of_text_sql(&ends[mapping->holder], psprintf("key%d", mapping->holder + 1))) :
 		key_as_typed(mapping);

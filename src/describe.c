@@ -106,7 +106,7 @@ mapped(const Mapping *mapping)
 	NameList	list = {0};
 
 	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->association)
+		if (mapping->association && i < 2)
 			name_list_add(&list, mapping->columns[i].source, mapping->ends[i].target);
 		else if (mapping->columns[i].target != NULL)
 			name_list_add(&list, mapping->columns[i].source, mapping->columns[i].target);

@@ -239,7 +239,7 @@ sorted_query(const Mapping *mapping)
 					delta_table(mapping), changes_stored_row(mapping, "d", "p"),
 					source_columns(mapping, "d."), delta_table(mapping),
 					delta_table(mapping), changes_stored_row(mapping, "l", "d"),
-					mapping->association ? "1, 2" : source_key(mapping, ""));
+					mapping->association ? source_columns(mapping, "") : source_key(mapping, ""));
 }
 
 /* The queue's batches, oldest first, as an array. */
@@ -310,7 +310,7 @@ write_delta(Export *export, const Mapping *mapping)
 	sql_for_each(own_cursor(psprintf("SELECT d.command, %s FROM %s d WHERE d.batch = $1"
 									 " AND d.command IN ('insert', 'update', 'delete') ORDER BY %s",
 									 source_columns(mapping, "d."), delta_table(mapping),
-									 mapping->association ? stored_columns(mapping, "d.") : source_key(mapping, "d.")),
+									 mapping->association ? source_columns(mapping, "d.") : source_key(mapping, "d.")),
 							SQL_ARGS(SQL_UUID(&export->batch->id))),
 				 write_delta_row, &rows);
 }
@@ -357,15 +357,22 @@ write_set_aside(Export *export, const Mapping *mapping, const char *suffix,
 static void
 write_orphans(Export *export, const Mapping *mapping)
 {
-	Rows		rows = {export->writer, mapping->nstored};
+	Rows		rows = {export->writer, nsource_columns(mapping)};
+	bool		made = is_key_made(mapping);
+	char	   *ends = psprintf("d.%s, d.%s", quote_identifier(mapping->columns[0].stored), quote_identifier(mapping->columns[1].stored));
 
+	/* Of links with columns an orphan is known by their key; what else there is stands in previous. */
 	csv_writer_begin(export->writer, file_name(mapping, ".orphans.csv"));
 	write_header(export, mapping);
-	sql_for_each(own_cursor(psprintf("SELECT value1, value2 FROM syncup.orphan o WHERE connector = $2 AND mapping = $3 AND NOT EXISTS"
-									 " (SELECT FROM %s d WHERE d.batch = ANY ($1) AND d.command = 'found' AND (o.value1, o.value2) = (%s))"
-									 " UNION SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND d.command = 'orphan' ORDER BY 1, 2",
-									 delta_table(mapping), stored_columns(mapping, "d."),
-									 stored_columns(mapping, "d."), delta_table(mapping)),
+	sql_for_each(own_cursor(psprintf("SELECT %s FROM syncup.orphan o%s WHERE connector = $2 AND mapping = $3 AND NOT EXISTS"
+									 " (SELECT FROM %s d WHERE d.batch = ANY ($1) AND d.command = 'found' AND (%s) = (%s))"
+									 " UNION SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND d.command = 'orphan' ORDER BY %s",
+									 made ? source_columns(mapping, "p.") : "value1, value2",
+									 made ? psprintf(" JOIN %s p ON %s = o.link", previous_table(mapping), stored_key(mapping, "p.")) : "",
+									 delta_table(mapping), made ? "o.link" : "o.value1, o.value2",
+									 made ? stored_key(mapping, "d.") : ends,
+									 source_columns(mapping, "d."), delta_table(mapping),
+									 made ? source_columns(mapping, "") : "1, 2"),
 							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, queue_array(export->queue)),
 									 SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))),
 				 write_row, &rows);

@@ -86,14 +86,16 @@ make_key(const Mapping *mapping, const char **fields, size_t *lengths)
 		return;
 	fields[mapping->key] = NULL;
 	lengths[mapping->key] = 0;
-	for (int p = 0; p < mapping->nparts; p++)
+	for (int p = 0; p < mapping->nparts && !mapping->association; p++)
 		if (fields[mapping->parts[p]] == NULL || lengths[mapping->parts[p]] == 0)
 			return;
 	initStringInfo(&text);
 	for (int p = 0; p < mapping->nparts; p++)
 	{
 		appendStringInfoChar(&text, p == 0 ? '(' : ',');
-		add_part(&text, fields[mapping->parts[p]], lengths[mapping->parts[p]]);
+		/* What tells links of one pair apart may be null. */
+		if (fields[mapping->parts[p]] != NULL)
+			add_part(&text, fields[mapping->parts[p]], lengths[mapping->parts[p]]);
 	}
 	appendStringInfoChar(&text, ')');
 	fields[mapping->key] = text.data;
@@ -135,7 +137,7 @@ is_text_bytewise(const MappingColumn *column)
 bool
 is_key_bytewise(const Mapping *mapping)
 {
-	for (int p = 0; p < mapping->nparts; p++)
+	for (int p = 0; p < mapping->nparts && !mapping->association; p++)
 		if (!is_text_bytewise(&mapping->columns[mapping->parts[p]]))
 			return false;
 	return true;
@@ -215,6 +217,8 @@ key_type_init(KeyType *type, const Mapping *mapping)
 {
 	begin_type(type, mapping->nparts);
 	type->bytewise = is_key_bytewise(mapping);
+	if (mapping->association)
+		return;
 	key_type_check(mapping);
 	for (int p = 0; p < mapping->nparts; p++)
 		add_values(type, &mapping->columns[mapping->parts[p]]);

@@ -792,7 +792,7 @@ link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	Search		search = {.mapping = mapping};
 	LinkDrift  *drift = NULL;
 
-	if (!mapping->pairs || !is_comparable(mapping))
+	if (!is_pair_key(mapping) || !is_comparable(mapping))
 		return NULL;
 	CommandCounterIncrement();
 	search.snapshot = RegisterSnapshot(GetLatestSnapshot());

@@ -101,6 +101,84 @@ same_keys(const Mapping *mapping, const char *a, const char *b)
 #define other_end(m)	(&(m)->ends[1 - (m)->holder])
 #define holder_end(m)	(&(m)->ends[(m)->holder])
 
+/* ---------- columns of links ---------- */
+
+/* A column of links under an alias: named by the target's column, which all that fill the same rows share. */
+static char *
+link_column(const MappingColumn *column, const char *alias)
+{
+	return psprintf("%s.c%d", alias, column->attnum);
+}
+
+/* Whether a column of an association belongs to its links; whether it tells those of one pair apart. */
+#define is_link_column(m, i)	((i) >= 2 && (m)->columns[i].target != NULL)
+#define tells_apart(column)		((column)->key_part > 2)
+
+/* The column of an association that is written to the same column of the target; NULL: none is. */
+static const MappingColumn *
+column_of_member(const Mapping *mapping, const MappingColumn *column)
+{
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_link_column(mapping, i) && mapping->columns[i].attnum == column->attnum)
+			return &mapping->columns[i];
+	return NULL;
+}
+
+/* SQL: " AND ..." that what tells links of one pair apart is the same in two rows; nulls are. */
+static char *
+same_link_key_sql(const Mapping *mapping, bool of_target, const char *a, const char *b)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		/* In arrays null equals null, and rows can be hashed. */
+		if (is_link_column(mapping, i) && tells_apart(column))
+			appendStringInfo(&sql, " AND ARRAY[%s] OPERATOR(pg_catalog.=) ARRAY[%s]",
+							 of_target ? column_of(a, column->target) : link_column(column, a), link_column(column, b));
+	}
+	return sql.data;
+}
+
+char *
+changed_link_columns(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_link_column(mapping, i))
+			appendStringInfo(&sql, ", %s AS c%d", quote_identifier(mapping->columns[i].change_column), mapping->columns[i].attnum);
+	return sql.data;
+}
+
+/* The further columns of the target that may be read of a link table, under an alias. */
+static char *
+further_columns(const Mapping *mapping, const char *alias)
+{
+	StringInfoData sql;
+	ListCell   *cell;
+	Bitmapset  *known = NULL;
+
+	initStringInfo(&sql);
+	foreach(cell, link_siblings(mapping))
+	{
+		const Mapping *member = lfirst(cell);
+
+		for (int i = 0; i < member->ncolumns; i++)
+		{
+			if (!is_link_column(member, i) || bms_is_member(member->columns[i].attnum, known))
+				continue;
+			known = bms_add_member(known, member->columns[i].attnum);
+			appendStringInfo(&sql, ", %s", column_of(alias, member->columns[i].target));
+		}
+	}
+	return sql.data;
+}
+
 char *
 link_table_rows(const Mapping *mapping, const char *relation)
 {
@@ -109,7 +187,8 @@ link_table_rows(const Mapping *mapping, const char *relation)
 	const char *scope = mapping->options->scope;
 
 	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL%s) t",
-					may_read_all(mapping) ? "r.*" : psprintf("%s, %s", column1, column2),
+					may_read_all(mapping) ? "r.*" :
+					psprintf("%s, %s%s", column1, column2, further_columns(mapping, "r")),
 					relation, column1, column2,
 					scope == NULL ? "" : psprintf(" AND (%s\n)", scope));
 }
@@ -125,9 +204,10 @@ link_rows(const Mapping *mapping)
 char *
 links_same_sql(const Mapping *mapping, const char *value1, const char *value2)
 {
-	return psprintf("%s AND %s",
+	return psprintf("%s AND %s%s",
 					equal_sql(&mapping->ends[0].stored, column_of("t", mapping->ends[0].target), value1),
-					equal_sql(&mapping->ends[1].stored, column_of("t", mapping->ends[1].target), value2));
+					equal_sql(&mapping->ends[1].stored, column_of("t", mapping->ends[1].target), value2),
+					same_link_key_sql(mapping, true, "t", "s"));
 }
 
 /* SQL: whether target row t is the holder of a change or link s. */
@@ -173,7 +253,7 @@ links_count(const Mapping *mapping)
 enum
 {
 	FOUND_COMMAND = 1, FOUND_CHANGED, FOUND_OLD, FOUND_KEY1, FOUND_KEY2, FOUND_OLD_KEY, FOUND_VALUES,
-	FOUND_GIVER = FOUND_VALUES + 2	/* of a link table */
+	FOUND_GIVER = FOUND_VALUES + 2, FOUND_FURTHER	/* of a link table */
 };
 
 /* Where the changes of an association's links go. */
@@ -182,6 +262,7 @@ typedef struct LinkChanges
 	const Mapping *mapping;
 	ChangeStore *store;
 	ChangeCounter *counter;
+	int		   *attributes;		/* of the change table, per column of the set; -1: it has none */
 } LinkChanges;
 
 /* And those of all that fill the same rows. */
@@ -196,6 +277,11 @@ typedef struct LinkSink
 static void
 count_change(LinkChanges *changes, const char *command)
 {
+	if (changes->mapping->pairs && strcmp(command, "update") == 0)
+	{
+		changes->counter->updated++;
+		return;
+	}
 	if (strcmp(command, "delete") != 0)
 		changes->counter->inserted++;
 	if (strcmp(command, "insert") != 0)
@@ -236,11 +322,50 @@ write_change(void *arg, uint64 row)
 		if (!slot->tts_isnull[i])
 			slot->tts_values[i] = datumCopy(value, attribute->attbyval, attribute->attlen);
 	}
+	for (int i = 0; i < sink->set->ncolumns; i++)
+	{
+		int			n = changes->attributes[i];
+		Form_pg_attribute attribute;
+		Datum		value;
+
+		if (n < 0)
+			continue;
+		attribute = TupleDescAttr(slot->tts_tupleDescriptor, n);
+		value = sql_datum(row, FOUND_FURTHER + i, &slot->tts_isnull[n]);
+		if (!slot->tts_isnull[n])
+			slot->tts_values[n] = datumCopy(value, attribute->attbyval, attribute->attlen);
+	}
 	MemoryContextSwitchTo(before);
 	change_store_put(changes->store);
 }
 
+/* Where the columns of a set stand in the change table of one of its associations. */
+static int *
+change_attributes(const LinkSet *set, const Mapping *mapping, ChangeStore *store)
+{
+	int		   *attributes = palloc(sizeof(int) * (set->ncolumns + 1));
+	TupleDesc	tupdesc = change_store_slot(store)->tts_tupleDescriptor;
+
+	for (int i = 0; i < set->ncolumns; i++)
+	{
+		const MappingColumn *column = column_of_member(mapping, set->columns[i]);
+
+		attributes[i] = column == NULL ? -1 : attribute_of(tupdesc, column->change_column) - 1;
+	}
+	return attributes;
+}
+
 /* ---------- links of several associations ---------- */
+
+/* Adds a column that no earlier member has. */
+static void
+add_set_column(LinkSet *set, const MappingColumn *column)
+{
+	for (int i = 0; i < set->ncolumns; i++)
+		if (set->columns[i]->attnum == column->attnum)
+			return;
+	set->columns[set->ncolumns++] = column;
+}
 
 LinkSet *
 link_set_begin(List *members)
@@ -253,7 +378,16 @@ link_set_begin(List *members)
 	/* A second reading each at most. */
 	set->parts = palloc(sizeof(LinkPart) * list_length(members) * 2);
 	foreach(cell, members)
+	{
 		set->members[set->nmembers++] = lfirst(cell);
+		set->ncolumns += link_columns(lfirst(cell));
+	}
+	set->columns = palloc(sizeof(MappingColumn *) * (set->ncolumns + 1));
+	set->ncolumns = 0;
+	for (int m = 0; m < set->nmembers; m++)
+		for (int i = 0; i < set->members[m]->ncolumns; i++)
+			if (is_link_column(set->members[m], i))
+				add_set_column(set, &set->members[m]->columns[i]);
 	return set;
 }
 
@@ -300,7 +434,8 @@ own_links_sql(const Mapping *mapping, const char *relation)
 					mapping->holder == 0 ? "NULL" : stored_value(mapping, 0, "l"),
 					mapping->holder == 1 ? "NULL" : stored_value(mapping, 1, "l"),
 					relation, relation, relation,
-					same_keys(mapping, "other", "l"), stored_joins(mapping, "l"));
+					psprintf("%s%s", same_keys(mapping, "other", "l"), same_link_key_sql(mapping, false, "other", "l")),
+					stored_joins(mapping, "l"));
 }
 
 /*
@@ -325,7 +460,28 @@ part_sql(const LinkSet *set, const LinkPart *part)
 						 quote_literal_cstr(psprintf("%s.%s ", end->entity->connector->name, end->entity->name)),
 						 i + 1, i + 1);
 	}
+	for (int i = 0; i < set->ncolumns; i++)
+	{
+		const MappingColumn *column = set->columns[i];
+
+		appendStringInfo(&sql, ", %s AS c%d",
+						 column_of_member(mapping, column) ? link_column(column, "l") :
+						 psprintf("NULL::%s", column->target_type), column->attnum);
+	}
 	appendStringInfo(&sql, " FROM %s l%s", part->rows->name, stored_joins(mapping, "l"));
+	return sql.data;
+}
+
+/* SQL: ", ..." with the columns of a set that tell links of one pair apart, under an alias. */
+static char *
+link_key_list(const LinkSet *set, const char *alias)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < set->ncolumns; i++)
+		if (tells_apart(set->columns[i]))
+			appendStringInfo(&sql, ", %s", link_column(set->columns[i], alias));
 	return sql.data;
 }
 
@@ -344,8 +500,9 @@ source_sql(const LinkSet *set)
 	for (int i = 0; i < set->nparts; i++)
 		appendStringInfo(&parts, "%s%s", i ? " UNION ALL " : "", part_sql(set, &set->parts[i]));
 	return psprintf("(SELECT l.*, true AS here FROM (SELECT u.*, CASE WHEN u.deleted IS NOT NULL THEN pg_catalog.row_number()"
-					" OVER (PARTITION BY u.deleted IS NULL, u.v1, u.n1, u.v2, u.n2 ORDER BY u.deleted, u.giver) END AS rank"
-					" FROM (%s) u) l WHERE l.deleted IS NULL OR l.rank OPERATOR(pg_catalog.=) 1) s", parts.data);
+					" OVER (PARTITION BY u.deleted IS NULL, u.v1, u.n1, u.v2, u.n2%s ORDER BY u.deleted, u.giver) END AS rank"
+					" FROM (%s) u) l WHERE l.deleted IS NULL OR l.rank OPERATOR(pg_catalog.=) 1) s",
+					link_key_list(set, "u"), parts.data);
 }
 
 /* SQL: the columns of the target that a link is, as an array. */
@@ -367,11 +524,20 @@ changed_sql(const Mapping *mapping)
 static char *
 row_sql(const Mapping *mapping)
 {
+	StringInfoData sql;
+
 	if (may_read_all(mapping))
 		return "pg_catalog.to_jsonb(t.*)";
-	return psprintf("pg_catalog.jsonb_build_object(%s, %s, %s, %s)",
-					quote_literal_cstr(mapping->ends[0].target), column_of("t", mapping->ends[0].target),
-					quote_literal_cstr(mapping->ends[1].target), column_of("t", mapping->ends[1].target));
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "pg_catalog.jsonb_build_object(%s, %s, %s, %s",
+					 quote_literal_cstr(mapping->ends[0].target), column_of("t", mapping->ends[0].target),
+					 quote_literal_cstr(mapping->ends[1].target), column_of("t", mapping->ends[1].target));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_link_column(mapping, i))
+			appendStringInfo(&sql, ", %s, %s", quote_literal_cstr(mapping->columns[i].target),
+							 column_of("t", mapping->columns[i].target));
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
 }
 
 /* SQL: whether what is stored of a side leads to a row that was set aside. */
@@ -410,6 +576,78 @@ found_key_sql(const LinkSet *set, int side, const char *stored)
 		psprintf("COALESCE(s.k%d, %s)", side + 1, end_key_text_sql(end, key));
 }
 
+/* SQL: whether the association that gives link s writes a column; that it does so there, another value. */
+static char *
+writes_sql(const LinkSet *set, const MappingColumn *column)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int m = 0; m < set->nmembers; m++)
+		if (column_of_member(set->members[m], column) != NULL)
+			appendStringInfo(&sql, "%s%d", sql.len ? ", " : "s.giver OPERATOR(pg_catalog.=) ANY (ARRAY[", m);
+	appendStringInfoString(&sql, "])");
+	return sql.data;
+}
+
+static char *
+differs_sql(const LinkSet *set, const MappingColumn *column)
+{
+	if (tells_apart(column) || !is_compared(column))
+		return "false";
+	return psprintf("(%s AND %s)", writes_sql(set, column),
+					distinct_sql(column, link_column(column, "s"), target_column(column)));
+}
+
+/* SQL: whether any column of a link that is there differs. */
+static char *
+any_differs_sql(const LinkSet *set)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < set->ncolumns; i++)
+		appendStringInfo(&sql, "%s%s", i ? " OR " : "", differs_sql(set, set->columns[i]));
+	return sql.len ? sql.data : "false";
+}
+
+/* SQL: what a link that comes, or stays and changes, writes; and of one that stays what it replaces. */
+static char *
+written_sql(const LinkSet *set)
+{
+	StringInfoData comes;
+	StringInfoData stays;
+
+	if (set->ncolumns == 0)
+		return changed_sql(set->members[0]);
+	initStringInfo(&comes);
+	initStringInfo(&stays);
+	for (int i = 0; i < set->ncolumns; i++)
+	{
+		const char *name = quote_literal_cstr(set->columns[i]->target);
+
+		appendStringInfo(&comes, "%sCASE WHEN %s THEN %s END", i ? ", " : "", writes_sql(set, set->columns[i]), name);
+		appendStringInfo(&stays, "%sCASE WHEN %s THEN %s END", i ? ", " : "", differs_sql(set, set->columns[i]), name);
+	}
+	return psprintf("pg_catalog.array_remove(CASE WHEN %s THEN ARRAY[%s]::pg_catalog.name[]"
+					" ELSE %s OPERATOR(pg_catalog.||) ARRAY[%s]::pg_catalog.name[] END, NULL)",
+					has_target_sql(set->members[0]), stays.data, changed_sql(set->members[0]), comes.data);
+}
+
+static char *
+replaced_sql(const LinkSet *set)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "'{}'::pg_catalog.jsonb");
+	for (int i = 0; i < set->ncolumns; i++)
+		appendStringInfo(&sql, " OPERATOR(pg_catalog.||) CASE WHEN %s THEN pg_catalog.jsonb_build_object(%s, (%s)::pg_catalog.text) ELSE '{}' END",
+						 differs_sql(set, set->columns[i]), quote_literal_cstr(set->columns[i]->target),
+						 target_column(set->columns[i]));
+	return sql.data;
+}
+
 /* The query of a link table's changes; see the enum above.  target: its name, or that of its rows. */
 static char *
 link_table_query(const LinkSet *set, const char *target, bool whole, bool keep_missing)
@@ -418,21 +656,30 @@ link_table_query(const LinkSet *set, const char *target, bool whole, bool keep_m
 	char	   *column1 = column_of("t", mapping->ends[0].target);
 	char	   *column2 = column_of("t", mapping->ends[1].target);
 	const char *goes = "s.deleted IS NOT FALSE";
+	char	   *differs = any_differs_sql(set);
+	StringInfoData sql;
 
-	return psprintf("SELECT CASE WHEN %s THEN 'delete' ELSE 'insert' END,"
-					" CASE WHEN NOT s.deleted THEN %s END, CASE WHEN %s THEN %s END,"
-					" %s, %s, NULL::pg_catalog.text,"
-					" CASE WHEN %s THEN %s ELSE s.v1 END, CASE WHEN %s THEN %s ELSE s.v2 END, COALESCE(s.giver, 0)"
-					" FROM %s %s JOIN %s ON %s"
-					" WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
-					" WHEN s.deleted THEN %s ELSE NOT (%s) END",
-					goes, changed_sql(mapping), goes, row_sql(mapping),
-					found_key_sql(set, 0, column1), found_key_sql(set, 1, column2),
-					goes, column1, goes, column2,
-					source_sql(set), whole && !keep_missing ? "FULL" : "LEFT",
-					link_table_rows(mapping, target), links_same_sql(mapping, "s.v1", "s.v2"),
-					is_kept_sql(set, 0, column1), is_kept_sql(set, 1, column2),
-					has_target_sql(mapping), has_target_sql(mapping));
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT CASE WHEN %s THEN 'delete' WHEN %s THEN 'update' ELSE 'insert' END,"
+					 " CASE WHEN NOT s.deleted THEN %s END, CASE WHEN %s THEN %s WHEN %s THEN %s END,"
+					 " %s, %s, NULL::pg_catalog.text,"
+					 " CASE WHEN %s THEN %s ELSE s.v1 END, CASE WHEN %s THEN %s ELSE s.v2 END, COALESCE(s.giver, 0)",
+					 goes, has_target_sql(mapping), written_sql(set), goes, row_sql(mapping),
+					 has_target_sql(mapping), replaced_sql(set),
+					 found_key_sql(set, 0, column1), found_key_sql(set, 1, column2),
+					 goes, column1, goes, column2);
+	for (int i = 0; i < set->ncolumns; i++)
+		appendStringInfo(&sql, ", CASE WHEN %s THEN %s ELSE %s END", goes,
+						 tells_apart(set->columns[i]) ? target_column(set->columns[i]) : "NULL",
+						 link_column(set->columns[i], "s"));
+	appendStringInfo(&sql, " FROM %s %s JOIN %s ON %s"
+					 " WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
+					 " WHEN s.deleted THEN %s ELSE NOT (%s) OR %s END",
+					 source_sql(set), whole && !keep_missing ? "FULL" : "LEFT",
+					 link_table_rows(mapping, target), links_same_sql(mapping, "s.v1", "s.v2"),
+					 is_kept_sql(set, 0, column1), is_kept_sql(set, 1, column2),
+					 has_target_sql(mapping), has_target_sql(mapping), differs);
+	return sql.data;
 }
 
 /*
@@ -514,6 +761,19 @@ leads_to_sql(const GoneRows *gone)
 					 end->store == NULL ? "g.key" : stored_of_key(end, "g.key"));
 }
 
+/* SQL: ", ..." with the columns of row t that a change of a link that goes has. */
+static char *
+gone_columns(const LinkSet *set)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < set->ncolumns; i++)
+		appendStringInfo(&sql, ", %s", tells_apart(set->columns[i]) ? target_column(set->columns[i]) :
+						 psprintf("NULL::%s", set->columns[i]->target_type));
+	return sql.data;
+}
+
 /*
  * The query of the rows of a link table that lead to rows that go and that the
  * source does not know, but for those found by one of the gone before: see the
@@ -531,11 +791,11 @@ stray_links_query(const LinkSet *set, const GoneRows *gone, int number)
 	initStringInfo(&others);
 	for (int i = 0; i < number; i++)
 		appendStringInfo(&others, " AND NOT EXISTS (SELECT FROM %s g WHERE %s)", gone[i].rows->name, leads_to_sql(&gone[i]));
-	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s, %d"
+	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s, %d%s"
 					" FROM %s JOIN %s g ON %s WHERE NOT EXISTS (SELECT FROM %s WHERE %s)%s",
 					row_sql(mapping), end_key_text_sql(&mapping->ends[0], key_of_stored(&mapping->ends[0], column1)),
 					end_key_text_sql(&mapping->ends[1], key_of_stored(&mapping->ends[1], column2)),
-					column1, column2, here->giver, link_rows(mapping), here->rows->name, leads_to_sql(here),
+					column1, column2, here->giver, gone_columns(set), link_rows(mapping), here->rows->name, leads_to_sql(here),
 					source_sql(set), links_same_sql(mapping, "s.v1", "s.v2"), others.data);
 }
 
@@ -594,7 +854,10 @@ links_build(LinkSet *set, const pg_uuid_t *batch, TypedRows *target, bool whole,
 	{
 		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(set->members[i])),
 				SQL_ARGS(SQL_UUID(batch)));
-		sink.changes[i] = (LinkChanges) {set->members[i], change_store_open(set->members[i]), &set->counters[i]};
+		sink.changes[i].mapping = set->members[i];
+		sink.changes[i].store = change_store_open(set->members[i]);
+		sink.changes[i].counter = &set->counters[i];
+		sink.changes[i].attributes = change_attributes(set, set->members[i], sink.changes[i].store);
 	}
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(mapping->pairs ?
@@ -636,7 +899,21 @@ links_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 		appendStringInfo(&sql, ", %s AS k1, %s AS k2, %s AS v1, %s AS v2",
 						 end_key_of_text_sql(&ends[0], "key1"), end_key_of_text_sql(&ends[1], "key2"),
 						 quote_identifier(ends[0].change_column), quote_identifier(ends[1].change_column));
-	else
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+		char	   *old;
+
+		if (!is_link_column(mapping, i))
+			continue;
+		old = psprintf("(old ->> %s)::%s", quote_literal_cstr(column->target), column->target_type);
+		appendStringInfo(&sql, ", CASE WHEN $2 AND command = 'update' AND NOT %s THEN %s ELSE %s END AS c%d,"
+						 " CASE WHEN $2 AND command = 'update' THEN %s ELSE %s END AS o%d, %s = ANY (changed) AS h%d",
+						 tells_apart(column) ? "true" : "false", old, quote_identifier(column->change_column), column->attnum,
+						 quote_identifier(column->change_column), old, column->attnum,
+						 quote_literal_cstr(column->target), column->attnum);
+	}
+	if (!mapping->pairs)
 	{
 		const AssociationEnd *end = other_end(mapping);
 		char	   *key = psprintf("CASE WHEN command <> 'delete' THEN %s END",
@@ -722,6 +999,65 @@ in_scope_sql(const Mapping *mapping)
 		psprintf("(SELECT (%s\n) IS TRUE FROM (SELECT %s) r)", scope, readable_row(mapping, "t"));
 }
 
+/* SQL: the changes of a link table as "s", with what each stores or has stored. */
+static char *
+change_links(const Mapping *mapping, bool back)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "(SELECT s.action, s.place, s.k1, s.k2, %s AS v1, %s AS v2",
+					 change_value(mapping, 0, back), change_value(mapping, 1, back));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_link_column(mapping, i))
+			appendStringInfo(&sql, ", s.c%d, s.o%d, s.h%d", mapping->columns[i].attnum,
+							 mapping->columns[i].attnum, mapping->columns[i].attnum);
+	appendStringInfo(&sql, " FROM syncup_change s%s) s", stored_joins(mapping, "s"));
+	return sql.data;
+}
+
+/* SQL: whether every column that change s writes is, in row t, as the change says it was (o) or will be (c). */
+static char *
+columns_are_sql(const Mapping *mapping, char which)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		if (is_link_column(mapping, i) && !tells_apart(column))
+			appendStringInfo(&sql, "%sNOT (COALESCE(s.h%d, false) AND %s)", sql.len ? " AND " : "", column->attnum,
+							 distinct_sql(column, target_column(column), psprintf("s.%c%d", which, column->attnum)));
+	}
+	return sql.len ? sql.data : "true";
+}
+
+/* Writes the columns of links that stay. */
+static void
+update_links(const Mapping *mapping, const TypedRows *changes, bool back)
+{
+	StringInfoData set;
+
+	if (changes->actions[ACTION_UPDATE] == 0)
+		return;
+	initStringInfo(&set);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		if (is_link_column(mapping, i) && !tells_apart(column) && is_compared(column))
+			appendStringInfo(&set, "%s%s = CASE WHEN s.h%d THEN s.c%d ELSE %s END", set.len ? ", " : "",
+							 quote_identifier(column->target), column->attnum, column->attnum, target_column(column));
+	}
+	write_rows(mapping,
+			   psprintf("UPDATE %s t SET %s FROM %s WHERE %s AND %s AND %s AND %s",
+						mapping->target_name, set.data, change_links(mapping, back), is_action(ACTION_UPDATE),
+						links_same_sql(mapping, "s.v1", "s.v2"), in_scope_sql(mapping), columns_are_sql(mapping, 'o')),
+			   links_are_few(mapping, changes->count), changes->actions[ACTION_UPDATE]);
+}
+
 /* Deletes the rows of a link table. */
 static void
 delete_links(const Mapping *mapping, const TypedRows *changes, bool back)
@@ -729,9 +1065,8 @@ delete_links(const Mapping *mapping, const TypedRows *changes, bool back)
 	if (changes->actions[ACTION_DELETE] == 0)
 		return;
 	write_rows(mapping,
-			   psprintf("DELETE FROM %s t USING (SELECT %s AS v1, %s AS v2 FROM syncup_change s%s WHERE %s) s WHERE %s AND %s",
-						mapping->target_name, change_value(mapping, 0, back), change_value(mapping, 1, back),
-						stored_joins(mapping, "s"), is_action(ACTION_DELETE),
+			   psprintf("DELETE FROM %s t USING %s WHERE %s AND %s AND %s",
+						mapping->target_name, change_links(mapping, back), is_action(ACTION_DELETE),
 						links_same_sql(mapping, "s.v1", "s.v2"), in_scope_sql(mapping)),
 			   links_are_few(mapping, changes->count), changes->actions[ACTION_DELETE]);
 }
@@ -783,6 +1118,15 @@ links_delete(const Mapping *mapping, const TypedRows *changes, bool back)
 		unlink_rows(mapping, changes, back);
 }
 
+/* Whether a column of the target belongs to the association's links. */
+static bool
+is_written(const Mapping *mapping, AttrNumber attnum)
+{
+	MappingColumn column = {.attnum = attnum};
+
+	return column_of_member(mapping, &column) != NULL;
+}
+
 /* The columns of a link table that the old rows of deletions bring back, under an alias. */
 static char *
 restored_columns(const Mapping *mapping, const char *alias)
@@ -799,7 +1143,8 @@ restored_columns(const Mapping *mapping, const char *alias)
 		const char *name = NameStr(attribute->attname);
 
 		if (attribute->attisdropped || attribute->attgenerated ||
-			(!all && strcmp(name, mapping->ends[0].target) != 0 && strcmp(name, mapping->ends[1].target) != 0))
+			(!all && strcmp(name, mapping->ends[0].target) != 0 && strcmp(name, mapping->ends[1].target) != 0 &&
+			 !is_written(mapping, attribute->attnum)))
 			continue;
 		appendStringInfo(&list, "%s%s%s", list.len ? ", " : "", alias, quote_identifier(name));
 	}
@@ -822,6 +1167,19 @@ check_links_scope(const Mapping *mapping, const char *written)
 						 mapping->options->scope)));
 }
 
+/* SQL: ", ..." with what tells links s of one pair apart. */
+static char *
+own_link_key_list(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_link_column(mapping, i) && tells_apart(&mapping->columns[i]))
+			appendStringInfo(&sql, ", %s", link_column(&mapping->columns[i], "s"));
+	return sql.data;
+}
+
 /* Inserts links of these columns, under "s", into a link table. */
 static void
 insert_pairs(const Mapping *mapping, const char *links, const char *order, bool few, int64 count)
@@ -833,6 +1191,12 @@ insert_pairs(const Mapping *mapping, const char *links, const char *order, bool 
 	initStringInfo(&values);
 	appendStringInfo(&columns, "%s, %s", quote_identifier(mapping->ends[0].target), quote_identifier(mapping->ends[1].target));
 	appendStringInfoString(&values, "s.v1, s.v2");
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (is_link_column(mapping, i))
+		{
+			appendStringInfo(&columns, ", %s", quote_identifier(mapping->columns[i].target));
+			appendStringInfo(&values, ", %s", link_column(&mapping->columns[i], "s"));
+		}
 	add_constants(mapping, &columns, &values);
 	write_rows(mapping, psprintf("INSERT INTO %s (%s) SELECT %s FROM %s ORDER BY %s",
 								 mapping->target_name, columns.data, values.data, links, order), few, count);
@@ -854,9 +1218,8 @@ insert_links(const Mapping *mapping, const TypedRows *changes, bool back)
 				   false, changes->actions[ACTION_INSERT]);
 	else
 		insert_pairs(mapping,
-					 psprintf("(SELECT s.k1, s.k2, %s AS v1, %s AS v2 FROM syncup_change s%s WHERE %s) s",
-							  change_value(mapping, 0, false), change_value(mapping, 1, false),
-							  stored_joins(mapping, "s"), is_action(ACTION_INSERT)), "s.k1, s.k2",
+					 psprintf("(SELECT s.* FROM %s WHERE %s) s", change_links(mapping, false), is_action(ACTION_INSERT)),
+					 psprintf("s.k1, s.k2%s", own_link_key_list(mapping)),
 					 links_are_few(mapping, changes->count), changes->actions[ACTION_INSERT]);
 }
 
@@ -888,7 +1251,10 @@ void
 links_insert(const Mapping *mapping, const TypedRows *changes, bool back)
 {
 	if (mapping->pairs)
+	{
+		update_links(mapping, changes, back);
 		insert_links(mapping, changes, back);
+	}
 	else
 		link_holders(mapping, changes, back);
 }
@@ -898,7 +1264,7 @@ static void
 load_together(LinkSet *set)
 {
 	TypedRows  *links = typed_rows_gather("syncup_loaded",
-										  caller_cursor(psprintf("SELECT s.giver, s.k1, s.k2, s.v1, s.v2 FROM %s WHERE NOT s.deleted",
+										  caller_cursor(psprintf("SELECT s.* FROM %s WHERE NOT s.deleted",
 																 source_sql(set)), SQL_NO_ARGS));
 
 	for (int i = 0; i < set->nmembers; i++)
@@ -925,7 +1291,7 @@ links_load(LinkSet *set)
 		load_together(set);
 	else if (mapping->pairs)
 		insert_pairs(mapping,
-					 psprintf("(SELECT s.k1, s.k2, %s AS v1, %s AS v2 FROM %s s%s) s",
+					 psprintf("(SELECT s.*, %s AS v1, %s AS v2 FROM %s s%s) s",
 							  stored_value(mapping, 0, "s"), stored_value(mapping, 1, "s"), links,
 							  stored_joins(mapping, "s")), "s.k1, s.k2", false, count);
 	else
@@ -941,16 +1307,23 @@ links_load(LinkSet *set)
 
 /* ---------- is the target still as the changes say ---------- */
 
-/* Of a link table: a link that is there already, or gone already. */
+/*
+ * Of a link table: a link that is there already, or gone already; of one with
+ * columns, whether they still are what they were.
+ */
 static char *
 link_table_review(const Mapping *mapping, bool back)
 {
-	return psprintf("SELECT s.place, 'done' AS state, NULL::pg_catalog.text FROM"
-					" (SELECT s.place, s.action, %s AS v1, %s AS v2 FROM syncup_change s%s) s LEFT JOIN %s ON %s"
-					" WHERE (%s) OPERATOR(pg_catalog.=) (%s)",
-					change_value(mapping, 0, back), change_value(mapping, 1, back),
-					stored_joins(mapping, "s"), link_rows(mapping), links_same_sql(mapping, "s.v1", "s.v2"),
-					is_action(ACTION_INSERT), has_target_sql(mapping));
+	char	   *here = has_target_sql(mapping);
+
+	return psprintf("SELECT * FROM (SELECT s.place, CASE s.action WHEN 'delete' THEN CASE WHEN %s THEN 'open' ELSE 'done' END"
+					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open' WHEN %s THEN 'done' ELSE 'stale' END"
+					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END END AS state,"
+					" pg_catalog.concat(%s, ' -> ', %s) FROM %s LEFT JOIN %s ON %s) AS reviewed"
+					" WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
+					here, here, back ? "true" : columns_are_sql(mapping, 'c'), here, columns_are_sql(mapping, 'c'), columns_are_sql(mapping, 'o'),
+					end_key_text_sql(&mapping->ends[0], "s.k1"), end_key_text_sql(&mapping->ends[1], "s.k2"),
+					change_links(mapping, back), link_rows(mapping), links_same_sql(mapping, "s.v1", "s.v2"));
 }
 
 /* Of a mono-valued one: whether the holder still is linked as it was. */
@@ -985,9 +1358,11 @@ links_review_sql(const Mapping *mapping, bool back)
 TypedRows *
 links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	return typed_rows_gather("syncup_link1",
-							 own_cursor(psprintf("SELECT command = 'delete' AS deleted, %s AS k1, %s AS k2 FROM %s WHERE batch = $1",
-												 end_key_of_text_sql(&mapping->ends[0], "key1"),
-												 end_key_of_text_sql(&mapping->ends[1], "key2"), changes_table(mapping)),
-										SQL_ARGS(SQL_UUID(batch))));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "SELECT command = 'delete' AS deleted, %s AS k1, %s AS k2",
+					 end_key_of_text_sql(&mapping->ends[0], "key1"), end_key_of_text_sql(&mapping->ends[1], "key2"));
+	appendStringInfo(&sql, "%s FROM %s WHERE batch = $1", changed_link_columns(mapping), changes_table(mapping));
+	return typed_rows_gather("syncup_link1", own_cursor(sql.data, SQL_ARGS(SQL_UUID(batch))));
 }

@@ -16,7 +16,10 @@
  */
 extern char *link_table_rows(const Mapping *mapping, const char *relation);
 
-/* SQL: whether a row t of a link table stores these two values. */
+/* SQL: ", ..." with the columns of links in a change table, named as links_same_sql() wants them of s. */
+extern char *changed_link_columns(const Mapping *mapping);
+
+/* SQL: whether a row t of a link table stores these two values, and is told apart as link s is. */
 extern char *links_same_sql(const Mapping *mapping, const char *value1, const char *value2);
 
 /* Whether so many links are to be looked up in the target by an index (plans.h). */
@@ -46,6 +49,8 @@ typedef struct LinkSet
 	ChangeCounter *counters;	/* of each */
 	int			nparts;
 	LinkPart   *parts;
+	int			ncolumns;		/* of the target that belong to links of any of them */
+	const MappingColumn **columns;
 } LinkSet;
 
 extern LinkSet *link_set_begin(List *members);

@@ -48,6 +48,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/typcache.h"
 
 PG_FUNCTION_INFO_V1(syncup_map_entity_type);
 PG_FUNCTION_INFO_V1(syncup_map_entity_type_by_columns);
@@ -673,6 +674,16 @@ check_key_properties(const MappingColumn *column)
 				 errhint("Every row needs its key, and a key is never written over.")));
 }
 
+/* The column that a key of several is kept in: add_column() has put it behind them. */
+static int
+made_column(const Mapping *mapping)
+{
+	for (int i = mapping->nstored - 1; i >= 0; i--)
+		if (mapping->columns[i].target == NULL && mapping->columns[i].source[0] == '(')
+			return i;
+	elog(ERROR, "mapping \"%s\" has no column for its key", mapping->name);
+}
+
 /* Errors unless the key's columns tell rows apart. */
 static void
 check_key(Draft *draft, char **keys, int nkeys)
@@ -684,10 +695,7 @@ check_key(Draft *draft, char **keys, int nkeys)
 	find_key_parts(mapping);
 	for (int p = 0; p < nkeys; p++)
 		check_key_properties(&mapping->columns[mapping->parts[p]]);
-	mapping->key = mapping->parts[0];
-	for (int i = 0; i < mapping->nstored && nkeys > 1; i++)
-		if (mapping->columns[i].target == NULL && mapping->columns[i].source[0] == '(')
-			mapping->key = i;
+	mapping->key = nkeys > 1 ? made_column(mapping) : mapping->parts[0];
 	config_check_key(mapping);
 	key_type_check(mapping);
 }
@@ -1124,10 +1132,11 @@ create_previous(Mapping *mapping)
 	if (!mapping->association)
 		own_sql(psprintf("CREATE INDEX ON %s (key_hash) WHERE key_hash IS NOT NULL", previous_table(mapping)),
 				SQL_NO_ARGS);
-	/* Links are also found by their other side. */
-	else
-		own_sql(psprintf("CREATE INDEX ON %s (%s)", previous_table(mapping),
-						 quote_identifier(mapping->columns[1 - mapping->key].stored)), SQL_NO_ARGS);
+	/* Links are also found by a side that their key does not begin with. */
+	for (int side = 0; side < 2 && mapping->association; side++)
+		if (is_key_made(mapping) || side != mapping->key)
+			own_sql(psprintf("CREATE INDEX ON %s (%s)", previous_table(mapping),
+							 quote_identifier(mapping->columns[side].stored)), SQL_NO_ARGS);
 	depend_on_extension(config_table(mapping, "syncup_previous"));
 }
 
@@ -1147,7 +1156,7 @@ create_delta(Mapping *mapping)
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
 	own_sql(psprintf("CREATE INDEX ON %s (%s)", delta_table(mapping),
-					 !mapping->pairs ? psprintf("%s, batch", stored_key(mapping, "")) :
+					 !is_pair_key(mapping) ? psprintf("%s, batch", stored_key(mapping, "")) :
 					 pair_hash_sql(quote_identifier(mapping->columns[0].stored),
 								   quote_identifier(mapping->columns[1].stored))), SQL_NO_ARGS);
 	identify_rows(delta_table(mapping));
@@ -1165,17 +1174,17 @@ create_changes(Mapping *mapping)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (batch uuid NOT NULL, command text NOT NULL, changed name[], old jsonb",
 					 changes_table(mapping));
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL)
-			appendStringInfo(&sql, ", %s %s",
-							 quote_identifier(mapping->columns[i].change_column),
-							 mapping->columns[i].target_type);
 	if (mapping->association)
 		appendStringInfoString(&sql, ", key1 text, key2 text, old_key text");
 	for (int i = 0; i < 2 && mapping->association; i++)
 		if (mapping->ends[i].target != NULL)
 			appendStringInfo(&sql, ", %s %s", quote_identifier(mapping->ends[i].change_column),
 							 config_type_text(mapping->ends[i].stored.type, mapping->ends[i].stored.typmod));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+			appendStringInfo(&sql, ", %s %s",
+							 quote_identifier(mapping->columns[i].change_column),
+							 mapping->columns[i].target_type);
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
 	own_sql(psprintf("CREATE INDEX ON %s (batch)", changes_table(mapping)), SQL_NO_ARGS);
@@ -1403,6 +1412,114 @@ update_tables(const Mapping *old, Mapping *new)
 	digest_epoch_end(new->connector->name, new->name);
 	if (applied)
 		batch_ask_for_complete(new->connector->name);
+}
+
+/* ---------- columns of links ---------- */
+
+/* Adds the columns of option "columns" to the two sides of a link. */
+static void
+take_link_columns(Draft *draft)
+{
+	take_named_columns(draft, draft->mapping->options->columns);
+	for (int i = 2; i < draft->mapping->ncolumns; i++)
+		if (may_keep(&draft->mapping->columns[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" of links cannot keep what is there", draft->mapping->columns[i].source),
+					 errhint("The properties \"empty\" and \"optional\": \"keep\" are of columns of entity types.")));
+	for (int i = 2; i < draft->mapping->ncolumns; i++)
+		for (int side = 0; side < 2; side++)
+			if (strcmp(draft->mapping->columns[i].target, draft->mapping->ends[side].target) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("target column \"%s\" is mapped twice", draft->mapping->columns[i].target),
+						 errdetail("It stores side %d of the links, and option \"columns\" names it.", side + 1)));
+}
+
+/* The columns that "link_key" names, behind the two sides. */
+static char **
+link_key_columns(const Mapping *mapping, int *count)
+{
+	const List *names = mapping->options->link_key;
+	char	  **keys = palloc(sizeof(char *) * (list_length(names) + 2));
+	ListCell   *cell;
+
+	*count = 0;
+	for (int side = 0; side < 2; side++)
+		keys[(*count)++] = mapping->columns[side].source;
+	foreach(cell, names)
+	{
+		int			column = find_source(mapping, lfirst(cell));
+
+		if (column < 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" of option \"link_key\" is none of option \"columns\"", (char *) lfirst(cell)),
+					 errhint("Name source columns that belong to the link: {\"columns\": {\"role\": \"role\"}, \"link_key\": [\"role\"]}.")));
+		keys[(*count)++] = mapping->columns[column].source;
+	}
+	return keys;
+}
+
+/* Errors about a column of the link's key that cannot be compared, or is written once. */
+static void
+check_link_key(const Mapping *mapping)
+{
+	for (int i = 2; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+		TypeCacheEntry *type;
+
+		if (column->key_part == 0)
+			continue;
+		type = lookup_type_cache(column->type, TYPECACHE_EQ_OPR | TYPECACHE_HASH_PROC);
+		if (!OidIsValid(type->eq_opr) || !OidIsValid(type->hash_proc))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_FUNCTION),
+					 errmsg("column \"%s\" of %s cannot tell links apart: type %s has no default hash operator class",
+							column->target, mapping->target_name, format_type_be(column->type))));
+		if (column->insert_only)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" of option \"link_key\" cannot be written at insertion only", column->source)));
+	}
+}
+
+void
+take_columns_of_links(Mapping *mapping, Relation target)
+{
+	Draft		draft = {mapping, target, mapping->ncolumns};
+	char	  **keys;
+	int			nkeys;
+
+	if (mapping->options->columns == NULL || JB_ROOT_COUNT(mapping->options->columns) == 0)
+	{
+		if (mapping->options->link_key != NIL)
+			(void) link_key_columns(mapping, &nkeys);
+		return;
+	}
+	take_link_columns(&draft);
+	keys = link_key_columns(mapping, &nkeys);
+	take_key(&draft, keys, nkeys);
+	mapping->nstored = 0;
+	settle_repeated(mapping);
+	check_columns(&draft);
+	find_key_parts(mapping);
+	mapping->key = made_column(mapping);
+	check_link_key(mapping);
+}
+
+void
+change_columns_of_links(const Mapping *old, Mapping *new)
+{
+	if (same_columns(old, new))
+		return;
+	forget_kept_changes(new->connector);
+	own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)), SQL_NO_ARGS);
+	alter_previous(old, new);
+	create_delta(new);
+	create_changes(new);
+	batch_ask_for_complete(new->connector->name);
 }
 
 /* Gives a new mapping a table name that nobody else has. */

@@ -25,6 +25,12 @@ extern Mapping *begin_mapping(Connector *connector, const char *name, Relation t
 /* Errors unless the current user may do this to the table or its column. */
 extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);
 
+/* Takes the options "columns" and "link_key" of a link table. */
+extern void take_columns_of_links(Mapping *mapping, Relation target);
+
+/* Gives the tables of an association other columns, keeping what is stored. */
+extern void change_columns_of_links(const Mapping *old, Mapping *new);
+
 /* Errors about options "scope" and "constants". */
 extern void check_part_of_table(Mapping *mapping, Relation target);
 

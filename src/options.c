@@ -270,6 +270,13 @@ set_match(Options *options, const OptionKind *kind, const char *value,
 }
 
 static void
+set_columns(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	options->columns = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+}
+
+static void
 set_constants(Options *options, const OptionKind *kind, const char *value,
 			  const JsonbValue *json)
 {
@@ -447,6 +454,10 @@ static const OptionKind option_kinds[] = {
 		"the name of a column of side 1's target", offsetof(Options, store1)},
 	{"store2", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
 		"the name of a column of side 2's target", offsetof(Options, store2)},
+	{"columns", OPTION_ASSOCIATION, TAKES_OBJECT, set_columns,
+		"an object of columns that belong to a link: {\"role\": \"role\", \"begin\": {\"column\": \"begins\", \"format\": \"datetime:DD.MM.YYYY\"}}", 0},
+	{"link_key", OPTION_ASSOCIATION, TAKES_LIST, set_texts,
+		"a list of those columns that tell links of the same pair apart", offsetof(Options, link_key)},
 	{"match1", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
 		"exact, ignore_case or dn", offsetof(Options, match[0])},
 	{"match2", OPTION_ASSOCIATION, TAKES_TEXT, set_match,

@@ -91,6 +91,8 @@ typedef struct Options
 	char	   *store2;
 	Match		match[2];
 	char	   *split;
+	Jsonb	   *columns;		/* of links: {"source": "target"} */
+	List	   *link_key;		/* of char *: those that tell links of a pair apart */
 } Options;
 
 /*

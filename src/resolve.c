@@ -125,20 +125,40 @@ found_sql(const Mapping *mapping, int side, const char *values)
 					values);
 }
 
-/* SQL: whether a remembered orphan o is the pair of these columns of x. */
+/*
+ * SQL: whether a remembered orphan o is the pair of a relation, of links with
+ * columns by the key that is made of them.
+ */
 static char *
-is_orphan_sql(const char *v1, const char *v2)
+is_orphan_sql(const Mapping *mapping, const char *pair)
 {
-	return psprintf("o.connector = $2 AND o.mapping = $3 AND o.value1 = %s AND o.value2 = %s", v1, v2);
+	return psprintf("o.connector = $2 AND o.mapping = $3 AND o.value1 = %s.v1 AND o.value2 = %s.v2%s", pair, pair,
+					is_key_made(mapping) ? psprintf(" AND o.link = %s.e%d", pair, mapping->key) : "");
 }
 
-/* SQL: "v1" and "v2" of a row of previous or delta. */
+/* SQL: "v1" and "v2" of a row of previous or delta, then what else is stored, "e2", "e3", ... */
 static char *
 pair_columns(const Mapping *mapping, const char *alias)
 {
-	return psprintf("%s.%s AS v1, %s.%s AS v2",
-					alias, quote_identifier(mapping->columns[0].stored),
-					alias, quote_identifier(mapping->columns[1].stored));
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < mapping->nstored; i++)
+		appendStringInfo(&list, "%s%s.%s AS %c%d", i ? ", " : "", alias, quote_identifier(mapping->columns[i].stored),
+						 i < 2 ? 'v' : 'e', i < 2 ? i + 1 : i);
+	return list.data;
+}
+
+/* SQL: what else is stored, of such a relation. */
+static char *
+further_columns(const Mapping *mapping, const char *alias)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 2; i < mapping->nstored; i++)
+		appendStringInfo(&list, ", %s.e%d", alias, i);
+	return list.data;
 }
 
 /* The pairs that are looked up where these are not all. */
@@ -171,14 +191,18 @@ present_pairs_sql(const Mapping *mapping, const char *pairs)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT x.v1, x.v2, false AS before, true AS after, o.value1 IS NOT NULL AS remembered, false AS kept"
-					 " FROM (%s) x LEFT JOIN syncup.orphan o ON %s", pairs, is_orphan_sql("x.v1", "x.v2"));
+	appendStringInfo(&sql, "SELECT x.v1, x.v2%s, false AS before, true AS after, o.value1 IS NOT NULL AS remembered, false AS kept"
+					 " FROM (%s) x LEFT JOIN syncup.orphan o ON %s",
+					 further_columns(mapping, "x"), pairs, is_orphan_sql(mapping, "x"));
 	/* Orphans whose pair goes, and rows that were set aside. */
-	appendStringInfo(&sql, " UNION ALL SELECT o.value1, o.value2, false, false, true, false FROM syncup.orphan o"
+	appendStringInfoString(&sql, " UNION ALL SELECT o.value1, o.value2");
+	for (int i = 2; i < mapping->nstored; i++)
+		appendStringInfo(&sql, ", %s", i == mapping->key ? "o.link" : "NULL");
+	appendStringInfo(&sql, ", false, false, true, false FROM syncup.orphan o"
 					 " WHERE o.connector = $2 AND o.mapping = $3 AND EXISTS (SELECT FROM " PAIR_DELTA " d"
-					 " WHERE " IS_OLD("d") " AND d.%s = o.value%d%s)",
-					 key, mapping->key + 1,
-					 mapping->pairs ? psprintf(" AND d.%s = o.value2", quote_identifier(mapping->columns[1].stored)) : "");
+					 " WHERE %s AND d.%s = o.%s%s)",
+					 is_key_made(mapping) ? "d.command = 'delete'" : IS_OLD("d"), key, is_key_made(mapping) ? "link" : mapping->key == 0 ? "value1" : "value2",
+					 is_pair_key(mapping) ? psprintf(" AND d.%s = o.value2", quote_identifier(mapping->columns[1].stored)) : "");
 	appendStringInfo(&sql, " UNION ALL SELECT %s, false, false, false, true FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
 					 pair_columns(mapping, "d"), delta_table(mapping));
 	return sql.data;
@@ -225,12 +249,14 @@ touched_pairs_sql(const Mapping *mapping, bool with_twins)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "SELECT x.*, o.value1 IS NOT NULL AS remembered, false AS kept FROM ("
-					 "SELECT %s, false AS before, true AS after FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d"),
+	/* A link whose columns change is the same pair, before and after. */
+	appendStringInfo(&sql, "SELECT x.*, o.value1 IS NOT NULL AND NOT x.changes AS remembered, false AS kept FROM ("
+					 "SELECT %s, false AS before, true AS after, false AS changes FROM %s d WHERE d.batch = $1 AND " IS_PRESENT("d"),
 					 pair_columns(mapping, "d"), delta);
 	appendStringInfo(&sql, " UNION ALL SELECT %s, true, NOT EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s"
-					 " AND " IS_OLD("d") ") FROM (",
-					 stored_columns(mapping, "p."), delta, same);
+					 " AND " IS_OLD("d") "), %s FROM (",
+					 pair_columns(mapping, "p"), delta, same,
+					 is_key_made(mapping) ? psprintf("EXISTS (SELECT FROM %s d WHERE d.batch = $1 AND %s AND d.command = 'update')", delta, same) : "false");
 	appendStringInfo(&sql, "SELECT p.* FROM %s p JOIN %s d ON %s WHERE d.batch = $1 AND " IS_OLD("d"),
 					 previous, delta, same);
 	for (int side = 0; side < 2; side++)
@@ -255,9 +281,10 @@ touched_pairs_sql(const Mapping *mapping, bool with_twins)
 						 " (SELECT old FROM syncup_near%d UNION ALL SELECT new FROM syncup_near%d)",
 						 previous, value, side + 1, side + 1);
 	}
-	if (is_key_folded(mapping))
+	/* Two pairs may be one link, too, where values tell links apart. */
+	if (is_key_folded(mapping) || mapping->nparts > 2)
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p JOIN %s d ON %s", previous, delta, same_folded_key(mapping));
-	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql("x.v1", "x.v2"));
+	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql(mapping, "x"));
 	return sql.data;
 }
 
@@ -267,7 +294,7 @@ touched_pairs_sql(const Mapping *mapping, bool with_twins)
 enum
 {
 	PAIR_VALUE1 = 1, PAIR_VALUE2, PAIR_BEFORE, PAIR_AFTER, PAIR_REMEMBERED, PAIR_KEPT,
-	PAIR_FOUND, PAIR_OLD_FOUND = PAIR_FOUND + 4
+	PAIR_FOUND, PAIR_OLD_FOUND = PAIR_FOUND + 4, PAIR_FURTHER = PAIR_OLD_FOUND + 4
 };
 
 /* A pair looked up: in [0] before the batch, in [1] after it. */
@@ -279,6 +306,7 @@ typedef struct LookedUp
 	bool		kept;
 	char	   *keys[2][2];		/* of each side's row */
 	int64		counts[2][2];	/* how many rows have the value */
+	char	  **further;		/* what else is stored, by stored column; NULL: nothing */
 } LookedUp;
 
 /* What turns pairs looked up into links. */
@@ -289,6 +317,7 @@ typedef struct LinkSink
 	bool		with_texts;
 	bool		quiet;			/* orphans are noted elsewhere */
 	EndKey		keys[2];
+	Converter  *converters;		/* of the columns of links */
 	DeltaWriter *delta;
 	Quarantine *quarantine;
 	char	   *file;
@@ -310,13 +339,38 @@ enum
 	UNFOUND_COLUMNS
 };
 
+/* Adds the values of the columns of a link, in the types of the target. */
+static void
+add_link_columns(LinkSink *sink, char *const *further, Datum *values, bool *nulls)
+{
+	const Mapping *mapping = sink->mapping;
+	int			level = settings_pin(mapping->options->timezone);
+	int			n = sink->with_texts ? 5 : 3;
+
+	for (int i = 2; i < mapping->ncolumns; i++)
+	{
+		const char *text = further == NULL ? NULL : further[mapping->columns[i].first];
+
+		if (mapping->columns[i].target == NULL)
+			continue;
+		nulls[n] = true;
+		values[n] = convert_stored(&sink->converters[i], text == NULL ? (Datum) 0 : CStringGetTextDatum(text), &nulls[n]);
+		n++;
+	}
+	settings_restore(level);
+}
+
 /* Adds a link, by the texts of its keys. */
 static void
-add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2)
+add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2, char *const *further)
 {
-	Datum		values[5] = {BoolGetDatum(deleted)};
-	bool		nulls[5] = {kept, key1 == NULL, key2 == NULL, key1 == NULL, key2 == NULL};
+	Datum	   *values = palloc0(sizeof(Datum) * (5 + sink->mapping->ncolumns));
+	bool	   *nulls = palloc0(sizeof(bool) * (5 + sink->mapping->ncolumns));
 
+	values[0] = BoolGetDatum(deleted);
+	nulls[0] = kept;
+	nulls[1] = nulls[3] = key1 == NULL;
+	nulls[2] = nulls[4] = key2 == NULL;
 	if (key1 != NULL)
 		values[1] = end_key_value(&sink->keys[0], key1, &nulls[1]);
 	if (key2 != NULL)
@@ -325,16 +379,30 @@ add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2)
 		values[3] = CStringGetTextDatum(key1);
 	if (sink->with_texts && key2 != NULL)
 		values[4] = CStringGetTextDatum(key2);
+	if (is_key_made(sink->mapping))
+		add_link_columns(sink, further, values, nulls);
 	tuplestore_putvalues(sink->links->store, sink->links->tupdesc, values, nulls);
 	sink->links->count++;
+	pfree(values);
+	pfree(nulls);
 }
 
 /* Writes the pair to the delta. */
 static void
 write_pair(LinkSink *sink, ChangeCommand command, const LookedUp *pair)
 {
-	Datum		values[2] = {CStringGetTextDatum(pair->values[0]), CStringGetTextDatum(pair->values[1])};
-	bool		nulls[2] = {false, false};
+	const Mapping *mapping = sink->mapping;
+	Datum	   *values = palloc(sizeof(Datum) * mapping->ncolumns);
+	bool	   *nulls = palloc(sizeof(bool) * mapping->ncolumns);
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		int			first = mapping->columns[i].first;
+		const char *text = first < 2 ? pair->values[first] : pair->further[first];
+
+		nulls[i] = text == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(text);
+	}
 
 	delta_write_stored(sink->delta, command, values, nulls, NULL);
 }
@@ -388,8 +456,9 @@ note_found(LinkSink *sink, const LookedUp *pair)
 static void
 add_unfound(LinkSink *sink, const LookedUp *pair)
 {
-	Datum		values[UNFOUND_COLUMNS];
-	bool		nulls[UNFOUND_COLUMNS] = {false};
+	int			nfurther = sink->mapping->nstored - 2;
+	Datum	   *values = palloc(sizeof(Datum) * (UNFOUND_COLUMNS + nfurther));
+	bool	   *nulls = palloc0(sizeof(bool) * (UNFOUND_COLUMNS + nfurther));
 
 	for (int side = 0; side < 2; side++)
 	{
@@ -398,6 +467,12 @@ add_unfound(LinkSink *sink, const LookedUp *pair)
 		values[UNFOUND_COUNT1 + side] = Int64GetDatum(pair->counts[1][side]);
 	}
 	values[UNFOUND_REMEMBERED] = BoolGetDatum(pair->remembered);
+	for (int i = 0; i < nfurther; i++)
+	{
+		nulls[UNFOUND_COLUMNS + i] = pair->further[i + 2] == NULL;
+		if (!nulls[UNFOUND_COLUMNS + i])
+			values[UNFOUND_COLUMNS + i] = CStringGetTextDatum(pair->further[i + 2]);
+	}
 	tuplestore_putvalues(sink->unfound->store, sink->unfound->tupdesc, values, nulls);
 	sink->unfound->count++;
 }
@@ -429,7 +504,7 @@ take_looked_up(LinkSink *sink, const LookedUp *pair)
 		/* Its row was set aside: the link, or the holder's, is left alone. */
 		if (sink->mapping->pairs ? keys[0] != NULL && keys[1] != NULL :
 			keys[sink->mapping->holder] != NULL)
-			add_link(sink, false, true, keys[0], keys[1]);
+			add_link(sink, false, true, keys[0], keys[1], pair->further);
 		return;
 	}
 	if (sink->quiet)
@@ -444,14 +519,25 @@ take_looked_up(LinkSink *sink, const LookedUp *pair)
 	else if (pair->remembered)
 		forget_orphan(sink, pair);
 	if (is)
-		add_link(sink, false, false, keys[0], keys[1]);
+		add_link(sink, false, false, keys[0], keys[1], pair->further);
 	if (was && !(is && strcmp(keys[0], old_keys[0]) == 0 && strcmp(keys[1], old_keys[1]) == 0))
-		add_link(sink, true, false, old_keys[0], old_keys[1]);
+		add_link(sink, true, false, old_keys[0], old_keys[1], pair->further);
+}
+
+/* What else is stored of the pair at hand, from this column of the row. */
+static char **
+read_further(const Mapping *mapping, uint64 row, int column)
+{
+	char	  **further = palloc0(sizeof(char *) * mapping->nstored);
+
+	for (int i = 2; i < mapping->nstored; i++)
+		further[i] = sql_text(row, column + i - 2);
+	return further;
 }
 
 /* Reads the pair at hand. */
 static LookedUp
-read_pair(uint64 row)
+read_pair(const LinkSink *sink, uint64 row)
 {
 	LookedUp	pair = {
 		.values = {sql_text(row, PAIR_VALUE1), sql_text(row, PAIR_VALUE2)},
@@ -468,6 +554,7 @@ read_pair(uint64 row)
 			pair.keys[state][side] = sql_text(row, column);
 			pair.counts[state][side] = sql_int8(row, column + 1);
 		}
+	pair.further = read_further(sink->mapping, row, PAIR_FURTHER);
 	return pair;
 }
 
@@ -483,7 +570,7 @@ static void
 take_pair(void *arg, uint64 row)
 {
 	LinkSink   *sink = arg;
-	LookedUp	pair = read_pair(row);
+	LookedUp	pair = read_pair(sink, row);
 	bool		missed = false;
 
 	for (int side = 0; side < 2 && sink->spellings != NULL; side++)
@@ -510,7 +597,7 @@ static void
 take_missed(void *arg, uint64 row)
 {
 	LinkSink   *sink = arg;
-	LookedUp	pair = read_pair(row);
+	LookedUp	pair = read_pair(sink, row);
 
 	for (int side = 0; side < 2; side++)
 		for (int state = 0; state < 2; state++)
@@ -548,14 +635,24 @@ static TypedRows *
 distinct_links(const Mapping *mapping, TypedRows *links)
 {
 	const char *name = links->name;
-	const char *key = mapping->pairs ? "k1, k2" : mapping->holder == 0 ? "k1" : "k2";
+	StringInfoData key;
+	StringInfoData apart;
 	TypedRows  *distinct;
+
+	initStringInfo(&key);
+	initStringInfo(&apart);
+	for (int i = 2; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].key_part > 0)
+			appendStringInfo(&apart, ", c%d", mapping->columns[i].attnum);
+	appendStringInfo(&key, "%s%s", mapping->pairs ? "k1, k2" : mapping->holder == 0 ? "k1" : "k2", apart.data);
 
 	links->name = "syncup_found_link";
 	typed_rows_publish(links);
 	distinct = typed_rows_gather(name,
 								 own_cursor(psprintf("(SELECT DISTINCT ON (%s) l.* FROM syncup_found_link l WHERE NOT l.deleted ORDER BY %s, k1, k2)"
-													 " UNION ALL SELECT l.* FROM syncup_found_link l WHERE l.deleted IS NOT FALSE", key, key),
+													 " UNION ALL (SELECT DISTINCT ON (k1, k2%s) l.* FROM syncup_found_link l WHERE l.deleted ORDER BY k1, k2%s)"
+													 " UNION ALL SELECT l.* FROM syncup_found_link l WHERE l.deleted IS NULL",
+													 key.data, key.data, apart.data, apart.data),
 											SQL_NO_ARGS));
 	typed_rows_forget(links);
 	return distinct;
@@ -565,14 +662,14 @@ distinct_links(const Mapping *mapping, TypedRows *links)
 static void
 keep_side1(void *arg, uint64 row)
 {
-	add_link(arg, false, true, sql_text(row, 1), NULL);
+	add_link(arg, false, true, sql_text(row, 1), NULL, NULL);
 }
 
 /* The same of side 2. */
 static void
 keep_side2(void *arg, uint64 row)
 {
-	add_link(arg, false, true, NULL, sql_text(row, 1));
+	add_link(arg, false, true, NULL, sql_text(row, 1), NULL);
 }
 
 /*
@@ -598,7 +695,8 @@ keep_sides(LinkSink *sink, const pg_uuid_t *batch)
 static TypedRows *
 begin_links(const Mapping *mapping, const char *name, bool with_texts)
 {
-	TypedRows  *rows = typed_rows_begin(name, with_texts ? 5 : 3);
+	int			n = with_texts ? 5 : 3;
+	TypedRows  *rows = typed_rows_begin(name, n + link_columns(mapping));
 
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
 	for (int i = 0; i < 2; i++)
@@ -608,6 +706,15 @@ begin_links(const Mapping *mapping, const char *name, bool with_texts)
 			continue;
 		TupleDescInitEntry(rows->tupdesc, i + 4, i == 0 ? "t1" : "t2", TEXTOID, -1, 0);
 		TupleDescInitEntryCollation(rows->tupdesc, i + 4, C_COLLATION_OID);
+	}
+	for (int i = 2; i < mapping->ncolumns; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		if (column->target == NULL)
+			continue;
+		TupleDescInitEntry(rows->tupdesc, ++n, psprintf("c%d", column->attnum), column->type, column->typmod, 0);
+		TupleDescInitEntryCollation(rows->tupdesc, n, column->collation);
 	}
 	return rows;
 }
@@ -624,7 +731,7 @@ begin_missed(void)
 
 /* Pairs that are not found, without any yet. */
 static TypedRows *
-begin_unfound(void)
+begin_unfound(const Mapping *mapping)
 {
 	static const struct
 	{
@@ -634,7 +741,7 @@ begin_unfound(void)
 		{"v1", TEXTOID}, {"v2", TEXTOID}, {"remembered", BOOLOID}, {"found1", BOOLOID}, {"found2", BOOLOID},
 		{"count1", INT8OID}, {"count2", INT8OID}
 	};
-	TypedRows  *rows = typed_rows_begin("syncup_unfound", UNFOUND_COLUMNS);
+	TypedRows  *rows = typed_rows_begin("syncup_unfound", UNFOUND_COLUMNS + mapping->nstored - 2);
 
 	for (int i = 0; i < UNFOUND_COLUMNS; i++)
 	{
@@ -642,6 +749,8 @@ begin_unfound(void)
 		if (columns[i].type == TEXTOID)
 			TupleDescInitEntryCollation(rows->tupdesc, i + 1, C_COLLATION_OID);
 	}
+	for (int i = 2; i < mapping->nstored; i++)
+		TupleDescInitEntry(rows->tupdesc, UNFOUND_COLUMNS + i - 1, psprintf("e%d", i), TEXTOID, -1, 0);
 	return rows;
 }
 
@@ -649,9 +758,10 @@ begin_unfound(void)
 static char *
 all_lookup_sql(const Mapping *mapping)
 {
-	return psprintf("SELECT x.*, a1.key AS k1, a1.count AS c1, a2.key AS k2, a2.count AS c2,"
-					" NULL::text AS o1, NULL::bigint AS oc1, NULL::text AS o2, NULL::bigint AS oc2 FROM (%s) x"
+	return psprintf("SELECT x.v1, x.v2, x.before, x.after, x.remembered, x.kept, a1.key AS k1, a1.count AS c1, a2.key AS k2, a2.count AS c2,"
+					" NULL::text AS o1, NULL::bigint AS oc1, NULL::text AS o2, NULL::bigint AS oc2%s FROM (%s) x"
 					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
+					further_columns(mapping, "x"),
 					present_pairs_sql(mapping, all_pairs_sql(mapping)),
 					found_sql(mapping, 0, all_values_sql(mapping, 0)),
 					found_sql(mapping, 1, all_values_sql(mapping, 1)));
@@ -661,10 +771,11 @@ all_lookup_sql(const Mapping *mapping)
 static char *
 pair_lookup_sql(const Mapping *mapping)
 {
-	return psprintf("SELECT x.*, a1.key AS k1, a1.count AS c1, a2.key AS k2, a2.count AS c2,"
-					" b1.key AS o1, b1.count AS oc1, b2.key AS o2, b2.count AS oc2 FROM syncup_pair x"
+	return psprintf("SELECT x.v1, x.v2, x.before, x.after, x.remembered, x.kept, a1.key AS k1, a1.count AS c1, a2.key AS k2, a2.count AS c2,"
+					" b1.key AS o1, b1.count AS oc1, b2.key AS o2, b2.count AS oc2%s FROM syncup_pair x"
 					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2"
 					" LEFT JOIN %s b1 ON b1.value = x.v1 LEFT JOIN %s b2 ON b2.value = x.v2",
+					further_columns(mapping, "x"),
 					found_sql(mapping, 0, pair_values_sql(mapping, 0, true)),
 					found_sql(mapping, 1, pair_values_sql(mapping, 1, true)),
 					found_sql(mapping, 0, pair_values_sql(mapping, 0, false)),
@@ -913,6 +1024,7 @@ take_unfound(void *arg, uint64 row)
 
 		pair.keys[1][side] = found ? "" : NULL;
 		pair.counts[1][side] = sql_int8(row, UNFOUND_COUNT1 + side + 1);
+		pair.further = read_further(sink->mapping, row, UNFOUND_COLUMNS + 1);
 		missing |= !found && !digest_set_has(sink->found[side], &digest);
 	}
 	if (missing && !pair.remembered)
@@ -954,12 +1066,24 @@ resolve(LinkSink *sink, const pg_uuid_t *batch, Scope scope, const char *name)
 	sink->context = CurrentMemoryContext;
 	for (int i = 0; i < 2; i++)
 		end_key_init(&sink->keys[i], &mapping->ends[i]);
+	sink->converters = palloc0(sizeof(Converter) * mapping->ncolumns);
+	for (int i = 2; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL)
+		{
+			KeyType		type;
+
+			converter_init(&sink->converters[i], mapping->columns[i].type, mapping->columns[i].typmod,
+						   mapping->columns[i].format);
+			/* Two texts may be one value: two pairs one link. */
+			column_type_init(&type, &mapping->columns[i]);
+			sink->respelled |= mapping->columns[i].key_part > 0 && !type.bytewise;
+		}
 	sink->links = begin_links(mapping, name, sink->with_texts);
 	sink->spellings = spellings_begin(mapping);
 	sink->missed = begin_missed();
 	if (!sink->quiet)
 		sink->twins = pair_twins(mapping);
-	sink->unfound = begin_unfound();
+	sink->unfound = begin_unfound(mapping);
 	sink->delta = delta_open(mapping, batch, NULL);
 	sink->quarantine = quarantine_open(batch);
 	sink->file = file_of(mapping, batch);
@@ -1035,9 +1159,10 @@ resolve_related(const Mapping *mapping, const pg_uuid_t *batch, List *siblings, 
 static void
 add_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *command)
 {
-	own_sql(psprintf("INSERT INTO syncup.orphan (connector, mapping, value1, value2, batch)"
-					 " SELECT $2, $3, %s, $1 FROM %s d WHERE d.batch = $1 AND d.command = $4 ORDER BY %s",
-					 stored_columns(mapping, "d."), delta_table(mapping), stored_columns(mapping, "d.")),
+	own_sql(psprintf("INSERT INTO syncup.orphan (connector, mapping, value1, value2, link, batch)"
+					 " SELECT $2, $3, d.%s, d.%s, %s, $1 FROM %s d WHERE d.batch = $1 AND d.command = $4 ORDER BY 3, 4, 5",
+					 quote_identifier(mapping->columns[0].stored), quote_identifier(mapping->columns[1].stored),
+					 is_key_made(mapping) ? stored_key(mapping, "d.") : "NULL::text", delta_table(mapping)),
 			SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 					 SQL_TEXT(command)));
 }
@@ -1055,7 +1180,7 @@ remove_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *comma
 	setting_pin("enable_nestloop", "off");
 	if (pairs->count > 0)
 		own_sql(psprintf("DELETE FROM syncup.orphan o USING syncup_command d WHERE $1 IS NOT NULL AND %s",
-						 is_orphan_sql("d.v1", "d.v2")),
+						 is_orphan_sql(mapping, "d")),
 				SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
 	settings_restore(level);
 	typed_rows_forget(pairs);

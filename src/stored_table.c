@@ -241,7 +241,7 @@ stored_key_digest(StoredTable *table, const DigestEpoch *epoch)
 	struct varlena *key;
 
 	/* Of pairs the whole row is the key. */
-	if (table->mapping->pairs)
+	if (is_pair_key(table->mapping))
 		return stored_fields_digest(table, epoch);
 	key = (struct varlena *) DatumGetPointer(stored_field(table, table->mapping->key, &isnull));
 	return digest_bytes(&epoch->key, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));

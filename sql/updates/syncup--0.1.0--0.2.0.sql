@@ -331,3 +331,5 @@ ALTER TABLE syncup.mapping_column ADD empty text CHECK (empty = 'keep'),
 
 -- Relations as sources.
 ALTER TABLE syncup.mapping ALTER COLUMN file DROP NOT NULL;
+-- Links with columns.
+ALTER TABLE syncup.orphan ADD link text COLLATE "C";
