@@ -7,8 +7,8 @@
  * is "": option quoted_empty "empty" reads them back as they were.  The same
  * rows always give the same bytes.
  *
- * Each file is written under a temporary name and renamed at the end, so that
- * nobody ever reads half a file.  What a process that was killed has left under
+ * Each file is written under a temporary name, flushed to disk, and renamed at
+ * the end, so that nobody ever reads half a file, after a loss of power either.  What a process that was killed has left under
  * such a name is removed by the next one that writes the file.  All names are
  * taken relative to the opened directory, temporary ones must be new, and a
  * rename replaces a symbolic link instead of following it: nothing is written
@@ -141,6 +141,9 @@ end_file(CsvWriter *writer)
 	if (fd < 0)
 		return;
 	flush(writer);
+	/* Its bytes are to be on disk before it gets its name. */
+	if (pg_fsync(fd) != 0)
+		file_error(writer, "fsync", current_file(writer)->name);
 	writer->fd = -1;
 	if (close(fd) != 0)
 		file_error(writer, "write", current_file(writer)->name);
@@ -250,6 +253,9 @@ csv_writer_publish(CsvWriter *writer)
 		file->temporary = NULL;
 		CRASH_POINT("file replaced");
 	}
+	/* Not every file system can do that with a folder. */
+	if (pg_fsync(writer->directory) != 0 && errno != EBADF && errno != EINVAL)
+		file_error(writer, "fsync", ".");
 	CloseTransientFile(writer->directory);
 }
 
