@@ -188,7 +188,7 @@ SELECT pg_catalog.pg_extension_config_dump('syncup.orphan', '');
 UPDATE syncup.threshold_limit SET connector_default = 100 WHERE name = 'maximum_inserted_lines';
 SQL
 change(qr/deletions_suspended boolean NOT NULL DEFAULT false/, 'deletions_suspended boolean NOT NULL');
-change(qr/(CREATE TABLE syncup\.orphan .*?batch uuid NOT NULL),\n\tFOREIGN KEY[^\n]*\n/s, "\$1\n");
+change(qr/(CREATE TABLE syncup\.orphan .*?link text COLLATE "C"),\n\tFOREIGN KEY[^\n]*\n/s, "\$1\n");
 change(qr/^SELECT pg_catalog\.pg_extension_config_dump\('syncup\.orphan', ''\);\n/m, '');
 change(qr/(\('maximum_inserted_lines', [^)]*) 100\)/, '$1 99)');
 append_to_file("$scripts/syncup--0.0.0.sql", $today);
