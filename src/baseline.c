@@ -420,3 +420,66 @@ baseline_lookup(Baseline *baseline, const SoughtKey *key, Datum second, Datum *v
 	}
 	return true;
 }
+
+/*
+ * SQL: whether the ends of pairs are the values $n, or have the text $n+1 that these
+ * usually have; and what tells links of one pair apart is the same.
+ */
+static char *
+same_values_sql(const Mapping *mapping, const char *pair)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0, n = 2; i < mapping->nstored; i++)
+	{
+		char	   *column = psprintf("%s.%s", pair, quote_identifier(mapping->columns[i].stored));
+
+		if (i >= 2 ? mapping->columns[i].key_part == 0 : !mapping->pairs && i != mapping->key)
+			continue;
+		appendStringInfo(&sql, "%s", sql.len ? " AND " : "");
+		if (i >= 2)
+			appendStringInfo(&sql, "%s IS NOT DISTINCT FROM $%d", column, n);
+		else if (is_folded(&mapping->ends[i]))
+			appendStringInfo(&sql, "%s = %s", folded_hash_sql(&mapping->ends[i], column),
+							 folded_hash_sql(&mapping->ends[i], psprintf("$%d", n)));
+		else
+			appendStringInfo(&sql, "%s IN ($%d, $%d)", column, n, n + 1);
+		n += 2;
+	}
+	return sql.data;
+}
+
+bool
+baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
+						  const Datum *fields, const bool *field_nulls, Datum *values, bool *nulls)
+{
+	const Mapping *mapping = baseline->mapping;
+	const char *delta = delta_table(mapping);
+	SqlArg	   *args = palloc(sizeof(SqlArg) * (1 + 2 * mapping->nstored));
+	int			nargs = 1;
+	bool		found;
+
+	args[0] = (SqlArg) SQL_DATUM(UUIDARRAYOID, PointerGetDatum(queue_array(baseline)));
+	for (int i = 0; i < mapping->nstored; i++)
+	{
+		char	   *value = field_nulls[i] ? NULL : TextDatumGetCString(fields[i]);
+
+		if (i >= 2 ? mapping->columns[i].key_part == 0 : !mapping->pairs && i != mapping->key)
+			continue;
+		args[nargs++] = (SqlArg) SQL_TEXT(value);
+		args[nargs++] = (SqlArg) SQL_TEXT(i < 2 ? spellings_shared(spellings, i, value) : value);
+	}
+	found = own_sql(psprintf("SELECT %s FROM %s p WHERE %s AND NOT EXISTS"
+							 " (SELECT FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update', 'delete'))"
+							 " UNION ALL SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update') AND NOT EXISTS"
+							 " (SELECT FROM %s l WHERE l.batch = ANY ($1) AND %s AND l.command IN ('insert', 'update', 'delete')"
+							 " AND array_position($1, l.batch) > array_position($1, d.batch)) LIMIT 1",
+							 stored_columns(mapping, "p."), previous_table(mapping), same_values_sql(mapping, "p"),
+							 delta, same_stored_key(mapping, "d", "p"),
+							 stored_columns(mapping, "d."), delta, same_values_sql(mapping, "d"),
+							 delta, same_stored_key(mapping, "l", "d")), nargs, args) > 0;
+	if (found)
+		copy_fields(baseline, 0, values, nulls);
+	return found;
+}

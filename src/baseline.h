@@ -11,6 +11,7 @@
 #include "config.h"
 #include "key.h"
 #include "row_digest.h"
+#include "spelling.h"
 
 typedef struct Baseline Baseline;
 
@@ -63,5 +64,13 @@ extern void baseline_fetch(Baseline *baseline, BaselinePlace place, Digest *key,
  */
 extern bool baseline_lookup(Baseline *baseline, const SoughtKey *key, Datum second,
 							Datum *values, bool *nulls);
+
+/*
+ * The same of an association's pair, or of a holder, by another spelling of its ends
+ * (spelling.h) than that of these fields; false: there is none that can be found.
+ */
+extern bool baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
+									  const Datum *fields, const bool *field_nulls,
+									  Datum *values, bool *nulls);
 
 #endif							/* SYNCUP_BASELINE_H */

@@ -56,6 +56,7 @@ struct ChangeFile
 	int			mark;			/* the stored column that names what was kept; -1: none */
 	bool	   *kept;			/* per stored column: its cell leaves what is there */
 	bool	   *kept_now;		/* the same of the row of the key at hand */
+	Spellings  *spellings;		/* of the ends of links; NULL: bytes that differ are different values */
 	Where	   *where;			/* of the row that results; NULL: every row counts */
 	Where	   *cells_where;	/* of the cells of this file */
 	int			command_column; /* of the file */
@@ -172,6 +173,8 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	key_type_init(&file->key_type, mapping);
 	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
 	file->delta = delta_open(mapping, batch, &file->epoch);
+	if (mapping->association)
+		file->spellings = spellings_begin(mapping);
 	file->mark = mark_column(mapping);
 	file->kept = palloc(sizeof(bool) * n);
 	file->kept_now = palloc(sizeof(bool) * n);
@@ -242,9 +245,31 @@ set_aside(ChangeFile *file, int64 *count, const char *reason, const char *key, c
 	count_set_aside(file, count, message);
 }
 
+/* Adds a field to what tells pairs apart, with its length where more follows: of an end what its spellings share. */
+static void
+add_to_key(const ChangeFile *file, StringInfo text, int column)
+{
+	const char *field = file->fields[column];
+	size_t		length = file->lengths[column];
+
+	if (field == NULL)
+	{
+		appendStringInfoString(text, "- ");
+		return;
+	}
+	if (column < 2 && file->spellings != NULL)
+	{
+		field = spellings_shared(file->spellings, column, pnstrdup(field, length));
+		length = strlen(field);
+	}
+	if (is_key_made(file->mapping) || (file->mapping->pairs && column == 0))
+		appendStringInfo(text, "%zu ", length);
+	appendBinaryStringInfo(text, field, length);
+}
+
 /*
  * A text that only rows of the same key have: the key, or what stands for its
- * value, or both values of a pair, the first with its length.
+ * value, or the ends of a link and what tells it apart.
  */
 static text *
 sort_key(const ChangeFile *file)
@@ -255,12 +280,12 @@ sort_key(const ChangeFile *file)
 	if (!file->key_type.bytewise)
 		return cstring_to_text(psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x",
 										file->key_identity.high, file->key_identity.low));
-	if (!is_pair_key(file->mapping))
+	if (!file->mapping->association)
 		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
 	initStringInfo(&text);
-	appendStringInfo(&text, "%zu ", file->lengths[0]);
-	appendBinaryStringInfo(&text, file->fields[0], file->lengths[0]);
-	appendBinaryStringInfo(&text, file->fields[1], file->lengths[1]);
+	for (int i = 0; i < file->mapping->nstored; i++)
+		if (i < 2 ? file->mapping->pairs || i == key : file->mapping->columns[i].key_part > 0)
+			add_to_key(file, &text, i);
 	return cstring_to_text_with_len(text.data, text.len);
 }
 
@@ -687,6 +712,13 @@ lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
 			file->next[i] = file->now[i];
 		}
 	}
+	/* A pair that is known keeps its spelling. */
+	for (int i = 0; i < file->mapping->ncolumns && file->mapping->association && file->stored; i++)
+		if (is_key_column(file->mapping, i))
+		{
+			file->next[i] = file->before[i];
+			file->next_nulls[i] = file->before_nulls[i];
+		}
 	keep_values(file, partial);
 }
 
@@ -838,7 +870,10 @@ begin_key(ChangeFile *file)
 	if (key.has_value)
 		key.value = key_value(&file->key_type, TextDatumGetCString(key.text));
 	file->stored = baseline_lookup(file->baseline, &key, is_pair_key(mapping) ? fields[1] : (Datum) 0,
-								   file->before, file->before_nulls);
+								   file->before, file->before_nulls) ||
+		(file->spellings != NULL &&
+		 baseline_lookup_respelled(file->baseline, file->spellings, fields, file->slot->tts_isnull + ROW_FIELDS,
+								   file->before, file->before_nulls));
 	if (file->stored)
 	{
 		memcpy(file->now, file->before, sizeof(Datum) * n);

@@ -238,6 +238,23 @@ spellings_usual(Spellings *spellings, int side, const char *text)
 	return usual == NULL || strcmp(usual, text) == 0 ? NULL : usual;
 }
 
+char *
+spellings_shared(Spellings *spellings, int side, const char *text)
+{
+	Spelling   *spelling = &spellings->sides[side];
+	char	   *shared = NULL;
+
+	if (spelling->folded)
+		shared = folded_text(spelling, text);
+	else if (!spelling->bytewise && is_value(spelling, text))
+	{
+		shared = key_usual_text(&spelling->type, spelling->value);
+		if (shared == NULL)
+			shared = psprintf(INT64_FORMAT, key_hash(&spelling->type, spelling->value));
+	}
+	return shared == NULL ? pstrdup(text) : shared;
+}
+
 /* ---------- values looked for ---------- */
 
 /* What is known of a text that is looked for; NULL: nothing is. */

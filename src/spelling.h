@@ -44,6 +44,9 @@ extern char *folded_hash_sql(const AssociationEnd *end, const char *value);
 extern bool spellings_digest(Spellings *spellings, int side, const char *text, Digest *digest);
 extern bool is_respelled_side(const Spellings *spellings, int side);
 
+/* A text that all spellings of a value share, or no others; where there is none the text itself. */
+extern char *spellings_shared(Spellings *spellings, int side, const char *text);
+
 /* Has a value looked for that no property has as its text; false: it is none. */
 extern bool spellings_seek(Spellings *spellings, int side, const char *text);
 

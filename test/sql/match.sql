@@ -130,7 +130,7 @@ SELECT status, links_inserted, links_deleted FROM syncup_resume(t.last());
 SELECT t.state();
 SELECT syncup_set_thresholds('M', '{"maximum_link_deleted_lines": 0}');
 
--- Files of changes: pairs by any spelling; a pair goes with the last of its spellings.
+-- Files of changes name a pair by any spelling; in the order of the file, whatever the spelling.
 SELECT syncup_map_association('M', 'member', 'member.csv', 'grp', 'group.dn', 'usr', 'user.dn', 'target.member', 'grp', 'usr', '{"command_column": "do"}');
 SELECT syncup_map_association('M', 'owner', 'owner.csv', 'grp', 'group.dn', 'owner', 'user.mail', 'target.grp', target_column2 => 'owner', options => '{"command_column": "do"}');
 CREATE FUNCTION t.changes(member text, owner text) RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -142,7 +142,13 @@ END
 $$;
 SELECT t.changes(E'insert;CN=ALL,o=x;uid=ada,o=x\ninsert;cn=staff,O=x;uid=BOB,o=x\n', E'merge;CN=Staff,o=x;ADA@x.org\n');
 SELECT t.changes(E'delete;CN=ALL,o=x;uid=ada,o=x\n', E'merge;CN=Staff,o=x;bob@x.org\n');
-SELECT t.changes(E'delete;cn=All,o=x;uid=Ada,o=x\n', E'delete;CN=Staff,o=x;\n');
+SELECT t.changes(E'insert;CN=all,O=x;uid=bob,o=x\ninsert;cn=all,o=x;uid=BOB,o=x\ndelete;cn=ALL,o=x;uid=Bob,o=x\n', E'delete;CN=STAFF,o=x;\nmerge;cn=all,o=x;ada@x.org\n');
+SELECT t.changes(E'delete;cn=staff,o=x;uid=bob,o=x\ninsert;CN=ALL,o=X;uid=ada,o=x\n', E'delete;CN=ALL,o=x;\nmerge;CN=All,o=x;bob@x.org\n');
+-- queued behind one another
+CALL t.write('member.csv', E'do;grp;usr\ninsert;CN=staff,o=x;uid=ADA,o=x\n');
+SELECT syncup_prepare('M', 'incremental') IS NOT NULL;
+CALL t.write('member.csv', E'do;grp;usr\ndelete;cn=STAFF,o=x;uid=ada,o=x\n');
+SELECT t.go('incremental');
 
 -- Another way to compare takes a complete run.
 SELECT syncup_map_association('M', 'member', 'member.csv', 'grp', 'group.dn', 'usr', 'user.dn', 'target.member', 'grp', 'usr', '{"command_column": null, "match1": "exact", "match2": null}');
