@@ -24,6 +24,9 @@
  * quote in it is data, but then the field may not span lines: that is what a
  * forgotten closing quote looks like once the next lines were swallowed.
  *
+ * Delimiters of several bytes are replaced before, and put back behind
+ * (csv_delimiter.c): here each is one byte.
+ *
  * Recovery.  One bad quote must not swallow the rest of the file.  After a
  * fault of quotes, or in a record of several lines, only its first physical
  * line is given up; each following line is tried as the beginning of a row
@@ -42,6 +45,7 @@
  * fields, so that bytes are seen at most so many times.
  */
 #include "csv_reader.h"
+#include "csv_delimiter.h"
 
 #include <csv.h>
 #include <limits.h>
@@ -91,6 +95,7 @@ struct CsvReader
 	bool		has_blanks;
 	CsvRead		read;
 	void	   *arg;
+	CsvDelimiter *delimiter;	/* that replaces those of several bytes, or NULL */
 	CsvMemory	memory;
 	size_t		max_row;
 	size_t		window;			/* bytes that decide what a record is */
@@ -294,6 +299,13 @@ csv_reader_open(const CsvDialect *dialect, CsvRead read, void *arg,
 	reader->arg = arg;
 	reader->memory = *memory;
 	reader->line = 1;
+	if (dialect->delimiter_text != NULL)
+	{
+		reader->delimiter = csv_delimiter_open(dialect, read, arg, memory);
+		reader->dialect.delimiter = csv_delimiter_byte(reader->delimiter);
+		reader->read = csv_delimiter_read;
+		reader->arg = reader->delimiter;
+	}
 
 	/* sizes below are sums of a few of these and must not overflow */
 	if (max_row > SIZE_MAX / 8)
@@ -305,9 +317,9 @@ csv_reader_open(const CsvDialect *dialect, CsvRead read, void *arg,
 
 	if (dialect->escape == '\0')
 		reader->dialect.escape = dialect->quote;
-	special[2] = dialect->quote != '\0' ? dialect->quote : dialect->delimiter;
-	special[3] = dialect->quote != '\0' ? reader->dialect.escape : dialect->delimiter;
-	special[4] = dialect->delimiter;
+	special[2] = dialect->quote != '\0' ? dialect->quote : reader->dialect.delimiter;
+	special[3] = dialect->quote != '\0' ? reader->dialect.escape : reader->dialect.delimiter;
+	special[4] = reader->dialect.delimiter;
 	make_set(&reader->special, special);
 
 	reader->capacity = CSV_READER_BUFFER;
@@ -327,7 +339,7 @@ csv_reader_open(const CsvDialect *dialect, CsvRead read, void *arg,
 	reader->dialect.trim = reader->trim;
 	reader->has_blanks = reader->trim_ascii[' '] && dialect->quote != '\0';
 	for (int c = 0; reader->has_blanks && c < 128; c++)
-		reader->blanks[c] = reader->trim_ascii[c] && c != dialect->delimiter && c != dialect->quote &&
+		reader->blanks[c] = reader->trim_ascii[c] && c != reader->dialect.delimiter && c != dialect->quote &&
 			c != reader->dialect.escape && c != '\n' && c != '\r';
 
 	init_parser(reader);
@@ -350,6 +362,8 @@ csv_reader_close(CsvReader *reader)
 	}
 	if (reader->trim != NULL)
 		release(reader->trim);
+	if (reader->delimiter != NULL)
+		csv_delimiter_close(reader->delimiter);
 	release(reader->data);
 	release(reader);
 }
@@ -366,7 +380,8 @@ csv_reader_expect(CsvReader *reader, int nfields)
 uint64_t
 csv_reader_bytes(const CsvReader *reader)
 {
-	return reader->base + reader->begin;
+	return reader->delimiter != NULL ? csv_delimiter_bytes(reader->delimiter) :
+		reader->base + reader->begin;
 }
 
 /*
@@ -1059,6 +1074,8 @@ csv_reader_peek_line(CsvReader *reader, const char **line, size_t *length)
 		{
 			*line = reader->data + reader->begin;
 			*length = end - reader->begin;
+			if (reader->delimiter != NULL)
+				csv_delimiter_restore_line(reader->delimiter, line, length, reader->max_row);
 			return true;
 		}
 		fill(reader);
@@ -1083,9 +1100,9 @@ csv_reader_at_last_line(CsvReader *reader)
 	}
 }
 
-/* Reads the next row; see csv_reader.h. */
-CsvStatus
-csv_reader_next(CsvReader *reader, CsvRow *row)
+/* Reads the next row, with delimiters of one byte. */
+static CsvStatus
+next_row(CsvReader *reader, CsvRow *row)
 {
 	Scan		scan;
 	size_t		start;
@@ -1182,6 +1199,20 @@ csv_reader_next(CsvReader *reader, CsvRow *row)
 	row->quoted = reader->is_quoted;
 	reader->begin = next;
 	return is_row ? CSV_ROW : CSV_FAULT;
+}
+
+/* Reads the next row; see csv_reader.h. */
+CsvStatus
+csv_reader_next(CsvReader *reader, CsvRow *row)
+{
+	CsvStatus	status = next_row(reader, row);
+
+	if (reader->delimiter == NULL || status == CSV_END ||
+		csv_delimiter_restore_row(reader->delimiter, row, reader->max_row) || status == CSV_FAULT)
+		return status;
+	row->fault = CSV_ROW_TOO_LONG;
+	row->fault_field = 0;
+	return CSV_FAULT;
 }
 
 /* Returns a fault in words. */

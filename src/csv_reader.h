@@ -16,6 +16,9 @@
 /* More fields than this in one row are a fault, however many are expected. */
 #define CSV_MAX_FIELDS 65535
 
+/* A delimiter may have so many bytes. */
+#define CSV_MAX_DELIMITER 8
+
 typedef enum CsvStatus
 {
 	CSV_ROW,					/* a well-formed row of the expected width */
@@ -38,6 +41,7 @@ typedef enum CsvFault
 typedef struct CsvDialect
 {
 	char		delimiter;
+	const char *delimiter_text; /* of several bytes, in its place; NULL: none */
 	char		quote;			/* '\0': no quoting at all */
 	char		escape;			/* inside quotes; '\0' or quote: doubled quotes */
 	bool		lenient;		/* stray quotes are data where that is safe */
@@ -119,7 +123,7 @@ extern bool csv_reader_peek_line(CsvReader *reader, const char **line, size_t *l
 /* Whether nothing but empty lines follows that line. */
 extern bool csv_reader_at_last_line(CsvReader *reader);
 
-/* Bytes of the file consumed so far. */
+/* Bytes of the file consumed so far; with a delimiter of several bytes those read. */
 extern uint64_t csv_reader_bytes(const CsvReader *reader);
 
 /* Releases the reader and the rows it gave. */

@@ -179,6 +179,22 @@ set_character(Options *options, const OptionKind *kind, const char *value,
 		refuse(kind);
 }
 
+/* Reads a delimiter of one ASCII character, or of several bytes. */
+static void
+set_delimiter(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	size_t		length = strlen(value);
+
+	options->csv.delimiter_text = NULL;
+	if (strcmp(value, "\\t") == 0 || (length == 1 && !IS_HIGHBIT_SET(*value)))
+		set_character(options, kind, value, json);
+	else if (length == 0 || length > CSV_MAX_DELIMITER || strpbrk(value, "\n\r") != NULL)
+		refuse(kind);
+	else
+		options->csv.delimiter_text = pstrdup(value);
+}
+
 static void
 set_encoding(Options *options, const OptionKind *kind, const char *value,
 			 const JsonbValue *json)
@@ -386,8 +402,8 @@ set_interval(Options *options, const OptionKind *kind, const char *value,
 }
 
 static const OptionKind option_kinds[] = {
-	{"delimiter", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
-		"a single one-byte character, other than a line end", offsetof(Options, csv.delimiter)},
+	{"delimiter", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_delimiter,
+		"up to 8 bytes, without a line end, such as \";\" or \"||\"", offsetof(Options, csv.delimiter)},
 	{"quote", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
 		"a single one-byte character, other than a line end", offsetof(Options, csv.quote)},
 	{"escape", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
@@ -635,11 +651,19 @@ set_relation_form(Options *options)
 static void
 check_dialect(const CsvDialect *csv)
 {
-	if (csv->delimiter == csv->quote)
+	const char *several = csv->delimiter_text;
+
+	if (several != NULL &&
+		((csv->quote != '\0' && strchr(several, csv->quote) != NULL) ||
+		 (csv->quote != '\0' && csv->escape != '\0' && strchr(several, csv->escape) != NULL)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"delimiter\" contains the quote or the escape character")));
+	if (several == NULL && csv->delimiter == csv->quote)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options \"delimiter\" and \"quote\" must differ")));
-	if (csv->quote != '\0' && csv->delimiter == csv->escape)
+	if (several == NULL && csv->quote != '\0' && csv->delimiter == csv->escape)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options \"delimiter\" and \"escape\" must differ")));

@@ -244,7 +244,8 @@ same_timezone(const Options *a, const Options *b)
 static bool
 read_alike(const Options *a, const Options *b)
 {
-	return (a->source == NULL) == (b->source == NULL) && a->csv.delimiter == b->csv.delimiter && a->csv.quote == b->csv.quote &&
+	return (a->source == NULL) == (b->source == NULL) && a->csv.delimiter == b->csv.delimiter &&
+		SAME_TEXT(csv.delimiter_text) && a->csv.quote == b->csv.quote &&
 		a->csv.escape == b->csv.escape && a->csv.lenient == b->csv.lenient &&
 		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
 		a->encoding == b->encoding && a->header == b->header &&

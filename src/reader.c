@@ -735,6 +735,21 @@ plain_characters(const char *text)
 	return plain;
 }
 
+/* A delimiter of several bytes as the file has it. */
+static const char *
+delimiter_of_file(Reader *reader)
+{
+	const char *delimiter = reader->options.csv.delimiter_text;
+	int			encoding = source_encoding(reader->source);
+	char	   *converted;
+
+	if (delimiter == NULL || is_plain_ascii(delimiter, strlen(delimiter)))
+		return delimiter;
+	converted = (char *) pg_do_encoding_conversion((unsigned char *) unconstify(char *, delimiter), strlen(delimiter),
+												   GetDatabaseEncoding(), encoding);
+	return converted;
+}
+
 /* Starts a CSV reader over the source, up to the first row. */
 static void
 start(Reader *reader)
@@ -748,6 +763,7 @@ start(Reader *reader)
 	reader->has_trailer = false;
 	if (source_encoding(reader->source) != PG_UTF8 && dialect.trim != NULL)
 		dialect.trim = plain_characters(dialect.trim);
+	dialect.delimiter_text = delimiter_of_file(reader);
 	reader->csv = csv_reader_open(&dialect, csv_read_source,
 								  reader->source, &csv_memory, max_row);
 	read_header(reader);

@@ -134,7 +134,8 @@ spellings_digest(Spellings *spellings, int side, const char *text, Digest *diges
 	Spelling   *spelling = &spellings->sides[side];
 	char	   *folded;
 
-	if (spelling->bytewise)
+	/* Of a holder whose row was set aside the other side is not known. */
+	if (text == NULL || spelling->bytewise)
 		return false;
 	if (!spelling->folded)
 	{

@@ -131,6 +131,16 @@ after_blanks(const char *data, size_t size, size_t at)
 	return at;
 }
 
+/* Returns the length of the delimiter at `at`, 0 if there is none. */
+static size_t
+delimiter_at(const CsvDialect *dialect, const char *data, size_t size, size_t at)
+{
+	size_t		length = dialect->delimiter_text ? strlen(dialect->delimiter_text) : 1;
+	const char *delimiter = dialect->delimiter_text ? dialect->delimiter_text : &dialect->delimiter;
+
+	return at < size && size - at >= length && memcmp(data + at, delimiter, length) == 0 ? length : 0;
+}
+
 /*
  * Parses one record at `at`, byte by byte; the values of its complete fields
  * go to `values` as a letter for what they are, their length and their bytes.
@@ -171,12 +181,12 @@ parse_reference(const CsvDialect *dialect, const char *data, size_t size, size_t
 					at++;
 				else if (data[at] == quote)
 				{
-					if (!more || data[at + 1] == dialect->delimiter || is_newline(data[at + 1]))
+					if (!more || delimiter_at(dialect, data, size, at + 1) || is_newline(data[at + 1]))
 						break;
 					if (blanks && data[at + 1] == ' ')
 					{
 						behind = after_blanks(data, size, at + 1);
-						if (behind == size || data[behind] == dialect->delimiter || is_newline(data[behind]))
+						if (behind == size || delimiter_at(dialect, data, size, behind) || is_newline(data[behind]))
 							break;
 						behind = 0;
 					}
@@ -205,7 +215,7 @@ parse_reference(const CsvDialect *dialect, const char *data, size_t size, size_t
 		}
 		else
 		{
-			for (; at < size && data[at] != dialect->delimiter && !is_newline(data[at]); at++)
+			for (; at < size && !delimiter_at(dialect, data, size, at) && !is_newline(data[at]); at++)
 			{
 				if (quote != '\0' && data[at] == quote && !dialect->lenient)
 				{
@@ -250,7 +260,7 @@ parse_reference(const CsvDialect *dialect, const char *data, size_t size, size_t
 
 		if (at >= size || is_newline(data[at]))
 			break;
-		at++;
+		at += delimiter_at(dialect, data, size, at);
 	}
 done:
 	reference.end = at;
@@ -407,6 +417,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static const char delimiters[4] = {',', ';', '\t', '|'};
+	static const char *const several[4] = {"||", ",;", "|,|", "\xC2\xA7"};
 	CsvDialect	dialect = {0};
 	Source		source = {0};
 	Text		whole = {0};
@@ -424,6 +435,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	dialect.trim = (bytes[0] & 128) ? " \xC2\xA0" : NULL;
 	expected = bytes[1] % 5;
 	max_row = (bytes[3] & 1) ? size + 1 : 1 + bytes[3] / 2;
+	/* bytes that stand for others may become two on the way */
+	if (bytes[1] & 128)
+	{
+		dialect.delimiter_text = several[bytes[0] & 3];
+		max_row = 2 * size;
+	}
 
 	/* a copy of the exact size, so that reading past it is seen */
 	source.size = size - 4;

@@ -295,7 +295,7 @@ SELECT t.error($$SELECT t.csv(E'a\n1\n', '{"delimeter": ";"}')$$);
 SELECT t.error($$SELECT t.csv(E'a\n1\n', '{"Delimiter": ";"}')$$);
 SELECT t.error($$SELECT t.csv(E'a\n1\n', '{"scope": "true"}')$$);
 SELECT o AS options, e AS error FROM unnest(ARRAY[
-	'[]', '";"', '{"delimiter": ""}', '{"delimiter": ";;"}', '{"delimiter": "ä"}', '{"delimiter": "\n"}', '{"delimiter": null}',
+	'[]', '";"', '{"delimiter": ""}', '{"delimiter": ";;;;;;;;;"}', '{"delimiter": "ääääa"}', '{"delimiter": "\n"}', '{"delimiter": null}',
 	'{"delimiter": ["x"]}', '{"delimiter": "\""}', '{"quote": "x", "delimiter": "x"}', '{"escape": ","}', '{"quote": "''''"}',
 	'{"encoding": "UTF9"}', '{"header": "false"}', '{"header": 0}', '{"trim": true}', '{"delimiter": 9}', '{"quote": false}', '{"escape": 1}', '{"encoding": 1252}', '{"timezone": 1}', '{"done_suffix": true}', '{"command_column": 1}', '{"on_error": true}', '{"quoting": false}', '{"quoted_empty": {}}', '{"min_age": true}', '{"skip_lines": -1}', '{"skip_lines": 1.5}', '{"skip_lines": "many"}',
 	'{"quoted_empty": "nul"}', '{"quoting": "loose"}', '{"on_error": "ignore"}', '{"reject_limit": -1}', '{"reject_limit": "x"}',

@@ -62,6 +62,10 @@ typedef struct Text
 #define TRIM_EMPTY_NULL \
 	{.delimiter = ',', .quote = '"', .escape = '"', .trim = " \xC2\xA0", .quoted_empty_null = true}
 #define SHORT_ROWS	{.delimiter = ',', .quote = '"', .escape = '"', .short_rows = true}
+#define PIPES	{.delimiter_text = "||", .quote = '"', .escape = '"'}
+#define PIPES_LENIENT	{.delimiter_text = "||", .quote = '"', .escape = '"', .lenient = true}
+#define PIPES_UNQUOTED	{.delimiter_text = "||"}
+#define ARROW	{.delimiter_text = "<=~|~=>\x1F", .quote = '"', .escape = '\\', .trim = " \x1D"}
 #define SEMICOLON	{.delimiter = ';', .quote = '\'', .escape = '\''}
 
 #define FILE_TEXT(s) s, sizeof(s) - 1
@@ -110,6 +114,24 @@ static const Case cases[] = {
 				  "\"0123456789012345678901234567890123456789012345678901234567890123456789\"\n"),
 	"1 [0123456789012345678901234567890123456789012345678901234567890123456789]"
 	"[0123456789012345678901234567890123456789012345678901234567890123456789]|"},
+
+	/* delimiters of several bytes */
+	{"several bytes", PIPES, 0, 0, 0, FILE_TEXT("a||b\n\"c||d\"||\"\"\n||\r\n"), "1 [a][b]|2 [c||d][]|3 ~~|"},
+	{"the leftmost match", PIPES, 0, 0, 0, FILE_TEXT("a|||b\n||||\n|||||\na|\n|"),
+	"1 [a][|b]|2 ~~~|3 ~~[|]|4 [a|]|5 [|]|"},
+	{"several bytes behind a quote", PIPES, 0, 0, 0, FILE_TEXT("\"a\"|||b\n"), "1 [a][|b]|"},
+	{"several bytes, escaped quotes", PIPES, 0, 0, 0, FILE_TEXT("\"a\"\"||b\"||c\n"), "1 [a\"||b][c]|"},
+	{"several bytes, faults", PIPES, 2, 0, 0, FILE_TEXT("a||\"b\"|c\na||b||c\na|b\n\"x\n||y||z\na||b\n"),
+	"1 !stray/1 [a]{a||\"b\"|c}|2 ?many/2 [a][b][c]{a||b||c}|3 ?few/1 [a|b]{a|b}|4 ?open/0 {\"x}|5 ?many/2 ~[y][z]{||y||z}|6 [a][b]|"},
+	{"several bytes, lenient", PIPES_LENIENT, 0, 0, 0, FILE_TEXT("a\"b||\"c\"d\"||e\n"), "1 [a\"b][c\"d][e]|"},
+	{"several bytes, no quoting", PIPES_UNQUOTED, 0, 0, 0, FILE_TEXT("\"a||b\"\n"), "1 [\"a][b\"]|"},
+	{"several bytes beside those that stand for them", PIPES, 0, 0, 0, FILE_TEXT("\x1F||\x1E\x1F\x1E||\"\x1D\x1C||\x1F\"\n\x1E"),
+	"1 [\x1F][\x1E\x1F\x1E][\x1D\x1C||\x1F]|2 [\x1E]|"},
+	{"eight bytes", ARROW, 0, 0, 0, FILE_TEXT("a<=~|~=>\x1F\"b\\\"<=~|~=>\x1F\"<=~|~=>\x1F c <=~|~=>\n"),
+	"1 [a][b\"<=~|~=>\x1F][c <=~|~=>]|"},
+	{"several bytes, a row too long as it is in the file", PIPES, 0, 9, 0, FILE_TEXT("\"||||||||\"\na||b\n"),
+	"1 !long/0 {\"||||||||}|2 [a][b]|"},
+	{"several bytes, lines skipped", PIPES, 0, 0, 1, FILE_TEXT("x||\"\na||b\n"), "2 [a][b]|"},
 
 	/* escape characters */
 	{"escaped quote", BACKSLASH, 0, 0, 0, FILE_TEXT("\"a\\\"b\",\"\\\\\",\"\\\"\"\n"),
@@ -490,6 +512,58 @@ test_against_libcsv(void)
 	expect(compared > 10000, "enough random files are well-formed", 0, "more than 10000", "fewer");
 }
 
+/* Puts a text in the place of every comma. */
+static void
+replace_commas(const char *from, size_t length, const char *with, Text *to)
+{
+	append(to, "", 0);
+	for (size_t i = 0; i < length; i++)
+		append(to, from[i] == ',' ? with : from + i, from[i] == ',' ? strlen(with) : 1);
+}
+
+/*
+ * Random files say the same, faults included, with a delimiter of several bytes in
+ * the place of a comma.
+ */
+static void
+test_several_bytes(void)
+{
+	static const char alphabet[] = "ab,,\"\"\\\n\r \x1F\x1E";
+	static const CsvDialect dialects[] = {STRICT, LENIENT, BACKSLASH, BACKSLASH_LENIENT, TRIM_EMPTY_NULL, UNQUOTED};
+	static const char *const delimiters[] = {"||", "|;|", "\xC2\xA7", ":-)", "12345678"};
+
+	for (int round = 0; round < 200000; round++)
+	{
+		char		file[40];
+		const char *delimiter = delimiters[random_below(5)];
+		Case		one = {.dialect = dialects[random_below(6)], .expected = random_below(4), .file = file};
+		Case		several = one;
+		Text		translated = {0};
+		Text		shown = {0};
+		Text		wanted = {0};
+		Text		got = {0};
+		size_t		cut = random_below(5);
+
+		one.size = random_below(sizeof(file));
+		for (size_t i = 0; i < one.size; i++)
+			file[i] = alphabet[random_below(sizeof(alphabet) - 1)];
+		replace_commas(file, one.size, delimiter, &translated);
+		several.dialect.delimiter = '\0';
+		several.dialect.delimiter_text = delimiter;
+		several.file = translated.data;
+		several.size = translated.length;
+
+		show_file(&one, 0, &shown);
+		replace_commas(shown.data, strlen(shown.data), delimiter, &wanted);
+		show_file(&several, cut, &got);
+		expect(strcmp(wanted.data, got.data) == 0, "as with a comma", cut, wanted.data, got.data);
+		free(translated.data);
+		free(shown.data);
+		free(wanted.data);
+		free(got.data);
+	}
+}
+
 /* The width may become known after the header. */
 static void
 test_expect_later(void)
@@ -594,6 +668,7 @@ main(void)
 	test_expect_later();
 	test_many_fields();
 	test_against_libcsv();
+	test_several_bytes();
 	test_hostile();
 	test_messages();
 	printf("%d passed, %d failed\n", passed, failed);
