@@ -120,7 +120,9 @@ sub create_tables
 		my $name = $mapping->{name};
 		my $texts = join ', ', map { name($_->[0]) . ' text COLLATE "C"' } @{ $mapping->{columns} };
 		my $typed = join ', ', map { "$_->[1] $_->[2]" } mapped($mapping);
-		$sql .= "CREATE TABLE target.$name ($typed, extra text DEFAULT 'kept', PRIMARY KEY (" . join(', ', key_names($mapping)) . "));\n"
+		my $keys = join ', ', key_names($mapping);
+		$sql .= "CREATE TABLE target.$name ($typed, extra text DEFAULT 'kept', PRIMARY KEY ($keys))"
+		  . ($mapping->{partitioned} ? " PARTITION BY HASH ($keys);\n" . join('', map { "CREATE TABLE target.${name}_$_ PARTITION OF target.$name FOR VALUES WITH (MODULUS 2, REMAINDER $_);\n" } 0, 1) : ";\n")
 		  . "CREATE TYPE model.key_$name AS (" . join(', ', map { "$_->[1] $_->[2]" } keys_of($mapping)) . ");\n"
 		  . "CREATE TABLE model.$name (LIKE target.$name INCLUDING DEFAULTS INCLUDING INDEXES);\n"
 		  . "CREATE TABLE model.after_$name (LIKE target.$name INCLUDING DEFAULTS INCLUDING INDEXES);\n"

@@ -137,14 +137,17 @@ sub begin_history
 		changes => { map { $_ => chance(0.5) ? 1 : 0 } qw(people words items) },
 		own_file => { map { $_ => chance(0.5) ? 1 : 0 } qw(people words items) },
 		noise => chance(0.8) ? 1 : 0,
-		loose => $big || chance(0.4) ? 1 : 0);
+		loose => $big || chance(0.4) ? 1 : 0,
+		partitioned => { map { $_->{name} => chance(0.15) ? 1 : 0 } mappings() },
+		published => chance(0.3) ? 1 : 0);
 	$ENV{PGOPTIONS} = $big ? '-c maintenance_work_mem=1MB' : '';
 	$source = new_source($big ? pick(8500, 9500) : 25);
 
 	my @mappings = mappings();
+	for my $mapping (@mappings) { $mapping->{partitioned} = $settings{partitioned}{ $mapping->{name} } }
 	$compare = Compare->new($node, $folder, @mappings);
 	$model = Model->new(@mappings);
-	my $sql = "DROP EXTENSION IF EXISTS syncup CASCADE; DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA IF EXISTS target CASCADE;\n"
+	my $sql = "DROP PUBLICATION IF EXISTS everything; DROP EXTENSION IF EXISTS syncup CASCADE; DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA IF EXISTS target CASCADE;\n"
 	  . "CREATE EXTENSION syncup;\n" . $compare->create_tables
 	  . "SELECT syncup_create_connector('$connector', " . literal("$folder/files") . ");\n";
 	for my $mapping (@mappings)
@@ -158,6 +161,8 @@ sub begin_history
 		$sql .= "SELECT syncup_map_entity_type('$connector', '$mapping->{name}', 'target.$mapping->{name}', '$file.csv*', "
 		  . join(', ', key_argument($mapping), literal($json->encode(\%columns)), 'ARRAY[' . join(', ', @unique) . ']::text[]', literal($json->encode(\%options))) . ");\n";
 	}
+	# what is published needs a replica identity, or cannot be written
+	$sql .= "CREATE PUBLICATION everything FOR TABLES IN SCHEMA target, syncup, syncup_previous, syncup_delta, syncup_changes;\n" if $settings{published};
 	{
 		local $SIG{__WARN__} = sub { };
 		$compare->sql("SET client_min_messages = warning;\n$sql");
