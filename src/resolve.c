@@ -241,8 +241,9 @@ same_folded_key(const Mapping *mapping)
 
 /* SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta. */
 static char *
-touched_pairs_sql(const Mapping *mapping, bool with_twins)
+touched_pairs_sql(const Mapping *mapping, List *twins)
 {
+	ListCell   *cell;
 	const char *previous = previous_table(mapping);
 	const char *delta = PAIR_DELTA;
 	char	   *same = same_stored_key(mapping, "d", "p");
@@ -273,13 +274,23 @@ touched_pairs_sql(const Mapping *mapping, bool with_twins)
 							 previous, folded_hash_sql(end, value),
 							 folded_hash_sql(end, "m.old"), side + 1, folded_hash_sql(end, "m.new"), side + 1);
 	}
-	for (int side = 0; side < 2 && with_twins; side++)
+	for (int side = 0; side < 2 && twins != NIL; side++)
 	{
 		const char *value = quote_identifier(mapping->columns[side].stored);
 
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
 						 " (SELECT old FROM syncup_near%d UNION ALL SELECT new FROM syncup_near%d)",
 						 previous, value, side + 1, side + 1);
+		foreach(cell, twins)
+		{
+			const AssociationEnd *end = &((Mapping *) lfirst(cell))->ends[side];
+
+			if (is_folded(end))
+				appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE %s IN"
+								 " (SELECT %s FROM syncup_near%d m UNION ALL SELECT %s FROM syncup_near%d m)",
+								 previous, folded_hash_sql(end, psprintf("p.%s", value)),
+								 folded_hash_sql(end, "m.old"), side + 1, folded_hash_sql(end, "m.new"), side + 1);
+		}
 	}
 	/* Two pairs may be one link, too, where values tell links apart. */
 	if (is_key_folded(mapping) || mapping->nparts > 2)
@@ -888,6 +899,20 @@ related_pairs_sql(const Mapping *mapping)
 	return sql.data;
 }
 
+/* SQL: pairs that another association does not find: only their ends are asked. */
+static char *
+unfound_pairs_sql(const Mapping *mapping)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT DISTINCT u.v1, u.v2, false AS before, true AS after, false AS remembered, false AS kept");
+	for (int i = 2; i < mapping->nstored; i++)
+		appendStringInfo(&sql, ", NULL::text AS e%d", i);
+	appendStringInfoString(&sql, " FROM syncup_unfound u");
+	return sql.data;
+}
+
 /* SQL: what the batch moves of a side in the entity types of the twins. */
 static char *
 near_sql(const LinkSink *sink, int side)
@@ -919,9 +944,8 @@ look_up_some(LinkSink *sink, Scope scope, int nargs, const SqlArg *args)
 	given[5] = typed_rows_gather("syncup_near2", own_cursor(near_sql(sink, 1), 1, args));
 	given[6] = scope == PAIRS_SUSPECT ? gather_suspects(mapping, nargs, args) :
 		scope == PAIRS_RELATED ? typed_rows_gather(PAIRS, own_cursor(related_pairs_sql(mapping), 1, args)) :
-		scope == PAIRS_UNFOUND ? typed_rows_gather(PAIRS, own_cursor("SELECT u.v1, u.v2, false AS before, true AS after, false AS remembered, false AS kept"
-																	 " FROM syncup_unfound u", SQL_NO_ARGS)) :
-		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping, sink->twins != NIL), nargs, args));
+		scope == PAIRS_UNFOUND ? typed_rows_gather(PAIRS, own_cursor(unfound_pairs_sql(mapping), SQL_NO_ARGS)) :
+		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping, sink->twins), nargs, args));
 	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
 	for (int i = 0; i < lengthof(given); i++)
 		typed_rows_forget(given[i]);
