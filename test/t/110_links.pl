@@ -34,7 +34,21 @@ my ($applied, $prepared, @queue);
 
 sub pick { return $_[ int rand @_ ] }
 sub chance { return rand() < $_[0] }
-sub dn { return 'd' . int(rand 30) }
+sub dn { return name('d' . int(rand 30)) }
+
+# A name as the systems write it, and as a file may write it where capitals and
+# blanks do not matter.
+sub name { return ($set{match} eq 'dn' ? 'cn=' : '') . $_[0] }
+
+sub spelled
+{
+	my ($name) = @_;
+	return $name if $set{match} eq '' || $name !~ /d\d/ || chance(0.5);
+	return uc $name if $set{match} eq 'ignore_case' || chance(0.4);
+	return chance(0.5) ? ucfirst $name : $name =~ s/=/ = /r;
+}
+
+sub spelled_row { return join ',', map { spelled($_) } split /,/, $_[0], -1 }
 
 sub note_step
 {
@@ -103,9 +117,20 @@ sub pairs
 sub pair_changes
 {
 	my ($old, $new) = @_;
-	my @rows = ((map { "delete,$_" } grep { !exists $new->{ tr/,/\t/r } } pairs($old)),
-		(map { pick('insert', 'add', 'merge') . ",$_" } grep { !exists $old->{ tr/,/\t/r } } pairs($new)));
+	my @rows = ((map { 'delete,' . spelled_row($_) } grep { !exists $new->{ tr/,/\t/r } } pairs($old)),
+		(map { pick('insert', 'add', 'merge') . ',' . spelled_row($_) } grep { !exists $old->{ tr/,/\t/r } } pairs($new)));
 	push @rows, 'delete,d1,nothing', 'insert,,d1' if chance(0.3);
+	return shuffled(@rows);
+}
+
+# The same of links with a role and a note.
+sub role_changes
+{
+	my ($old, $new) = @_;
+	my $row = sub { my ($of, $pair, $empty) = @_; return spelled_row($pair =~ tr/\t/,/r) . ',' . ($of->{$pair} eq '' ? $empty : $of->{$pair}) };
+	my @rows = ((map { 'delete,' . $row->($old, $_, '') } grep { !exists $new->{$_} } sort keys %$old),
+		(map { pick('insert', 'merge') . ',' . $row->($new, $_, '') } grep { !exists $old->{$_} } sort keys %$new),
+		(map { pick('update', 'merge') . ',' . $row->($new, $_, 'NULL_NULL') } grep { exists $old->{$_} && $old->{$_} ne $new->{$_} } sort keys %$new));
 	return shuffled(@rows);
 }
 
@@ -124,21 +149,25 @@ sub export_files
 	my $users = $source->{user};
 	my $nested = {};
 	push @{ $nested->{ (split /\t/)[0] } }, (split /\t/)[1] for sort keys %{ $source->{nested} };
-	write_file('users.csv', 'uid,dn,login,manager', shuffled(map { join ',', $_, map { $_ // '' } @{ $users->{$_} }{qw(dn login manager)} } sort keys %$users));
+	write_file('users.csv', 'uid,dn,login,manager', shuffled(map { join ',', $_, map { $_ // '' } $users->{$_}{dn}, $users->{$_}{login}, defined $users->{$_}{manager} ? spelled($users->{$_}{manager}) : undef } sort keys %$users));
 	write_file('groups.csv', 'gid,dn', shuffled(map { "$_,$source->{group}{$_}{dn}" } sort keys %{ $source->{group} }));
 	# what is given twice, and what is no pair
-	my @members = shuffled(pairs($source->{members}));
+	my @members = map { spelled_row($_) } shuffled(pairs($source->{members}));
 	push @members, pick(@members), ',d1', 'd1,' if @members && chance(0.3);
+	push @members, map { spelled_row($_) } pairs($source->{members}) if !$set{changes} && chance(0.3);
 	write_file('members.csv', 'group,member', @members);
+	write_file('more.csv', 'group,member', map { spelled_row($_) } shuffled(pairs($source->{more})));
+	write_file('roles.csv', 'group,member,role,note', map { spelled_row(tr/\t/,/r) . ",$source->{roles}{$_}" } shuffled(sort keys %{ $source->{roles} }));
 	my @heads = shuffled(map { "$source->{heads}{$_},$_" } sort keys %{ $source->{heads} });
 	push @heads, 'other,' . (split /,/, pick(@heads))[1] if @heads && chance(0.3);
 	write_file('heads.csv', 'head,gid', @heads);
-	write_file('nested.csv', 'group,parts', map { "$_," . join '|', shuffled(@{ $nested->{$_} }, chance(0.2) ? '' : ()) } shuffled(sort keys %$nested));
+	write_file('nested.csv', 'group,parts', map { spelled($_) . ',' . join '|', shuffled((map { spelled($_) } @{ $nested->{$_} }), chance(0.2) ? '' : ()) } shuffled(sort keys %$nested));
 	write_file('owners.csv', 'uid,gid', shuffled(pairs($source->{owners})));
-	write_file('accounts.csv', 'number,dn', shuffled(pairs($source->{accounts})));
+	write_file('accounts.csv', 'number,dn', map { spelled_row($_) } shuffled(pairs($source->{accounts})));
 	if ($mode eq 'incremental' && $set{changes})
 	{
 		write_file('members.delta.csv', 'command,group,member', pair_changes($prepared->{members}, $source->{members}));
+		write_file('roles.delta.csv', 'command,group,member,role,note', role_changes($prepared->{roles}, $source->{roles}));
 		write_file('heads.delta.csv', 'command,head,gid', head_changes($prepared->{heads}, $source->{heads}));
 	}
 	return;
@@ -148,9 +177,9 @@ sub export_files
 
 sub new_source
 {
-	my $new = { map { $_ => {} } qw(user group members nested heads owners accounts person) };
-	$new->{user}{$_} = { dn => "d$_", login => "l$_" } for 1 .. 8;
-	$new->{group}{"g$_"} = { dn => 'd' . (20 + $_) } for 1 .. 4;
+	my $new = { map { $_ => {} } qw(user group members more roles nested heads owners accounts person) };
+	$new->{user}{$_} = { dn => name("d$_"), login => "l$_" } for 1 .. 8;
+	$new->{group}{"g$_"} = { dn => name('d' . (20 + $_)) } for 1 .. 4;
 	return $new;
 }
 
@@ -165,9 +194,9 @@ sub some_dn
 sub rename_pairs
 {
 	my ($old, $new) = @_;
-	for my $of (qw(members nested accounts))
+	for my $of (qw(members more roles nested accounts))
 	{
-		$source->{$of} = { map { join("\t", map { $_ eq $old ? $new : $_ } split /\t/) => 1 } sort keys %{ $source->{$of} } };
+		$source->{$of} = { map { join("\t", map { $_ eq $old ? $new : $_ } split /\t/, $_, -1) => $source->{$of}{$_} } sort keys %{ $source->{$of} } };
 	}
 	for my $user (map { $source->{user}{$_} } sort keys %{ $source->{user} })
 	{
@@ -207,14 +236,16 @@ sub change_source
 			}
 		}
 		elsif ($choice < 0.62 && @keys && $of eq 'user') { $source->{user}{ pick(@keys) }{manager} = chance(0.8) ? some_dn('user') : undef }
-		elsif ($choice < 0.72) { $source->{members}{ some_dn('group') . "\t" . some_dn('user') } = 1 }
+		elsif ($choice < 0.67) { $source->{members}{ some_dn('group') . "\t" . some_dn(chance(0.8) ? 'user' : 'group') } = 1 }
+		elsif ($choice < 0.69) { $source->{more}{ chance(0.5) && %{ $source->{members} } ? pick(sort keys %{ $source->{members} }) : some_dn('group') . "\t" . some_dn('user') } = 1 }
+		elsif ($choice < 0.72) { $source->{roles}{ join "\t", some_dn('group'), some_dn('user'), pick('', 1, 2) } = pick('', 'x', 'y') for 1 .. 2 }
 		elsif ($choice < 0.78) { $source->{nested}{ some_dn('group') . "\t" . some_dn('group') } = 1 }
 		elsif ($choice < 0.84) { $source->{heads}{ 'g' . (1 + int rand 8) } = 'l' . (1 + int rand 15) }
 		elsif ($choice < 0.90) { $source->{owners}{ (1 + int rand 15) . "\tg" . (1 + int rand 8) } = 1 }
 		elsif ($choice < 0.94) { $source->{accounts}{ (1 + int rand 9) . "\t" . some_dn('user') } = 1 }
 		else
 		{
-			my $set = $source->{ pick(qw(members nested heads owners accounts)) };
+			my $set = $source->{ pick(qw(members more roles nested heads owners accounts)) };
 			delete $set->{$_} for grep { chance(0.4) } sort keys %$set;
 		}
 	}
@@ -242,7 +273,8 @@ sub model_sql
 		'groups (gid, dn)' => [ map { [ $_, $state->{group}{$_}{dn} ] } sort keys %{ $state->{group} } ],
 		'persons (number)' => [ map { [$_] } sort keys %{ $state->{person} } ],
 		'heads (v1, v2)' => [ map { [ $state->{heads}{$_}, $_ ] } sort keys %{ $state->{heads} } ]);
-	$rows{"$_ (v1, v2)"} = [ map { [ split /\t/ ] } sort keys %{ $state->{$_} } ] for qw(members nested owners accounts);
+	$rows{"$_ (v1, v2)"} = [ map { [ split /\t/ ] } sort keys %{ $state->{$_} } ] for qw(members more nested owners accounts);
+	$rows{'roles (v1, v2, role, note)'} = [ map { [ (map { $_ eq '' ? undef : $_ } split /\t/, $_, -1), $state->{roles}{$_} eq '' ? undef : $state->{roles}{$_} ] } sort keys %{ $state->{roles} } ];
 	my $sql = "DROP SCHEMA IF EXISTS model CASCADE; CREATE SCHEMA model;\n";
 	for my $table (sort keys %rows)
 	{
@@ -253,7 +285,9 @@ sub model_sql
 }
 
 # A value means the only row that has it. Association, pairs, sides, links stored.
+# What another reading of the same columns finds is no orphan.
 my $compare = <<'SQL';
+CREATE FUNCTION model.norm(v text) RETURNS text LANGUAGE sql AS $$ SELECT lower(replace(v, ' ', '')) $$;
 CREATE VIEW model.dn_user AS SELECT dn AS v, min(uid) AS k FROM model.users GROUP BY dn HAVING count(*) = 1;
 CREATE VIEW model.login_user AS SELECT login AS v, min(uid) AS k FROM model.users GROUP BY login HAVING count(*) = 1;
 CREATE VIEW model.dn_group AS SELECT dn AS v, min(gid) AS k FROM model.groups GROUP BY dn HAVING count(*) = 1;
@@ -264,17 +298,31 @@ UNION ALL SELECT 'nested', p.v1, p.v2, a.k, b.k FROM model.nested p LEFT JOIN mo
 UNION ALL SELECT 'heads', p.v1, p.v2, a.k, b.gid FROM model.heads p LEFT JOIN model.login_user a ON a.v = p.v1 LEFT JOIN model.groups b ON b.gid = p.v2
 UNION ALL SELECT 'owners', p.v1, p.v2, a.uid, b.gid FROM model.owners p LEFT JOIN model.users a ON a.uid = p.v1 LEFT JOIN model.groups b ON b.gid = p.v2
 UNION ALL SELECT 'accounts', p.v1, p.v2, a.number, b.k FROM model.accounts p LEFT JOIN model.persons a ON a.number = p.v1 LEFT JOIN model.dn_user b ON b.v = p.v2;
+CREATE VIEW model.all AS
+SELECT of, v1, v2, k1, k2, NULL::text AS twin FROM model.expected WHERE of <> 'members'
+UNION ALL SELECT e.of, e.v1, e.v2, e.k1, e.k2, b.k FROM model.expected e LEFT JOIN model.dn_group b ON b.v = e.v2 WHERE of = 'members'
+UNION ALL SELECT 'subs', e.v1, e.v2, e.k1, b.k, e.k2 FROM model.expected e LEFT JOIN model.dn_group b ON b.v = e.v2 WHERE of = 'members'
+UNION ALL SELECT 'more', p.v1, p.v2, a.k, b.k, NULL FROM model.more p LEFT JOIN model.dn_group a ON a.v = p.v1 LEFT JOIN model.dn_user b ON b.v = p.v2
+UNION ALL SELECT 'roles', p.v1, p.v2, a.k, concat_ws('/', b.k, coalesce(p.role, '-'), coalesce(p.note, '-')), b.k FROM model.roles p LEFT JOIN model.dn_group a ON a.v = p.v1 LEFT JOIN model.dn_user b ON b.v = p.v2;
+CREATE VIEW model.links AS
+SELECT DISTINCT CASE of WHEN 'more' THEN 'members' ELSE of END AS of, k1, k2 FROM model.all
+WHERE k1 IS NOT NULL AND k2 IS NOT NULL AND NOT (of = 'roles' AND twin IS NULL);
+CREATE VIEW model.orphans AS
+SELECT of, v1, v2 FROM model.all WHERE CASE of WHEN 'roles' THEN k1 IS NULL OR twin IS NULL
+	WHEN 'members' THEN k1 IS NULL OR k2 IS NULL AND twin IS NULL WHEN 'subs' THEN k1 IS NULL OR k2 IS NULL AND twin IS NULL ELSE k1 IS NULL OR k2 IS NULL END;
 CREATE VIEW model.stored AS
 SELECT 'manager' AS of, uid::text AS k1, manager::text AS k2 FROM target.users WHERE manager IS NOT NULL
 UNION ALL SELECT 'members', grp, member::text FROM target.members
 UNION ALL SELECT 'nested', grp, part FROM target.nested
 UNION ALL SELECT 'heads', u.uid::text, g.gid FROM target.groups g LEFT JOIN target.users u ON u.id = g.head WHERE g.head IS NOT NULL
 UNION ALL SELECT 'owners', u.uid::text, g.gid FROM target.owners o LEFT JOIN target.users u ON u.id = o.owner LEFT JOIN target.groups g ON g.id = o.grp
-UNION ALL SELECT 'accounts', person::text, account::text FROM target.accounts;
-(SELECT 'missing', of, k1, k2 FROM model.expected WHERE k1 IS NOT NULL AND k2 IS NOT NULL EXCEPT ALL SELECT 'missing', * FROM model.stored)
-UNION ALL (SELECT 'too much', * FROM model.stored EXCEPT ALL SELECT 'too much', of, k1, k2 FROM model.expected WHERE k1 IS NOT NULL AND k2 IS NOT NULL)
-UNION ALL (SELECT 'no orphan', of, v1, v2 FROM model.expected WHERE k1 IS NULL OR k2 IS NULL EXCEPT ALL SELECT 'no orphan', mapping, value1, value2 FROM syncup.orphan)
-UNION ALL (SELECT 'orphan', mapping, value1, value2 FROM syncup.orphan EXCEPT ALL SELECT 'orphan', of, v1, v2 FROM model.expected WHERE k1 IS NULL OR k2 IS NULL)
+UNION ALL SELECT 'accounts', person::text, account::text FROM target.accounts
+UNION ALL SELECT 'subs', grp, part FROM target.subs
+UNION ALL SELECT 'roles', grp, concat_ws('/', member, coalesce(role::text, '-'), coalesce(note, '-')) FROM target.roles;
+(SELECT 'missing', of, k1, k2 FROM model.links EXCEPT ALL SELECT 'missing', * FROM model.stored)
+UNION ALL (SELECT 'too much', * FROM model.stored EXCEPT ALL SELECT 'too much', of, k1, k2 FROM model.links)
+UNION ALL (SELECT 'no orphan', of, v1, v2 FROM model.orphans EXCEPT ALL SELECT 'no orphan', mapping, model.norm(value1), model.norm(value2) FROM syncup.orphan)
+UNION ALL (SELECT 'orphan', mapping, model.norm(value1), model.norm(value2) FROM syncup.orphan EXCEPT ALL SELECT 'orphan', of, v1, v2 FROM model.orphans)
 UNION ALL SELECT 'rewritten', r.of, r.row, NULL FROM model_versions.rows r JOIN model_versions.now n USING (of, row) WHERE n.version <> r.version
 UNION ALL (SELECT 'user', uid, NULL, NULL FROM model.users EXCEPT ALL SELECT 'user', uid::text, NULL, NULL FROM target.users)
 UNION ALL (SELECT 'group', gid, NULL, NULL FROM model.groups EXCEPT ALL SELECT 'group', gid, NULL, NULL FROM target.groups)
@@ -290,7 +338,9 @@ UNION ALL SELECT 'groups', t::text, t.ctid FROM target.groups t
 UNION ALL SELECT 'members', t::text, t.ctid FROM target.members t
 UNION ALL SELECT 'nested', t::text, t.ctid FROM target.nested t
 UNION ALL SELECT 'owners', t::text, t.ctid FROM target.owners t
-UNION ALL SELECT 'accounts', t::text, t.ctid FROM target.accounts t;
+UNION ALL SELECT 'accounts', t::text, t.ctid FROM target.accounts t
+UNION ALL SELECT 'subs', t::text, t.ctid FROM target.subs t
+UNION ALL SELECT 'roles', t::text, t.ctid FROM target.roles t;
 CREATE TABLE model_versions.rows AS SELECT * FROM model_versions.now;
 SQL
 
@@ -303,7 +353,10 @@ sub remember_versions
 # Compares the database with what was applied.
 sub compare
 {
-	my $differences = sql(model_sql($applied) . $compare);
+	my $sql = $compare;
+	# a pair may be given in several spellings
+	$sql =~ s/'(no orphan|orphan)'(.*?) EXCEPT ALL/'$1'$2 EXCEPT/g if $set{match} ne '';
+	my $differences = sql(model_sql($applied) . $sql);
 	fail_history("differences:\n$differences") if $differences ne '';
 	return;
 }
@@ -319,14 +372,20 @@ sub begin_history
 	@queue = ();
 	%set = (
 		reference => pick('', 'REFERENCES', 'REFERENCES DEFERRABLE', 'REFERENCES DEFERRED'),
-		changes => chance(0.4));
+		changes => chance(0.4), match => pick('', '', 'ignore_case', 'dn'));
 	my $ref = sub {
 		my ($to) = @_;
 		return '' if $set{reference} eq '';
 		return "REFERENCES $to" . ($set{reference} =~ /DEFERRABLE/ ? ' DEFERRABLE' : $set{reference} =~ /DEFERRED/ ? ' DEFERRABLE INITIALLY DEFERRED' : '');
 	};
 	my $primary = chance(0.8) ? 'PRIMARY KEY' : 'UNIQUE';
-	my $changes = $set{changes} ? ', options => \'{"command_column": "command", "incremental_file": "%s.delta.csv"}\'' : '';
+	# options of an association, by its sides that names are compared of and its file of changes
+	my $options = sub {
+		my ($sides, $file, @more) = @_;
+		push @more, map { "\"match$_\": \"$set{match}\"" } @$sides if $set{match} ne '';
+		push @more, "\"command_column\": \"command\", \"incremental_file\": \"$file.delta.csv\"" if $set{changes} && defined $file;
+		return ", options => '{" . join(', ', @more) . "}'";
+	};
 	note_step("seed $seed: " . join ', ', map { "$_=" . ($set{$_} || 0) } sort keys %set);
 	sql(<<SQL . $versions);
 SET client_min_messages = warning;
@@ -340,6 +399,9 @@ CREATE TABLE target.groups (gid text PRIMARY KEY, id int NOT NULL GENERATED BY D
 	head bigint ${\$ref->('target.users (id)')});
 CREATE TABLE target.persons (number int PRIMARY KEY);
 CREATE TABLE target.members (grp text ${\$ref->('target.groups')}, member int ${\$ref->('target.users')}, since timestamptz DEFAULT clock_timestamp(), $primary (grp, member));
+CREATE TABLE target.subs (grp text ${\$ref->('target.groups')}, part text ${\$ref->('target.groups')}, $primary (grp, part));
+CREATE TABLE target.roles (grp text ${\$ref->('target.groups')}, member int ${\$ref->('target.users')}, role int, note text);
+CREATE UNIQUE INDEX ON target.roles (grp, member, coalesce(role, 0));
 CREATE TABLE target.nested (grp text ${\$ref->('target.groups')}, part text ${\$ref->('target.groups')}, $primary (grp, part));
 CREATE TABLE target.owners (owner bigint ${\$ref->('target.users (id)')}, grp int ${\$ref->('target.groups (id)')}, $primary (owner, grp));
 CREATE TABLE target.accounts (person int, account int ${\$ref->('target.users')}, $primary (person, account));
@@ -348,12 +410,15 @@ SELECT syncup_create_connector('HR', '$folder');
 SELECT syncup_map_entity_type('HR', 'person', 'target.persons', 'persons.csv', 'number', '{"number": "number"}');
 SELECT syncup_map_entity_type('A', 'user', 'target.users', 'users.csv', 'uid', '{"uid": "uid"}', '{dn,login}');
 SELECT syncup_map_entity_type('A', 'group', 'target.groups', 'groups.csv', 'gid', '{"gid": "gid"}', '{dn}');
-SELECT syncup_map_association('A', 'manager', 'users.csv', 'uid', 'user.uid', 'manager', 'user.dn', 'target.users', target_column2 => 'manager');
-SELECT syncup_map_association('A', 'members', 'members.csv', 'group', 'group.dn', 'member', 'user.dn', 'target.members', 'grp', 'member'${\($changes =~ s/%s/members/r)});
-SELECT syncup_map_association('A', 'nested', 'nested.csv', 'group', 'group.dn', 'parts', 'group.dn', 'target.nested', 'grp', 'part', '{"split": "|"}');
+SELECT syncup_map_association('A', 'manager', 'users.csv', 'uid', 'user.uid', 'manager', 'user.dn', 'target.users', target_column2 => 'manager'${\$options->([2])});
+SELECT syncup_map_association('A', 'members', 'members.csv', 'group', 'group.dn', 'member', 'user.dn', 'target.members', 'grp', 'member'${\$options->([1, 2], 'members')});
+SELECT syncup_map_association('A', 'more', 'more.csv', 'group', 'group.dn', 'member', 'user.dn', 'target.members', 'grp', 'member'${\$options->([1, 2])});
+SELECT syncup_map_association('A', 'subs', 'members.csv', 'group', 'group.dn', 'member', 'group.dn', 'target.subs', 'grp', 'part'${\$options->([1, 2], 'members')});
+SELECT syncup_map_association('A', 'roles', 'roles.csv', 'group', 'group.dn', 'member', 'user.dn', 'target.roles', 'grp', 'member'${\$options->([1, 2], 'roles', '"columns": {"role": "role", "note": "note"}, "link_key": ["role"]')});
+SELECT syncup_map_association('A', 'nested', 'nested.csv', 'group', 'group.dn', 'parts', 'group.dn', 'target.nested', 'grp', 'part'${\$options->([1, 2], undef, '"split": "|"')});
 SELECT syncup_map_association('A', 'heads', 'heads.csv', 'head', 'user.login', 'gid', 'group.gid', 'target.groups', target_column1 => 'head'${\($set{changes} ? ', options => \'{"store1": "id", "command_column": "command", "incremental_file": "heads.delta.csv"}\'' : ', options => \'{"store1": "id"}\'')});
 SELECT syncup_map_association('A', 'owners', 'owners.csv', 'uid', 'user.uid', 'gid', 'group.gid', 'target.owners', 'owner', 'grp', '{"store1": "id", "store2": "id"}');
-SELECT syncup_map_association('A', 'accounts', 'accounts.csv', 'number', 'HR.person.number', 'dn', 'user.dn', 'target.accounts', 'person', 'account');
+SELECT syncup_map_association('A', 'accounts', 'accounts.csv', 'number', 'HR.person.number', 'dn', 'user.dn', 'target.accounts', 'person', 'account'${\$options->([2])});
 SQL
 	$source = new_source();
 	change_source() for 1 .. 4;
@@ -431,6 +496,10 @@ sub drift
 	sql('SELECT setseed(' . rand() . ");\n" . <<'SQL');
 DELETE FROM target.members WHERE random() < 0.2;
 DELETE FROM target.owners WHERE random() < 0.2;
+DELETE FROM target.roles WHERE random() < 0.2;
+UPDATE target.roles SET note = 'mine' WHERE random() < 0.2;
+INSERT INTO target.roles (grp, member, role) SELECT gid, uid, 3 FROM target.groups, target.users WHERE random() < 0.1 ON CONFLICT DO NOTHING;
+INSERT INTO target.subs (grp, part) SELECT a.gid, b.gid FROM target.groups a, target.groups b WHERE random() < 0.1 ON CONFLICT DO NOTHING;
 INSERT INTO target.members (grp, member) SELECT gid, uid FROM target.groups, target.users WHERE random() < 0.1 ON CONFLICT DO NOTHING;
 INSERT INTO target.nested (grp, part) SELECT a.gid, b.gid FROM target.groups a, target.groups b WHERE random() < 0.1 ON CONFLICT DO NOTHING;
 INSERT INTO target.owners (owner, grp) SELECT u.id, g.id FROM target.groups g, target.users u WHERE random() < 0.1 ON CONFLICT DO NOTHING;
