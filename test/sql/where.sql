@@ -61,7 +61,7 @@ TABLE t.counters;
 SELECT syncup_drop_connector('C');
 
 -- One that raises for a row: stops, or sets the row aside.
-TRUNCATE target.usr;
+DELETE FROM target.usr;
 CALL t.write('m.csv', E'id,login,grade\n1,ada,4\n2,bo,secret\n');
 SELECT t.map('target.usr', 'id', '{"id": "id", "login": "login"}', '{"where": "(grade::int) > 3"}');
 SELECT t.refused('SELECT syncup_prepare(''C'', ''initial'')');
@@ -80,7 +80,7 @@ RESET client_min_messages;
 SELECT syncup_drop_connector('C');
 
 -- Files of changes: asked of the row that results.
-TRUNCATE target.usr;
+DELETE FROM target.usr;
 CALL t.shell('rm m.csv');
 SELECT t.map('target.usr', 'id', '{"id": "id", "login": "login"}',
 	'{"where": "status = ''active'' AND coalesce(kind, ''user'') = ''user''", "command_column": "op", "on_error": "quarantine"}');
@@ -108,7 +108,7 @@ SELECT t.error('SELECT syncup_prepare(''C'', ''incremental'')');
 SELECT syncup_drop_connector('C');
 
 -- Links: in both kinds of file, multi-valued and mono-valued.
-TRUNCATE target.usr;
+DELETE FROM target.usr;
 CREATE TABLE target.grp (id int PRIMARY KEY, owner int);
 CREATE TABLE target.member (grp int REFERENCES target.grp, usr int REFERENCES target.usr, PRIMARY KEY (grp, usr));
 SELECT syncup_create_connector('C', t.dir());
@@ -178,6 +178,24 @@ SELECT t.error('SELECT syncup_prepare(''C'', ''complete'', ''{"where": "true"}''
 SELECT syncup_map_entity_type('C', 'm', 'target.usr', 'm.csv', 'id', options => '{"where": "t.fixed(id) AND login ~ ''^a'' AND \"id\" < ''9''"}');
 SELECT * FROM t.go('complete', E'id,login\n1,ada\n2,al\n3,bo\n');
 TABLE target.usr;
+SELECT syncup_drop_connector('C');
+
+-- Rows of a relation.
+CREATE TABLE target.hr (id int, login text, left_on date);
+INSERT INTO target.hr VALUES (1, 'ada', NULL), (2, 'bo', '2026-01-31'), (3, 'cy', '2026-12-31');
+DELETE FROM target.usr;
+SELECT syncup_create_connector('C', NULL);
+SELECT t.unlimited();
+SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', '{"id": "id", "login": "login"}', options => '{"source": "target.hr", "where": "left_on IS NULL OR left_on >= ''2026-06-01''"}');
+SELECT syncup_prepare('C', 'initial') IS NOT NULL AS prepared;
+TABLE t.counters;
+SELECT status, inserted FROM syncup_synchronize('C');
+TABLE target.usr ORDER BY id;
+UPDATE target.hr SET left_on = '2026-05-01' WHERE id = 3;
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+SELECT status, deleted FROM syncup_synchronize('C');
+SELECT t.error($$SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', options => '{"where": "gone_on IS NULL"}')$$);
+SELECT t.error($$SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', options => '{"optional": true}')$$);
 
 \set end :srcdir '/include/end.sql'
 \i :end
