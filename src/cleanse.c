@@ -472,6 +472,30 @@ is_key_short(Cleanser *cleanser)
 	return true;
 }
 
+/* Makes values of what tells links of one pair apart. */
+static void
+try_link_key(void *arg)
+{
+	Cleanser   *cleanser = arg;
+
+	for (int i = 2; i < cleanser->mapping->ncolumns; i++)
+	{
+		bool		isnull;
+
+		if (cleanser->mapping->columns[i].key_part > 0)
+			(void) convert_field(&cleanser->converters[i], cleanser->fields[i], cleanser->lengths[i], &isnull);
+	}
+}
+
+/* Whether the key of a row that is set aside is one: of links what tells them apart. */
+static bool
+is_kept_key_readable(Cleanser *cleanser)
+{
+	if (!cleanser->mapping->association)
+		return is_key_readable(cleanser);
+	return !is_key_made(cleanser->mapping) || guarded_values(try_link_key, cleanser) == NULL;
+}
+
 /* Notes in the delta of a complete run that the source has a row of this key. */
 static void
 write_kept_key(Cleanser *cleanser)
@@ -483,7 +507,7 @@ write_kept_key(Cleanser *cleanser)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i))
 			cleanser->fields[i] = NULL;
-	if (is_key_short(cleanser) && (mapping->association || is_key_readable(cleanser)))
+	if (is_key_short(cleanser) && is_kept_key_readable(cleanser))
 		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths, NULL);
 }
 
@@ -526,7 +550,7 @@ take_unusable(Cleanser *cleanser, const char *reason, bool certain, const char *
 {
 	char	   *key = certain ? key_text(cleanser) : NULL;
 
-	if (!certain || !(cleanser->mapping->association || is_key_readable(cleanser)))
+	if (!certain || !is_kept_key_readable(cleanser))
 		cleanser->counter.deletions_suspended = true;
 	else if (cleanser->mapping->association)
 		(void) take_pairs(cleanser, keep_key);

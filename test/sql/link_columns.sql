@@ -190,6 +190,20 @@ SELECT t.both('incremental', E'S1,bob,1,,b\n', E'S1,ada,1,,A\nS1,ada,2,,C\n');
 SELECT t.both('incremental', E'S1,bob,1,,b\nS1,ada,1,02.02.2026,\n', E'S1,ada,1,,A\n');
 SELECT t.both('complete', E'S1,bob,1,,b\n', E'S1,ada,1,,A\nS1,bob,1,,B\n');
 
+-- Bad rows: a link whose column is bad stays as it is, also one that only the target
+-- knows; where what tells it apart is bad nothing is deleted.
+CALL t.fresh();
+CALL t.write('section.csv', E'id,name\nS1,Math\nS2,Art\n');
+SELECT t.go('initial', E'S1,ada,1,01.08.2026,\nS1,ada,2,,two\nS2,bob,1,,\n', E'u1,ada\nu2,bob\n');
+SELECT syncup_create_connector('E', options => '{"on_error": "quarantine"}');
+INSERT INTO target.enrollment VALUES ('S2', 'u2', 4), ('S2', 'u2', 5);
+SELECT t.go('complete', E'S1,ada,1,today,\nS2,bob,4,tomorrow,\n');
+SELECT t.go('incremental', E'S1,ada,1,02.08.2026,\nS2,bob,none,,\n');
+SELECT t.go('complete', E'S1,ada,1,03.08.2026,\nS2,bob,none,,\n');
+-- rows of one link that contradict each other are all set aside, if so asked
+SELECT syncup_map_association('E', 'enr', 'enr.csv', 'section', 'section.id', 'user', 'user.dn', 'target.enrollment', 'section', 'usr', '{"duplicates": "reject", "where": "role <> ''3''"}');
+SELECT t.go('complete', E'S1,ada,1,04.08.2026,a\nS1,ada,1,04.08.2026,b\nS2,bob,4,,\nS2,bob,3,,\n');
+
 -- At random: what is there is what the file says, whatever the mode; undone it is what it was.
 CREATE FUNCTION t.random(seed float, days int) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
