@@ -163,14 +163,15 @@ batch_complete_done(const pg_uuid_t *id)
 		batch_mark_source_changes(id);
 }
 
-/* Whether no other batch of the connector has rows of delta and changes. */
+/* Whether no other batch of the connector has rows of its deltas, or of its changes. */
 static bool
-is_alone(const pg_uuid_t *id, const Connector *connector)
+is_alone(const pg_uuid_t *id, const Connector *connector, bool changes)
 {
 	return own_sql("SELECT FROM syncup.batch WHERE connector = $1 AND batch <> $2 AND changes_kept"
 				   " UNION ALL SELECT FROM syncup.batch WHERE connector = $1 AND batch <> $2"
-				   " AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL",
-				   SQL_ARGS(SQL_TEXT(connector->name), SQL_UUID(id))) == 0;
+				   " AND status IN ('prepared', 'blocked', 'failed') AND prepared_at IS NOT NULL"
+				   " AND NOT ($3 AND status = 'prepared')",
+				   SQL_ARGS(SQL_TEXT(connector->name), SQL_UUID(id), SQL_BOOL(changes))) == 0;
 }
 
 /*
@@ -198,11 +199,11 @@ lock_if_unused(Oid table)
  * else, and much, it is emptied at once, unless somebody is looking at it.
  */
 static void
-forget_rows(Oid table, const char *name, const pg_uuid_t *id, const Connector *connector)
+forget_rows(Oid table, const char *name, const pg_uuid_t *id, const Connector *connector, bool changes)
 {
 	if (own_sql("SELECT WHERE pg_relation_size($1) > $2",
 				SQL_ARGS(SQL_OID(table), SQL_INT8(EMPTIED_AT_ONCE))) > 0 &&
-		is_alone(id, connector) && lock_if_unused(table))
+		is_alone(id, connector, changes) && lock_if_unused(table))
 		own_sql(psprintf("TRUNCATE ONLY %s", name), SQL_NO_ARGS);
 	else
 		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", name), SQL_ARGS(SQL_UUID(id)));
@@ -219,8 +220,8 @@ batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 	{
 		const Mapping *mapping = &connector->mappings[i];
 
-		forget_rows(config_table(mapping, "syncup_delta"), delta_table(mapping), id, connector);
-		forget_rows(config_table(mapping, "syncup_changes"), changes_table(mapping), id, connector);
+		forget_rows(config_table(mapping, "syncup_delta"), delta_table(mapping), id, connector, false);
+		forget_rows(config_table(mapping, "syncup_changes"), changes_table(mapping), id, connector, true);
 	}
 }
 

@@ -48,6 +48,7 @@ typedef struct Prepare
 	const char *mode;
 	bool		incremental;
 	List	   *queue;			/* batches ahead */
+	List	   *superseded;		/* batches that wait, whose place a complete one takes */
 	List	   *absent;			/* of Mapping: without their file, which is optional */
 	bool		supersedes_changes; /* computed by the source, of cancelled batches */
 	pg_uuid_t  *batch;
@@ -144,21 +145,34 @@ check_incremental(Prepare *prepare)
 						 name, name)));
 }
 
-/* Takes every waiting batch out of the queue, in favour of a complete one. */
+/* Reads on as if nothing waited, in favour of a complete batch. */
 static void
-cancel_queue(Prepare *prepare)
+supersede_queue(Prepare *prepare)
 {
 	ListCell   *cell;
 
 	foreach(cell, prepare->queue)
+		prepare->supersedes_changes |= ((Batch *) lfirst(cell))->source_changes;
+	prepare->superseded = prepare->queue;
+	prepare->queue = NIL;
+}
+
+/*
+ * Takes those batches out of the queue.  At the end of the prepare: until then
+ * they can be looked at.
+ */
+static void
+cancel_superseded(Prepare *prepare)
+{
+	ListCell   *cell;
+
+	foreach(cell, prepare->superseded)
 	{
 		Batch	   *batch = lfirst(cell);
 
-		prepare->supersedes_changes |= batch->source_changes;
 		batch_set_status(&batch->id, "cancelled");
 		batch_forget_rows(&batch->id, prepare->connector, false);
 	}
-	prepare->queue = NIL;
 }
 
 void
@@ -201,7 +215,7 @@ check_mode(Prepare *prepare)
 	if (strcmp(prepare->mode, "initial") == 0)
 		check_initial(prepare);
 	else if (strcmp(prepare->mode, "complete") == 0)
-		cancel_queue(prepare);
+		supersede_queue(prepare);
 	else
 	{
 		check_incremental(prepare);
@@ -724,6 +738,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 		batch_count_prepare(work.batch, lfirst(cell), NULL, &nothing);
 	}
 	quarantine_close(work.quarantine);
+	cancel_superseded(&work);
 	CRASH_POINT("batch prepared");
 	work_end(&at_work);
 	progress_end();
