@@ -566,6 +566,9 @@ read_pair(const LinkSink *sink, uint64 row)
 			pair.counts[state][side] = sql_int8(row, column + 1);
 		}
 	pair.further = read_further(sink->mapping, row, PAIR_FURTHER);
+	/* A column of links may repeat a side. */
+	pair.further[0] = pair.values[0];
+	pair.further[1] = pair.values[1];
 	return pair;
 }
 

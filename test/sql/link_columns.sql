@@ -190,6 +190,20 @@ SELECT t.both('incremental', E'S1,bob,1,,b\n', E'S1,ada,1,,A\nS1,ada,2,,C\n');
 SELECT t.both('incremental', E'S1,bob,1,,b\nS1,ada,1,02.02.2026,\n', E'S1,ada,1,,A\n');
 SELECT t.both('complete', E'S1,bob,1,,b\n', E'S1,ada,1,,A\nS1,bob,1,,B\n');
 
+-- A column may feed two, repeat a side, or be written at insertion only.
+CALL t.fresh();
+CALL t.write('section.csv', E'id,name\nS1,Math\n');
+CREATE TABLE target.copy (section text, usr text, note text, again text, side text, first text, PRIMARY KEY (section, usr));
+SELECT syncup_map_association('E', 'copy', 'enr.csv', 'section', 'section.id', 'user', 'user.dn', 'target.copy', 'section', 'usr',
+	'{"columns": {"note": ["note", "again"], "user": "side", "begin": {"column": "first", "write": "insert"}}}');
+SELECT count(*) FROM t.go('initial', E'S1,ada,1,01.08.2026,x\n', E'u1,ada\nu2,bob\n');
+SELECT count(*) FROM t.go('incremental', E'S1,ada,1,02.08.2026,y\nS1,bob,1,02.08.2026,\n');
+SELECT inserted, updated, deleted FROM syncup.batch_counter WHERE batch = t.last() AND mapping = 'copy';
+UPDATE target.copy SET first = 'hand';
+SELECT count(*) FROM t.go('complete', E'S1,ada,1,02.08.2026,y\nS1,bob,1,02.08.2026,\n');
+SELECT * FROM target.copy ORDER BY 1, 2;
+SELECT syncup_drop_mapping('E', 'copy');
+
 -- Bad rows: a link whose column is bad stays as it is, also one that only the target
 -- knows; where what tells it apart is bad nothing is deleted.
 CALL t.fresh();
