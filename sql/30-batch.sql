@@ -169,5 +169,5 @@ CREATE TABLE syncup.quarantine (
 CREATE INDEX quarantine_batch ON syncup.quarantine (batch);
 COMMENT ON TABLE syncup.quarantine IS 'Every source row that was set aside, with the reason: null key, duplicate, conflict, malformed, encoding, conversion, unknown key, orphan.';
 COMMENT ON COLUMN syncup.quarantine.line IS 'line of the file where the row begins';
-COMMENT ON COLUMN syncup.quarantine.raw IS 'the original bytes, as text where valid';
+COMMENT ON COLUMN syncup.quarantine.raw IS 'the original bytes, as text where valid; of several pairs of one row with the first that is set aside';
 SELECT pg_catalog.pg_extension_config_dump('syncup.quarantine', '');

@@ -29,6 +29,8 @@
 #include "guard.h"
 #include "parts.h"
 #include "miscadmin.h"
+#include "storage/buffile.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
@@ -67,6 +69,10 @@ struct ChangeFile
 	Converter  *converters;
 	Tuplesortstate *sort;
 	TupleTableSlot *slot;
+	BufFile    *raws;			/* the bytes of the rows sorted, each with its length */
+	int64		raw_size;
+	int64		raw_place;		/* where those of the row at hand begin; -1: not kept yet */
+	HTAB	   *raws_told;		/* places of rows that were set aside */
 	MemoryContext row_context;	/* as long as a row is taken */
 	MemoryContext key_context;	/* as long as a key's commands are applied */
 
@@ -92,7 +98,7 @@ struct ChangeFile
 /* The attributes of a sorted row, before the stored columns. */
 enum
 {
-	ROW_KEY, ROW_FILE, ROW_LINE, ROW_COMMAND, ROW_RAW, ROW_FIELDS
+	ROW_KEY, ROW_FILE, ROW_LINE, ROW_COMMAND, ROW_PLACE, ROW_FIELDS
 };
 
 /* Makes the slot and the sort for rows on their way. */
@@ -112,7 +118,7 @@ begin_sort(ChangeFile *file)
 	TupleDescInitEntry(tupdesc, ROW_FILE + 1, "file", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_LINE + 1, "line", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_COMMAND + 1, "command", INT4OID, -1, 0);
-	TupleDescInitEntry(tupdesc, ROW_RAW + 1, "raw", TEXTOID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_PLACE + 1, "place", INT8OID, -1, 0);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 		TupleDescInitEntry(tupdesc, ROW_FIELDS + i + 1, NULL, TEXTOID, -1, 0);
 	file->slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
@@ -169,6 +175,10 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	file->key_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change key",
 											  ALLOCSET_DEFAULT_SIZES);
 	begin_sort(file);
+	file->raws = BufFileCreateTemp(false);
+	file->raws_told = hash_create("syncup rows set aside", 64,
+								  &(HASHCTL) {.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext},
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	digest_epoch_load(&file->epoch, mapping);
 	key_type_init(&file->key_type, mapping);
 	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
@@ -305,6 +315,61 @@ take_mark(ChangeFile *file)
 	file->lengths[file->mark] = file->fields[file->mark] ? strlen(file->fields[file->mark]) : 0;
 }
 
+/* ---------- rows as they were ---------- */
+
+/*
+ * The place of the bytes of the row at hand among those kept: of the pairs of a
+ * row, however many, they are kept once.
+ */
+static int64
+raw_place(ChangeFile *file)
+{
+	char	   *raw;
+	size_t		length;
+
+	if (file->raw_place >= 0)
+		return file->raw_place;
+	raw = reader_raw(file->reader);
+	length = strlen(raw);
+	BufFileWrite(file->raws, &length, sizeof(length));
+	BufFileWrite(file->raws, raw, length);
+	file->raw_place = file->raw_size;
+	file->raw_size += sizeof(length) + length;
+	return file->raw_place;
+}
+
+/* Reads bytes that were kept. */
+static void
+read_raw(ChangeFile *file, void *buffer, size_t length)
+{
+	if (BufFileRead(file->raws, buffer, length) != length)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read a temporary file")));
+}
+
+/* The row kept at a place; NULL: it was set aside before, for another of its pairs. */
+static char *
+raw_at(ChangeFile *file, int64 place)
+{
+	size_t		length;
+	char	   *raw;
+	bool		known;
+
+	(void) hash_search(file->raws_told, &place, HASH_ENTER, &known);
+	if (known)
+		return NULL;
+	if (BufFileSeek(file->raws, 0, place, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not seek in a temporary file")));
+	read_raw(file, &length, sizeof(length));
+	raw = palloc(length + 1);
+	read_raw(file, raw, length);
+	raw[length] = '\0';
+	return raw;
+}
+
 /* Sends the row at hand on its way; command none: only a sign of life. */
 static void
 sort_row(ChangeFile *file, ChangeCommand command)
@@ -319,7 +384,7 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	slot->tts_values[ROW_FILE] = Int32GetDatum(list_length(file->paths) - 1);
 	slot->tts_values[ROW_LINE] = Int64GetDatum(reader_line(file->reader));
 	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
-	memset(slot->tts_isnull, false, ROW_RAW);
+	memset(slot->tts_isnull, false, ROW_PLACE);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
 	{
 		/* What is marked as no value empties, where an empty cell does not. */
@@ -337,8 +402,8 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	}
 	if (command != COMMAND_NONE)
 	{
-		slot->tts_values[ROW_RAW] = CStringGetTextDatum(reader_raw(file->reader));
-		slot->tts_isnull[ROW_RAW] = false;
+		slot->tts_values[ROW_PLACE] = Int64GetDatum(raw_place(file));
+		slot->tts_isnull[ROW_PLACE] = false;
 	}
 	ExecStoreVirtualTuple(slot);
 	tuplesort_puttupleslot(file->sort, slot);
@@ -612,6 +677,7 @@ change_file_take(ChangeFile *file)
 {
 	MemoryContext before = MemoryContextSwitchTo(file->row_context);
 
+	file->raw_place = -1;
 	take_row(file);
 	MemoryContextSwitchTo(before);
 	MemoryContextReset(file->row_context);
@@ -636,7 +702,7 @@ describe_place(void *arg)
 static void
 set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 {
-	char	   *raw = TextDatumGetCString(file->slot->tts_values[ROW_RAW]);
+	char	   *raw = raw_at(file, DatumGetInt64(file->slot->tts_values[ROW_PLACE]));
 	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
 	char	   *key = !file->mapping->pairs ? TextDatumGetCString(fields[file->mapping->key]) :
 		psprintf("%s -> %s", TextDatumGetCString(fields[0]), TextDatumGetCString(fields[1]));
@@ -990,6 +1056,8 @@ change_file_finish(ChangeFile *file)
 
 	ExecDropSingleTupleTableSlot(file->slot);
 	tuplesort_end(file->sort);
+	BufFileClose(file->raws);
+	hash_destroy(file->raws_told);
 	delta_close(file->delta);
 	baseline_close(file->baseline);
 	MemoryContextDelete(file->row_context);

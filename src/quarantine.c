@@ -13,6 +13,9 @@ struct Quarantine
 {
 	pg_uuid_t	batch;
 	TableWriter *writer;
+	const Mapping *mapping;		/* of the row set aside last, and where it began: its */
+	char	   *path;			/* bytes are kept once, however many pairs it has */
+	int64		line;
 };
 
 /* The columns of syncup.quarantine, in order. */
@@ -67,11 +70,16 @@ void
 quarantine_row(Quarantine *quarantine, const Mapping *mapping, Reader *reader,
 			   const char *reason, const char *key, const char *message)
 {
-	char	   *raw = reader_raw(reader);
+	const char *path = reader_path(reader);
+	int64		line = reader_line(reader);
+	bool		again = quarantine->mapping == mapping && quarantine->line == line && strcmp(quarantine->path, path) == 0;
 
-	quarantine_text(quarantine, mapping, reader_path(reader), reader_line(reader),
-					raw, reason, key, message);
-	pfree(raw);
+	quarantine_text(quarantine, mapping, path, line, again ? NULL : reader_raw(reader),
+					reason, key, message);
+	if (quarantine->path == NULL || strcmp(quarantine->path, path) != 0)
+		quarantine->path = MemoryContextStrdup(GetMemoryChunkContext(quarantine), path);
+	quarantine->mapping = mapping;
+	quarantine->line = line;
 }
 
 void

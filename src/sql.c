@@ -28,6 +28,8 @@
 
 /* Rows fetched from a cursor at a time. */
 #define FETCH_ROWS	1000
+#define FETCH_BYTES	(1024 * 1024)
+#define FIRST_FETCH	16
 
 /* While held, the current user is the extension's owner. */
 typedef struct OwnerScope
@@ -289,8 +291,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 
 	receiver->visit(receiver->arg, slot);
 	MemoryContextSwitchTo(before);
-	if (++receiver->rows % 256 == 0)
-		MemoryContextReset(receiver->row_context);
+	free_row_memory(receiver->row_context, ++receiver->rows);
 	return true;
 }
 
@@ -337,6 +338,16 @@ attribute_of(TupleDesc tupdesc, const char *name)
 	return number;
 }
 
+/* How many rows to fetch next: as many as the last ones say fit into FETCH_BYTES. */
+static uint64
+rows_that_fit(uint64 rows)
+{
+	Size		used = MemoryContextMemAllocated(SPI_tuptable->tuptabcxt, true);
+	uint64		fit = rows * FETCH_BYTES / Max(used, 1);
+
+	return Min(Max(fit, 1), Min(rows * 8, FETCH_ROWS));
+}
+
 void
 sql_for_each(Portal portal, void (*visit) (void *arg, uint64 row), void *arg)
 {
@@ -344,18 +355,18 @@ sql_for_each(Portal portal, void (*visit) (void *arg, uint64 row), void *arg)
 	MemoryContext row_context = AllocSetContextCreate(before, "syncup rows",
 													  ALLOCSET_DEFAULT_SIZES);
 
-	for (;;)
+	for (uint64 wanted = FIRST_FETCH;;)
 	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		SPI_cursor_fetch(portal, true, wanted);
 		if (SPI_processed == 0)
 			break;
+		wanted = rows_that_fit(wanted);
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(row_context);
 		for (uint64 row = 0; row < SPI_processed; row++)
 		{
 			visit(arg, row);
-			if (row % 64 == 63)
-				MemoryContextReset(row_context);
+			free_row_memory(row_context, row + 1);
 		}
 		MemoryContextSwitchTo(before);
 		MemoryContextReset(row_context);

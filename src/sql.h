@@ -13,6 +13,15 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "plans.h"
+#include "utils/memutils.h"
+
+/* Forgets the memory of so many rows now and then: after some, or after some large ones. */
+static inline void
+free_row_memory(MemoryContext context, uint64 rows)
+{
+	if (rows % 128 == 0 || MemoryContextMemAllocated(context, false) > 4 * 1024 * 1024)
+		MemoryContextReset(context);
+}
 
 /* One parameter of a statement. */
 typedef struct SqlArg

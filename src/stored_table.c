@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "sql.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -99,10 +100,8 @@ stored_table_scan(StoredTable *table, Snapshot snapshot, const pg_uuid_t *batch,
 	{
 		visit(arg, table);
 		if ((++rows & 255) == 0)
-		{
 			CHECK_FOR_INTERRUPTS();
-			MemoryContextReset(table->row_context);
-		}
+		free_row_memory(table->row_context, rows);
 	}
 	MemoryContextSwitchTo(before);
 	table_endscan(scan);
