@@ -703,8 +703,10 @@ DECLARE
 	max_limits CONSTANT int := 6;
 	max_findings CONSTANT int := 8;
 	max_changes CONSTANT int := 10;
-	b syncup.batch;
-	behind syncup.batch;
+	-- records: a row type would be looked up, and refused, before anything could be said
+	b record;
+	behind record;
+	refused text;
 	page text[];
 	part text[];
 	changes bigint;
@@ -714,6 +716,26 @@ BEGIN
 	IF syncup_report.batch IS NULL THEN
 		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
 			MESSAGE = 'argument "batch" must not be null';
+	END IF;
+	-- Whoever lacks a right is told which, and not shown the statement that needs it.
+	SELECT o.kind || ' ' || o.name INTO refused
+	FROM pg_namespace n
+	CROSS JOIN LATERAL (
+		SELECT 1, 'schema', n.nspname WHERE NOT has_schema_privilege(n.oid, 'USAGE')
+		UNION ALL
+		SELECT 2, 'table', c.relname FROM pg_class c
+		WHERE c.relnamespace = n.oid AND NOT has_table_privilege(c.oid, 'SELECT') AND c.relname IN ('batch', 'batch_counter', 'batch_cascade', 'connector',
+			'mapping', 'mapping_column', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'finding_limit', 'mapping_key')
+		UNION ALL
+		SELECT 3, 'function', p.proname FROM pg_proc p
+		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND p.proname IN ('findings', 'file_findings', 'key_findings', 'column_findings',
+			'sample_changes', 'format_difference', 'bare_key', 'without_blanks', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank')
+	) AS o (rank, kind, name)
+	WHERE n.nspname = 'syncup'
+	ORDER BY o.rank, o.name LIMIT 1;
+	IF refused IS NOT NULL THEN
+		RAISE 'permission denied for %', refused USING ERRCODE = 'insufficient_privilege',
+			HINT = 'Reports need USAGE on schema syncup, SELECT on its tables and EXECUTE on the functions that they are made of.';
 	END IF;
 	SELECT * INTO b FROM syncup.batch t WHERE t.batch = syncup_report.batch;
 	IF NOT FOUND THEN
@@ -945,10 +967,15 @@ COMMENT ON FUNCTION syncup_report(uuid) IS
 
 CREATE FUNCTION syncup_report(batch text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT @extschema@.syncup_report(syncup.batch_named(batch))
+BEGIN
+	IF NOT has_schema_privilege('syncup', 'USAGE') THEN
+		RAISE 'permission denied for schema syncup' USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	RETURN @extschema@.syncup_report(syncup.batch_named(batch));
+END
 $$;
 COMMENT ON FUNCTION syncup_report(text) IS
 'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';

@@ -92,6 +92,32 @@ SET ROLE regress_syncup_look;
 SELECT syncup_report('C') ~ 'BLOCKED' AS reported;
 SELECT t.error($$SELECT syncup_resume('C')$$);
 RESET ROLE;
+-- A right that is missing is named, in a line, and nothing else is shown.
+CREATE FUNCTION t.whole_error(statement text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	context text;
+	hint text;
+BEGIN
+	EXECUTE statement;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT, hint = PG_EXCEPTION_HINT;
+	RETURN format('%s: %s%s%s', SQLSTATE, SQLERRM, CASE WHEN hint <> '' THEN ', with a hint' END, CASE WHEN length(context) > 600 THEN ', and much more' END);
+END
+$$;
+CREATE FUNCTION t.without(rights text) RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('REVOKE %s FROM regress_syncup_look', rights);
+	SET LOCAL ROLE regress_syncup_look;
+	RETURN NEXT t.whole_error($s$SELECT syncup_report('C')$s$);
+	RETURN NEXT t.whole_error(format('SELECT syncup_report(%L::uuid)', '00000000-0000-0000-0000-000000000000'));
+	RESET ROLE;
+	EXECUTE format('GRANT %s TO regress_syncup_look', rights);
+END
+$$;
+SELECT rights, w FROM unnest('{SELECT ON syncup.batch,SELECT ON syncup.threshold_check,EXECUTE ON FUNCTION syncup.wrap,EXECUTE ON FUNCTION syncup.batch_named,USAGE ON SCHEMA syncup,EXECUTE ON FUNCTION syncup.count_in_words}'::text[]) rights, t.without(rights) w;
 DROP OWNED BY regress_syncup_operate, regress_syncup_look;
 DROP ROLE regress_syncup_operate, regress_syncup_look;
 
