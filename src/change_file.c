@@ -25,6 +25,7 @@
 #include "condition.h"
 #include "convert.h"
 #include "delta.h"
+#include "digest_epoch.h"
 #include "executor/executor.h"
 #include "guard.h"
 #include "parts.h"

@@ -22,6 +22,7 @@
 #include "condition.h"
 #include "convert.h"
 #include "delta.h"
+#include "digest_epoch.h"
 #include "guard.h"
 #include "miscadmin.h"
 #include "parts.h"

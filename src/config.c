@@ -15,7 +15,6 @@
 #include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
 #include "nearest.h"
-#include "source.h"
 #include "sql.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -239,17 +238,6 @@ Connector *
 config_load(const char *name)
 {
 	return load_connector(name, true);
-}
-
-char *
-mapping_path(const Mapping *mapping, bool incremental)
-{
-	const Options *options = mapping->options;
-
-	if (options->source != NULL)
-		return pstrdup(mapping->file);
-	return source_path(mapping->connector->directory,
-					   incremental && options->incremental_file ? options->incremental_file : mapping->file);
 }
 
 void

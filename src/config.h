@@ -104,9 +104,6 @@ typedef struct Connector
  */
 extern Connector *config_load(const char *connector);
 
-/* The path of the file that a mapping reads, or the name of the relation. */
-extern char *mapping_path(const Mapping *mapping, bool incremental);
-
 /*
  * Keeps a connector, and a mapping if one is named, from being dropped until the
  * transaction ends: where something will refer to it without the connector's

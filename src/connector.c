@@ -6,6 +6,7 @@
 
 #include "batch.h"
 #include "config.h"
+#include "digest_epoch.h"
 #include "lock.h"
 #include "mapping.h"
 #include "row_digest.h"

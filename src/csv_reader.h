@@ -13,11 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "csv_dialect.h"
+
 /* More fields than this in one row are a fault, however many are expected. */
 #define CSV_MAX_FIELDS 65535
-
-/* A delimiter may have so many bytes. */
-#define CSV_MAX_DELIMITER 8
 
 typedef enum CsvStatus
 {
@@ -37,19 +36,6 @@ typedef enum CsvFault
 	CSV_ROW_TOO_LONG,			/* longer than max_row, or a quote open that long */
 	CSV_PASSED_OVER				/* part of the quoted field that failed before */
 } CsvFault;
-
-typedef struct CsvDialect
-{
-	char		delimiter;
-	const char *delimiter_text; /* of several bytes, in its place; NULL: none */
-	char		quote;			/* '\0': no quoting at all */
-	char		escape;			/* inside quotes; '\0' or quote: doubled quotes */
-	bool		lenient;		/* stray quotes are data where that is safe */
-	bool		quoted_empty_null;	/* "" is null, not the empty string */
-	const char *trim;			/* UTF-8 characters cut off values, or NULL; with the
-								 * blank, those around quotes do not belong to them */
-	bool		short_rows;		/* a row may lack fields at its end */
-} CsvDialect;
 
 typedef struct CsvField
 {

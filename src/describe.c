@@ -10,6 +10,7 @@
 #include "describe.h"
 
 #include "guard.h"
+#include "mapping.h"
 #include "nearest.h"
 #include "reader.h"
 

@@ -26,6 +26,7 @@
 
 #include "access/xact.h"
 #include "changes.h"
+#include "digest_epoch.h"
 #include "digest_set.h"
 #include "key.h"
 #include "digest_sums.h"

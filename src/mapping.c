@@ -26,6 +26,7 @@
 #include "config.h"
 #include "connector.h"
 #include "describe.h"
+#include "digest_epoch.h"
 #include "guard.h"
 #include "lib/stringinfo.h"
 #include "lock.h"
@@ -67,6 +68,17 @@ static const char *const change_names[] = {"batch", "command", "changed", "old",
 
 /* Of these the last are in the change tables of associations only. */
 #define CHANGE_NAMES(m)	((m)->association ? lengthof(change_names) : 4)
+
+char *
+mapping_path(const Mapping *mapping, bool incremental)
+{
+	const Options *options = mapping->options;
+
+	if (options->source != NULL)
+		return pstrdup(mapping->file);
+	return source_path(mapping->connector->directory,
+					   incremental && options->incremental_file ? options->incremental_file : mapping->file);
+}
 
 /* ---------- which columns ---------- */
 

@@ -11,6 +11,9 @@
 #include "utils/array.h"
 #include "utils/rel.h"
 
+/* The path of the file that a mapping reads, or the name of the relation. */
+extern char *mapping_path(const Mapping *mapping, bool incremental);
+
 /* The mapping of this name if there is one, else NULL. */
 extern Mapping *existing_mapping(Connector *connector, const char *name);
 

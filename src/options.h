@@ -7,7 +7,7 @@
 #define SYNCUP_OPTIONS_H
 
 #include "syncup.h"
-#include "csv_reader.h"
+#include "csv_dialect.h"
 
 typedef enum OnError
 {

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "connector.h"
 #include "crash_point.h"
+#include "failure.h"
 #include "guard.h"
 #include "lock.h"
 #include "mapping.h"

@@ -14,6 +14,7 @@
 #include "constraints.h"
 #include "crash_point.h"
 #include "delta.h"
+#include "failure.h"
 #include "funcapi.h"
 #include "guard.h"
 #include "handover.h"

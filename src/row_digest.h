@@ -6,7 +6,6 @@
 #define SYNCUP_ROW_DIGEST_H
 
 #include "syncup.h"
-#include "config.h"
 #include "digest.h"
 
 /*
@@ -27,15 +26,6 @@ typedef struct RowDigest
 	Digest		row;			/* of the stored texts */
 	Digest		values;			/* of what the target gets of them; 0: unknown */
 } RowDigest;
-
-/* The mapping's present epoch; a new one where it has none. */
-extern void digest_epoch_load(DigestEpoch *epoch, const Mapping *mapping);
-
-/*
- * Ends the epoch of a mapping, or of all of a connector (NULL): what its rows
- * mean has changed, and what was kept of them does not hold any more.
- */
-extern void digest_epoch_end(const char *connector, const char *mapping);
 
 /* As a value of column "digest", and back; false: null or of another epoch. */
 extern Datum row_digest_datum(const RowDigest *digest);

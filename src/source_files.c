@@ -9,6 +9,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "guard.h"
+#include "mapping.h"
 #include "source.h"
 #include "utils/builtins.h"
 

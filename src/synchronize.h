@@ -70,16 +70,6 @@ extern BatchResult *batch_result(const Batch *batch, TimestampTz started);
 /* NOTIFY syncup of what a batch has given rise to (syncup.alarm). */
 extern void announce_alarms(const char *connector, const pg_uuid_t *batch);
 
-/* The failure of a batch in a sentence, for syncup.batch. */
-extern char *failure_message(const Connector *connector, const ErrorData *error);
-
-/*
- * Raises the failure of work on targets: under a message of ours, with the
- * reason as its detail.  The reason may quote values, so the client is told and
- * the server's log is not.
- */
-extern void raise_failure(const Connector *connector, ErrorData *error, const char *message);
-
 /* Puts results into the call's set of syncup.result. */
 extern void return_results(FunctionCallInfo fcinfo, const char *connector, List *results);
 
