@@ -37,6 +37,9 @@ sub keys_of { return @{ $_[0]{columns} }[ Model::key_columns($_[0]) ] }
 
 sub key_names { return map { $_->[1] } keys_of($_[0]) }
 
+# Whether a column is written when a row is inserted, and not any more.
+sub is_once { my ($mapping, $column) = @_; return $mapping->{once}{ $column->[1] } }
+
 sub is_key { my ($mapping, $column) = @_; return grep { $_ eq $column->[1] } key_names($mapping) }
 
 # SQL: the key of a row of a target under an alias: of several columns a text of the
@@ -136,7 +139,7 @@ CREATE TABLE model.stored_change (number int, mapping text, command text, key te
 CREATE TABLE model.review (mapping text, command text, key text, extra text, state text);
 CREATE TABLE model.cell (number int, mapping text, command text, key text, column_name text, old_value text, new_value text);
 CREATE TABLE model.quarantine (number int, mapping text, line bigint, reason text, key text, raw text);
-CREATE TABLE model.counter (number int, mapping text, rows_read bigint, rows_kept bigint, null_keys bigint, duplicates bigint, rejected bigint, empty_links bigint,
+CREATE TABLE model.counter (number int, mapping text, rows_read bigint, rows_kept bigint, null_keys bigint, duplicates bigint, rejected bigint, empty_links bigint, filtered bigint,
 	delta_inserted bigint, delta_updated bigint, delta_deleted bigint, suspended boolean, inserted bigint, updated bigint, deleted bigint, stored_before bigint);
 CREATE TABLE model.check (mapping text, counter text, count bigint, maximum bigint, base bigint, max_percentage numeric, exceeded boolean);
 CREATE TABLE model.version (mapping text, key text, version text);
@@ -179,7 +182,8 @@ sub find_changes
 		my @others = grep { !is_key($mapping, $_) } mapped($mapping);
 		my $value = sub { return 's.' . name($_[0][0]) . "::$_[0][2]" };
 		my $same_key = join ' AND ', map { "a.$_->[1] = " . $value->($_) } keys_of($mapping);
-		my $differs = join(' OR ', map { "a.$_->[1] IS DISTINCT FROM " . $value->($_) } @others);
+		my @written = grep { !is_once($mapping, $_) } @others;
+		my $differs = join(' OR ', map { "a.$_->[1] IS DISTINCT FROM " . $value->($_) } @written);
 		my $changed = join(' OR ', map { "t.$_->[1] IS DISTINCT FROM a.$_->[1]" } @others);
 
 		$sql .= $self->fill("model.source_$name", 'deleted, ' . stored($mapping), @{ $rows->{$name} })
@@ -189,7 +193,7 @@ sub find_changes
 		  . join('', map { ' AND ' . key($mapping, 'a') . '::text <> ' . literal($_) } sort keys %{ $keep->{$name} }) . ";\n" if $whole && !$suspended->{$name};
 		$sql .= "DELETE FROM model.after_$name a USING model.source_$name s WHERE s.deleted AND $same_key;\n" if !$whole;
 		$sql .= "UPDATE model.after_$name a SET "
-		  . join(', ', map { "$_->[1] = CASE WHEN a.$_->[1] IS DISTINCT FROM " . $value->($_) . ' THEN ' . $value->($_) . " ELSE a.$_->[1] END" } @others)
+		  . join(', ', map { "$_->[1] = CASE WHEN a.$_->[1] IS DISTINCT FROM " . $value->($_) . ' THEN ' . $value->($_) . " ELSE a.$_->[1] END" } @written)
 		  . " FROM model.source_$name s WHERE NOT s.deleted AND $same_key AND ($differs);\n"
 		  . "INSERT INTO model.after_$name (" . join(', ', map { $_->[1] } mapped($mapping)) . ') SELECT '
 		  . join(', ', map { $value->($_) } mapped($mapping))
@@ -245,15 +249,17 @@ sub review
 		my $is = sub { return "t.$_[0][1] IS NOT DISTINCT FROM " . $cell->(@_) };
 		my $all = sub {
 			my ($test) = @_;
-			return join ' AND ', map { '(' . $test->($_) . ')' } @others;
+			return join ' AND ', map { '(' . $test->($_) . ')' } grep { !is_once($mapping, $_) } @others;
 		};
+		# What somebody wrote beside a row that the batch inserted would be lost.
+		my $beside = join '', " AND t.extra IS NOT DISTINCT FROM 'kept'", map { ' AND ' . "t.$_->[1] IS NOT DISTINCT FROM " . "x_$_->[1].$old\::$_->[2]" } grep { is_once($mapping, $_) } @others;
 		my $is_old = $all->(sub { $is->($_[0], $old) });
 		my $is_new = $all->(sub { $is->($_[0], $new) });
 		my $is_new_if_changed = $all->(sub { "x_$_[0][1].key IS NULL OR " . $is->($_[0], $new) });
 		my $is_either = $all->(sub { "x_$_[0][1].key IS NULL OR " . $is->($_[0], $old) . ' OR ' . $is->($_[0], $new) });
 		$sql .= "INSERT INTO model.review SELECT c.mapping, CASE c.command WHEN '$insert' THEN 'insert' WHEN '$delete' THEN 'delete' ELSE 'update' END, c.key, c.extra,\n"
 		  . " CASE c.command WHEN '$insert' THEN CASE WHEN NOT $has THEN 'open' WHEN $is_new THEN 'done' ELSE 'stale' END"
-		  . " WHEN '$delete' THEN CASE WHEN NOT $has THEN 'done' WHEN $is_old THEN 'open' ELSE 'stale' END"
+		  . " WHEN '$delete' THEN CASE WHEN NOT $has THEN 'done' WHEN $is_old" . ($back ? $beside : '') . " THEN 'open' ELSE 'stale' END"
 		  . " ELSE CASE WHEN NOT $has THEN 'stale' WHEN $is_new_if_changed THEN 'done' WHEN $is_either THEN 'open' ELSE 'stale' END END\n"
 		  . " FROM model.stored_change c LEFT JOIN model.$name t ON $key = c.key::$type"
 		  . join('', map { " LEFT JOIN model.cell x_$_->[1] ON x_$_->[1].number = c.number AND x_$_->[1].mapping = c.mapping AND x_$_->[1].key = c.key AND x_$_->[1].column_name = '$_->[1]'" } @others)
@@ -375,7 +381,7 @@ sub differences
 			my $work = $batch->{work}{$name};
 			my $changes = $batch->{changes}{$name};
 			push @counters, [ $batch->{number}, $name,
-				@{ $work->{counter} }{qw(rows_read rows_kept null_keys duplicates rejected empty_links delta_inserted delta_updated delta_deleted)},
+				@{ $work->{counter} }{qw(rows_read rows_kept null_keys duplicates rejected empty_links filtered delta_inserted delta_updated delta_deleted)},
 				$boolean->($work->{suspended}), @{ $changes // {} }{qw(inserted updated deleted stored_before)} ];
 		}
 	}
@@ -389,13 +395,13 @@ sub differences
 
 	my $sql = $self->fill('model.batch', 'number, batch, mode, status, prepared',
 		map { [ $_->{number}, $_->{uuid}, $_->{mode}, $_->{status}, $boolean->($_->{prepared}) ] } @batches)
-	  . $self->fill('model.counter', 'number, mapping, rows_read, rows_kept, null_keys, duplicates, rejected, empty_links, delta_inserted, delta_updated, delta_deleted, suspended, inserted, updated, deleted, stored_before', @counters)
+	  . $self->fill('model.counter', 'number, mapping, rows_read, rows_kept, null_keys, duplicates, rejected, empty_links, filtered, delta_inserted, delta_updated, delta_deleted, suspended, inserted, updated, deleted, stored_before', @counters)
 	  . $self->fill('model.quarantine', 'number, mapping, line, reason, key, raw', @quarantine)
 	  . difference('syncup.batch',
 		'SELECT m.number, b.mode, b.status, b.prepared_at IS NOT NULL AS prepared FROM syncup.batch b LEFT JOIN model.batch m USING (batch) WHERE b.connector = ' . literal($connector),
 		'SELECT number, mode, status, prepared FROM model.batch')
 	  . difference('syncup.batch_counter',
-		'SELECT m.number, c.mapping, c.rows_read, c.rows_kept, c.null_keys, c.duplicates, c.rejected, c.empty_links, c.delta_inserted, c.delta_updated, c.delta_deleted, c.deletions_suspended, c.inserted, c.updated, c.deleted, c.stored_before FROM syncup.batch_counter c LEFT JOIN model.batch m USING (batch)',
+		'SELECT m.number, c.mapping, c.rows_read, c.rows_kept, c.null_keys, c.duplicates, c.rejected, c.empty_links, c.filtered, c.delta_inserted, c.delta_updated, c.delta_deleted, c.deletions_suspended, c.inserted, c.updated, c.deleted, c.stored_before FROM syncup.batch_counter c LEFT JOIN model.batch m USING (batch)',
 		'SELECT * FROM model.counter')
 	  . difference('syncup.quarantine',
 		"SELECT m.number, q.mapping, q.line, q.reason, nullif(q.key, '') AS key, q.raw FROM syncup.quarantine q LEFT JOIN model.batch m USING (batch) WHERE coalesce(m.number, -1) IN ($recent)",

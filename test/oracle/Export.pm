@@ -83,6 +83,25 @@ sub mappings
 		});
 }
 
+# Conditions of option "where" over a column: SQL, and what it says of a value: yes, no,
+# or undef where it raises an error.
+sub random_where
+{
+	my ($mapping) = @_;
+	my $column = pick(@{ $mapping->{columns} });
+	my $name = '"' . $column->[0] . '"';
+	my $value = pick(grep { defined && !/'/ } @{ $values{ $column->[2] }[0] }, 'x');
+	return { column => $column->[0], %{ pick(
+		{ sql => "$name <> E'" . ($value =~ s/\\/\\\\/gr) . "'", holds => sub { defined $_[0] && $_[0] ne $value ? 1 : 0 } },
+		{ sql => "$name IS DISTINCT FROM E'" . ($value =~ s/\\/\\\\/gr) . "'", holds => sub { !defined $_[0] || $_[0] ne $value ? 1 : 0 } },
+		{ sql => "$name IS NOT NULL", holds => sub { defined $_[0] ? 1 : 0 } },
+		{ sql => "coalesce($name, '') !~ '[ae1]'", holds => sub { ($_[0] // '') !~ /[ae1]/ ? 1 : 0 } },
+		$column->[2] eq 'int' ? { sql => "coalesce($name, '0')::numeric >= 0", holds => sub {
+			my $number = $_[0] // '0';
+			return $number =~ /\A\s*[+-]?\d+(?:\.\d+)?\s*\z/ ? ($number >= 0 ? 1 : 0) : undef;
+		} } : ()) } };
+}
+
 # ---------- the managed system ----------
 
 # The columns of a file: those of its mappings, once each.
@@ -165,12 +184,14 @@ sub random_dialect
 		delimiter => chance(0.5) ? ',' : pick(';', "\t", '|', ':'),
 		quoted_empty => chance(0.6) ? 'null' : 'empty',
 		skip_lines => chance(0.85) ? 0 : 2,
+		nulls => chance(0.2) ? [ 'NULL', '\\N' ] : [],
 		utf16 => chance(0.1) ? 1 : 0 };
 	my %options;
 	$options{delimiter} = $dialect->{delimiter} if $dialect->{delimiter} ne ',';
 	$options{quoted_empty} = $dialect->{quoted_empty} if $dialect->{quoted_empty} ne 'null';
 	$options{skip_lines} = $dialect->{skip_lines} if $dialect->{skip_lines};
 	$options{encoding} = 'UTF16LE' if $dialect->{utf16};
+	$options{null} = $dialect->{nulls} if @{ $dialect->{nulls} };
 	$dialect->{options} = \%options;
 	return $dialect;
 }

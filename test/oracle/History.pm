@@ -143,8 +143,19 @@ sub begin_history
 	$ENV{PGOPTIONS} = $big ? '-c maintenance_work_mem=1MB' : '';
 	$source = new_source($big ? pick(8500, 9500) : 25);
 
+	# what the history before has left is not what a condition is checked against
+	unlink glob "$folder/files/*";
+
 	my @mappings = mappings();
-	for my $mapping (@mappings) { $mapping->{partitioned} = $settings{partitioned}{ $mapping->{name} } }
+	for my $mapping (@mappings)
+	{
+		my @others = grep { !Compare::is_key($mapping, $_) } Compare::mapped($mapping);
+		$mapping->{partitioned} = $settings{partitioned}{ $mapping->{name} };
+		$mapping->{where} = Export::random_where($mapping) if chance(0.3);
+		$mapping->{once} = { pick(@others)->[1] => 1 } if @others > 1 && chance(0.3);
+		$settings{where}{ $mapping->{name} } = $mapping->{where}{sql} if $mapping->{where};
+		$settings{once}{ $mapping->{name} } = [ sort keys %{ $mapping->{once} } ] if $mapping->{once};
+	}
 	$compare = Compare->new($node, $folder, @mappings);
 	$model = Model->new(@mappings);
 	my $sql = "DROP PUBLICATION IF EXISTS everything; DROP EXTENSION IF EXISTS syncup CASCADE; DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA IF EXISTS target CASCADE;\n"
@@ -156,7 +167,8 @@ sub begin_history
 		my %options = (pattern => JSON::PP::true);
 		$options{command_column} = 'command' if $settings{changes}{$file};
 		$options{incremental_file} = "$file.delta.csv*" if $settings{own_file}{$file};
-		my %columns = map { $_->[0] => $_->[1] } Compare::mapped($mapping);
+		$options{where} = $mapping->{where}{sql} if $mapping->{where};
+		my %columns = map { $_->[0] => Compare::is_once($mapping, $_) ? { column => $_->[1], write => 'insert' } : $_->[1] } Compare::mapped($mapping);
 		my @unique = map { literal($_->[0]) } grep { !defined $_->[1] } @{ $mapping->{columns} };
 		$sql .= "SELECT syncup_map_entity_type('$connector', '$mapping->{name}', 'target.$mapping->{name}', '$file.csv*', "
 		  . join(', ', key_argument($mapping), literal($json->encode(\%columns)), 'ARRAY[' . join(', ', @unique) . ']::text[]', literal($json->encode(\%options))) . ");\n";
@@ -246,7 +258,7 @@ sub export_files
 	$quarantine = $as_before->{options}{on_error} eq 'quarantine' if $as_before;
 	my $bad = $settings{noise} && ($quarantine ? chance(0.6) : chance(0.03));
 	my %options = $as_before ? %{ $as_before->{options} } : (
-		delimiter => ',', quoted_empty => 'null', skip_lines => 0, encoding => 'UTF8',
+		delimiter => ',', quoted_empty => 'null', skip_lines => 0, encoding => 'UTF8', null => [],
 		%{ $dialect->{options} },
 		duplicates => chance(0.9) ? $settings{duplicates} : pick('first', 'reject'),
 		on_error => $quarantine ? 'quarantine' : 'stop',

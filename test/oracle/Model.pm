@@ -12,7 +12,7 @@ my $NEWLINE = qr/\r\n|\r|\n/;
 
 # What a prepare says of a file that it does not take; which fault it meets first
 # is not predicted.
-my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|rows set aside|can be used/;
+my $BAD_FILE = qr/cannot be evaluated|fields instead of|quote|is invalid in encoding|NUL byte|is not valid for type|command is|rows set aside|can be used/;
 
 # ---------- CSV (SPEC 2.5, 4.2, 4.3) ----------
 
@@ -21,11 +21,12 @@ my $BAD_FILE = qr/fields instead of|quote|is invalid in encoding|NUL byte|is not
 sub record
 {
 	my ($text, $at, $delimiter, $quoted_empty) = @_;
-	my @fields;
+	my (@fields, @bare);
 	pos($$text) = $at;
 	while (1)
 	{
 		my $value;
+		my $is_bare = 0;
 		if ($$text =~ /\G"/gc)
 		{
 			$value = '';
@@ -44,13 +45,15 @@ sub record
 		{
 			$$text =~ /\G([^"\Q$delimiter\E\r\n]*)/gc;
 			$value = $1 eq '' ? undef : $1;
+			$is_bare = 1;
 			return { fields => \@fields, fault => 'quote' } if $$text =~ /\G"/gc;
 		}
 		push @fields, $value;
+		push @bare, $is_bare && defined $value;
 		next if $$text =~ /\G\Q$delimiter\E/gc;
 		my $end = pos($$text) // 0;
 		$$text =~ /\G$NEWLINE/gc;
-		return { fields => \@fields, end => $end, next => pos($$text) // $end };
+		return { fields => \@fields, bare => \@bare, end => $end, next => pos($$text) // $end };
 	}
 }
 
@@ -126,7 +129,17 @@ sub read_file
 			else
 			{
 				$recovering = 0;
-				if (!is_valid($row->{raw}))
+				if (is_valid($row->{raw}))
+				{
+					# Texts that mean no value, where they are not quoted.
+					for my $i (grep { $record->{bare}[$_] } 0 .. $#header)
+					{
+						next if !grep { $_ eq $row->{fields}[$i] } @{ $dialect->{nulls} };
+						$row->{marked}[$i] = 1;
+						$row->{fields}[$i] = undef;
+					}
+				}
+				else
 				{
 					$row->{fault} = 'encoding';
 					$row->{known} = $row->{fields};
@@ -292,10 +305,19 @@ sub same_but_key
 	return same([ @$a[@others] ], [ @$b[@others] ]);
 }
 
+# What "where" says of a row: yes, no, or undef where it raises an error.
+sub counts
+{
+	my ($mapping, $content) = @_;
+	my $where = $mapping->{where} or return 1;
+	my ($i) = grep { $mapping->{columns}[$_][0] eq $where->{column} } 0 .. $#$content;
+	return $where->{holds}->($content->[$i]);
+}
+
 sub new_work
 {
 	return {
-		counter => { map { $_ => 0 } qw(rows_read rows_kept null_keys duplicates rejected empty_links delta_inserted delta_updated delta_deleted) },
+		counter => { map { $_ => 0 } qw(rows_read rows_kept null_keys duplicates rejected empty_links filtered delta_inserted delta_updated delta_deleted) },
 		quarantine => [],
 		delta => {},
 		kept_keys => {},		# of rows set aside: never deleted, even if only the target has them
@@ -334,7 +356,7 @@ sub cleanse
 		{
 			my @content = @{ $row->{fields} }[@places];
 			my $key = key_of($mapping, \@content);
-			next if !$key || !is_key($mapping, $key);
+			next if !counts($mapping, \@content) || !$key || !is_key($mapping, $key);
 			my $id = identity($mapping, $key);
 			$contents{$id} //= \@content;
 			$contradicted{$id} = 1 if !same_but_key($mapping, $contents{$id}, \@content);
@@ -354,7 +376,16 @@ sub cleanse
 		my @content = @{ $row->{fields} }[@places];
 		my $key = key_of($mapping, \@content);
 		my $id = $key && identity($mapping, $key);
-		if (!$key) { set_aside($work, 'null_keys', $row, 'null key') }
+		my $counts = counts($mapping, \@content);
+		if (!defined $counts)
+		{
+			# nobody knows whether it counts: its key is there, if it has one
+			if ($key && is_key($mapping, $key)) { $work->{kept_keys}{$id} = 1 }
+			elsif ($key) { $work->{suspended} = 1 }
+			set_aside($work, 'rejected', $row, 'conversion', $key);
+		}
+		elsif (!$counts) { $work->{counter}{filtered}++ }
+		elsif (!$key) { set_aside($work, 'null_keys', $row, 'null key') }
 		elsif (!is_key($mapping, $key))
 		{
 			# nobody knows which row it speaks of
@@ -416,7 +447,15 @@ sub net_effect
 			next;
 		}
 		my @content = @{ $row->{fields} }[@places];
+		my @marked = map { $row->{marked}[$_] } @places;
 		my $key = key_of($mapping, \@content);
+		my $command = $command{ lc($row->{fields}[$command_place] // '') };
+		if ((!$key || !is_key($mapping, $key) || !$command) && (counts($mapping, \@content) // 1) == 0)
+		{
+			# it cannot be used, and does not count
+			$work->{counter}{filtered}++;
+			next;
+		}
 		if (!$key)
 		{
 			set_aside($work, 'null_keys', $row, 'null key');
@@ -432,7 +471,6 @@ sub net_effect
 			next;
 		}
 		my $id = identity($mapping, $key);
-		my $command = $command{ lc($row->{fields}[$command_place] // '') };
 		if (!$command)
 		{
 			$work->{bad_command} = 1;
@@ -449,20 +487,30 @@ sub net_effect
 			$work->{counter}{rows_kept}++;
 			next;
 		}
-		if ($command eq 'update' && !$state{$id})
+		my $before = $command eq 'insert' ? undef : $state{$id};
+		for my $i (0 .. $#content)
+		{
+			next if $is_key{$i};
+			$content[$i] = 'NULL_NULL' if $marked[$i] && $command ne 'insert';
+			if (!defined $content[$i]) { $content[$i] = $before->[$i] if $before }
+			elsif ($content[$i] eq 'NULL_NULL' && $command ne 'insert') { $content[$i] = undef }
+		}
+		my $counts = counts($mapping, \@content);
+		if (defined $counts && !$counts)
+		{
+			# the row that results is not there
+			$state{$id} = undef;
+			delete $sign_of_life{$id};
+			$work->{counter}{filtered}++;
+			next;
+		}
+		if (defined $counts && $command eq 'update' && !$state{$id})
 		{
 			$sign_of_life{$id} = 1;
 			set_aside($work, 'rejected', $row, 'unknown key', $key);
 			next;
 		}
-		my $before = $command eq 'insert' ? undef : $state{$id};
-		for my $i (0 .. $#content)
-		{
-			next if $is_key{$i};
-			if (!defined $content[$i]) { $content[$i] = $before->[$i] if $before }
-			elsif ($content[$i] eq 'NULL_NULL' && $command ne 'insert') { $content[$i] = undef }
-		}
-		if (refused($mapping, \@content))
+		if (!defined $counts || refused($mapping, \@content))
 		{
 			$work->{bad_value} = 1;
 			$sign_of_life{$id} = 1;
@@ -638,7 +686,7 @@ sub checks
 	}
 	for my $mapping (map { $_->{name} } @{ $self->{mappings} })
 	{
-		my ($count, $base) = (scalar @{ $work->{$mapping}{quarantine} }, $work->{$mapping}{counter}{rows_read});
+		my ($count, $base) = (scalar @{ $work->{$mapping}{quarantine} }, $work->{$mapping}{counter}{rows_read} - $work->{$mapping}{counter}{filtered});
 		my $percentage = $self->{limits}{''}{set_aside} // 0;
 		push @checks, [ $mapping, 'set_aside_lines', $count, undef, $base, $percentage || undef, $count * 100 > $percentage * $base && $percentage > 0 ? 't' : 'f' ];
 	}
