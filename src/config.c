@@ -598,7 +598,7 @@ config_check_target(Mapping *mapping)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("target of mapping \"%s\" of connector \"%s\" is gone",
 						mapping->name, mapping->connector->name),
-				 errhint("Drop the mapping with syncup_drop_mapping(), or map another table.")));
+				 errhint("Drop the mapping with syncup_drop_mapping() and map it anew.")));
 	if (target->rd_rel->relkind != RELKIND_RELATION &&
 		target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,

@@ -43,7 +43,7 @@ remove_work() {
 		as_server "$bin/pg_ctl" -D "${file%/*}" -m immediate -s stop \
 			>/dev/null 2>&1 </dev/null || :
 	done
-	[ -z "${SMALL_DISK:-}" ] || umount "$SMALL_DISK" || umount -l "$SMALL_DISK"
+	[ -z "${mounted:-}" ] || umount "$mounted" || umount -l "$mounted"
 	rm -rf "$work"
 	work=
 }
@@ -126,12 +126,14 @@ build_crash_points() {
 	conf=$2
 }
 
-# Mounts a small disk, to be filled by tests: SMALL_DISK is its folder, or empty
-# where that cannot be done.
+# Mounts a small disk, to be filled by tests, unless one is given: SMALL_DISK is its
+# folder, or empty where that cannot be done.
 mount_small_disk() {
 	as_server mkdir "$work/small_disk"
+	[ -z "${SMALL_DISK:-}" ] || return 0
 	if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=32m,mode=700 tmpfs "$work/small_disk" 2>/dev/null; then
-		export SMALL_DISK="$work/small_disk"
+		mounted=$work/small_disk
+		export SMALL_DISK="$mounted"
 		chown postgres: "$SMALL_DISK"
 	fi
 }
