@@ -173,8 +173,8 @@ BEGIN
 			'    FILTER (WHERE NOT x.is_key) OVER () AS filled'
 			'  FROM (VALUES %s) AS x (ordinal, name, value, is_key)) AS v'
 			' WHERE c.batch = $1 AND CASE'
-			'  WHEN v.is_key THEN c.command <> ''update'' AND v.filled = 0'
 			'  WHEN c.command = ''update'' THEN v.name = ANY (c.changed)'
+			'  WHEN v.is_key THEN v.filled = 0'
 			'  WHEN c.command = ''insert'' THEN v.value IS NOT NULL'
 			'  ELSE c.old ->> v.name::text IS NOT NULL END'
 			' ORDER BY c.command, %s COLLATE "C", v.ordinal',

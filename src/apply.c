@@ -22,6 +22,7 @@
 #include "options.h"
 #include "passing.h"
 #include "progress.h"
+#include "renames.h"
 #include "sql.h"
 #include "storage/itemptr.h"
 #include "utils/array.h"
@@ -166,8 +167,7 @@ write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expecte
 				 errdetail("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
 }
 
-/* The same of a statement that stands alone where constraints do not tie its target to others. */
-static void
+void
 write_statement(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected)
 {
 	Writing    *writing = mapping->tied ? NULL : writing_begin();
@@ -286,6 +286,9 @@ update_rows(Application *application, ChangeAction action)
 		appendStringInfo(&where, " AND t.%s IS %s", quote_identifier(retired),
 						 action == ACTION_REVIVE ? "NOT NULL" : "NULL");
 	}
+	/* Of rows that only get another key nothing is left to write. */
+	if (set.len == 0)
+		return;
 	passing = action == ACTION_UPDATE ? passing_order(mapping, application->changes) : NULL;
 	if (passing != NULL)
 		update_in_order(application, passing, set.data);
@@ -506,7 +509,8 @@ void
 apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 {
 	bool		together = constraints_tie(connector);
-	Writing    *writing;
+	bool		renames = renames_are_there(connector, batch);
+	Writing    *writing = NULL;
 
 	/*
 	 * Rows of dependent tables are deleted first and inserted last.  Updates
@@ -514,17 +518,28 @@ apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 	 * and unique values are free when they are needed, as they were then.
 	 * Targets that refer to one another are written as one statement; of the
 	 * others each statement stands alone, also while those are being written.
+	 * Keys change before everything else.
 	 */
+	if (renames && together)
+		writing = writing_begin();
+	if (renames && !back)
+		renames_apply(connector, batch, false);
 	apply_steps(connector, batch, back, true, true, apply_deletes);
-	writing = together ? writing_begin() : NULL;
+	if (together && writing == NULL)
+		writing = writing_begin();
 	apply_steps(connector, batch, back, false, true, apply_deletes);
 	apply_steps(connector, batch, back, false, false, apply_inserts);
-	if (together)
+	if (writing != NULL && !(renames && back))
 	{
 		writing_end(writing);
+		writing = NULL;
 		constraints_check_inserted(connector, batch, back);
 	}
 	apply_steps(connector, batch, back, true, false, apply_inserts);
+	if (renames && back)
+		renames_apply(connector, batch, true);
+	if (writing != NULL)
+		writing_end(writing);
 }
 
 int64
@@ -596,6 +611,25 @@ apply_remember(const Mapping *mapping, const pg_uuid_t *batch)
 
 /* ---------- is the target still as the changes say ---------- */
 
+/* SQL: whether a change gives a row another key. */
+static char *
+is_renaming(const Mapping *mapping)
+{
+	return !may_rename(mapping) ? "false" :
+		psprintf("(%s AND s.h%d)", is_action(ACTION_UPDATE), mapping->key + 1);
+}
+
+/* SQL: whether target row t is that of change s as it is before the batch is written, or taken back. */
+static char *
+same_present_key(const Mapping *mapping, bool back)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	return back || !may_rename(mapping) ? same_key(mapping, "s") :
+		equal_sql(key, target_column(key), psprintf("CASE WHEN %s THEN s.o%d ELSE s.c%d END",
+													is_renaming(mapping), mapping->key + 1, mapping->key + 1));
+}
+
 /* SQL: what has become of a change: "done", "stale" (somebody else) or "open". */
 static char *
 state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
@@ -606,6 +640,10 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 	char	   *was = as_it_was(mapping);
 	char	   *outside = is_outside(mapping);
 	char	   *was_taken = as_it_was_taken(changes);
+	char	   *renamed = is_renaming(mapping);
+	char	   *renamed_state = back ? "'stale'" :
+		psprintf("CASE WHEN %s AND EXISTS (SELECT FROM %s t WHERE %s) THEN 'done' ELSE 'stale' END",
+				 renamed, mapping->target_name, same_key(mapping, "s"));
 
 	return psprintf("CASE s.action"
 					" WHEN 'insert' THEN CASE WHEN NOT (%s) THEN 'open' WHEN %s IS NULL AND %s THEN 'done' ELSE 'stale' END"
@@ -616,7 +654,7 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 					"   WHEN %s THEN 'open' ELSE 'stale' END"
 					" WHEN 'give' THEN CASE WHEN %s AND NOT (%s) THEN 'done' ELSE 'open' END"
 					" WHEN 'take' THEN CASE WHEN NOT (%s) THEN 'stale' %s ELSE 'stale' END"
-					" ELSE CASE WHEN NOT (%s) THEN 'stale' WHEN %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
+					" ELSE CASE WHEN NOT (%s) THEN %s WHEN NOT %s AND %s THEN 'done' WHEN %s THEN 'open' ELSE 'stale' END"
 					" END",
 					found, retired, becomes, found, was, back ? is_untouched(mapping, changes) : "true", found, retired, was,
 					found, retired, becomes, was,
@@ -626,7 +664,7 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 									outside, becomes, was_taken, outside, was) :
 					psprintf("WHEN NOT %s AND %s THEN 'done' WHEN %s AND %s AND %s THEN 'open'",
 							 outside, becomes, outside, was, was_taken),
-					found, becomes, was);
+					found, renamed_state, renamed, becomes, was);
 }
 
 /* The query of changes that are done already or stale: place, state, key. */
@@ -635,7 +673,7 @@ review_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 {
 	return psprintf("SELECT * FROM (SELECT s.place, %s AS state, %s FROM syncup_change s"
 					" LEFT JOIN %s ON %s) AS reviewed WHERE state OPERATOR(pg_catalog.<>) 'open' ORDER BY 3",
-					state_sql(mapping, changes, back), key_text_sql(mapping, "s"), target_rows(mapping), same_key(mapping, "s"));
+					state_sql(mapping, changes, back), key_text_sql(mapping, "s"), target_rows(mapping), same_present_key(mapping, back));
 }
 
 int64

@@ -57,6 +57,9 @@ extern char *is_action(ChangeAction action);
  */
 extern void write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected);
 
+/* The same of a statement that stands alone where constraints do not tie its target to others. */
+extern void write_statement(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected);
+
 /*
  * Writes the delta of an initial batch straight into the target, which is
  * empty; returns the number of rows.

@@ -26,10 +26,12 @@
 #include "convert.h"
 #include "delta.h"
 #include "digest_epoch.h"
+#include "digest_set.h"
 #include "executor/executor.h"
 #include "guard.h"
 #include "parts.h"
 #include "miscadmin.h"
+#include "renames.h"
 #include "storage/buffile.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
@@ -89,6 +91,13 @@ struct ChangeFile
 	Digest		now_values;		/* of what the target gets of it */
 	Datum	   *next;			/* what the command at hand would make of it */
 	bool	   *next_nulls;
+
+	/* keys that change: option old_key */
+	int			old_key;		/* the stored column that tells the former one; -1: none does */
+	bool		has_former;		/* the key at hand is new, and "now" is the row of its former one */
+	DigestSet  *seen;			/* keys of the files, by what they are sorted by */
+	List	   *formers;		/* of text: former keys of rows that came */
+	MemoryContext file_context; /* that these live in */
 
 	RowBytes	value_bytes;	/* of the values converted last */
 	const char *path;			/* of the row being applied */
@@ -189,6 +198,10 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	file->mark = mark_column(mapping);
 	file->kept = palloc(sizeof(bool) * n);
 	file->kept_now = palloc(sizeof(bool) * n);
+	file->old_key = mapping->association ? -1 : former_key_column(mapping);
+	file->file_context = CurrentMemoryContext;
+	if (file->old_key >= 0)
+		file->seen = digest_set_create(0, false);
 	if (!mapping->association)
 		file->where = where_open(options, find_stored_column, unconstify(Mapping *, mapping));
 	return file;
@@ -893,6 +906,7 @@ apply_command(ChangeFile *file, ChangeCommand command)
 	switch (command)
 	{
 		case COMMAND_DELETE:
+			file->has_former = false;
 			accept_none(file, &file->counter.rows_kept);
 			break;
 		case COMMAND_FILTERED:
@@ -900,7 +914,7 @@ apply_command(ChangeFile *file, ChangeCommand command)
 			break;
 		case COMMAND_UPDATE:
 			/* Of a holder only its link is known: it may be there without one. */
-			if (!file->exists && (!file->mapping->association || file->mapping->pairs))
+			if (!file->exists && !file->has_former && (!file->mapping->association || file->mapping->pairs))
 			{
 				lay_over(file, true, false);
 				if (is_wanted(file))
@@ -909,7 +923,7 @@ apply_command(ChangeFile *file, ChangeCommand command)
 			}
 			/* FALLTHROUGH */
 		case COMMAND_MERGE:
-			lay_over(file, true, file->exists);
+			lay_over(file, true, file->exists || file->has_former);
 			if (is_wanted(file) && values_are_good(file))
 				accept_next(file);
 			break;
@@ -921,6 +935,94 @@ apply_command(ChangeFile *file, ChangeCommand command)
 		default:
 			file->alive = true;
 			break;
+	}
+}
+
+static void write_spelling(ChangeFile *file, const Datum *row);
+
+/* Looks a key up as the baseline has it; false: it has not. */
+static bool
+find_stored(ChangeFile *file, Datum name, Datum *values, bool *nulls)
+{
+	SoughtKey	key = {.text = name, .has_value = !file->key_type.bytewise};
+
+	if (key.has_value)
+		key.value = key_value(&file->key_type, TextDatumGetCString(name));
+	return baseline_lookup(file->baseline, &key, (Datum) 0, values, nulls);
+}
+
+/* The digest of what a key is sorted by. */
+static Digest
+seen_digest(const ChangeFile *file, const char *sort_key)
+{
+	return digest_bytes(&file->epoch.key, sort_key, strlen(sort_key));
+}
+
+/*
+ * Where the key at hand is new, and its row tells the former one, what that one
+ * has is what the row is so far.
+ */
+static void
+begin_former(ChangeFile *file)
+{
+	int			key = file->mapping->key;
+	Digest		seen;
+
+	file->has_former = false;
+	if (file->old_key < 0)
+		return;
+	seen = seen_digest(file, file->sort_key);
+	(void) digest_set_add(file->seen, &seen);
+	if (file->stored || file->slot->tts_isnull[ROW_FIELDS + file->old_key] ||
+		is_emptying(file->slot->tts_values[ROW_FIELDS + file->old_key]))
+		return;
+	file->has_former = find_stored(file, file->slot->tts_values[ROW_FIELDS + file->old_key], file->now, file->now_nulls);
+	if (file->has_former)
+		file->now[key] = PointerGetDatum(PG_DETOAST_DATUM_COPY(file->slot->tts_values[ROW_FIELDS + key]));
+}
+
+/* Notes the former key of a row that comes. */
+static void
+end_former(ChangeFile *file)
+{
+	MemoryContext before;
+
+	if (!file->has_former || file->now_nulls[file->old_key])
+		return;
+	before = MemoryContextSwitchTo(file->file_context);
+	file->formers = lappend(file->formers, TextDatumGetCString(file->now[file->old_key]));
+	MemoryContextSwitchTo(before);
+}
+
+/* Former keys that the files say nothing else of go. */
+static void
+delete_formers(ChangeFile *file)
+{
+	ListCell   *cell;
+
+	foreach(cell, file->formers)
+	{
+		const char *former = lfirst(cell);
+		const char *sort_key = former;
+		Digest		seen;
+
+		MemoryContextReset(file->key_context);
+		if (!file->key_type.bytewise)
+		{
+			Digest		identity = key_identity(&file->key_type, &file->epoch.key, key_value(&file->key_type, former));
+
+			sort_key = psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", identity.high, identity.low);
+		}
+		seen = seen_digest(file, sort_key);
+		if (digest_set_has(file->seen, &seen) || file->counter.deletions_suspended)
+			continue;
+		/* Told twice it goes once. */
+		(void) digest_set_add(file->seen, &seen);
+		if (!find_stored(file, CStringGetTextDatum(former), file->before, file->before_nulls))
+			continue;
+		write_spelling(file, file->before);
+		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
+		file->counter.delta_deleted++;
 	}
 }
 
@@ -948,6 +1050,7 @@ begin_key(ChangeFile *file)
 	}
 	file->exists = file->stored;
 	file->alive = false;
+	begin_former(file);
 }
 
 /* Whether two stored texts are the same. */
@@ -987,6 +1090,7 @@ end_key(ChangeFile *file)
 		write_spelling(file, file->now);
 		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls, &file->now_values);
 		file->counter.delta_inserted++;
+		end_former(file);
 	}
 	else if (file->stored && !file->exists && !file->alive && !file->counter.deletions_suspended)
 	{
@@ -1037,6 +1141,9 @@ apply_rows(ChangeFile *file)
 	}
 	if (file->sort_key != NULL)
 		end_key(file);
+	MemoryContextSwitchTo(file->key_context);
+	delete_formers(file);
+	MemoryContextSwitchTo(before);
 }
 
 void

@@ -25,6 +25,7 @@
 #include "links.h"
 #include "miscadmin.h"
 #include "plans.h"
+#include "renames.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -246,6 +247,8 @@ typedef struct ChangeSink
 	OtherColumn *others;
 	List	   *taken;			/* of TakenColumn */
 	bool		reviewed;		/* the source rows are changes that were reviewed */
+	bool		renames;		/* they know former keys */
+	bool		mapping_renames;	/* and one was that of a row */
 	ChangeCounter *counter;
 } ChangeSink;
 
@@ -376,10 +379,11 @@ write_change(void *arg, uint64 row)
 		Converter  *converter = &sink->converters[sink->mapped[n]];
 		bool		is_key = column->key_part > 0;
 		bool		differs = fresh ||
-			(!found.delete && !is_key && sql_bool(row, IS_DISTINCT(n)));
+			(!found.delete && (!is_key || sink->renames) && sql_bool(row, IS_DISTINCT(n)));
 		bool		isnull;
 		Datum		value;
 
+		sink->mapping_renames |= is_key && differs && !fresh;
 		if (differs)
 			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(column->target));
 		if (found.delete || found.take || (differs && !fresh))
@@ -388,7 +392,7 @@ write_change(void *arg, uint64 row)
 		/* New values; of a row that goes, its key; what is not written is the target's own. */
 		if (found.delete && !is_key)
 			continue;
-		value = sql_datum(row, (is_key || column->insert_only || (sink->reviewed && !differs)) && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n),
+		value = sql_datum(row, ((is_key && !differs) || column->insert_only || (sink->reviewed && !differs)) && !fresh ? TARGET_VALUE(n) : SOURCE_VALUE(n),
 						  &isnull);
 		slot->tts_isnull[CHANGE_COLUMNS + n] = isnull;
 		if (!isnull)
@@ -571,7 +575,7 @@ rows_of(const Mapping *mapping, const char *column, const char *relation)
 					is_outside(mapping) + strlen("t."),
 					options->deleted_column ?
 					psprintf("r.%s", quote_identifier(options->deleted_column)) : "NULL",
-					retired_at(mapping) + strlen("t."), relation);
+					retired_at(mapping) + strlen("t."), renamed_relation(mapping->connector, mapping->target, relation));
 }
 
 char *
@@ -592,6 +596,15 @@ target_rows_read(const Mapping *mapping, const char *name)
 	return all_rows_alike(mapping) ? rows_of(mapping, NULL, name) : psprintf("%s t", name);
 }
 
+/* SQL: whether target row t has the key that the row of source row s had before. */
+static char *
+same_former_key(const Mapping *mapping)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+
+	return equal_sql(key, target_column(key), psprintf("COALESCE(s.former, s.c%d)", mapping->key + 1));
+}
+
 /*
  * The query of a complete or an incremental batch; see the enum above.  target:
  * the rows of the target, as "t".
@@ -603,8 +616,9 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 	char	   *has_source = has_key(mapping, "s");
 	char	   *has_target = target_has_key(mapping);
 	char	   *is_ours = is_current(mapping);
-	char	   *differs = psprintf("%s OR %s IS NOT NULL OR %s", is_outside(mapping),
-								   retired_at(mapping), any_distinct(mapping, sink->reviewed));
+	char	   *differs = psprintf("%s OR %s IS NOT NULL OR %s%s", is_outside(mapping), retired_at(mapping),
+								   sink->renames ? "s.former IS NOT NULL OR " : "", any_distinct(mapping, sink->reviewed));
+	char	   *same = sink->renames ? same_former_key(mapping) : same_key(mapping, "s");
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -625,14 +639,14 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 		appendStringInfo(&sql, " FROM syncup_source s %s JOIN %s ON %s"
 						 " WHERE CASE WHEN NOT (%s) THEN %s WHEN s.deleted IS NULL THEN false"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 keep_missing ? "LEFT" : "FULL", target, same_key(mapping, "s"),
+						 keep_missing ? "LEFT" : "FULL", target, same,
 						 has_source, is_ours, has_target, differs);
 	else
 		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s ON %s"
 						 " WHERE CASE WHEN s.deleted THEN %s AND %s AND NOT EXISTS"
 						 " (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 target, same_key(mapping, "s"), has_target, is_ours,
+						 target, same, has_target, is_ours,
 						 same_key_of(mapping, "other", "s"), has_target, differs);
 	return sql.data;
 }
@@ -723,6 +737,8 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 			SQL_ARGS(SQL_UUID(batch)));
 	begin_sink(&sink, mapping, batch, counter);
 	sink.reviewed = source->reviewed;
+	sink.renames = source->renames;
+	sink.mapping_renames = false;
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(changes_query(&sink, target ? target_rows_read(mapping, target->name) : target_rows(mapping),
 													 complete, keep_missing),
@@ -732,6 +748,7 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	change_store_close(sink.store);
 	typed_rows_forget(source);
 	mapping->takes = counter->taken > 0;
+	mapping->renames = sink.mapping_renames;
 }
 
 void

@@ -81,6 +81,8 @@ typedef struct Mapping
 	char	   *table_name;
 	bool		tied;			/* written together with others: see constraints.h */
 	struct TypedRows *found;	/* changes at hand: see change_store.h */
+	bool		renames;		/* some of them change a row's key */
+	struct TypedRows *renamed;	/* these keys, while links are built: see renames.h */
 	bool		takes;			/* some of them take rows outside the scope */
 	List	   *given;			/* of TypedRows: keys of rows that change hands */
 	struct TypedRows *taken;	/* with this batch: see handover.h */

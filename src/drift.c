@@ -31,6 +31,7 @@
 #include "key.h"
 #include "digest_sums.h"
 #include "miscadmin.h"
+#include "renames.h"
 #include "sql.h"
 #include "stored_table.h"
 #include "utils/memutils.h"
@@ -98,6 +99,8 @@ take_present(void *arg, StoredTable *delta)
 		return;
 	}
 	search->delta_rows++;
+	if (is_renamed_away(delta))
+		return;
 	if (stored_command_is(delta, "delete"))
 	{
 		search->has_deleted = true;
@@ -120,7 +123,7 @@ take_deleted(void *arg, StoredTable *delta)
 {
 	Search	   *search = arg;
 
-	if (stored_command_is(delta, "delete"))
+	if (stored_command_is(delta, "delete") && !is_renamed_away(delta))
 		typed_source_add(search->source, delta, SOURCE_DELETED);
 }
 

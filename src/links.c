@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "plans.h"
+#include "renames.h"
 #include "sql.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
@@ -32,12 +33,19 @@ column_of(const char *alias, const char *name)
 	return psprintf("%s.%s", alias, quote_identifier(name));
 }
 
+/* SQL: the rows of an end's entity type. */
+static char *
+entity_rows(const AssociationEnd *end)
+{
+	return renamed_relation(end->entity->connector, end->entity->target, end->entity->target_name);
+}
+
 /* SQL: what is stored of the row of an end that has this key; null: it is not there. */
 static char *
 stored_of_key(const AssociationEnd *end, const char *key)
 {
 	return psprintf("(SELECT e.%s FROM %s e WHERE %s)", quote_identifier(end->stored.target),
-					end->entity->target_name,
+					entity_rows(end),
 					has_end_key_sql(end, "e", key));
 }
 
@@ -47,7 +55,7 @@ key_of_stored(const AssociationEnd *end, const char *stored)
 {
 	if (end->store == NULL)
 		return pstrdup(stored);
-	return psprintf("(SELECT %s FROM %s e WHERE %s)", end_key_sql(end, "e"), end->entity->target_name,
+	return psprintf("(SELECT %s FROM %s e WHERE %s)", end_key_sql(end, "e"), entity_rows(end),
 					equal_sql(&end->stored, column_of("e", end->stored.target), stored));
 }
 
@@ -76,7 +84,7 @@ stored_joins(const Mapping *mapping, const char *alias)
 		char	   *entity = psprintf("e%d", i + 1);
 
 		if (end->store != NULL && i != mapping->holder)
-			appendStringInfo(&sql, " LEFT JOIN %s %s ON %s", end->entity->target_name, entity,
+			appendStringInfo(&sql, " LEFT JOIN %s %s ON %s", entity_rows(end), entity,
 							 has_end_key_sql(end, entity, psprintf("%s.k%d", alias, i + 1)));
 	}
 	return sql.data;
@@ -189,7 +197,7 @@ link_table_rows(const Mapping *mapping, const char *relation)
 	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL%s) t",
 					may_read_all(mapping) ? "r.*" :
 					psprintf("%s, %s%s", column1, column2, further_columns(mapping, "r")),
-					relation, column1, column2,
+					renamed_relation(mapping->connector, mapping->target, relation), column1, column2,
 					scope == NULL ? "" : psprintf(" AND (%s\n)", scope));
 }
 
@@ -230,6 +238,9 @@ links_are_few(const Mapping *mapping, int64 links)
 {
 	const char *columns[2] = {mapping->ends[0].target, mapping->ends[1].target};
 
+	/* What will be another key is not found by an index. */
+	if (renames_at_hand(mapping->connector))
+		return false;
 	return mapping->pairs ? plan_few(mapping->target, columns, 2, links) :
 		is_few(holder_end(mapping)->entity, links);
 }
@@ -859,6 +870,8 @@ links_build(LinkSet *set, const pg_uuid_t *batch, TypedRows *target, bool whole,
 		sink.changes[i].counter = &set->counters[i];
 		sink.changes[i].attributes = change_attributes(set, set->members[i], sink.changes[i].store);
 	}
+	for (int i = 0; i < set->nparts; i++)
+		set->parts[i].rows = renamed_links(set->members[set->parts[i].giver], set->parts[i].rows);
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(mapping->pairs ?
 									   link_table_query(set, target ? target->name : mapping->target_name, whole, keep_missing) :

@@ -62,7 +62,7 @@ PG_FUNCTION_INFO_V1(syncup_drop_mapping);
  * no table may give to a column (a target has none of these).
  */
 static const char *const delta_names[] = {
-	"batch", "command", "digest", "old_key", "key_hash", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"
+	"batch", "command", "digest", "old_key", "key_hash", "renamed", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"
 };
 static const char *const change_names[] = {"batch", "command", "changed", "old", "key1", "key2", "old_key"};
 
@@ -421,6 +421,51 @@ take_where(Draft *draft, const Mapping *old)
 	foreach(cell, where_sources(draft->mapping, old))
 		if (find_source(draft->mapping, lfirst(cell)) < 0)
 			add_column(draft, lfirst(cell), NULL, NULL);
+}
+
+/* Whether an array of texts has this one, in whatever capitals. */
+static bool
+has_text(ArrayType *texts, const char *name)
+{
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+		if (pg_strcasecmp(TextDatumGetCString(elements[i]), name) == 0)
+			return true;
+	return false;
+}
+
+/* Takes what tells that a key changes: a column of the file, or a unique key. */
+static void
+take_former_key(Draft *draft, char **keys, int nkeys, ArrayType *unique_keys)
+{
+	const Options *options = draft->mapping->options;
+	const char *option = options->old_key ? "old_key" : "stable_key";
+
+	if (options->old_key == NULL && options->stable_key == NULL)
+		return;
+	if (options->old_key != NULL && options->stable_key != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options \"%s\" and \"%s\" exclude one another", "old_key", "stable_key"),
+				 errhint("Give the other one as null.")));
+	if (nkeys > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" goes with a key of one column", option)));
+	if (options->stable_key != NULL && !has_text(unique_keys, options->stable_key))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be one of the unique keys", option),
+				 errhint("Name \"%s\" in unique_keys as well.", options->stable_key)));
+	if (pg_strcasecmp(options->old_key ? options->old_key : options->stable_key, keys[0]) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is the key itself", option)));
+	if (options->old_key != NULL && find_source(draft->mapping, options->old_key) < 0)
+		add_column(draft, options->old_key, NULL, NULL);
 }
 
 /*
@@ -1164,7 +1209,7 @@ create_delta(Mapping *mapping)
 		appendStringInfo(&sql, ", %s text COLLATE \"C\"",
 						 quote_identifier(mapping->columns[i].stored));
 	if (!mapping->association)
-		appendStringInfoString(&sql, ", old_key text COLLATE \"C\", key_hash bigint");
+		appendStringInfoString(&sql, ", old_key text COLLATE \"C\", key_hash bigint, renamed text COLLATE \"C\"");
 	appendStringInfoString(&sql, ")");
 	own_sql(sql.data, SQL_NO_ARGS);
 	own_sql(psprintf("CREATE INDEX ON %s (%s)", delta_table(mapping),
@@ -1714,6 +1759,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	take_unique_keys(&draft, unique_keys);
 	take_where(&draft, old);
 	take_mark(&draft);
+	take_former_key(&draft, keys, nkeys, unique_keys);
 	take_key(&draft, keys, nkeys);
 	settle_repeated(mapping);
 	check_columns(&draft);

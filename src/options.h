@@ -86,6 +86,8 @@ typedef struct Options
 	char	   *scope;			/* SQL expression over the target's columns */
 	Jsonb	   *constants;		/* {"column": "value"} */
 	char	   *deleted_column;
+	char	   *old_key;		/* source column that tells the former key */
+	char	   *stable_key;		/* unique key by which a row with a new key is known */
 
 	char	   *store1;
 	char	   *store2;

@@ -25,6 +25,7 @@
 #include "nearest.h"
 #include "progress.h"
 #include "quarantine.h"
+#include "renames.h"
 #include "reader.h"
 #include "source.h"
 #include "sql.h"
@@ -461,7 +462,14 @@ static void
 record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	   const PrepareCounter *counter)
 {
-	batch_count_prepare(prepare->batch, mapping, group->file, counter);
+	PrepareCounter counted = *counter;
+	int64		renamed = mapping->association ? 0 : renames_find(mapping, prepare->batch);
+
+	/* A key that changes is one update. */
+	counted.delta_inserted -= renamed;
+	counted.delta_deleted -= renamed;
+	counted.delta_updated += renamed;
+	batch_count_prepare(prepare->batch, mapping, group->file, &counted);
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
 		batch_ask_for_complete(prepare->connector->name);
@@ -501,8 +509,8 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	foreach(cell, cleansers)
 	{
 		mapping_at(scope, cleanser_mapping(lfirst(cell)));
-		record(prepare, group, cleanser_mapping(lfirst(cell)), cleanser_counter(lfirst(cell)));
 		cleanser_close(lfirst(cell));
+		record(prepare, group, cleanser_mapping(lfirst(cell)), cleanser_counter(lfirst(cell)));
 	}
 }
 

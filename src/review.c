@@ -20,6 +20,7 @@
 #include "handover.h"
 #include "links.h"
 #include "lock.h"
+#include "renames.h"
 #include "resolve.h"
 #include "sql.h"
 #include "synchronize.h"
@@ -157,7 +158,9 @@ resume_batch(void *arg)
 	{
 		force_changes(work->connector, &batch->id, false);
 		handover_settle(work->connector, &batch->id);
+		renames_begin(work->connector, &batch->id);
 		force_changes(work->connector, &batch->id, true);
+		renames_end(work->connector);
 		handover_forget(work->connector);
 	}
 	for (int i = 0; i < work->connector->nmappings; i++)

@@ -45,6 +45,7 @@ stored_table_open(const Mapping *mapping, const char *schema)
 		table->digest = get_attnum(oid, "digest");
 		table->key_hash = get_attnum(oid, "key_hash");
 		table->old_key = get_attnum(oid, "old_key");
+		table->renamed = get_attnum(oid, "renamed");
 	}
 	table->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup stored row",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -255,6 +256,18 @@ stored_old_key(StoredTable *table, bool *isnull)
 	if (table->old_key == InvalidAttrNumber)
 		return (Datum) 0;
 	key = slot_getattr(table->slot, table->old_key, isnull);
+	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(key));
+}
+
+Datum
+stored_renamed(StoredTable *table, bool *isnull)
+{
+	Datum		key;
+
+	*isnull = true;
+	if (table->renamed == InvalidAttrNumber)
+		return (Datum) 0;
+	key = slot_getattr(table->slot, table->renamed, isnull);
 	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(key));
 }
 

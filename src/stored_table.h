@@ -20,6 +20,7 @@ typedef struct StoredTable
 	AttrNumber	command;		/* of the column "command"; 0: previous has none */
 	AttrNumber	digest;			/* of the column "digest"; 0: associations have none */
 	AttrNumber	old_key;		/* of the column "old_key"; 0: only deltas of entity types have it */
+	AttrNumber	renamed;		/* of the column "renamed"; 0: likewise */
 	AttrNumber	key_hash;		/* of the column "key_hash"; 0: associations have none */
 	Relation	key_index;		/* opened when it is first needed */
 	struct IndexScanDescData *key_scan;
@@ -77,6 +78,9 @@ extern Digest stored_key_digest(StoredTable *table, const DigestEpoch *epoch);
 /* The same of the key that the row had before, if that was another text. */
 extern bool stored_old_key_digest(StoredTable *table, const DigestEpoch *epoch, Digest *digest);
 extern Datum stored_old_key(StoredTable *table, bool *isnull);
+
+/* The key that the row has had, or gets: see renames.h. */
+extern Datum stored_renamed(StoredTable *table, bool *isnull);
 
 /* What is kept beside the row; false: nothing of this epoch. */
 extern bool stored_row_digest(StoredTable *table, const DigestEpoch *epoch, RowDigest *digest);

@@ -31,6 +31,7 @@
 #include "mapping.h"
 #include "miscadmin.h"
 #include "progress.h"
+#include "renames.h"
 #include "resolve.h"
 #include "spelling.h"
 #include "sql.h"
@@ -204,7 +205,9 @@ build_changes(BatchWork *work)
 {
 	build_mappings(work, false);
 	handover_settle(work->connector, &work->batch->id);
+	renames_begin(work->connector, &work->batch->id);
 	build_mappings(work, true);
+	renames_end(work->connector);
 	handover_forget(work->connector);
 }
 
@@ -416,6 +419,7 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 		/* What a batch that failed had at hand went with its subtransaction. */
 		connector->mappings[i].found = NULL;
 		connector->mappings[i].taken = NULL;
+		connector->mappings[i].renamed = NULL;
 		connector->mappings[i].given = NIL;
 		config_check_target(&connector->mappings[i]);
 	}

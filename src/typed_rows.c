@@ -16,6 +16,7 @@
 #include "handover.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "renames.h"
 #include "sql.h"
 #include "utils/array.h"
 #include "utils/rel.h"
@@ -134,12 +135,14 @@ is_flagged(const Mapping *mapping, int column)
 static TypedRows *
 begin_source(const Mapping *mapping, bool reviewed)
 {
+	bool		renames = may_rename(mapping);
 	TypedRows  *rows;
 	int			natts = 1;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += (mapping->columns[i].target != NULL) + is_flagged(mapping, i);
-	rows = typed_rows_begin("syncup_source", natts + reviewed);
+	rows = typed_rows_begin("syncup_source", natts + renames + reviewed);
+	rows->renames = renames;
 	rows->reviewed = reviewed;
 	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
 	natts = 1;
@@ -150,6 +153,13 @@ begin_source(const Mapping *mapping, bool reviewed)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (is_flagged(mapping, i))
 			describe(rows, ++natts, "kept", i, BOOLOID, -1, InvalidOid);
+	if (renames)
+	{
+		const MappingColumn *key = &mapping->columns[mapping->key];
+
+		TupleDescInitEntry(rows->tupdesc, ++natts, "former", key->type, key->typmod, 0);
+		TupleDescInitEntryCollation(rows->tupdesc, natts, key->collation);
+	}
 	if (reviewed)
 		TupleDescInitEntry(rows->tupdesc, ++natts, "changed", NAMEARRAYOID, -1, 0);
 	return rows;
@@ -217,6 +227,16 @@ typed_source_add(TypedSource *source, StoredTable *table, SourceState state)
 			filling->values[attribute] = BoolGetDatum(source->kept[i]);
 			filling->nulls[attribute++] = false;
 		}
+	if (filling->rows->renames)
+	{
+		bool		isnull = true;
+		Datum		former = state == SOURCE_PRESENT ? stored_renamed(table, &isnull) : (Datum) 0;
+
+		filling->nulls[attribute] = isnull;
+		if (!isnull)
+			filling->values[attribute] = convert_stored(&filling->converters[mapping->key], former,
+														&filling->nulls[attribute]);
+	}
 	put(filling);
 }
 
@@ -259,7 +279,7 @@ typed_source_publish(TypedSource *source)
 static void
 add_delta(void *arg, StoredTable *table)
 {
-	if (!stored_command_is(table, "keep"))
+	if (!stored_command_is(table, "keep") && !is_renamed_away(table))
 		typed_source_add(arg, table, stored_command_is(table, "delete") ? SOURCE_DELETED : SOURCE_PRESENT);
 }
 
@@ -408,9 +428,17 @@ fill_column(ChangeFilling *filling, const MappingColumn *column, Converter *conv
 	nulls[1] = false;
 	if (is_key)
 	{
+		/* A row whose key changes: see renames.h. */
+		bool		renamed = action == ACTION_UPDATE && changed;
+
 		values[0] = values[2] = new;
 		nulls[0] = nulls[2] = new_null;
-		values[1] = BoolGetDatum(action == ACTION_INSERT);
+		values[1] = BoolGetDatum(action == ACTION_INSERT || renamed);
+		if (renamed)
+		{
+			values[2] = before;
+			nulls[2] = before_null;
+		}
 	}
 	else if (from_old)
 	{
@@ -623,6 +651,16 @@ add_reviewed(void *arg, uint64 row)
 			filling->values[attribute] = BoolGetDatum(false);
 			filling->nulls[attribute++] = false;
 		}
+	if (filling->rows->renames)
+	{
+		Jsonb	   *old = sql_jsonb(row, STORED_OLD);
+
+		filling->nulls[attribute] = true;
+		if (strcmp(sql_text(row, STORED_COMMAND), "update") == 0)
+			filling->values[attribute] = old_value(&filling->converters[mapping->key], old,
+												   mapping->columns[mapping->key].target, &filling->nulls[attribute]);
+		attribute++;
+	}
 	filling->values[attribute] = sql_datum(row, STORED_CHANGED, &filling->nulls[attribute]);
 	put(filling);
 }

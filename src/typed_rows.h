@@ -38,6 +38,7 @@ typedef struct TypedRows
 	bool	   *written;		/* of changes: per mapping column, whether any writes it */
 	int			nothers;		/* columns x1 to xn of changes: */
 	char	  **others;			/* the target columns that they restore */
+	bool		renames;		/* of source rows: "former" is the key of the row that gets theirs */
 	bool		reviewed;		/* of source rows: "changed" says what to write of them */
 	List	   *taken;			/* of TakenColumn: columns k1 to kn */
 } TypedRows;
@@ -46,7 +47,8 @@ typedef struct TypedRows
  * The delta of a batch in the target's types, as "syncup_source": "deleted"
  * boolean (null: all that is known is that the key is there), then c1 to cn for
  * the mapping's columns that have a target (n: their index, from 1), and kept<n>,
- * whether the cell left what is there, for those that may.
+ * whether the cell left what is there, for those that may; where keys may change
+ * (renames.h) also "former", the key that the row had before.
  */
 extern TypedRows *typed_source(const Mapping *mapping, const pg_uuid_t *batch);
 

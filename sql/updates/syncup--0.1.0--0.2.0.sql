@@ -153,7 +153,7 @@ DECLARE
 BEGIN
 	FOR m IN SELECT p.connector, p.mapping, p.table_name FROM syncup.mapping p WHERE p.kind = 'entity type' LOOP
 		-- columns of ours that a column of the file may be called like
-		FOREACH reserved IN ARRAY ARRAY['old_key', 'key_hash'] LOOP
+		FOREACH reserved IN ARRAY ARRAY['old_key', 'key_hash', 'renamed'] LOOP
 			IF EXISTS (SELECT FROM syncup.mapping_column c WHERE c.connector = m.connector AND c.mapping = m.mapping AND c.stored = reserved) THEN
 				EXECUTE pg_catalog.format('ALTER TABLE syncup_previous.%I RENAME %I TO %I', m.table_name, reserved, reserved || ' of the file');
 				EXECUTE pg_catalog.format('ALTER TABLE syncup_delta.%I RENAME %I TO %I', m.table_name, reserved, reserved || ' of the file');
@@ -163,7 +163,7 @@ BEGIN
 		END LOOP;
 		EXECUTE pg_catalog.format('ALTER TABLE syncup_previous.%I ADD key_hash bigint', m.table_name);
 		EXECUTE pg_catalog.format('CREATE INDEX ON syncup_previous.%I (key_hash) WHERE key_hash IS NOT NULL', m.table_name);
-		EXECUTE pg_catalog.format('ALTER TABLE syncup_delta.%I ADD old_key text COLLATE "C", ADD key_hash bigint', m.table_name);
+		EXECUTE pg_catalog.format('ALTER TABLE syncup_delta.%I ADD old_key text COLLATE "C", ADD key_hash bigint, ADD renamed text COLLATE "C"', m.table_name);
 		EXECUTE pg_catalog.format('CREATE INDEX ON syncup_delta.%I (key_hash) WHERE key_hash IS NOT NULL', m.table_name);
 	END LOOP;
 END
