@@ -30,7 +30,7 @@ SELECT syncup_create_connector('C', t.dir());
 SELECT o, t.refused(format('SELECT syncup_map_entity_type(%L, %L, %L, %L, %L, %L, %s, %L)', 'C', 'p', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name"}', u, o))
 FROM (VALUES ('{"stable_key": "guid"}', 'NULL'), ('{"stable_key": "name"}', '''{guid}'''), ('{"stable_key": "guid", "old_key": "name"}', '''{guid}'''), ('{"old_key": "id"}', 'NULL'), ('{"old_key": 1}', 'NULL')) AS v (o, u);
 SELECT t.refused($$SELECT syncup_map_entity_type('C', 'p', 'target.member', 'person.csv', ARRAY['grp', 'person'], '{"grp": "grp", "person": "person"}', options => '{"old_key": "guid"}')$$);
-SELECT t.refused($$SELECT syncup_map_association('C', 'a', 'person.csv', 'grp', 'p.id', 'person', 'p.id', 'target.member', 'grp', 'person', '{"old_key": "guid"}')$$);
+SELECT line FROM t.refused($$SELECT syncup_map_association('C', 'a', 'person.csv', 'grp', 'p.id', 'person', 'p.id', 'target.member', 'grp', 'person', '{"old_key": "guid"}')$$) line LIMIT 1;
 
 -- stable_key: by the guid a row with another key is known.
 SELECT syncup_map_entity_type('C', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name"}', '{guid}', '{"stable_key": "GUID"}');
@@ -154,6 +154,10 @@ SELECT t.apply();
 TABLE t.item;
 TABLE t.counted;
 SELECT reason, key FROM syncup.quarantine;
+-- Written to a file the change is what it is in previous: a source like any other.
+CALL t.shell('mkdir exp');
+SELECT syncup_export(t.last(), t.dir() || '/exp');
+SELECT string_to_table(rtrim(pg_read_file(t.dir() || '/exp/m.sorted.delta'), E'\n'), E'\n') AS line;
 SELECT id, v, w, was FROM syncup_previous.c_m ORDER BY id::int;
 SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
 TABLE t.item;
