@@ -641,7 +641,7 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 	char	   *outside = is_outside(mapping);
 	char	   *was_taken = as_it_was_taken(changes);
 	char	   *renamed = is_renaming(mapping);
-	char	   *renamed_state = back ? "'stale'" :
+	char	   *renamed_state = back || !may_rename(mapping) ? "'stale'" :
 		psprintf("CASE WHEN %s AND EXISTS (SELECT FROM %s t WHERE %s) THEN 'done' ELSE 'stale' END",
 				 renamed, mapping->target_name, same_key(mapping, "s"));
 
