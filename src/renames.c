@@ -15,6 +15,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "changes.h"
+#include "digest_epoch.h"
 #include "guard.h"
 #include "key.h"
 #include "lib/stringinfo.h"
