@@ -212,7 +212,7 @@ where_holds(Where *where, char **why)
 	else
 		error = guarded_values(evaluate_with_care, where);
 	if (why != NULL)
-		*why = error == NULL ? NULL : psprintf("option \"where\": %s", error->detail);
+		*why = error == NULL ? NULL : psprintf(WHERE_REASON "%s", error->detail);
 	return error == NULL && where->result;
 }
 

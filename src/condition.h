@@ -45,6 +45,9 @@ typedef int (*ColumnFinder) (void *arg, const char *name);
  */
 extern Where *where_open(const Options *options, ColumnFinder find, void *arg);
 
+/* What the reasons of where_holds() begin with; what comes behind may quote a value. */
+#define WHERE_REASON	"option \"where\": "
+
 /* The same of the file's columns, and of the row that the reader has at hand. */
 extern Where *reader_where(Reader *reader, const Options *options);
 extern bool reader_where_holds(Reader *reader, Where *where, char **why);

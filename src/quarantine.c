@@ -5,6 +5,7 @@
 #include "quarantine.h"
 
 #include "catalog/namespace.h"
+#include "condition.h"
 #include "table_writer.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -101,7 +102,9 @@ quarantine_check_limit(const Options *options, const PrepareCounter *counter, co
 					(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
 					 errmsg("more than %lld %s (option \"reject_limit\")",
 							(long long) options->reject_limit[i], rows[i]),
-					 errdetail("The last one: %s.", message)));
+					 errdetail("The last one: %s.", message),
+					 strncmp(message, WHERE_REASON, strlen(WHERE_REASON)) != 0 ? 0 :
+					 errdetail_log("The last one was told to the client.")));
 }
 
 void

@@ -213,6 +213,18 @@ write_file('s.csv', "id,v,c,d\n1,2,a,$secret\n2,2,a,$secret\n");
 tells_nothing('too many bad rows', "SELECT syncup_prepare('S', 'complete', '{\"on_error\": \"quarantine\", \"reject_limit\": 1}')", 1);
 write_file('s.csv', "id,v,c,d\n1,$secret,a,\n1,${secret}2,a,\n");
 tells_nothing('a key given twice', "SELECT syncup_prepare('S', 'complete', '{\"duplicates\": \"reject\"}')", 0);
+
+# A condition that fails on a row.
+write_file('w.csv', "id,v\n1,$secret\n");
+for my $where ('v::int > 0', 'public.fail(v)')
+{
+	quietly("CREATE TABLE wanted (id int PRIMARY KEY); SELECT syncup_create_connector('W', '$dir'); SELECT syncup_map_entity_type('W', 'm', 'wanted', 'w.csv', 'id', options => '{\"where\": \"$where\"}')");
+	tells_the_client("where $where", "SELECT syncup_prepare('W', 'initial')");
+	tells_the_client("where $where, in a run", "CALL syncup_run('W', 'initial')");
+	tells_nothing("where $where, set aside", "SELECT syncup_prepare('W', 'initial', '{\"on_error\": \"quarantine\"}')", 0);
+	tells_the_client("where $where, too many set aside", "SELECT syncup_prepare('W', 'complete', '{\"on_error\": \"quarantine\", \"reject_limit\": 0}')");
+	quietly("SELECT syncup_drop_connector('W'); DROP TABLE wanted");
+}
 write_file('s.csv', "id,v,c,d\n01,2,$secret,\n1,2,a,\n");
 tells_nothing('two spellings of a key', "SELECT syncup_prepare('S', 'complete', '{\"on_error\": \"quarantine\"}'); SELECT status FROM syncup_synchronize('S', true)", 0);
 quietly("ALTER TABLE scoped ENABLE ROW LEVEL SECURITY; DELETE FROM scoped WHERE id > 1; UPDATE scoped SET v = 7, c = NULL; CREATE OR REPLACE FUNCTION policy(v text) RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'hidden: $secret'; END \$\$");
