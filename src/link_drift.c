@@ -30,6 +30,9 @@
  * otherwise than its pair would count as one too many, and where the table has
  * the same link twice, as only one of them.  There everything is joined.
  *
+ * Where several associations fill the table together, a link is expected if any of
+ * them gives it, and the pairs of each that are to be looked at are its own.
+ *
  * When the pairs do not fit into maintenance_work_mem, they are divided into
  * classes by bits of their digests, each with a reading of its own.  When that
  * would be too many readings, or the sides do not fit, everything is joined.
@@ -70,8 +73,10 @@
 typedef struct Side
 {
 	const AssociationEnd *end;
+	int			number;			/* 0 or 1 */
 	DigestKey	key;
 	EndKey		end_key;
+	Spellings  *spellings;		/* NULL: all values are the same as their texts */
 	DigestSet  *changed;		/* keys of rows that the batch changes */
 	DigestMap  *stored;			/* with option store1 or store2: by key */
 	DigestMap  *values;			/* of what is stored, by the text of the value */
@@ -82,7 +87,8 @@ typedef struct Side
 typedef struct Expected
 {
 	bool		met;
-	uint8		place[sizeof(ItemPointerData)];	/* of its pair */
+	uint8		member;			/* whose pair it is */
+	uint8		place[sizeof(ItemPointerData)];	/* of the pair */
 } Expected;
 
 /* A pair on its way. */
@@ -99,20 +105,30 @@ typedef struct Link
 	HeapTuple	row;
 } Link;
 
+/* One of the associations that fill the table together. */
+typedef struct Member
+{
+	const Mapping *mapping;
+	StoredTable *previous;
+	StoredTable *suspect;		/* the same, to fetch rows of it by place */
+	Side	   *sides[2];		/* maybe an earlier member's */
+	DigestSet  *changed;		/* pairs of the delta */
+	DigestSet  *remembered;		/* orphans */
+	TypedRows  *pairs;
+} Member;
+
 /* The search under way. */
 typedef struct Search
 {
-	const Mapping *mapping;
+	int			nmembers;
+	Member	   *members;
+	Member	   *at;				/* the one at hand */
 	Snapshot	snapshot;
-	StoredTable *previous;
-	StoredTable *suspect;		/* the same, to fetch rows of it by place */
-	Side		sides[2];
+	DigestKey	keys[2];		/* of the two sides */
+	List	   *sides;			/* those loaded */
 	RowBytes	bytes;
 
 	int64		delta_rows;
-	DigestSet  *changed;		/* pairs of the delta */
-	DigestSet  *remembered;		/* orphans */
-	Spellings  *spellings;		/* NULL: all values are the same as their texts */
 	DigestSet  *shown;			/* links that the joins are to see */
 
 	Size		budget;			/* memory that is left */
@@ -126,7 +142,6 @@ typedef struct Search
 	int			nlinks;
 	MemoryContext links_context;	/* of their rows */
 
-	TypedRows  *pairs;
 	TypedRows  *target;
 	int64		stored;
 } Search;
@@ -277,7 +292,7 @@ add_value(Search *search, Side *side, StoredTable *table)
 	stored = stored_digest(search, side, table);
 	add_to_map(side->values, text_digest(side, value), &stored);
 	if (side->others != NULL &&
-		spellings_digest(search->spellings, side - search->sides, TextDatumGetCString(value), &shared))
+		spellings_digest(side->spellings, side->number, TextDatumGetCString(value), &shared))
 		add_to_map(side->others, shared, &stored);
 }
 
@@ -339,8 +354,10 @@ take_row(void *arg, StoredTable *previous)
 static bool
 has_others(const Search *search, const Side *side)
 {
-	return search->spellings != NULL &&
-		(is_folded(side->end) || is_respelled_side(search->spellings, side - search->sides));
+	if (side->spellings == NULL || is_bytewise_side(side->spellings, side->number))
+		return false;
+	/* Another association may give the same link by another property. */
+	return is_folded(side->end) || search->nmembers > 1 || is_respelled_side(side->spellings, side->number);
 }
 
 /* Finds what every value of a side leads to after the batch. */
@@ -350,9 +367,8 @@ load_values(Search *search, Side *side, StoredTable *previous, double rows, cons
 	const Mapping *entity = side->end->entity;
 	SideSearch	work = {search, side};
 	/* As in resolve_pairs(). */
-	int			level = settings_pin(search->mapping->ends[0].entity->options->timezone);
+	int			level = settings_pin(search->at->mapping->ends[0].entity->options->timezone);
 
-	digest_key_random(&side->key);
 	end_key_init(&side->end_key, side->end);
 	side->changed = digest_set_create(0, false);
 	side->values = digest_map_create(rows);
@@ -363,7 +379,7 @@ load_values(Search *search, Side *side, StoredTable *previous, double rows, cons
 		side->stored = digest_map_create(rows);
 		load_stored(search, side);
 	}
-	if (is_own_end(search->mapping, side->end))
+	if (is_own_end(search->at->mapping, side->end))
 		delta_scan(entity, batch, take_changed_row, &work);
 	stored_table_scan(previous, search->snapshot, NULL, take_row, &work);
 	if (side->stored != NULL)
@@ -406,16 +422,16 @@ static void
 add_suspect(Search *search, StoredTable *table)
 {
 	stored_fields(table);
-	tuplestore_putvalues(search->pairs->store, search->pairs->tupdesc, table->values, table->nulls);
-	search->pairs->count++;
+	tuplestore_putvalues(search->at->pairs->store, search->at->pairs->tupdesc, table->values, table->nulls);
+	search->at->pairs->count++;
 }
 
 /* The same of one of previous, by its place. */
 static void
 add_suspect_at(Search *search, ItemPointer place)
 {
-	stored_table_fetch(search->suspect, search->snapshot, place);
-	add_suspect(search, search->suspect);
+	stored_table_fetch(search->at->suspect, search->snapshot, place);
+	add_suspect(search, search->at->suspect);
 }
 
 /* The digests of the values of the pair at hand. */
@@ -426,7 +442,7 @@ pair_values(Search *search, StoredTable *table, Digest *values)
 	{
 		bool		isnull;
 
-		values[i] = text_digest(&search->sides[i], stored_field(table, i, &isnull));
+		values[i] = text_digest(search->at->sides[i], stored_field(table, i, &isnull));
 	}
 }
 
@@ -443,20 +459,20 @@ note_changed_pair(void *arg, StoredTable *delta)
 	search->delta_rows++;
 	pair_values(search, delta, values);
 	pair = digest_xor(&values[0], &values[1]);
-	(void) digest_set_add(search->changed, &pair);
+	(void) digest_set_add(search->at->changed, &pair);
 }
 
 /* What a value of the pair at hand leads to; zero: to nothing. */
 static Digest
 leads_to(Search *search, int number, const Digest *value, StoredTable *table)
 {
-	const Side *side = &search->sides[number];
+	const Side *side = search->at->sides[number];
 	const Digest *stored = digest_map_find(side->values, *value);
 	Digest		shared;
 	bool		isnull;
 
 	if (stored == NULL && side->others != NULL &&
-		spellings_digest(search->spellings, number, TextDatumGetCString(stored_field(table, number, &isnull)), &shared))
+		spellings_digest(side->spellings, number, TextDatumGetCString(stored_field(table, number, &isnull)), &shared))
 		stored = digest_map_find(side->others, shared);
 	return stored == NULL ? nothing : *stored;
 }
@@ -491,7 +507,8 @@ take_present_pair(void *arg, StoredTable *delta)
 	if (!is_present(delta))
 		return;
 	add_suspect(search, delta);
-	if (search->spellings == NULL)
+	/* Another pair may be the same link. */
+	if (search->nmembers == 1 && search->at->sides[0]->spellings == NULL)
 		return;
 	pair_values(search, delta, values);
 	if (find_link(search, values, delta, &link))
@@ -510,10 +527,10 @@ take_orphan(void *arg, uint64 row)
 	{
 		bool		isnull;
 
-		values[i] = text_digest(&search->sides[i], PointerGetDatum(PG_DETOAST_DATUM_PACKED(sql_datum(row, i + 1, &isnull))));
+		values[i] = text_digest(search->at->sides[i], PointerGetDatum(PG_DETOAST_DATUM_PACKED(sql_datum(row, i + 1, &isnull))));
 	}
 	pair = digest_xor(&values[0], &values[1]);
-	(void) digest_set_add(search->remembered, &pair);
+	(void) digest_set_add(search->at->remembered, &pair);
 }
 
 /* The row of a pair of previous, where its texts may be wanted; NULL: they are not. */
@@ -521,11 +538,15 @@ static StoredTable *
 row_of_pair(Search *search, Pair *pair)
 {
 	for (int i = 0; i < 2; i++)
-		if (search->sides[i].others != NULL && digest_map_find(search->sides[i].values, pair->values[i]) == NULL)
+	{
+		const Side *side = search->at->sides[i];
+
+		if (side->others != NULL && digest_map_find(side->values, pair->values[i]) == NULL)
 		{
-			stored_table_fetch(search->suspect, search->snapshot, &pair->place);
-			return search->suspect;
+			stored_table_fetch(search->at->suspect, search->snapshot, &pair->place);
+			return search->at->suspect;
 		}
+	}
 	return NULL;
 }
 
@@ -538,10 +559,10 @@ expect(Search *search, Pair *pair)
 	Expected   *known;
 	bool		is_link;
 
-	if (digest_set_count(search->changed) > 0 && digest_set_has(search->changed, &values))
+	if (digest_set_count(search->at->changed) > 0 && digest_set_has(search->at->changed, &values))
 		return;
 	is_link = find_link(search, pair->values, row_of_pair(search, pair), &link);
-	if (!is_link || (digest_set_count(search->remembered) > 0 && digest_set_has(search->remembered, &values)))
+	if (!is_link || (digest_set_count(search->at->remembered) > 0 && digest_set_has(search->at->remembered, &values)))
 	{
 		if (search->class == 0)
 			add_suspect_at(search, &pair->place);
@@ -552,6 +573,7 @@ expect(Search *search, Pair *pair)
 	if (!in_class(search, &link))
 		return;
 	known = digest_set_data(search->expected, digest_set_append(search->expected, &link));
+	known->member = search->at - search->members;
 	memcpy(known->place, &pair->place, sizeof(known->place));
 }
 
@@ -567,7 +589,7 @@ take_pair(void *arg, StoredTable *previous)
 	pair_values(search, previous, pair->values);
 	pair->place = previous->slot->tts_tid;
 	for (int i = 0; i < 2; i++)
-		digest_map_fetch(search->sides[i].values, pair->values[i]);
+		digest_map_fetch(search->at->sides[i]->values, pair->values[i]);
 }
 
 /*
@@ -577,17 +599,20 @@ take_pair(void *arg, StoredTable *previous)
 static bool
 load_expected(Search *search, const pg_uuid_t *batch)
 {
-	if (search->class == 0)
-	{
-		tuplestore_clear(search->pairs->store);
-		search->pairs->count = 0;
-		delta_scan(search->mapping, batch, take_present_pair, search);
-	}
 	search->expected = digest_set_create(sizeof(Expected), false);
-	search->read = 0;
-	stored_table_scan(search->previous, search->snapshot, NULL, take_pair, search);
-	for (uint64 i = search->read - Min(search->read, AHEAD); i < search->read; i++)
-		expect(search, &search->ahead[i % AHEAD]);
+	for (search->at = search->members; search->at < search->members + search->nmembers; search->at++)
+	{
+		if (search->class == 0)
+		{
+			tuplestore_clear(search->at->pairs->store);
+			search->at->pairs->count = 0;
+			delta_scan(search->at->mapping, batch, take_present_pair, search);
+		}
+		search->read = 0;
+		stored_table_scan(search->at->previous, search->snapshot, NULL, take_pair, search);
+		for (uint64 i = search->read - Min(search->read, AHEAD); i < search->read; i++)
+			expect(search, &search->ahead[i % AHEAD]);
+	}
 	if (search->class > 0 || digest_set_count(search->expected) < 1024 ||
 		digest_set_bytes(search->expected) <= search->budget)
 		return true;
@@ -626,8 +651,8 @@ take_link(void *arg, TupleTableSlot *slot)
 {
 	TargetReading *reading = arg;
 	Search	   *search = reading->search;
-	Digest		stored1 = read_digest(reading, slot, 0, &search->sides[0]);
-	Digest		stored2 = read_digest(reading, slot, 1, &search->sides[1]);
+	Digest		stored1 = read_digest(reading, slot, 0, search->members[0].sides[0]);
+	Digest		stored2 = read_digest(reading, slot, 1, search->members[0].sides[1]);
 	Link	   *link = &search->links[search->nlinks];
 	MemoryContext before;
 
@@ -661,6 +686,7 @@ take_unanswered(Search *search)
 		CHECK_FOR_INTERRUPTS();
 		known = digest_set_data(search->expected, number);
 		memcpy(&place, known->place, sizeof(place));
+		search->at = &search->members[known->member];
 		add_suspect_at(search, &place);
 	}
 }
@@ -672,9 +698,10 @@ take_unanswered(Search *search)
 static bool
 compare_links(Search *search, const pg_uuid_t *batch)
 {
-	const AssociationEnd *ends = search->mapping->ends;
+	const Mapping *mapping = search->members[0].mapping;
+	const AssociationEnd *ends = mapping->ends;
 	TargetReading reading = {.search = search, .columns = {ends[0].target, ends[1].target}};
-	const char *query = psprintf("SELECT t.* FROM %s", link_table_rows(search->mapping, search->mapping->target_name));
+	const char *query = psprintf("SELECT t.* FROM %s", link_table_rows(mapping, mapping->target_name));
 
 	for (search->class = 0; search->class < search->classes; search->class++)
 	{
@@ -725,28 +752,76 @@ is_comparable(const Mapping *mapping)
 	return true;
 }
 
-/* Loads both sides, in half of the memory; the rest is for pairs. */
+/* Whether the values of two ends lead to the same. */
+static bool
+same_values(const AssociationEnd *a, const AssociationEnd *b)
+{
+	return a->entity == b->entity && a->property == b->property && a->match == b->match &&
+		(a->store == NULL ? b->store == NULL : b->store != NULL && strcmp(a->store, b->store) == 0);
+}
+
+/* A side that an earlier member has loaded; NULL: none has. */
+static Side *
+find_side(const Search *search, const AssociationEnd *end, int number)
+{
+	ListCell   *cell;
+
+	foreach(cell, search->sides)
+	{
+		Side	   *side = lfirst(cell);
+
+		if (side->number == number && same_values(side->end, end))
+			return side;
+	}
+	return NULL;
+}
+
+/* Loads the sides of all, in half of the memory; the rest is for pairs. */
 static bool
 load_sides(Search *search, const pg_uuid_t *batch)
 {
 	Size		half = (Size) maintenance_work_mem * 1024 / 2;
 
 	search->budget = half;
-	for (int i = 0; i < 2; i++)
-	{
-		search->sides[i].end = &search->mapping->ends[i];
-		if (!load_side(search, &search->sides[i], batch))
-			return false;
-	}
+	for (search->at = search->members; search->at < search->members + search->nmembers; search->at++)
+		for (int i = 0; i < 2; i++)
+		{
+			const AssociationEnd *end = &search->at->mapping->ends[i];
+			Side	   *side = find_side(search, end, i);
+
+			if (side == NULL)
+			{
+				side = palloc0(sizeof(Side));
+				side->end = end;
+				side->number = i;
+				side->key = search->keys[i];
+				side->spellings = spellings_begin(search->at->mapping);
+				search->sides = lappend(search->sides, side);
+				if (!load_side(search, side, batch))
+					return false;
+			}
+			search->at->sides[i] = side;
+		}
 	search->budget += half;
 	return true;
+}
+
+/* About how many pairs there are. */
+static double
+count_pairs(const Search *search)
+{
+	double		count = 0;
+
+	for (int m = 0; m < search->nmembers; m++)
+		count += stored_table_estimate(search->members[m].previous);
+	return count;
 }
 
 /* Divides the pairs into as many classes as they need; false: too many. */
 static bool
 divide_pairs(Search *search)
 {
-	double		bytes = stored_table_estimate(search->previous) * PAIR_BYTES;
+	double		bytes = count_pairs(search) * PAIR_BYTES;
 
 	search->classes = 1;
 	while (search->classes <= MAX_CLASSES && bytes / search->classes > search->budget)
@@ -772,73 +847,102 @@ begin_pairs(void)
 static bool
 search_links(Search *search, const pg_uuid_t *batch)
 {
-	const Mapping *mapping = search->mapping;
-
 	if (!load_sides(search, batch) || !divide_pairs(search))
 		return false;
-	delta_scan(mapping, batch, note_changed_pair, search);
+	for (search->at = search->members; search->at < search->members + search->nmembers; search->at++)
+		delta_scan(search->at->mapping, batch, note_changed_pair, search);
 	/* A batch that changes (almost) everything. */
-	if (search->delta_rows > stored_table_estimate(search->previous) / 2)
+	if (search->delta_rows > count_pairs(search) / 2)
 		return false;
-	sql_for_each(own_cursor("SELECT value1, value2 FROM syncup.orphan WHERE connector = $1 AND mapping = $2",
-							SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))),
-				 take_orphan, search);
+	for (search->at = search->members; search->at < search->members + search->nmembers; search->at++)
+		sql_for_each(own_cursor("SELECT value1, value2 FROM syncup.orphan WHERE connector = $1 AND mapping = $2",
+								SQL_ARGS(SQL_TEXT(search->at->mapping->connector->name), SQL_TEXT(search->at->mapping->name))),
+					 take_orphan, search);
 	return compare_links(search, batch);
 }
 
-LinkDrift *
-link_drift_find(const Mapping *mapping, const pg_uuid_t *batch)
+static void
+begin_member(Member *member, const Mapping *mapping)
 {
-	Search		search = {.mapping = mapping};
-	LinkDrift  *drift = NULL;
+	member->mapping = mapping;
+	member->previous = stored_table_open(mapping, "syncup_previous");
+	member->suspect = stored_table_open(mapping, "syncup_previous");
+	member->changed = digest_set_create(0, false);
+	member->remembered = digest_set_create(0, false);
+	member->pairs = begin_pairs();
+}
 
-	if (!is_pair_key(mapping) || !is_comparable(mapping))
+static void
+end_member(Member *member, bool found)
+{
+	if (!found)
+		tuplestore_end(member->pairs->store);
+	digest_set_free(member->changed);
+	digest_set_free(member->remembered);
+	stored_table_close(member->previous);
+	stored_table_close(member->suspect);
+}
+
+LinkDrift *
+link_drift_find(List *associations, const pg_uuid_t *batch)
+{
+	Search		search = {0};
+	LinkDrift  *drift = NULL;
+	ListCell   *cell;
+
+	/* A byte says whose pair it is. */
+	if (list_length(associations) > PG_UINT8_MAX)
 		return NULL;
+	foreach(cell, associations)
+	{
+		const Mapping *mapping = lfirst(cell);
+
+		if (!is_pair_key(mapping) || !is_comparable(mapping))
+			return NULL;
+	}
 	CommandCounterIncrement();
 	search.snapshot = RegisterSnapshot(GetLatestSnapshot());
-	search.previous = stored_table_open(mapping, "syncup_previous");
-	search.suspect = stored_table_open(mapping, "syncup_previous");
+	search.members = palloc0(sizeof(Member) * list_length(associations));
+	foreach(cell, associations)
+		begin_member(&search.members[search.nmembers++], lfirst(cell));
+	for (int i = 0; i < 2; i++)
+		digest_key_random(&search.keys[i]);
 	row_bytes_init(&search.bytes);
 	search.links_context = AllocSetContextCreate(CurrentMemoryContext, "syncup links", ALLOCSET_DEFAULT_SIZES);
-	search.changed = digest_set_create(0, false);
-	search.remembered = digest_set_create(0, false);
 	search.shown = digest_set_create(0, false);
-	search.spellings = spellings_begin(mapping);
-	search.pairs = begin_pairs();
 	search.target = typed_rows_begin("syncup_target", 2);
 	if (search_links(&search, batch))
 	{
 		drift = palloc(sizeof(LinkDrift));
-		*drift = (LinkDrift) {search.pairs, search.target, search.stored, search.snapshot};
-		typed_rows_publish(search.pairs);
+		*drift = (LinkDrift) {palloc(sizeof(TypedRows *) * search.nmembers), search.target, search.stored, search.snapshot};
+		for (int m = 0; m < search.nmembers; m++)
+			drift->pairs[m] = search.members[m].pairs;
 		typed_rows_publish(search.target);
 	}
 	else
 	{
-		tuplestore_end(search.pairs->store);
 		tuplestore_end(search.target->store);
 		UnregisterSnapshot(search.snapshot);
 	}
-	for (int i = 0; i < 2; i++)
-		if (search.sides[i].values != NULL)
-		{
-			digest_map_free(search.sides[i].values);
-			if (search.sides[i].others != NULL)
-				digest_map_free(search.sides[i].others);
-		}
+	foreach(cell, search.sides)
+	{
+		Side	   *side = lfirst(cell);
+
+		if (side->values != NULL)
+			digest_map_free(side->values);
+		if (side->others != NULL)
+			digest_map_free(side->others);
+	}
 	MemoryContextDelete(search.links_context);
-	digest_set_free(search.changed);
-	digest_set_free(search.remembered);
 	digest_set_free(search.shown);
-	stored_table_close(search.previous);
-	stored_table_close(search.suspect);
+	for (int m = 0; m < search.nmembers; m++)
+		end_member(&search.members[m], drift != NULL);
 	return drift;
 }
 
 void
 link_drift_end(LinkDrift *drift)
 {
-	typed_rows_forget(drift->pairs);
 	typed_rows_forget(drift->target);
 	UnregisterSnapshot(drift->snapshot);
 }

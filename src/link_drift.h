@@ -11,17 +11,18 @@
 
 typedef struct LinkDrift
 {
-	TypedRows  *pairs;			/* "syncup_suspect": v1, v2 */
+	TypedRows **pairs;			/* "syncup_suspect" of each association, to be published: v1, v2 */
 	TypedRows  *target;			/* "syncup_target": rows of the link table */
 	int64		stored;			/* links of the target in all */
 	Snapshot	snapshot;		/* the target was read at */
 } LinkDrift;
 
 /*
- * Compares all pairs, as they are after the batch, with the links of the target
- * and gives those of both that may differ; NULL: all have to be looked at.
+ * Compares all pairs of the associations (Mapping) that fill a link table together, as
+ * they are after the batch, with the links of the target and gives those of both that
+ * may differ; NULL: all have to be looked at.
  */
-extern LinkDrift *link_drift_find(const Mapping *mapping, const pg_uuid_t *batch);
+extern LinkDrift *link_drift_find(List *associations, const pg_uuid_t *batch);
 extern void link_drift_end(LinkDrift *drift);
 
 #endif							/* SYNCUP_LINK_DRIFT_H */

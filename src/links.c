@@ -1369,7 +1369,7 @@ links_review_sql(const Mapping *mapping, bool back)
 /* ---------- reviewed changes as links ---------- */
 
 TypedRows *
-links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
+links_reviewed(const Mapping *mapping, const pg_uuid_t *batch, const char *name)
 {
 	StringInfoData sql;
 
@@ -1377,5 +1377,5 @@ links_reviewed(const Mapping *mapping, const pg_uuid_t *batch)
 	appendStringInfo(&sql, "SELECT command = 'delete' AS deleted, %s AS k1, %s AS k2",
 					 end_key_of_text_sql(&mapping->ends[0], "key1"), end_key_of_text_sql(&mapping->ends[1], "key2"));
 	appendStringInfo(&sql, "%s FROM %s WHERE batch = $1", changed_link_columns(mapping), changes_table(mapping));
-	return typed_rows_gather("syncup_link1", own_cursor(sql.data, SQL_ARGS(SQL_UUID(batch))));
+	return typed_rows_gather(name, own_cursor(sql.data, SQL_ARGS(SQL_UUID(batch))));
 }

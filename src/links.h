@@ -28,8 +28,8 @@ extern bool links_are_few(const Mapping *mapping, int64 links);
 /* The links of a target before: rows of a link table, or values of its column. */
 extern int64 links_count(const Mapping *mapping);
 
-/* The links of stored, reviewed changes as such rows. */
-extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch);
+/* The links of stored, reviewed changes as rows of this name, as resolve_pairs() gives them. */
+extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch, const char *name);
 
 /* Links of one association: rows as resolve_pairs() gives them. */
 typedef struct LinkPart

@@ -327,6 +327,7 @@ typedef struct LinkSink
 	TypedRows  *links;			/* see resolve_pairs() */
 	bool		with_texts;
 	bool		quiet;			/* orphans are noted elsewhere */
+	bool		gone;			/* only links that go are wanted */
 	EndKey		keys[2];
 	Converter  *converters;		/* of the columns of links */
 	DeltaWriter *delta;
@@ -529,7 +530,7 @@ take_looked_up(LinkSink *sink, const LookedUp *pair)
 	}
 	else if (pair->remembered)
 		forget_orphan(sink, pair);
-	if (is)
+	if (is && !sink->gone)
 		add_link(sink, false, false, keys[0], keys[1], pair->further);
 	if (was && !(is && strcmp(keys[0], old_keys[0]) == 0 && strcmp(keys[1], old_keys[1]) == 0))
 		add_link(sink, true, false, old_keys[0], old_keys[1], pair->further);
@@ -1143,7 +1144,7 @@ resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole, const 
 TypedRows *
 resolve_gone(const Mapping *mapping, const pg_uuid_t *batch, const char *name)
 {
-	LinkSink	sink = {.mapping = mapping, .quiet = true};
+	LinkSink	sink = {.mapping = mapping, .quiet = true, .gone = true};
 
 	return resolve(&sink, batch, PAIRS_TOUCHED, name);
 }

@@ -25,10 +25,7 @@ extern bool see_others(Mapping *mapping);
 extern TypedRows *resolve_pairs(const Mapping *mapping, const pg_uuid_t *batch, bool whole,
 								const TypedRows *suspects, const char *name, bool with_texts);
 
-/*
- * The links that pairs were before the batch, and those that these are: beside all
- * that there are after it.
- */
+/* The links that pairs were before the batch and are no more: beside all that there are after it. */
 extern TypedRows *resolve_gone(const Mapping *mapping, const pg_uuid_t *batch, const char *name);
 
 /*

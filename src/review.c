@@ -121,6 +121,20 @@ review_batch(void *arg)
 	review_cascades(work->connector, work->batch);
 }
 
+/* Has the reviewed links of all that fill the same rows written, with the first of them. */
+static void
+force_links(Mapping *mapping, const pg_uuid_t *batch)
+{
+	LinkSet    *set;
+
+	if (!is_first_sibling(mapping))
+		return;
+	set = link_set_begin(link_siblings(mapping));
+	for (int i = 0; i < set->nmembers; i++)
+		link_set_add(set, i, links_reviewed(set->members[i], batch, link_set_name(set)));
+	links_build(set, batch, NULL, false, false);
+}
+
 /* Finds the reviewed changes of every mapping of a kind anew: what was reviewed is to be, whatever the rows are now. */
 static void
 force_changes(Connector *connector, const pg_uuid_t *batch, bool associations)
@@ -135,12 +149,7 @@ force_changes(Connector *connector, const pg_uuid_t *batch, bool associations)
 			continue;
 		mapping_enter(&scope, mapping);
 		if (mapping->association)
-		{
-			LinkSet    *set = link_set_begin(list_make1(mapping));
-
-			link_set_add(set, 0, links_reviewed(mapping, batch));
-			links_build(set, batch, NULL, false, false);
-		}
+			force_links(mapping, batch);
 		else
 			changes_build(mapping, batch, typed_reviewed(mapping, batch), NULL, false, false, &counter);
 		mapping_leave(&scope);

@@ -199,6 +199,12 @@ spellings_remember(const Spellings *spellings)
 }
 
 bool
+is_bytewise_side(const Spellings *spellings, int side)
+{
+	return spellings->sides[side].bytewise;
+}
+
+bool
 is_respelled_side(const Spellings *spellings, int side)
 {
 	const Spelling *spelling = &spellings->sides[side];

@@ -42,6 +42,7 @@ extern char *folded_hash_sql(const AssociationEnd *end, const char *value);
 
 /* Of such a side, or of one whose values may be others than their text: what equal ones share; false: it is no value. */
 extern bool spellings_digest(Spellings *spellings, int side, const char *text, Digest *digest);
+extern bool is_bytewise_side(const Spellings *spellings, int side);
 extern bool is_respelled_side(const Spellings *spellings, int side);
 
 /* A text that all spellings of a value share, or no others; where there is none the text itself. */

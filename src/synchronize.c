@@ -119,15 +119,19 @@ build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
 		whole |= see_others(set->members[i]) || has_other_spellings(set->members[i]);
 		keep_missing |= deletions_suspended(batch, set->members[i]);
 	}
-	if (whole && !together)
-		drift = link_drift_find(mapping, batch);
+	if (whole)
+		drift = link_drift_find(siblings, batch);
 	for (int i = 0; i < set->nmembers; i++)
 	{
 		/* Whoever gave what nobody gives any more. */
 		if (together && whole && !keep_missing)
 			link_set_add(set, i, resolve_gone(set->members[i], batch, link_set_name(set)));
-		link_set_add(set, i, resolve_pairs(set->members[i], batch, whole, drift ? drift->pairs : NULL,
+		if (drift != NULL)
+			typed_rows_publish(drift->pairs[i]);
+		link_set_add(set, i, resolve_pairs(set->members[i], batch, whole, drift ? drift->pairs[i] : NULL,
 										   link_set_name(set), together));
+		if (drift != NULL)
+			typed_rows_forget(drift->pairs[i]);
 	}
 	if (together && !whole)
 		add_related(set, batch, siblings);

@@ -126,6 +126,12 @@ SELECT counter, count, base, exceeded FROM syncup.threshold_check WHERE batch = 
 DELETE FROM target.teaches WHERE section = 'S1';
 SELECT status, links_inserted, links_deleted FROM syncup_resume(t.last(), force => true);
 SELECT t.links();
+-- a section goes with its links, given by either or by nobody: each once, forced too
+INSERT INTO target.teaches VALUES ('S2', 'T1');
+SELECT t.go('incremental', E'S1,,,d3,T3\n');
+INSERT INTO target.teaches VALUES ('S2', 'T2');
+SELECT status, links_inserted, links_deleted FROM syncup_resume(t.last(), force => true);
+SELECT t.links();
 SELECT syncup_set_thresholds('C', '{"maximum_link_deleted_lines": 0}');
 
 -- Files of changes.
