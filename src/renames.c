@@ -8,8 +8,6 @@
  */
 #include "renames.h"
 
-#include "digest_epoch.h"
-
 #include "access/table.h"
 #include "access/xact.h"
 #include "apply.h"

@@ -91,7 +91,7 @@ SELECT t.persons(E'a,1,Ada\nb,2,Bob\nc,3,Cy\nd,4,Di\n', E'1,a\n1,b\n2,c\n', E'2,
 SELECT syncup_set_thresholds('C', '{"maximum_updated_lines": 1}');
 SELECT t.persons(E'aa,1,Ada\nb,2,Bob B.\nc,3,Cy\nd,4,Di\n', E'1,aa\n1,b\n2,c\n', E'2,1\n3,1\n1,4\n');
 SELECT mapping, command, key, column_name, old_value, new_value FROM syncup_changes(t.waiting());
-SELECT line FROM regexp_split_to_table(syncup_report(t.waiting()), '\n') AS line WHERE line ~ '^ +(person|member|boss) |aa';
+SELECT line FROM regexp_split_to_table(syncup_report(t.waiting()), '\n') AS line WHERE line ~ '^ +(person|member|boss) |update person';
 UPDATE target.person SET name = 'changed' WHERE id = 'b';
 SELECT t.refused(format('SELECT syncup_resume(%L)', t.waiting()));
 UPDATE target.person SET name = 'Bob' WHERE id = 'b';
