@@ -6,6 +6,10 @@
  * store1 and store2) in the statements on the target, and of rows that the batch
  * itself inserts only once they are there: the link's change then holds the keys
  * alone.
+ *
+ * What several associations fill together is found by one query, with the first of
+ * them (LinkSet): of each link the first that gives it counts, and writes its
+ * columns.  Then each has its own changes, as if there were no others.
  */
 #include "links.h"
 
