@@ -638,7 +638,8 @@ state_sql(const Mapping *mapping, const TypedRows *changes, bool back)
 	char	   *retired = retired_at(mapping);
 	char	   *becomes = as_it_becomes(mapping);
 	char	   *was = as_it_was(mapping);
-	char	   *outside = is_outside(mapping);
+	/* The scope is asked only where rows change hands. */
+	char	   *outside = changes->actions[ACTION_GIVE] + changes->actions[ACTION_TAKE] > 0 ? is_outside(mapping) : "false";
 	char	   *was_taken = as_it_was_taken(changes);
 	char	   *renamed = is_renaming(mapping);
 	char	   *renamed_state = back || !may_rename(mapping) ? "'stale'" :
