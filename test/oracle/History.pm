@@ -63,6 +63,8 @@ sub fail_history
 	close $file or die "$keep/story: $!";
 	my @lines = split /\n/, $what;
 	diag map { "$_\n" } (@story > 12 ? @story[ -12 .. -1 ] : @story), @lines > 40 ? (@lines[ 0 .. 39 ], '...') : @lines;
+	my ($errors) = $compare ? $compare->try_sql("SELECT mode, error FROM syncup.batch WHERE status = 'failed'") : '';
+	diag "failed batches: $errors" if $errors;
 	diag "SEED=$seed: step $step failed; files and story are in $keep";
 	fail("history of seed $seed");
 	$node->stop('immediate', fail_ok => 1);

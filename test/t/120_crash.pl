@@ -19,6 +19,7 @@ use History qw(play_on begin_history end_history note_step fail_history run_expe
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Storable qw(dclone);
+$Storable::Deparse = $Storable::Eval = 1;
 use Test::More;
 use Time::HiRes ();
 
