@@ -118,7 +118,7 @@ my %may = (
 	'function syncup.read_csv_support(internal)' => '',
 	'function syncup.what_exceeds(uuid)' => '',
 	'function syncup.key_values(text)' => '',
-	'function syncup.dn_normal_form(text)' => '',
+	'function syncup.dn_normal_form(text)' => 'PLOC',
 	# called by these, as the owner of the extension
 	(map { ("function syncup.$_" => '') } (
 		'check_options(text,jsonb,jsonb)', 'check_job_owner(regrole,text)', 'lock_job(regrole,text)', 'job_options()', 'create_job(regrole,text,boolean,jsonb)',
