@@ -128,55 +128,6 @@ as_it_becomes(const Mapping *mapping)
 	return sql.data;
 }
 
-char *
-is_action(ChangeAction action)
-{
-	return psprintf("s.action OPERATOR(pg_catalog.=) '%s'", action_name(action));
-}
-
-Writing *
-writing_begin(void)
-{
-	AfterTriggerBeginQuery();
-	return CreateExecutorState();
-}
-
-void
-writing_end(Writing *writing)
-{
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	AfterTriggerEndQuery(writing);
-	PopActiveSnapshot();
-	ExecCloseResultRelations(writing);
-	ExecResetTupleTable(writing->es_tupleTable, false);
-	FreeExecutorState(writing);
-}
-
-void
-write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected)
-{
-	int64		written = caller_write(sql, kind);
-
-	if (written != expected)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("%lld of %lld changes of %s could not be written",
-						(long long) (expected - written), (long long) expected,
-						mapping->target_name),
-				 errdetail("The rows were changed by somebody else in the meantime, or are kept by a trigger or a row-level security policy.")));
-}
-
-void
-write_statement(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected)
-{
-	Writing    *writing = mapping->tied ? NULL : writing_begin();
-
-	write_rows(mapping, sql, kind, expected);
-	if (writing != NULL)
-		writing_end(writing);
-}
-
 /* Errors if a row that was written has left the mapping's own scope. */
 static void
 check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *where)

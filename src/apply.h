@@ -31,34 +31,11 @@ extern void apply_changes(Connector *connector, const pg_uuid_t *batch, bool bac
  */
 extern void apply_remember(const Mapping *mapping, const pg_uuid_t *batch);
 
-/*
- * Between these two calls statements write as one statement does that has many
- * parts: triggers FOR EACH ROW that fire after it, and so foreign keys and what
- * they do ON DELETE, wait for the end of the whole.  A row may go and those that
- * refer to it move to another, in whatever order they are written.
- */
-typedef struct EState Writing;
-
-extern Writing *writing_begin(void);
-extern void writing_end(Writing *writing);
-
-/* SQL: the constant that inserted rows get in a column; NULL: there is none. */
 /* Adds the constants of a mapping to the lists of an insert. */
 extern void add_constants(const Mapping *mapping, StringInfo columns, StringInfo values);
 
+/* SQL: the constant that inserted rows get in a column; NULL: there is none. */
 extern char *constant_sql(const Mapping *mapping, const char *column);
-
-/* SQL: whether change s is this action. */
-extern char *is_action(ChangeAction action);
-
-/*
- * Runs a statement that must write just so many rows; errors with 40001.  The
- * caller has called writing_begin().
- */
-extern void write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected);
-
-/* The same of a statement that stands alone where constraints do not tie its target to others. */
-extern void write_statement(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected);
 
 /*
  * Writes the delta of an initial batch straight into the target, which is

@@ -7,6 +7,7 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "target.h"
 #include "catalog/pg_attribute.h"
 #include "typed_rows.h"
 
@@ -32,39 +33,6 @@ extern void changes_build(Mapping *mapping, const pg_uuid_t *batch,
 /* Records how many changes of each kind are stored for a batch. */
 extern void count_stored_changes(const pg_uuid_t *batch, const Mapping *mapping);
 
-/*
- * SQL: the rows of the target as "t", with two columns more, which the next
- * three name: whether the row is not in the scope, and the time in its
- * deleted_column; current rows are in the scope and not retired.
- */
-extern char *target_rows(const Mapping *mapping);
-extern char *is_outside(const Mapping *mapping);
-extern char *retired_at(const Mapping *mapping);
-extern char *is_current(const Mapping *mapping);
-
-/*
- * The same of rows that were read from the target, registered under a name.
- * Where neither scope nor deleted_column is set every row is alike: the target
- * can be read as it is, and the two columns be added when they are wanted.
- */
-extern char *target_rows_read(const Mapping *mapping, const char *name);
-extern bool all_rows_alike(const Mapping *mapping);
-
-/* Whether a column of the target is neither mapped nor generated, nor holds links of the connector. */
-extern bool is_unmapped_column(const Mapping *mapping, Form_pg_attribute attribute);
-
-/* Whether the caller may read every column of the target. */
-extern bool may_read_all(const Mapping *mapping);
-
-/* The columns of the target to read, as r."column", and one more, if any. */
-extern char *readable_columns(const Mapping *mapping, const char *more);
-
-/* The same with a column that is not mapped. */
-extern char *target_rows_with(const Mapping *mapping, const char *column);
-
-/* Whether so many rows are to be looked up in the target by its key (plans.h). */
-extern bool is_few(const Mapping *mapping, int64 rows);
-
 /* Rows of the target now: those in the scope that are not retired. */
 extern int64 changes_count_target(const Mapping *mapping);
 
@@ -76,34 +44,5 @@ extern bool changes_target_has_rows(const Mapping *mapping);
  * forward from the last applied one (SPEC 6.2), counted where there is none.
  */
 extern int64 changes_carried_count(const Mapping *mapping);
-
-/* SQL: whether two values of a mapped column differ, as equal_sql() compares them. */
-extern char *distinct_sql(const MappingColumn *column, const char *a, const char *b);
-
-/*
- * SQL: whether two values of a mapped column are equal; null if one is null.  By
- * the type's equality, or by their texts where the column says so (by_text) or
- * the type has none.
- */
-extern char *equal_sql(const MappingColumn *column, const char *a, const char *b);
-
-/* The column of the target, quoted, as t."column". */
-extern char *target_column(const MappingColumn *column);
-
-/*
- * SQL about the key of an entity type, in the target's rows "t" and in rows with
- * columns c<n> under an alias: whether both have the same, whether there is one,
- * its columns, and its text.
- */
-extern char *same_key(const Mapping *mapping, const char *rows);
-extern char *same_key_of(const Mapping *mapping, const char *a, const char *b);
-extern char *has_key(const Mapping *mapping, const char *rows);
-extern char *target_has_key(const Mapping *mapping);
-extern char *key_columns(const Mapping *mapping, const char *rows);
-extern char *key_text_sql(const Mapping *mapping, const char *rows);
-
-/* The key's columns of a change table, and of target row r, named as those of typed rows. */
-extern char *key_as_typed(const Mapping *mapping);
-extern char *target_key_as_typed(const Mapping *mapping);
 
 #endif							/* SYNCUP_CHANGES_H */
