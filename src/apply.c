@@ -278,64 +278,6 @@ apply_deletes(Application *application)
 	}
 }
 
-/*
- * A constant as a literal that reads the same whatever the session's settings:
- * converted as values of the file are, and written back.
- */
-static char *
-constant_literal(const Mapping *mapping, const char *column, const JsonbValue *value)
-{
-	char	   *text = json_scalar_text(value);
-	AttrNumber	attnum = get_attnum(mapping->target, column);
-	Converter	converter;
-	int			level;
-	bool		isnull;
-	char	   *result;
-	Oid			type;
-	int32		typmod;
-	Oid			collation;
-
-	if (text == NULL)
-		return "NULL";
-	get_atttypetypmodcoll(mapping->target, attnum, &type, &typmod, &collation);
-	level = settings_pin(mapping->options->timezone);
-	converter_init(&converter, type, typmod, NULL);
-	converter.refuses_words = false;
-	result = convert_value(&converter, convert_text(&converter, text, &isnull));
-	settings_restore(level);
-	return quote_literal_cstr(result);
-}
-
-char *
-constant_sql(const Mapping *mapping, const char *column)
-{
-	JsonbValue	buffer;
-	JsonbValue *value = mapping->options->constants == NULL ? NULL :
-		getKeyJsonValueFromContainer(&mapping->options->constants->root, column, strlen(column), &buffer);
-
-	return value == NULL ? NULL : constant_literal(mapping, column, value);
-}
-
-void
-add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
-{
-	JsonbIterator *iterator;
-	JsonbValue	value;
-
-	if (mapping->options->constants == NULL)
-		return;
-	iterator = JsonbIteratorInit(&mapping->options->constants->root);
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
-	{
-		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		appendStringInfo(columns, ", %s", quote_identifier(name));
-		appendStringInfo(values, ", %s", constant_literal(mapping, name, &value));
-	}
-}
-
 /* "col", ... of the target, and the source's values for them. */
 static void
 insert_lists(const Mapping *mapping, StringInfo columns, StringInfo values)

@@ -31,12 +31,6 @@ extern void apply_changes(Connector *connector, const pg_uuid_t *batch, bool bac
  */
 extern void apply_remember(const Mapping *mapping, const pg_uuid_t *batch);
 
-/* Adds the constants of a mapping to the lists of an insert. */
-extern void add_constants(const Mapping *mapping, StringInfo columns, StringInfo values);
-
-/* SQL: the constant that inserted rows get in a column; NULL: there is none. */
-extern char *constant_sql(const Mapping *mapping, const char *column);
-
 /*
  * Writes the delta of an initial batch straight into the target, which is
  * empty; returns the number of rows.

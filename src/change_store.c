@@ -13,7 +13,7 @@
 #include "miscadmin.h"
 #include "sql.h"
 #include "table_writer.h"
-#include "typed_rows.h"
+#include "rows.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"

@@ -11,15 +11,6 @@
 #include "catalog/pg_attribute.h"
 #include "typed_rows.h"
 
-typedef struct ChangeCounter
-{
-	int64		inserted;
-	int64		updated;
-	int64		deleted;
-	int64		taken;			/* of the inserted: rows outside the scope, if another mapping lets them go */
-	int64		stored_before;	/* rows of the target before */
-} ChangeCounter;
-
 /*
  * Finds what the typed source rows change in the mapping's target (SPEC 5.2) and
  * has it at hand (change_store.h); forgets the rows.  complete: every row of

@@ -9,7 +9,7 @@
 #include "sql.h"
 #include "stored_table.h"
 #include "table_writer.h"
-#include "typed_rows.h"
+#include "rows.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"

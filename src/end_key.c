@@ -10,7 +10,7 @@
 #include "end_key.h"
 
 #include "catalog/pg_type.h"
-#include "changes.h"
+#include "target.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"

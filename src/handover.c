@@ -8,10 +8,9 @@
  */
 #include "handover.h"
 
-#include "apply.h"
 #include "catalog/pg_type.h"
 #include "change_store.h"
-#include "changes.h"
+#include "target.h"
 #include "lib/stringinfo.h"
 #include "sql.h"
 #include "typed_rows.h"

@@ -14,7 +14,7 @@
 #include "spelling.h"
 #include "sql.h"
 #include "stored_table.h"
-#include "typed_rows.h"
+#include "rows.h"
 #include "utils/snapmgr.h"
 
 /* A table at work. */

@@ -42,7 +42,7 @@
 #include "access/nbtree.h"
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
-#include "changes.h"
+#include "target.h"
 #include "digest_map.h"
 #include "digest_set.h"
 #include "end_key.h"

@@ -14,7 +14,6 @@
 #include "links.h"
 
 #include "access/table.h"
-#include "apply.h"
 #include "change_store.h"
 #include "end_key.h"
 #include "handover.h"

@@ -6,7 +6,8 @@
 #define SYNCUP_LINKS_H
 
 #include "syncup.h"
-#include "changes.h"
+#include "target.h"
+#include "typed_rows.h"
 #include "config.h"
 #include "typed_rows.h"
 

@@ -29,7 +29,6 @@
 #include "reader.h"
 #include "source.h"
 #include "sql.h"
-#include "synchronize.h"
 
 PG_FUNCTION_INFO_V1(syncup_prepare);
 

@@ -10,11 +10,10 @@
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "apply.h"
 #include "change_store.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "changes.h"
+#include "target.h"
 #include "digest_epoch.h"
 #include "guard.h"
 #include "key.h"

@@ -26,7 +26,7 @@
 #include "plans.h"
 #include "sql.h"
 #include "stored_table.h"
-#include "typed_rows.h"
+#include "rows.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/lsyscache.h"

@@ -7,8 +7,19 @@
 
 #include "syncup.h"
 #include "config.h"
+#include "lib/stringinfo.h"
 #include "plans.h"
-#include "typed_rows.h"
+#include "rows.h"
+
+/* How many changes of each kind a mapping has. */
+typedef struct ChangeCounter
+{
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+	int64		taken;			/* of the inserted: rows outside the scope, if another mapping lets them go */
+	int64		stored_before;	/* rows of the target before */
+} ChangeCounter;
 
 /* SQL: whether two values of a mapped column differ, as equal_sql() compares them. */
 extern char *distinct_sql(const MappingColumn *column, const char *a, const char *b);
@@ -71,6 +82,12 @@ extern char *target_rows_with(const Mapping *mapping, const char *column);
 
 /* Whether so many rows are to be looked up in the target by its key (plans.h). */
 extern bool is_few(const Mapping *mapping, int64 rows);
+
+/* Adds the constants of a mapping to the lists of an insert. */
+extern void add_constants(const Mapping *mapping, StringInfo columns, StringInfo values);
+
+/* SQL: the constant that inserted rows get in a column; NULL: there is none. */
+extern char *constant_sql(const Mapping *mapping, const char *column);
 
 /*
  * Between these two calls statements write as one statement does that has many

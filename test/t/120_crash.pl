@@ -18,8 +18,7 @@ use History qw(play_on begin_history end_history note_step fail_history run_expe
   prepare synchronize run resume undo discard play_step);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Storable qw(dclone);
-$Storable::Deparse = $Storable::Eval = 1;
+use Scalar::Util qw(blessed reftype);
 use Test::More;
 use Time::HiRes ();
 
@@ -68,12 +67,26 @@ my $killed = 0;
 
 my @kept = (map({ $_->{name} } Export::mappings()), 'stored_change', 'cell');
 
+# A copy of a structure, in which what is one thing stays one; code is not copied.
+sub copy_of
+{
+	my ($thing, $known) = @_;
+	$known //= {};
+	my $type = reftype $thing;
+	return $thing if !$type || $type eq 'CODE' || $type eq 'REGEXP';
+	return $known->{$thing} if $known->{$thing};
+	my $copy = $known->{$thing} = $type eq 'HASH' ? {} : [];
+	if ($type eq 'HASH') { $copy->{$_} = copy_of($thing->{$_}, $known) for keys %$thing }
+	else { push @$copy, map { copy_of($_, $known) } @$thing }
+	return blessed $thing ? bless $copy, blessed $thing : $copy;
+}
+
 # Keeps a copy of the model, and of its tables.
 sub keep_model
 {
 	return if !$plan;
 	my $n = @earlier;
-	push @earlier, dclone($History::model);
+	push @earlier, copy_of($History::model);
 	$History::compare->sql(join '', map { "DROP TABLE IF EXISTS model.kept_${n}_$_; CREATE TABLE model.kept_${n}_$_ AS TABLE model.$_;\n" } @kept);
 	return;
 }
