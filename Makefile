@@ -23,8 +23,8 @@ PG_CONFIG ?= pg_config
 endif
 
 MODULE_big = syncup
-OBJS := $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c)))
-INCLUDED := $(wildcard $(HERE)/src/*.h)
+OBJS := $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c $(HERE)/src/*/*.c)))
+INCLUDED := $(wildcard $(HERE)/src/*.h $(HERE)/src/*/*.h)
 SHLIB_LINK = -lcsv -lz
 SHLIB_EXPORTS = exports.txt
 
@@ -40,7 +40,7 @@ DATA_built = $(EXTENSION_SQL) $(UPDATE_SQL)
 DATA := $(filter-out %--$(EXTVERSION).sql,$(UPDATES))
 
 PG_CPPFLAGS = -I$(HERE)/src
-# For the tests: places at which they stop the server process (src/crash_point.h).
+# For the tests: places at which they stop the server process (src/tool/crash_point.h).
 ifdef CRASH_POINTS
 PG_CPPFLAGS += -DSYNCUP_CRASH_POINTS
 endif

@@ -6,10 +6,10 @@
 #include "syncup.h"
 
 #include "access/htup_details.h"
-#include "connector.h"
+#include "map/connector.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "sql.h"
+#include "tool/sql.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/timeout.h"

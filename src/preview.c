@@ -7,15 +7,15 @@
  */
 #include "syncup.h"
 
-#include "batch.h"
-#include "config.h"
-#include "connector.h"
+#include "store/batch.h"
+#include "config/config.h"
+#include "map/connector.h"
 #include "funcapi.h"
-#include "guard.h"
-#include "lock.h"
-#include "prepare.h"
-#include "sql.h"
-#include "synchronize.h"
+#include "tool/guard.h"
+#include "tool/lock.h"
+#include "prepare/prepare.h"
+#include "tool/sql.h"
+#include "synchronize/synchronize.h"
 
 PG_FUNCTION_INFO_V1(syncup_preview);
 

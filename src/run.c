@@ -9,15 +9,15 @@
 #include "syncup.h"
 
 #include "access/xact.h"
-#include "batch.h"
-#include "connector.h"
-#include "crash_point.h"
-#include "guard.h"
+#include "store/batch.h"
+#include "map/connector.h"
+#include "tool/crash_point.h"
+#include "tool/guard.h"
 #include "lib/stringinfo.h"
-#include "lock.h"
-#include "prepare.h"
-#include "sql.h"
-#include "synchronize.h"
+#include "tool/lock.h"
+#include "prepare/prepare.h"
+#include "tool/sql.h"
+#include "synchronize/synchronize.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(syncup_run);

@@ -7,7 +7,7 @@
 #include <limits.h>
 
 #include "catalog/namespace.h"
-#include "crash_point.h"
+#include "tool/crash_point.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 

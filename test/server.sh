@@ -112,7 +112,7 @@ extension_control_path
 }
 
 # Builds and installs once more, below $work/crash_points, with the places at which
-# tests stop the server (src/crash_point.h).
+# tests stop the server (src/tool/crash_point.h).
 build_crash_points() {
 	set -- "$source" "$conf"
 	source=$work/crash_points/syncup

@@ -14,7 +14,7 @@
  *   the reference parser, trying each line in turn, takes for rows;
  * - an unterminated quote is said to be one at the end if no row follows.
  */
-#include "csv_reader.h"
+#include "csv/csv_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 # Processes of a server stopped in the middle: a backend or all of them, at a place
-# that the extension knows by name (src/crash_point.h) or whenever the test likes;
+# that the extension knows by name (src/tool/crash_point.h) or whenever the test likes;
 # and a look at what is left behind.
 package Crash;
 

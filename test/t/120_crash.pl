@@ -1,5 +1,5 @@
 # Histories in which the server dies: "kill -9" of a backend or of every process, at a
-# place with a name (src/crash_point.h) or at a random moment of prepare, synchronize,
+# place with a name (src/tool/crash_point.h) or at a random moment of prepare, synchronize,
 # run, resume, undo, discard and export. After each kill the state is compared with the
 # oracle's: it is the one before the statement or the one after, in every table; then
 # the history goes on.
@@ -53,7 +53,7 @@ my %places = (
 
 # Nobody adds a place without its being tried; those of jobs are tried in 070_jobs.pl.
 my %tried = map { $_ => 0 } map { @$_ } values %places;
-my %known = map { $_ => 1 } @ending, map { slurp_file($_) =~ /CRASH_POINT\("(.*?)"\)/g } grep { !m{/job\.c\z} } glob "$FindBin::RealBin/../../src/*.c";
+my %known = map { $_ => 1 } @ending, map { slurp_file($_) =~ /CRASH_POINT\("(.*?)"\)/g } grep { !m{/job\.c\z} } glob "$FindBin::RealBin/../../src/*.c $FindBin::RealBin/../../src/*/*.c";
 is_deeply([ sort keys %tried ], [ sort keys %known ], 'every place of the sources is one where the server is stopped');
 
 # ---------- one kill ----------

@@ -13,7 +13,7 @@
  * In values and raw text LF, CR and NUL are shown as \n, \r and \0.  Every
  * case is run with the file cut into reads of different sizes.
  */
-#include "csv_reader.h"
+#include "csv/csv_reader.h"
 
 #include <csv.h>
 #include <stdarg.h>

@@ -1,0 +1,705 @@
+/*
+ * options.c
+ *		The options of connectors, mappings and calls, read from jsonb.
+ *
+ * One table names every option, who may give it, and the function that checks
+ * and stores its value.  The table also writes the hint that lists the valid
+ * names, so that hint and behaviour cannot drift.
+ */
+#include "config/options.h"
+
+#include "catalog/pg_collation.h"
+#include "config/change_command.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "tool/nearest.h"
+#include "pgtime.h"
+#include "regex/regex.h"
+#include "tool/sql.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+typedef struct OptionKind OptionKind;
+
+/* value is the option's text; json its original form where it matters. */
+typedef void (*OptionSetter) (Options *options, const OptionKind *kind,
+							  const char *value, const JsonbValue *json);
+
+/* What an option takes: a document that says another type of value is refused. */
+typedef enum OptionValue
+{
+	TAKES_TEXT,
+	TAKES_BOOLEAN,
+	TAKES_NUMBER,				/* or the text of one */
+	TAKES_NUMBERS,				/* one, or an object of several */
+	TAKES_OBJECT,
+	TAKES_LIST,					/* of texts */
+	TAKES_TEXTS					/* or one */
+} OptionValue;
+
+struct OptionKind
+{
+	const char *name;
+	int			givers;
+	OptionValue takes;
+	OptionSetter set;
+	const char *meaning;		/* what is expected, for a hint */
+	size_t		field;			/* offset in Options, where the setter needs one */
+};
+
+/* Refuses a value, saying what would be right. */
+static void
+refuse(const OptionKind *kind)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for option \"%s\"", kind->name),
+			 errhint("Expected %s.", kind->meaning)));
+}
+
+/* Reads a number: decimal text or a JSON number. */
+static double
+number_value(const OptionKind *kind, const char *value)
+{
+	char	   *end;
+	double		number;
+
+	errno = 0;
+	number = strtod(value, &end);
+	if (errno != 0 || end == value || *end != '\0' || number < 0 ||
+		number != number || number > 1e15)
+		refuse(kind);
+	return number;
+}
+
+static void
+set_text(Options *options, const OptionKind *kind, const char *value,
+		 const JsonbValue *json)
+{
+	/* Empty: unset, where a more general document has set it. */
+	*(char **) ((char *) options + kind->field) = *value ? pstrdup(value) : NULL;
+}
+
+static void
+set_condition(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	if (strspn(value, " \t\r\n") == strlen(value))
+		refuse(kind);
+	set_text(options, kind, value, json);
+}
+
+static void
+set_suffix(Options *options, const OptionKind *kind, const char *value,
+		   const JsonbValue *json)
+{
+	if (strchr(value, '/') != NULL)
+		refuse(kind);
+	set_text(options, kind, value, json);
+}
+
+static void
+set_boolean(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	*(bool *) ((char *) options + kind->field) = json->val.boolean;
+}
+
+/* Reads a whole number. */
+static int64
+count_value(const OptionKind *kind, const char *value)
+{
+	double		number = number_value(kind, value);
+
+	if (number != (double) (int64) number)
+		refuse(kind);
+	return (int64) number;
+}
+
+static void
+set_count(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	*(int64 *) ((char *) options + kind->field) = count_value(kind, value);
+}
+
+/* Reads how many rows may be set aside: of all together, or of each kind. */
+static void
+set_reject_limit(Options *options, const OptionKind *kind, const char *value,
+				 const JsonbValue *json)
+{
+	static const char *const names[REJECT_LIMITS] = {
+		[LIMIT_REJECTED] = "rejected", [LIMIT_DUPLICATES] = "duplicates", [LIMIT_NULL_KEYS] = "null_keys"
+	};
+	JsonbValue	number;
+	int			others = json->type == jbvBinary ? JsonContainerSize(json->val.binary.data) : 0;
+
+	for (int i = 0; i < REJECT_LIMITS; i++)
+		options->reject_limit[i] = -1;
+	if (json->type != jbvBinary)
+	{
+		options->reject_limit[LIMIT_ALL] = count_value(kind, value);
+		return;
+	}
+	for (int i = LIMIT_REJECTED; i < REJECT_LIMITS; i++)
+		if (getKeyJsonValueFromContainer(json->val.binary.data, names[i], strlen(names[i]), &number))
+		{
+			if (number.type != jbvNumeric)
+				refuse(kind);
+			options->reject_limit[i] = count_value(kind, json_scalar_text(&number));
+			others--;
+		}
+	if (others != 0)
+		refuse(kind);
+}
+
+static void
+set_seconds(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	*(double *) ((char *) options + kind->field) =
+		number_value(kind, value);
+}
+
+/* Reads one ASCII character; "\t" may also be written as backslash and t. */
+static void
+set_character(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	char	   *field = (char *) options + kind->field;
+
+	if (strcmp(value, "\\t") == 0)
+		*field = '\t';
+	else if (strlen(value) == 1 && !IS_HIGHBIT_SET(*value) &&
+			 *value != '\n' && *value != '\r')
+		*field = *value;
+	else if (*value == '\0' && strcmp(kind->name, "quote") == 0)
+		*field = '\0';			/* nothing is quoted in this file */
+	else
+		refuse(kind);
+}
+
+/* Reads a delimiter of one ASCII character, or of several bytes. */
+static void
+set_delimiter(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	size_t		length = strlen(value);
+
+	options->csv.delimiter_text = NULL;
+	if (strcmp(value, "\\t") == 0 || (length == 1 && !IS_HIGHBIT_SET(*value)))
+		set_character(options, kind, value, json);
+	else if (length == 0 || length > CSV_MAX_DELIMITER || strpbrk(value, "\n\r") != NULL)
+		refuse(kind);
+	else
+		options->csv.delimiter_text = pstrdup(value);
+}
+
+static void
+set_encoding(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	if (pg_strcasecmp(value, "UTF16LE") == 0 || pg_strcasecmp(value, "UTF-16LE") == 0 ||
+		pg_strcasecmp(value, "UTF16") == 0 || pg_strcasecmp(value, "UTF-16") == 0)
+		options->encoding = ENCODING_UTF16LE;
+	else if (pg_strcasecmp(value, "UTF16BE") == 0 || pg_strcasecmp(value, "UTF-16BE") == 0)
+		options->encoding = ENCODING_UTF16BE;
+	else
+	{
+		options->encoding = pg_char_to_encoding(value);
+		if (options->encoding < 0)
+			refuse(kind);
+	}
+}
+
+static void
+set_timezone(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	pg_tz	   *zone = pg_tzset(value);
+
+	if (zone == NULL || !pg_tz_acceptable(zone))
+		refuse(kind);
+	options->timezone = pstrdup(value);
+}
+
+static void
+set_quoted_empty(Options *options, const OptionKind *kind, const char *value,
+				 const JsonbValue *json)
+{
+	if (strcmp(value, "null") != 0 && strcmp(value, "empty") != 0)
+		refuse(kind);
+	options->csv.quoted_empty_null = strcmp(value, "null") == 0;
+}
+
+static void
+set_quoting(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	if (strcmp(value, "strict") != 0 && strcmp(value, "lenient") != 0)
+		refuse(kind);
+	options->csv.lenient = strcmp(value, "lenient") == 0;
+}
+
+static void
+set_trim(Options *options, const OptionKind *kind, const char *value,
+		 const JsonbValue *json)
+{
+	options->csv.trim = *value ? pstrdup(value) : NULL;
+}
+
+static void
+set_on_error(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	if (strcmp(value, "stop") != 0 && strcmp(value, "quarantine") != 0)
+		refuse(kind);
+	options->on_error = strcmp(value, "stop") == 0 ?
+		ON_ERROR_STOP : ON_ERROR_QUARANTINE;
+}
+
+static void
+set_duplicates(Options *options, const OptionKind *kind, const char *value,
+			   const JsonbValue *json)
+{
+	if (strcmp(value, "first") != 0 && strcmp(value, "reject") != 0)
+		refuse(kind);
+	options->duplicates = strcmp(value, "first") == 0 ?
+		DUPLICATES_FIRST : DUPLICATES_REJECT;
+}
+
+static void
+set_match(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	static const char *const words[] = {
+		[MATCH_EXACT] = "exact", [MATCH_IGNORE_CASE] = "ignore_case", [MATCH_DN] = "dn"
+	};
+
+	for (int i = MATCH_EXACT; i < lengthof(words); i++)
+		if (strcmp(words[i], value) == 0)
+		{
+			*(Match *) ((char *) options + kind->field) = i;
+			return;
+		}
+	refuse(kind);
+}
+
+static void
+set_columns(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	options->columns = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+}
+
+static void
+set_constants(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	options->constants = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+}
+
+/* The texts of a list, or one text alone; a list of anything else is refused. */
+static List *
+text_list(const OptionKind *kind, const JsonbValue *json)
+{
+	List	   *texts = NIL;
+	JsonbIterator *iterator;
+	JsonbValue	value;
+	JsonbIteratorToken token;
+
+	if (json->type == jbvString)
+		return list_make1(pnstrdup(json->val.string.val, json->val.string.len));
+	iterator = JsonbIteratorInit(json->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token != WJB_ELEM)
+			continue;
+		if (value.type != jbvString)
+			refuse(kind);
+		texts = lappend(texts, pnstrdup(value.val.string.val, value.val.string.len));
+	}
+	return texts;
+}
+
+static void
+set_texts(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	*(List **) ((char *) options + kind->field) = text_list(kind, json);
+}
+
+static void
+set_short_rows(Options *options, const OptionKind *kind, const char *value,
+			   const JsonbValue *json)
+{
+	if (strcmp(value, "error") != 0 && strcmp(value, "pad") != 0)
+		refuse(kind);
+	options->csv.short_rows = strcmp(value, "pad") == 0;
+}
+
+/* Reads a regular expression, which must be one. */
+static void
+set_regex(Options *options, const OptionKind *kind, const char *value,
+		  const JsonbValue *json)
+{
+	pg_wchar   *wide = palloc((strlen(value) + 1) * sizeof(pg_wchar));
+	regex_t		regex;
+	int			result = pg_regcomp(&regex, wide, pg_mb2wchar_with_len(value, wide, strlen(value)),
+									REG_ADVANCED, C_COLLATION_OID);
+	char		message[100];
+
+	if (result != REG_OKAY)
+	{
+		pg_regerror(result, &regex, message, sizeof(message));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
+				 errmsg("invalid value for option \"%s\": %s", kind->name, message),
+				 errhint("Expected %s.", kind->meaning)));
+	}
+	pg_regfree(&regex);
+	*(text **) ((char *) options + kind->field) = *value ? cstring_to_text(value) : NULL;
+}
+
+/* Reads {"word": "command"}. */
+static void
+set_commands(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(json->val.binary.data);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+		if (token == WJB_VALUE &&
+			(item.type != jbvString ||
+			 !is_change_command(pnstrdup(item.val.string.val, item.val.string.len))))
+			refuse(kind);
+	options->commands = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+}
+
+/* Options of a file of its own: read once, to refuse what is none. */
+static void
+set_incremental_options(Options *options, const OptionKind *kind, const char *value,
+						const JsonbValue *json)
+{
+	options->incremental_options = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+	(void) options_read(OPTION_READ, 1, &options->incremental_options);
+}
+
+/* Checks an interval that the view syncup.alarm reads from the stored options. */
+static void
+set_interval(Options *options, const OptionKind *kind, const char *value,
+			 const JsonbValue *json)
+{
+	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
+																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	Interval	none = {0};
+
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(interval),
+										  IntervalPGetDatum(&none))) <= 0)
+		refuse(kind);
+}
+
+static const OptionKind option_kinds[] = {
+	{"delimiter", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_delimiter,
+		"up to 8 bytes, without a line end, such as \";\" or \"||\"", offsetof(Options, csv.delimiter)},
+	{"quote", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
+		"a single one-byte character, other than a line end", offsetof(Options, csv.quote)},
+	{"escape", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
+		"a single one-byte character, other than a line end", offsetof(Options, csv.escape)},
+	{"encoding", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_encoding,
+		"the name of an encoding, such as UTF8, UTF16LE, WIN1252 or LATIN1", 0},
+	{"header", OPTION_READ | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, header)},
+	{"skip_lines", OPTION_READ | OPTION_FILE, TAKES_NUMBER, set_count,
+		"a whole number, not negative", offsetof(Options, skip_lines)},
+	{"names", OPTION_READ | OPTION_FILE, TAKES_LIST, set_texts,
+		"a list of the columns' names, where \"header\" is false", offsetof(Options, names)},
+	{"comment", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_text,
+		"what lines begin with that are no rows, such as \"#\"", offsetof(Options, comment)},
+	{"ignore_lines", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_regex,
+		"a regular expression that lines match which are no rows", offsetof(Options, ignore_lines)},
+	{"trailer", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_regex,
+		"a regular expression that the last line matches; a group in it is the number of rows", offsetof(Options, trailer)},
+	{"short_rows", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_short_rows,
+		"error or pad", 0},
+	{"null", OPTION_READ | OPTION_FILE, TAKES_TEXTS, set_texts,
+		"a text that means no value, or a list of them", offsetof(Options, nulls)},
+	{"quoted_empty", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_quoted_empty,
+		"null or empty", 0},
+	{"trim", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_trim,
+		"the characters to trim at both ends, such as \" \\t\"", 0},
+	{"quoting", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_quoting,
+		"strict or lenient", 0},
+	{"command_column", OPTION_READ, TAKES_TEXT, set_text,
+		"the name of the column that says what to do with a row", offsetof(Options, command_column)},
+	{"commands", OPTION_READ, TAKES_OBJECT, set_commands,
+		"an object of words and what they mean: {\"active\": \"merge\", \"D\": \"delete\"}", 0},
+	{"timezone", OPTION_READ, TAKES_TEXT, set_timezone,
+		"the name of a time zone, such as UTC or Europe/Paris", 0},
+	{"on_error", OPTION_READ, TAKES_TEXT, set_on_error,
+		"stop or quarantine", 0},
+	{"reject_limit", OPTION_READ, TAKES_NUMBERS, set_reject_limit,
+		"a whole number, not negative, or {\"rejected\": n, \"duplicates\": n, \"null_keys\": n}", 0},
+	{"pattern", OPTION_READ | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, pattern)},
+	{"done_suffix", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_suffix,
+		"the end of a file name, without \"/\"", offsetof(Options, done_suffix)},
+	{"min_age", OPTION_READ | OPTION_FILE, TAKES_NUMBER, set_seconds,
+		"a number of seconds, not negative", offsetof(Options, min_age)},
+	{"incremental_file", OPTION_PREPARE | OPTION_FILE, TAKES_TEXT, set_text,
+		"the name of a file", offsetof(Options, incremental_file)},
+	{"incremental_options", OPTION_PREPARE | OPTION_FILE, TAKES_OBJECT, set_incremental_options,
+		"an object of options for \"incremental_file\" alone", 0},
+	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
+		"first or reject", 0},
+	{"optional", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, optional)},
+	{"source", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the name of a table, view or foreign table with its schema, such as public.staff", offsetof(Options, source)},
+	{"where", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
+		"a condition over the file's columns, such as status <> 'deleted'", offsetof(Options, where)},
+	{"scope", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
+		"a condition over the target's columns, such as source = 'AD'", offsetof(Options, scope)},
+	{"constants", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_OBJECT, set_constants,
+		"an object of columns and values: {\"column\": \"value\"}", 0},
+	{"deleted_column", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
+		"the name of a column of the target", offsetof(Options, deleted_column)},
+	{"old_key", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
+		"the name of the column that tells the former key", offsetof(Options, old_key)},
+	{"stable_key", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
+		"one of the unique keys", offsetof(Options, stable_key)},
+	{"store1", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the name of a column of side 1's target", offsetof(Options, store1)},
+	{"store2", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the name of a column of side 2's target", offsetof(Options, store2)},
+	{"columns", OPTION_ASSOCIATION, TAKES_OBJECT, set_columns,
+		"an object of columns that belong to a link: {\"role\": \"role\", \"begin\": {\"column\": \"begins\", \"format\": \"datetime:DD.MM.YYYY\"}}", 0},
+	{"link_key", OPTION_ASSOCIATION, TAKES_LIST, set_texts,
+		"a list of those columns that tell links of the same pair apart", offsetof(Options, link_key)},
+	{"match1", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
+		"exact, ignore_case or dn", offsetof(Options, match[0])},
+	{"match2", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
+		"exact, ignore_case or dn", offsetof(Options, match[1])},
+	{"split", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
+		"the text between the values of a cell, such as \";\"", offsetof(Options, split)},
+	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
+		"an interval longer than nothing, such as \"1 day\"", 0},
+	{"max_age_complete", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
+		"an interval longer than nothing, such as \"8 days\"", 0},
+};
+
+char *
+json_scalar_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return value->val.boolean ? "true" : "false";
+		default:
+			return NULL;
+	}
+}
+
+/* The option of this name that such a giver may give, or an error. */
+static const OptionKind *
+find_option(const char *name, int allowed)
+{
+	StringInfoData names;
+	Nearest		nearest = {.wanted = name};
+	const OptionKind *elsewhere = NULL;
+
+	for (size_t i = 0; i < lengthof(option_kinds); i++)
+	{
+		if (strcmp(option_kinds[i].name, name) != 0)
+			continue;
+		if (option_kinds[i].givers & allowed)
+			return &option_kinds[i];
+		elsewhere = &option_kinds[i];
+	}
+
+	initStringInfo(&names);
+	for (size_t i = 0; i < lengthof(option_kinds); i++)
+		if (option_kinds[i].givers & allowed)
+		{
+			appendStringInfo(&names, "%s%s", names.len ? ", " : "",
+							 option_kinds[i].name);
+			nearest_try(&nearest, option_kinds[i].name);
+		}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 elsewhere ? errmsg("option \"%s\" cannot be given here", name) :
+			 errmsg("unknown option \"%s\"", name),
+			 errhint("%sValid options are %s.", elsewhere ? "" : did_you_mean(&nearest), names.data)));
+	return NULL;				/* not reached */
+}
+
+/* Errors unless a value is of the type that the option takes. */
+static void
+check_type(const OptionKind *kind, const JsonbValue *value)
+{
+	static const char *const types[] = {
+		[TAKES_TEXT] = "text", [TAKES_BOOLEAN] = "true or false",
+		[TAKES_NUMBER] = "a number", [TAKES_NUMBERS] = "a number or an object", [TAKES_OBJECT] = "an object",
+		[TAKES_LIST] = "a list", [TAKES_TEXTS] = "text or a list"
+	};
+	const char *given = value->type == jbvString ? "text" :
+		value->type == jbvNumeric ? "a number" :
+		value->type == jbvBool ? "true or false" :
+		value->type == jbvNull ? "null" :
+		JsonContainerIsArray(value->val.binary.data) ? "a list" : "an object";
+	const char *taken = types[kind->takes];
+
+	if (strcmp(given, taken) == 0 || (kind->takes == TAKES_NUMBER && value->type == jbvString) ||
+		(kind->takes == TAKES_TEXTS && (strcmp(given, "text") == 0 || strcmp(given, "a list") == 0)) ||
+		(kind->takes == TAKES_NUMBERS &&
+		 (value->type == jbvString || value->type == jbvNumeric || strcmp(given, "an object") == 0)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" takes %s, not %s", kind->name, taken, given),
+			 value->type == jbvNull ? errhint("Leave the option out for its default.") :
+			 errhint("Expected %s.", kind->meaning)));
+}
+
+/* Errors unless the document is an object. */
+static void
+check_object(Jsonb *document)
+{
+	if (!JB_ROOT_IS_OBJECT(document))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example {\"delimiter\": \";\"}.")));
+}
+
+/* Lays one document over the options. */
+static void
+overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	check_object(document);
+	iterator = JsonbIteratorInit(&document->root);
+	token = JsonbIteratorNext(&iterator, &value, false);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) == WJB_KEY)
+	{
+		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
+		const OptionKind *kind = find_option(name, allowed);
+		char	   *text;
+
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		check_type(kind, &value);
+		text = json_scalar_text(&value);
+		kind->set(options, kind, text ? text : "", &value);
+		if (strcmp(name, "escape") == 0)
+			*escape_given = true;
+	}
+}
+
+Jsonb *
+options_merge(int allowed, Jsonb *stored, Jsonb *given)
+{
+	uint64		count;
+
+	if (given != NULL)
+		check_object(given);
+	count = own_sql("SELECT key FROM jsonb_object_keys($1) AS key", SQL_ARGS(SQL_JSONB(given)));
+	for (uint64 i = 0; i < count; i++)
+		(void) find_option(sql_text(i, 1), allowed);
+	own_sql("SELECT coalesce(jsonb_object_agg(key, value), '{}')"
+			" FROM jsonb_each(coalesce($1, '{}') || coalesce($2, '{}')) WHERE value <> 'null'",
+			SQL_ARGS(SQL_JSONB(stored), SQL_JSONB(given)));
+	return sql_jsonb(0, 1);
+}
+
+void
+options_check_relation(Jsonb *document)
+{
+	uint64		count = own_sql("SELECT key FROM jsonb_object_keys($1) AS key", SQL_ARGS(SQL_JSONB(document)));
+
+	for (uint64 i = 0; i < count; i++)
+		for (size_t n = 0; n < lengthof(option_kinds); n++)
+			if ((option_kinds[n].givers & OPTION_FILE) && strcmp(option_kinds[n].name, sql_text(i, 1)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("option \"%s\" says what a file is like, but a relation is read", option_kinds[n].name),
+						 errhint("Leave it out, or give it as null, where the option \"source\" is given.")));
+}
+
+/* What a connector says of its files is nothing to a relation: see relation_spool(). */
+static void
+set_relation_form(Options *options)
+{
+	options->csv = (CsvDialect) {.delimiter = ',', .quote = '"'};
+	options->encoding = GetDatabaseEncoding();
+	options->header = true;
+	options->skip_lines = 0;
+	options->names = options->nulls = NIL;
+	options->comment = options->done_suffix = options->incremental_file = NULL;
+	options->ignore_lines = options->trailer = NULL;
+	options->incremental_options = NULL;
+	options->pattern = false;
+	options->min_age = 0;
+}
+
+/* Refuses characters that would mean two things at once. */
+static void
+check_dialect(const CsvDialect *csv)
+{
+	const char *several = csv->delimiter_text;
+
+	if (several != NULL &&
+		((csv->quote != '\0' && strchr(several, csv->quote) != NULL) ||
+		 (csv->quote != '\0' && csv->escape != '\0' && strchr(several, csv->escape) != NULL)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"delimiter\" contains the quote or the escape character")));
+	if (several == NULL && csv->delimiter == csv->quote)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options \"delimiter\" and \"quote\" must differ")));
+	if (several == NULL && csv->quote != '\0' && csv->delimiter == csv->escape)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options \"delimiter\" and \"escape\" must differ")));
+}
+
+Options *
+options_read(int allowed, int ndocuments, Jsonb **documents)
+{
+	Options    *options = palloc0(sizeof(Options));
+	bool		escape_given = false;
+
+	options->csv.delimiter = ',';
+	options->csv.quote = '"';
+	options->csv.quoted_empty_null = true;
+	options->encoding = PG_UTF8;
+	options->header = true;
+	for (int i = 0; i < REJECT_LIMITS; i++)
+		options->reject_limit[i] = -1;
+	options->timezone = "UTC";
+
+	for (int i = 0; i < ndocuments; i++)
+		if (documents[i] != NULL)
+			overlay(options, documents[i], allowed, &escape_given);
+
+	if (options->source != NULL)
+		set_relation_form(options);
+	if (!escape_given || options->source != NULL)
+		options->csv.escape = options->csv.quote;
+	check_dialect(&options->csv);
+	if (options->names != NIL && options->header && allowed == OPTIONS_OF_CALL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"names\" goes with \"header\": false")));
+	return options;
+}

@@ -1,0 +1,20 @@
+/*
+ * describe.h
+ *		What a mapping call answers with: what is mapped and what is not.
+ */
+#ifndef SYNCUP_DESCRIBE_H
+#define SYNCUP_DESCRIBE_H
+
+#include "config/config.h"
+#include "utils/rel.h"
+
+/*
+ * A NOTICE of the columns that are mapped, those only in the file, as its header
+ * is now, and those only in the target.  A file that cannot be read is no error.
+ */
+extern void say_what_is_mapped(const Mapping *mapping, Relation target);
+
+/* A hint about a column that a table does not have: the columns that it has. */
+extern char *column_hint(Relation table, const char *wanted);
+
+#endif							/* SYNCUP_DESCRIBE_H */

@@ -1,0 +1,1173 @@
+/*
+ * change_file.c
+ *		A file that carries changes instead of rows: their net effect per key.
+ *
+ * Rows are sorted by key, file and line, on disk where they do not fit into
+ * memory.  Then each key's commands are applied in that order to its row as
+ * the baseline has it, and what differs in the end is the delta.  The cost
+ * follows the changes, whatever the number of stored rows.
+ *
+ * A row that is set aside although its key is known takes its place in that
+ * order, as a sign of life: if the commands so far have deleted the key, its
+ * old version stays (SPEC 4.3).
+ *
+ * Option "where" is asked of the row that results: one that does not count is not
+ * there any more.  Of links, and of rows that cannot be used, all that is known are
+ * the cells.
+ */
+#include "prepare/change_file.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator_d.h"
+#include "catalog/pg_type.h"
+#include "config/change_command.h"
+#include "csv/condition.h"
+#include "format/convert.h"
+#include "store/delta.h"
+#include "store/digest_epoch.h"
+#include "digest/digest_set.h"
+#include "executor/executor.h"
+#include "tool/guard.h"
+#include "format/parts.h"
+#include "miscadmin.h"
+#include "target/renames.h"
+#include "storage/buffile.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
+#include "utils/typcache.h"
+
+/* In a cell of an update or merge: the value becomes null. */
+#define EMPTYING_CELL	"NULL_NULL"
+
+struct ChangeFile
+{
+	const Mapping *mapping;
+	const Options *options;
+	Reader	   *reader;
+	Quarantine *quarantine;
+	DigestEpoch epoch;
+	KeyType		key_type;
+	Digest		key_identity;	/* of the row at hand, where keys are not bytewise */
+	Baseline   *baseline;
+	DeltaWriter *delta;
+	PrepareCounter counter;
+
+	List	   *paths;			/* of the files read so far */
+	int64		read_before;	/* rows of the files before this one */
+	int64		unusable;		/* rows of this file that say nothing */
+
+	int			mark;			/* the stored column that names what was kept; -1: none */
+	bool	   *kept;			/* per stored column: its cell leaves what is there */
+	bool	   *kept_now;		/* the same of the row of the key at hand */
+	Spellings  *spellings;		/* of the ends of links; NULL: bytes that differ are different values */
+	Where	   *where;			/* of the row that results; NULL: every row counts */
+	Where	   *cells_where;	/* of the cells of this file */
+	int			command_column; /* of the file */
+	ChangeCommand command;		/* of the row being taken */
+	int		   *columns;		/* of the file, per stored column */
+	const char **fields;		/* of the row at hand */
+	size_t	   *lengths;
+	Converter  *converters;
+	Tuplesortstate *sort;
+	TupleTableSlot *slot;
+	BufFile    *raws;			/* the bytes of the rows sorted, each with its length */
+	int64		raw_size;
+	int64		raw_place;		/* where those of the row at hand begin; -1: not kept yet */
+	HTAB	   *raws_told;		/* places of rows that were set aside */
+	MemoryContext row_context;	/* as long as a row is taken */
+	MemoryContext key_context;	/* as long as a key's commands are applied */
+
+	/* the key at hand */
+	char	   *sort_key;
+	bool		stored;			/* the baseline has it */
+	Datum	   *before;
+	bool	   *before_nulls;
+	bool		exists;			/* it is there after the commands so far */
+	bool		alive;			/* a row set aside spoke of it since */
+	Datum	   *now;
+	bool	   *now_nulls;
+	Digest		now_values;		/* of what the target gets of it */
+	Datum	   *next;			/* what the command at hand would make of it */
+	bool	   *next_nulls;
+
+	/* keys that change: option old_key */
+	int			old_key;		/* the stored column that tells the former one; -1: none does */
+	bool		has_former;		/* the key at hand is new, and "now" is the row of its former one */
+	DigestSet  *seen;			/* keys of the files, by what they are sorted by */
+	List	   *formers;		/* of text: former keys of rows that came */
+	MemoryContext file_context; /* that these live in */
+
+	RowBytes	value_bytes;	/* of the values converted last */
+	const char *path;			/* of the row being applied */
+	int64		line;
+	int			at;				/* the stored column being converted */
+};
+
+/* The attributes of a sorted row, before the stored columns. */
+enum
+{
+	ROW_KEY, ROW_FILE, ROW_LINE, ROW_COMMAND, ROW_PLACE, ROW_FIELDS
+};
+
+/* Makes the slot and the sort for rows on their way. */
+static void
+begin_sort(ChangeFile *file)
+{
+	TypeCacheEntry *texts = lookup_type_cache(TEXTOID, TYPECACHE_LT_OPR);
+	TypeCacheEntry *files = lookup_type_cache(INT4OID, TYPECACHE_LT_OPR);
+	TypeCacheEntry *numbers = lookup_type_cache(INT8OID, TYPECACHE_LT_OPR);
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(ROW_FIELDS + file->mapping->ncolumns);
+	AttrNumber	attributes[] = {ROW_KEY + 1, ROW_FILE + 1, ROW_LINE + 1};
+	Oid			operators[] = {texts->lt_opr, files->lt_opr, numbers->lt_opr};
+	Oid			collations[] = {C_COLLATION_OID, InvalidOid, InvalidOid};
+	bool		nulls_first[] = {false, false, false};
+
+	TupleDescInitEntry(tupdesc, ROW_KEY + 1, "key", TEXTOID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_FILE + 1, "file", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_LINE + 1, "line", INT8OID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_COMMAND + 1, "command", INT4OID, -1, 0);
+	TupleDescInitEntry(tupdesc, ROW_PLACE + 1, "place", INT8OID, -1, 0);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		TupleDescInitEntry(tupdesc, ROW_FIELDS + i + 1, NULL, TEXTOID, -1, 0);
+	file->slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
+	file->sort = tuplesort_begin_heap(tupdesc, lengthof(attributes), attributes, operators,
+									  collations, nulls_first, maintenance_work_mem / 2,
+									  NULL, TUPLESORT_NONE);
+}
+
+/* The stored column that "where" means. */
+static int
+find_stored_column(void *arg, const char *name)
+{
+	const Mapping *mapping = arg;
+
+	for (int i = 0; i < mapping->nstored; i++)
+		if (strcmp(mapping->columns[i].source, name) == 0)
+			return i;
+	for (int i = 0; i < mapping->nstored; i++)
+		if (pg_strcasecmp(mapping->columns[i].source, name) == 0)
+			return i;
+	return -1;
+}
+
+ChangeFile *
+change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t *batch,
+				 List *queue, Quarantine *quarantine)
+{
+	ChangeFile *file = palloc0(sizeof(ChangeFile));
+	int			n = mapping->ncolumns;
+
+	file->mapping = mapping;
+	file->options = options;
+	file->quarantine = quarantine;
+	file->columns = palloc(sizeof(int) * n);
+	file->fields = palloc(sizeof(char *) * n);
+	file->lengths = palloc(sizeof(size_t) * n);
+	file->converters = palloc0(sizeof(Converter) * n);
+	for (int i = 0; i < n; i++)
+	{
+		const MappingColumn *column = &mapping->columns[i];
+
+		if (column->target != NULL)
+			converter_init(&file->converters[i], column->type, column->typmod, column->format);
+	}
+	file->before = palloc(sizeof(Datum) * n);
+	file->before_nulls = palloc(sizeof(bool) * n);
+	file->now = palloc(sizeof(Datum) * n);
+	file->now_nulls = palloc(sizeof(bool) * n);
+	file->next = palloc(sizeof(Datum) * n);
+	file->next_nulls = palloc(sizeof(bool) * n);
+	row_bytes_init(&file->value_bytes);
+	file->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change row",
+											  ALLOCSET_DEFAULT_SIZES);
+	file->key_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change key",
+											  ALLOCSET_DEFAULT_SIZES);
+	begin_sort(file);
+	file->raws = BufFileCreateTemp(false);
+	file->raws_told = hash_create("syncup rows set aside", 64,
+								  &(HASHCTL) {.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext},
+								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	digest_epoch_load(&file->epoch, mapping);
+	key_type_init(&file->key_type, mapping);
+	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
+	file->delta = delta_open(mapping, batch, &file->epoch);
+	if (mapping->association)
+		file->spellings = spellings_begin(mapping);
+	file->mark = mark_column(mapping);
+	file->kept = palloc(sizeof(bool) * n);
+	file->kept_now = palloc(sizeof(bool) * n);
+	file->old_key = mapping->association ? -1 : former_key_column(mapping);
+	file->file_context = CurrentMemoryContext;
+	if (file->old_key >= 0)
+		file->seen = digest_set_create(0, false);
+	if (!mapping->association)
+		file->where = where_open(options, find_stored_column, unconstify(Mapping *, mapping));
+	return file;
+}
+
+void
+change_file_begin(ChangeFile *file, Reader *reader)
+{
+	file->reader = reader;
+	file->paths = lappend(file->paths, pstrdup(reader_path(reader)));
+	file->read_before = file->counter.rows_read;
+	file->unusable = 0;
+	file->command_column = reader_find_column(reader, file->options->command_column, false);
+	file->cells_where = reader_where(reader, file->options);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		file->columns[i] = !is_source_column(file->mapping, i) ? -1 :
+			reader_find_column(reader, file->mapping->columns[i].source,
+							   file->mapping->columns[i].optional != OPTIONAL_NO);
+}
+
+int64
+change_file_end(ChangeFile *file)
+{
+	int64		rows = file->counter.rows_read - file->read_before;
+
+	if (rows > 0 && file->unusable == rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("no row of file \"%s\" can be used", reader_path(file->reader)),
+				 errdetail("Every row is malformed, has an unknown command or has no key."),
+				 errhint("Check the options \"command_column\", \"delimiter\" and \"encoding\" against the file.")));
+	file->reader = NULL;
+	return rows;
+}
+
+const Mapping *
+change_file_mapping(const ChangeFile *file)
+{
+	return file->mapping;
+}
+
+const PrepareCounter *
+change_file_counter(const ChangeFile *file)
+{
+	return &file->counter;
+}
+
+/* ---------- taking rows ---------- */
+
+/* Counts a row that was set aside, and errors past the limit. */
+static void
+count_set_aside(ChangeFile *file, int64 *count, const char *message)
+{
+	(*count)++;
+	file->counter.set_aside++;
+	quarantine_check_limit(file->options, &file->counter, message);
+}
+
+/* Sets aside a row that cannot be used, on reading. */
+static void
+set_aside(ChangeFile *file, int64 *count, const char *reason, const char *key, const char *message)
+{
+	quarantine_row(file->quarantine, file->mapping, file->reader, reason, key, message);
+	file->unusable++;
+	count_set_aside(file, count, message);
+}
+
+/* Adds a field to what tells pairs apart, with its length where more follows: of an end what its spellings share. */
+static void
+add_to_key(const ChangeFile *file, StringInfo text, int column)
+{
+	const char *field = file->fields[column];
+	size_t		length = file->lengths[column];
+
+	if (field == NULL)
+	{
+		appendStringInfoString(text, "- ");
+		return;
+	}
+	if (column < 2 && file->spellings != NULL)
+	{
+		field = spellings_shared(file->spellings, column, pnstrdup(field, length));
+		length = strlen(field);
+	}
+	if (is_key_made(file->mapping) || (file->mapping->pairs && column == 0))
+		appendStringInfo(text, "%zu ", length);
+	appendBinaryStringInfo(text, field, length);
+}
+
+/*
+ * A text that only rows of the same key have: the key, or what stands for its
+ * value, or the ends of a link and what tells it apart.
+ */
+static text *
+sort_key(const ChangeFile *file)
+{
+	int			key = file->mapping->key;
+	StringInfoData text;
+
+	if (!file->key_type.bytewise)
+		return cstring_to_text(psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x",
+										file->key_identity.high, file->key_identity.low));
+	if (!file->mapping->association)
+		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
+	initStringInfo(&text);
+	for (int i = 0; i < file->mapping->nstored; i++)
+		if (i < 2 ? file->mapping->pairs || i == key : file->mapping->columns[i].key_part > 0)
+			add_to_key(file, &text, i);
+	return cstring_to_text_with_len(text.data, text.len);
+}
+
+/* Takes the names of the columns whose cells leave what is there as a field. */
+static void
+take_mark(ChangeFile *file)
+{
+	for (int i = 0; i < file->mapping->nstored; i++)
+	{
+		const MappingColumn *column = &file->mapping->columns[i];
+
+		file->kept[i] = file->fields[i] == NULL &&
+			(file->columns[i] < 0 ? column->optional == OPTIONAL_KEEP :
+			 column->keeps && !reader_is_marked_null(file->reader, file->columns[i]));
+	}
+	file->fields[file->mark] = write_mark(file->mapping, file->kept);
+	file->lengths[file->mark] = file->fields[file->mark] ? strlen(file->fields[file->mark]) : 0;
+}
+
+/* ---------- rows as they were ---------- */
+
+/*
+ * The place of the bytes of the row at hand among those kept: of the pairs of a
+ * row, however many, they are kept once.
+ */
+static int64
+raw_place(ChangeFile *file)
+{
+	char	   *raw;
+	size_t		length;
+
+	if (file->raw_place >= 0)
+		return file->raw_place;
+	raw = reader_raw(file->reader);
+	length = strlen(raw);
+	BufFileWrite(file->raws, &length, sizeof(length));
+	BufFileWrite(file->raws, raw, length);
+	file->raw_place = file->raw_size;
+	file->raw_size += sizeof(length) + length;
+	return file->raw_place;
+}
+
+/* Reads bytes that were kept. */
+static void
+read_raw(ChangeFile *file, void *buffer, size_t length)
+{
+	if (BufFileRead(file->raws, buffer, length) != length)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read a temporary file")));
+}
+
+/* The row kept at a place; NULL: it was set aside before, for another of its pairs. */
+static char *
+raw_at(ChangeFile *file, int64 place)
+{
+	size_t		length;
+	char	   *raw;
+	bool		known;
+
+	(void) hash_search(file->raws_told, &place, HASH_ENTER, &known);
+	if (known)
+		return NULL;
+	if (BufFileSeek(file->raws, 0, place, SEEK_SET) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not seek in a temporary file")));
+	read_raw(file, &length, sizeof(length));
+	raw = palloc(length + 1);
+	read_raw(file, raw, length);
+	raw[length] = '\0';
+	return raw;
+}
+
+/* Sends the row at hand on its way; command none: only a sign of life. */
+static void
+sort_row(ChangeFile *file, ChangeCommand command)
+{
+	TupleTableSlot *slot = file->slot;
+
+	if (file->mark >= 0)
+		take_mark(file);
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	slot->tts_values[ROW_KEY] = PointerGetDatum(sort_key(file));
+	slot->tts_values[ROW_FILE] = Int32GetDatum(list_length(file->paths) - 1);
+	slot->tts_values[ROW_LINE] = Int64GetDatum(reader_line(file->reader));
+	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
+	memset(slot->tts_isnull, false, ROW_PLACE);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+	{
+		/* What is marked as no value empties, where an empty cell does not. */
+		if (file->fields[i] == NULL && (command == COMMAND_UPDATE || command == COMMAND_MERGE) && file->columns[i] >= 0 &&
+			reader_is_marked_null(file->reader, file->columns[i]))
+		{
+			slot->tts_values[ROW_FIELDS + i] = CStringGetTextDatum(EMPTYING_CELL);
+			slot->tts_isnull[ROW_FIELDS + i] = false;
+		}
+		if (file->fields[i] == NULL)
+			continue;
+		slot->tts_values[ROW_FIELDS + i] =
+			PointerGetDatum(cstring_to_text_with_len(file->fields[i], file->lengths[i]));
+		slot->tts_isnull[ROW_FIELDS + i] = false;
+	}
+	if (command != COMMAND_NONE)
+	{
+		slot->tts_values[ROW_PLACE] = Int64GetDatum(raw_place(file));
+		slot->tts_isnull[ROW_PLACE] = false;
+	}
+	ExecStoreVirtualTuple(slot);
+	tuplesort_puttupleslot(file->sort, slot);
+}
+
+/*
+ * Sends the row at hand on its way, that of an association as the pairs of the
+ * values in its cells; returns how many there are.
+ */
+static int64
+sort_values(ChangeFile *file, ChangeCommand command)
+{
+	const char *separator = file->options->split;
+	const char *cell;
+	const char *value;
+	size_t		cell_length;
+	size_t		length;
+	int64		count = 0;
+	Parts		first;
+	Parts		second;
+
+	if (!file->mapping->association)
+	{
+		sort_row(file, command);
+		return 1;
+	}
+	cell = file->fields[1];
+	cell_length = file->lengths[1];
+	parts_begin(&first, separator, file->fields[0], file->lengths[0]);
+	while (parts_next(&first, &value, &length))
+	{
+		file->fields[0] = value;
+		file->lengths[0] = length;
+		parts_begin(&second, separator, cell, cell_length);
+		while (parts_next(&second, &file->fields[1], &file->lengths[1]))
+		{
+			sort_row(file, command);
+			count++;
+		}
+	}
+	return count;
+}
+
+/* The key of the row at hand, for a person. */
+static char *
+key_text(const ChangeFile *file)
+{
+	int			key = file->mapping->key;
+
+	if (file->mapping->pairs)
+		return psprintf("%.*s -> %.*s", (int) file->lengths[0], file->fields[0],
+						(int) file->lengths[1], file->fields[1]);
+	return pnstrdup(file->fields[key], file->lengths[key]);
+}
+
+/* Makes a value of the key of the row at hand. */
+static void
+read_key(void *arg)
+{
+	ChangeFile *file = arg;
+	const Mapping *mapping = file->mapping;
+	Datum	   *values = palloc(sizeof(Datum) * mapping->nparts);
+
+	for (int p = 0; p < mapping->nparts; p++)
+	{
+		int			i = file->at = mapping->parts[p];
+
+		reader_at_column(file->reader, file->columns[i]);
+		values[p] = key_part_value(&file->key_type, p, pnstrdup(file->fields[i], file->lengths[i]));
+	}
+	file->key_identity = key_identity(&file->key_type, &file->epoch.key, key_of_parts(&file->key_type, values));
+	reader_at_column(file->reader, -1);
+}
+
+/*
+ * Does work on the row at hand.  An error about its values is raised where the
+ * options say so, unless option "where" may not want the row; else it is returned.
+ */
+static ErrorData *
+attempt(ChangeFile *file, void (*work) (void *))
+{
+	if (file->options->on_error != ON_ERROR_STOP || file->cells_where != NULL)
+		return guarded_values(work, file);
+	work(file);
+	return NULL;
+}
+
+/* Why the key of the row at hand cannot be read; NULL: it can. */
+static ErrorData *
+key_error(ChangeFile *file)
+{
+	return file->key_type.bytewise ? NULL : attempt(file, read_key);
+}
+
+/* Whether a field of the row at hand holds something. */
+static bool
+has_field(const ChangeFile *file, int column)
+{
+	return file->fields[column] != NULL && file->lengths[column] > 0;
+}
+
+/* Whether a part of the key may be null: what tells links of one pair apart. */
+static bool
+may_be_null(const Mapping *mapping, int column)
+{
+	return mapping->association && mapping->columns[column].key_part > 2;
+}
+
+/* Whether the row at hand has its key, wholly. */
+static bool
+has_key(const ChangeFile *file)
+{
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		if (is_key_column(file->mapping, i) && !has_field(file, i) && !may_be_null(file->mapping, i))
+			return false;
+	return true;
+}
+
+/* Takes a row that is malformed or holds invalid bytes. */
+static void
+take_faulty(ChangeFile *file)
+{
+	char	   *key = NULL;
+
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		file->fields[i] = is_key_column(file->mapping, i) && file->columns[i] >= 0 ?
+			reader_certain_field(file->reader, file->columns[i], &file->lengths[i]) : NULL;
+	make_key(file->mapping, file->fields, file->lengths);
+	if (has_key(file))
+		key = key_text(file);
+	if (key != NULL && key_error(file) == NULL)
+		sort_values(file, COMMAND_NONE);
+	else
+		file->counter.deletions_suspended = true;
+	set_aside(file, &file->counter.rejected, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
+			  key, reader_fault_message(file->reader));
+}
+
+/* Reads the command of the present row. */
+static void
+parse_command(void *arg)
+{
+	ChangeFile *file = arg;
+	size_t		length;
+	const char *field = reader_field(file->reader, file->command_column, &length);
+
+	reader_at_column(file->reader, file->command_column);
+	file->command = change_command_parse(field ? pnstrdup(field, length) : NULL, file->options->commands);
+	reader_at_column(file->reader, -1);
+}
+
+/* Whether option "where" wants a row of these cells; if that cannot be told, why. */
+static bool
+wants_cells(ChangeFile *file, char **why)
+{
+	*why = NULL;
+	return file->cells_where == NULL || reader_where_holds(file->reader, file->cells_where, why);
+}
+
+/*
+ * Counts a row that cannot be used, with this error if it has one, as one that does
+ * not count, if it is one.
+ */
+static bool
+is_filtered(ChangeFile *file, ErrorData *error)
+{
+	char	   *why;
+
+	file->counter.rows_read++;
+	if (!wants_cells(file, &why) && why == NULL)
+	{
+		file->counter.filtered++;
+		return true;
+	}
+	if (error != NULL && file->options->on_error == ON_ERROR_STOP)
+		ReThrowError(error);
+	return false;
+}
+
+/*
+ * Sends a row of an association on its way.  Where it says nothing of a link it
+ * is dropped; of a mono-valued one an empty cell may also take the link away.
+ */
+static void
+take_link(ChangeFile *file)
+{
+	char	   *why = NULL;
+	bool		counts = file->command == COMMAND_DELETE || wants_cells(file, &why);
+	int64		count;
+
+	if (why != NULL)
+	{
+		if (file->options->on_error == ON_ERROR_STOP)
+			(void) reader_where_holds(file->reader, file->cells_where, NULL);
+		file->counter.rows_read++;
+		if (has_key(file))
+			sort_values(file, COMMAND_NONE);
+		set_aside(file, &file->counter.rejected, "conversion", has_key(file) ? key_text(file) : NULL, why);
+		return;
+	}
+	count = has_key(file) ? sort_values(file, counts ? file->command : COMMAND_FILTERED) : 0;
+	file->counter.rows_read += Max(count, 1);
+	if (count == 0 && counts)
+		file->counter.empty_links++;
+	else if (count == 0)
+		file->counter.filtered++;
+}
+
+/* Takes a row, in memory that is forgotten with it. */
+static void
+take_row(ChangeFile *file)
+{
+	ErrorData  *error;
+
+	if (reader_fault(file->reader) != ROW_OK)
+	{
+		file->counter.rows_read++;
+		take_faulty(file);
+		return;
+	}
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+		if (file->columns[i] >= 0)
+			file->fields[i] = reader_field(file->reader, file->columns[i], &file->lengths[i]);
+		else if (is_source_column(file->mapping, i))
+		{
+			file->fields[i] = NULL;
+			file->lengths[i] = 0;
+		}
+	make_key(file->mapping, file->fields, file->lengths);
+	if (!file->mapping->association && !has_key(file))
+	{
+		if (is_filtered(file, NULL))
+			return;
+		set_aside(file, &file->counter.null_keys, "null key", NULL,
+				  empty_key_message(file->mapping, file->fields, file->lengths));
+		return;
+	}
+	error = key_error(file);
+	if (error != NULL)
+	{
+		if (is_filtered(file, error))
+			return;
+		/* Nobody knows which row it speaks of (SPEC 4.3). */
+		file->counter.deletions_suspended = true;
+		set_aside(file, &file->counter.rejected, "conversion", key_text(file),
+				  psprintf("column \"%s\": %s", file->mapping->columns[file->at].source, error->message));
+		return;
+	}
+	error = attempt(file, parse_command);
+	if (error != NULL)
+	{
+		char	   *key = has_key(file) ? key_text(file) : NULL;
+
+		if (is_filtered(file, error))
+			return;
+		if (key != NULL)
+			sort_values(file, COMMAND_NONE);
+		set_aside(file, &file->counter.rejected, "malformed", key, error->message);
+	}
+	else if (file->mapping->association)
+		take_link(file);
+	else
+	{
+		file->counter.rows_read++;
+		sort_row(file, file->command);
+	}
+}
+
+void
+change_file_take(ChangeFile *file)
+{
+	MemoryContext before = MemoryContextSwitchTo(file->row_context);
+
+	file->raw_place = -1;
+	take_row(file);
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(file->row_context);
+}
+
+/* ---------- applying the commands of a key ---------- */
+
+/* Names the place of the row being applied. */
+static void
+describe_place(void *arg)
+{
+	ChangeFile *file = arg;
+
+	if (file->at >= 0)
+		errcontext("file \"%s\", line %lld, column \"%s\"", file->path,
+				   (long long) file->line, file->mapping->columns[file->at].source);
+	else
+		errcontext("file \"%s\", line %lld", file->path, (long long) file->line);
+}
+
+/* Sets aside a row while its command is applied. */
+static void
+set_aside_applied(ChangeFile *file, const char *reason, const char *message)
+{
+	char	   *raw = raw_at(file, DatumGetInt64(file->slot->tts_values[ROW_PLACE]));
+	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
+	char	   *key = !file->mapping->pairs ? TextDatumGetCString(fields[file->mapping->key]) :
+		psprintf("%s -> %s", TextDatumGetCString(fields[0]), TextDatumGetCString(fields[1]));
+
+	quarantine_text(file->quarantine, file->mapping, file->path, file->line, raw,
+					reason, key, message);
+	file->alive = true;
+	count_set_aside(file, &file->counter.rejected, message);
+}
+
+/* Whether a cell says that the value becomes null. */
+static bool
+is_emptying(Datum field)
+{
+	text	   *value = DatumGetTextPP(field);
+
+	return VARSIZE_ANY_EXHDR(value) == strlen(EMPTYING_CELL) &&
+		memcmp(VARDATA_ANY(value), EMPTYING_CELL, strlen(EMPTYING_CELL)) == 0;
+}
+
+/*
+ * Leaves what is there in the place of cells that say so, and notes which did.  Of an
+ * update or merge every empty cell does, and it stays as it was whether the value
+ * was given or kept.
+ */
+static void
+keep_values(ChangeFile *file, bool partial)
+{
+	const Mapping *mapping = file->mapping;
+	TupleTableSlot *slot = file->slot;
+	char	   *mark;
+
+	if (file->mark < 0)
+		return;
+	read_mark(mapping, slot->tts_values[ROW_FIELDS + file->mark], slot->tts_isnull[ROW_FIELDS + file->mark],
+			  file->kept);
+	read_mark(mapping, file->exists ? file->now[file->mark] : (Datum) 0,
+			  !file->exists || file->now_nulls[file->mark], file->kept_now);
+	for (int i = 0; i < mapping->ncolumns && file->exists; i++)
+		if (file->kept[mapping->columns[i].first])
+		{
+			file->next_nulls[i] = file->now_nulls[i];
+			file->next[i] = file->now[i];
+		}
+	for (int i = 0; i < mapping->nstored && partial && file->exists; i++)
+		if (slot->tts_isnull[ROW_FIELDS + i])
+			file->kept[i] = file->kept_now[i];
+	mark = write_mark(mapping, file->kept);
+	file->next_nulls[file->mark] = mark == NULL;
+	if (mark != NULL)
+		file->next[file->mark] = CStringGetTextDatum(mark);
+}
+
+/*
+ * What the row would be: the cells given over what it is now.  partial: the
+ * command is update or merge, whose cells may say that a value becomes null.
+ */
+static void
+lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
+{
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+	{
+		bool		isnull = file->slot->tts_isnull[ROW_FIELDS + i];
+		Datum		value = file->slot->tts_values[ROW_FIELDS + i];
+
+		file->next_nulls[i] = isnull ||
+			(partial && !is_key_column(file->mapping, i) && is_emptying(value));
+		if (!file->next_nulls[i])
+			file->next[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+		else if (isnull && keep_unnamed)
+		{
+			file->next_nulls[i] = file->now_nulls[i];
+			file->next[i] = file->now[i];
+		}
+	}
+	/* A pair that is known keeps its spelling. */
+	for (int i = 0; i < file->mapping->ncolumns && file->mapping->association && file->stored; i++)
+		if (is_key_column(file->mapping, i))
+		{
+			file->next[i] = file->before[i];
+			file->next_nulls[i] = file->before_nulls[i];
+		}
+	keep_values(file, partial);
+}
+
+/* Converts every mapped value of the row to be, to see that it can be. */
+static void
+try_conversions(void *arg)
+{
+	ChangeFile *file = arg;
+
+	row_bytes_reset(&file->value_bytes);
+	for (int i = 0; i < file->mapping->ncolumns; i++)
+	{
+		Datum		value;
+		bool		isnull;
+
+		file->at = i;
+		if (!file->next_nulls[i])
+			check_indexed_length(file->mapping, i, VARSIZE_ANY_EXHDR(DatumGetPointer(file->next[i])));
+		if (file->mapping->columns[i].target == NULL)
+			continue;
+		value = convert_stored(&file->converters[i], file->next_nulls[i] ? (Datum) 0 : file->next[i],
+							   &isnull);
+		if (is_compared(&file->mapping->columns[i]))
+			converter_add_bytes(&file->converters[i], &file->value_bytes, value, isnull);
+	}
+	file->at = -1;
+}
+
+/* Whether the target will take the row to be; if not, it is set aside. */
+static bool
+values_are_good(ChangeFile *file)
+{
+	ErrorData  *error;
+
+	if (file->options->on_error == ON_ERROR_STOP)
+	{
+		try_conversions(file);
+		return true;
+	}
+	error = guarded_values(try_conversions, file);
+	if (error == NULL)
+		return true;
+	set_aside_applied(file, "conversion",
+					  psprintf("column \"%s\": %s",
+							   file->mapping->columns[file->at].source, error->message));
+	file->at = -1;
+	return false;
+}
+
+/* The row to be is none: it is deleted, or does not count. */
+static void
+accept_none(ChangeFile *file, int64 *count)
+{
+	file->exists = false;
+	file->alive = false;
+	(*count)++;
+}
+
+/* Whether option "where" wants the row to be; if not, there is none. */
+static bool
+is_wanted(ChangeFile *file)
+{
+	Where	   *where = file->where;
+	char	   *why = NULL;
+
+	for (int i = 0; where != NULL && i < where->ncolumns; i++)
+	{
+		where->values[i] = file->next[where->columns[i]];
+		where->nulls[i] = file->next_nulls[where->columns[i]];
+	}
+	if (where == NULL || where_holds(where, file->options->on_error == ON_ERROR_STOP ? NULL : &why))
+		return true;
+	if (why != NULL)
+		set_aside_applied(file, "conversion", why);
+	else
+		accept_none(file, &file->counter.filtered);
+	return false;
+}
+
+/* Makes the row to be the row that is. */
+static void
+accept_next(ChangeFile *file)
+{
+	int			n = file->mapping->ncolumns;
+
+	/* A holder without a value has no link. */
+	if (file->mapping->association &&
+		(file->next_nulls[0] || file->next_nulls[1]))
+	{
+		accept_none(file, &file->counter.empty_links);
+		return;
+	}
+	memcpy(file->now, file->next, sizeof(Datum) * n);
+	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
+	file->now_values = row_bytes_digest(&file->value_bytes, &file->epoch.key);
+	file->exists = true;
+	file->alive = false;
+	file->counter.rows_kept++;
+}
+
+/* Applies one command to the key at hand (SPEC 4.4). */
+static void
+apply_command(ChangeFile *file, ChangeCommand command)
+{
+	switch (command)
+	{
+		case COMMAND_DELETE:
+			file->has_former = false;
+			accept_none(file, &file->counter.rows_kept);
+			break;
+		case COMMAND_FILTERED:
+			accept_none(file, &file->counter.filtered);
+			break;
+		case COMMAND_UPDATE:
+			/* Of a holder only its link is known: it may be there without one. */
+			if (!file->exists && !file->has_former && (!file->mapping->association || file->mapping->pairs))
+			{
+				lay_over(file, true, false);
+				if (is_wanted(file))
+					set_aside_applied(file, "unknown key", "there is no row of this key to update");
+				break;
+			}
+			/* FALLTHROUGH */
+		case COMMAND_MERGE:
+			lay_over(file, true, file->exists || file->has_former);
+			if (is_wanted(file) && values_are_good(file))
+				accept_next(file);
+			break;
+		case COMMAND_INSERT:
+			lay_over(file, false, false);
+			if (is_wanted(file) && values_are_good(file))
+				accept_next(file);
+			break;
+		default:
+			file->alive = true;
+			break;
+	}
+}
+
+static void write_spelling(ChangeFile *file, const Datum *row);
+
+/* Looks a key up as the baseline has it; false: it has not. */
+static bool
+find_stored(ChangeFile *file, Datum name, Datum *values, bool *nulls)
+{
+	SoughtKey	key = {.text = name, .has_value = !file->key_type.bytewise};
+
+	if (key.has_value)
+		key.value = key_value(&file->key_type, TextDatumGetCString(name));
+	return baseline_lookup(file->baseline, &key, (Datum) 0, values, nulls);
+}
+
+/* The digest of what a key is sorted by. */
+static Digest
+seen_digest(const ChangeFile *file, const char *sort_key)
+{
+	return digest_bytes(&file->epoch.key, sort_key, strlen(sort_key));
+}
+
+/*
+ * Where the key at hand is new, and its row tells the former one, what that one
+ * has is what the row is so far.
+ */
+static void
+begin_former(ChangeFile *file)
+{
+	int			key = file->mapping->key;
+	Digest		seen;
+
+	file->has_former = false;
+	if (file->old_key < 0)
+		return;
+	seen = seen_digest(file, file->sort_key);
+	(void) digest_set_add(file->seen, &seen);
+	if (file->stored || file->slot->tts_isnull[ROW_FIELDS + file->old_key] ||
+		is_emptying(file->slot->tts_values[ROW_FIELDS + file->old_key]))
+		return;
+	file->has_former = find_stored(file, file->slot->tts_values[ROW_FIELDS + file->old_key], file->now, file->now_nulls);
+	if (file->has_former)
+		file->now[key] = PointerGetDatum(PG_DETOAST_DATUM_COPY(file->slot->tts_values[ROW_FIELDS + key]));
+}
+
+/* Notes the former key of a row that comes. */
+static void
+end_former(ChangeFile *file)
+{
+	MemoryContext before;
+
+	if (!file->has_former || file->now_nulls[file->old_key])
+		return;
+	before = MemoryContextSwitchTo(file->file_context);
+	file->formers = lappend(file->formers, TextDatumGetCString(file->now[file->old_key]));
+	MemoryContextSwitchTo(before);
+}
+
+/* Former keys that the files say nothing else of go. */
+static void
+delete_formers(ChangeFile *file)
+{
+	ListCell   *cell;
+
+	foreach(cell, file->formers)
+	{
+		const char *former = lfirst(cell);
+		const char *sort_key = former;
+		Digest		seen;
+
+		MemoryContextReset(file->key_context);
+		if (!file->key_type.bytewise)
+		{
+			Digest		identity = key_identity(&file->key_type, &file->epoch.key, key_value(&file->key_type, former));
+
+			sort_key = psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", identity.high, identity.low);
+		}
+		seen = seen_digest(file, sort_key);
+		if (digest_set_has(file->seen, &seen) || file->counter.deletions_suspended)
+			continue;
+		/* Told twice it goes once. */
+		(void) digest_set_add(file->seen, &seen);
+		if (!find_stored(file, CStringGetTextDatum(former), file->before, file->before_nulls))
+			continue;
+		write_spelling(file, file->before);
+		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
+		file->counter.delta_deleted++;
+	}
+}
+
+/* Looks up the key at hand as the baseline has it. */
+static void
+begin_key(ChangeFile *file)
+{
+	const Mapping *mapping = file->mapping;
+	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
+	SoughtKey	key = {.text = fields[is_pair_key(mapping) ? 0 : mapping->key], .has_value = !file->key_type.bytewise};
+	int			n = mapping->ncolumns;
+
+	file->sort_key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
+	if (key.has_value)
+		key.value = key_value(&file->key_type, TextDatumGetCString(key.text));
+	file->stored = baseline_lookup(file->baseline, &key, is_pair_key(mapping) ? fields[1] : (Datum) 0,
+								   file->before, file->before_nulls) ||
+		(file->spellings != NULL &&
+		 baseline_lookup_respelled(file->baseline, file->spellings, fields, file->slot->tts_isnull + ROW_FIELDS,
+								   file->before, file->before_nulls));
+	if (file->stored)
+	{
+		memcpy(file->now, file->before, sizeof(Datum) * n);
+		memcpy(file->now_nulls, file->before_nulls, sizeof(bool) * n);
+	}
+	file->exists = file->stored;
+	file->alive = false;
+	begin_former(file);
+}
+
+/* Whether two stored texts are the same. */
+static bool
+same_text(Datum a, bool a_null, Datum b, bool b_null)
+{
+	if (a_null || b_null)
+		return a_null && b_null;
+	return VARSIZE_ANY_EXHDR(DatumGetPointer(a)) == VARSIZE_ANY_EXHDR(DatumGetPointer(b)) &&
+		memcmp(VARDATA_ANY(DatumGetPointer(a)), VARDATA_ANY(DatumGetPointer(b)),
+			   VARSIZE_ANY_EXHDR(DatumGetPointer(a))) == 0;
+}
+
+/* Says what previous has to know of the spelling of the key of the row to be written. */
+static void
+write_spelling(ChangeFile *file, const Datum *row)
+{
+	int			key = file->mapping->key;
+	bool		respelled;
+	int64		hash;
+
+	if (file->key_type.bytewise)
+		return;
+	respelled = file->stored && !same_text(file->before[key], false, row[key], false);
+	delta_key_spelling(file->delta, respelled ? file->before[key] : (Datum) 0,
+					   baseline_key_hash(file->baseline, row[key], &hash) ? &hash : NULL);
+}
+
+/* Writes the net effect on the key at hand. */
+static void
+end_key(ChangeFile *file)
+{
+	bool		changed = false;
+
+	if (file->exists && !file->stored)
+	{
+		write_spelling(file, file->now);
+		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls, &file->now_values);
+		file->counter.delta_inserted++;
+		end_former(file);
+	}
+	else if (file->stored && !file->exists && !file->alive && !file->counter.deletions_suspended)
+	{
+		write_spelling(file, file->before);
+		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
+		file->counter.delta_deleted++;
+	}
+	else if (file->stored && file->exists)
+	{
+		for (int i = 0; i < file->mapping->ncolumns && !changed; i++)
+			changed = !same_text(file->before[i], file->before_nulls[i],
+								 file->now[i], file->now_nulls[i]);
+		if (changed)
+		{
+			write_spelling(file, file->now);
+			delta_write_stored(file->delta, COMMAND_UPDATE, file->now, file->now_nulls, &file->now_values);
+			file->counter.delta_updated++;
+		}
+	}
+}
+
+/* Applies the sorted rows, key by key. */
+static void
+apply_rows(ChangeFile *file)
+{
+	MemoryContext before = CurrentMemoryContext;
+
+	file->sort_key = NULL;
+	while (tuplesort_gettupleslot(file->sort, true, true, file->slot, NULL))
+	{
+		char	   *key;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(file->key_context);
+		slot_getallattrs(file->slot);
+		file->path = list_nth(file->paths, DatumGetInt32(file->slot->tts_values[ROW_FILE]));
+		file->line = DatumGetInt64(file->slot->tts_values[ROW_LINE]);
+		key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
+		if (file->sort_key == NULL || strcmp(file->sort_key, key) != 0)
+		{
+			if (file->sort_key != NULL)
+				end_key(file);
+			MemoryContextReset(file->key_context);
+			begin_key(file);
+		}
+		apply_command(file, DatumGetInt32(file->slot->tts_values[ROW_COMMAND]));
+		MemoryContextSwitchTo(before);
+	}
+	if (file->sort_key != NULL)
+		end_key(file);
+	MemoryContextSwitchTo(file->key_context);
+	delete_formers(file);
+	MemoryContextSwitchTo(before);
+}
+
+void
+change_file_finish(ChangeFile *file)
+{
+	ErrorContextCallback callback;
+
+	callback.callback = describe_place;
+	callback.arg = file;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	file->at = -1;
+	file->path = llast(file->paths);
+	file->line = 0;
+	tuplesort_performsort(file->sort);
+	apply_rows(file);
+	error_context_stack = callback.previous;
+
+	ExecDropSingleTupleTableSlot(file->slot);
+	tuplesort_end(file->sort);
+	BufFileClose(file->raws);
+	hash_destroy(file->raws_told);
+	delta_close(file->delta);
+	baseline_close(file->baseline);
+	MemoryContextDelete(file->row_context);
+	MemoryContextDelete(file->key_context);
+}

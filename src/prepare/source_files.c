@@ -1,0 +1,84 @@
+/*
+ * source_files.c
+ *		The files of a connector as they lie there now: syncup_source_files.
+ */
+#include "syncup.h"
+
+#include "config/config.h"
+#include "map/connector.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "tool/guard.h"
+#include "map/mapping.h"
+#include "csv/source.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(syncup_source_files);
+
+/* A look at one file. */
+typedef struct FileLook
+{
+	const char *path;
+	const Options *options;
+	SourceFile	file;
+} FileLook;
+
+static void
+look_at_file(void *arg)
+{
+	FileLook   *look = arg;
+
+	look->file = source_find(look->path, look->options);
+}
+
+/* Adds a file that a mapping reads; size and time are null where it is not ready. */
+static void
+add_file(ReturnSetInfo *set, const Mapping *mapping, const char *file)
+{
+	FileLook	look = {source_path(mapping->connector->directory, file), mapping->options, {0}};
+	Datum		values[4] = {0};
+	bool		nulls[4] = {false, false, true, true};
+	ErrorData  *error = guarded(look_at_file, &look);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_UNDEFINED_FILE &&
+		error->sqlerrcode != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+		ReThrowError(error);
+	values[0] = CStringGetTextDatum(mapping->name);
+	values[1] = CStringGetTextDatum(error ? look.path : look.file.path);
+	if (error == NULL)
+	{
+		values[2] = Int64GetDatum(look.file.size);
+		values[3] = TimestampTzGetDatum(look.file.modified);
+		nulls[2] = nulls[3] = false;
+	}
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+/*
+ * syncup_source_files(connector text) returns table (mapping, file, size,
+ * modified): with the caller's rights on files.
+ */
+Datum
+syncup_source_files(PG_FUNCTION_ARGS)
+{
+	Connector  *connector;
+
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	connector = config_load(required_text(fcinfo, 0, "connector"));
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+		MappingScope scope;
+
+		if (mapping->options->source != NULL)
+			continue;
+		mapping_enter(&scope, mapping);
+		add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, mapping->file);
+		if (mapping->options->incremental_file != NULL)
+			add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, mapping->options->incremental_file);
+		mapping_leave(&scope);
+	}
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,21 @@
+/*
+ * failure.h
+ *		What is said of work on targets that failed.
+ */
+#ifndef SYNCUP_FAILURE_H
+#define SYNCUP_FAILURE_H
+
+#include "syncup.h"
+#include "config/config.h"
+
+/* The failure of a batch in a sentence, for syncup.batch. */
+extern char *failure_message(const Connector *connector, const ErrorData *error);
+
+/*
+ * Raises the failure of work on targets: under a message of ours, with the
+ * reason as its detail.  The reason may quote values, so the client is told and
+ * the server's log is not.
+ */
+extern void raise_failure(const Connector *connector, ErrorData *error, const char *message);
+
+#endif							/* SYNCUP_FAILURE_H */

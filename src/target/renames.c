@@ -1,0 +1,394 @@
+/*
+ * renames.c
+ *		Rows whose key changes: options old_key and stable_key.
+ *
+ * What prepare has found to go and to come is paired in the batch's delta; from
+ * then on the pair is one row of the source that knows its former key, and the
+ * join in changes.c meets the row of the target by that.
+ */
+#include "target/renames.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "target/change_store.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "target/target.h"
+#include "store/digest_epoch.h"
+#include "tool/guard.h"
+#include "config/key.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "tool/plans.h"
+#include "tool/sql.h"
+#include "target/typed_rows.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+/* The stored column of a source column; -1: there is none. */
+static int
+stored_column(const Mapping *mapping, const char *source)
+{
+	for (int i = 0; source != NULL && i < mapping->nstored; i++)
+		if (pg_strcasecmp(mapping->columns[i].source, source) == 0)
+			return i;
+	return -1;
+}
+
+int
+former_key_column(const Mapping *mapping)
+{
+	return stored_column(mapping, mapping->options->old_key);
+}
+
+int
+stable_key_column(const Mapping *mapping)
+{
+	return stored_column(mapping, mapping->options->stable_key);
+}
+
+/* ---------- pairs in the delta ---------- */
+
+/* Keys of a batch's delta on their way to pairs. */
+typedef struct KeySink
+{
+	TypedRows  *rows;			/* "key", "value" */
+	KeyType    *type;			/* values are keys; NULL: texts */
+	DigestKey	epoch;
+	const char *text;
+	char	   *value;
+} KeySink;
+
+/* Makes a text that only equal keys have; an error: it is no key. */
+static void
+make_value(void *arg)
+{
+	KeySink    *sink = arg;
+	Digest		digest = key_identity(sink->type, &sink->epoch, key_value(sink->type, sink->text));
+
+	sink->value = psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", digest.high, digest.low);
+}
+
+static void
+add_key(void *arg, uint64 row)
+{
+	KeySink    *sink = arg;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+
+	sink->value = unconstify(char *, sink->text = sql_text(row, 2));
+	if (sink->type != NULL && guarded_values(make_value, sink) != NULL)
+		return;
+	values[0] = CStringGetTextDatum(sql_text(row, 1));
+	values[1] = CStringGetTextDatum(sink->value);
+	tuplestore_putvalues(sink->rows->store, sink->rows->tupdesc, values, nulls);
+	sink->rows->count++;
+}
+
+/* The keys of a batch's delta that a command names, with what they are paired by: another column, as a key if type is given. */
+static TypedRows *
+keys_of_command(const Mapping *mapping, const pg_uuid_t *batch, const char *command, int column,
+				KeyType *type, const char *name)
+{
+	KeySink		sink = {.rows = typed_rows_begin(name, 2), .type = type};
+	const char *value = quote_identifier(mapping->columns[column].stored);
+	DigestEpoch epoch;
+
+	digest_epoch_load(&epoch, mapping);
+	sink.epoch = epoch.key;
+	TupleDescInitEntry(sink.rows->tupdesc, 1, "key", TEXTOID, -1, 0);
+	TupleDescInitEntry(sink.rows->tupdesc, 2, "value", TEXTOID, -1, 0);
+	for (int i = 1; i <= 2; i++)
+		TupleDescInitEntryCollation(sink.rows->tupdesc, i, C_COLLATION_OID);
+	sql_for_each(own_cursor(psprintf("SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND d.%s <> ''",
+									 quote_identifier(mapping->columns[mapping->key].stored), value,
+									 delta_table(mapping), value),
+							SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))), add_key, &sink);
+	typed_rows_publish(sink.rows);
+	return sink.rows;
+}
+
+int64
+renames_find(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	int			old_key = former_key_column(mapping);
+	int			stable = stable_key_column(mapping);
+	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
+	KeyType		type;
+	TypedRows  *came;
+	TypedRows  *gone;
+	TypedRows  *pairs;
+	int64		count;
+
+	if (old_key < 0 && stable < 0)
+		return 0;
+	CommandCounterIncrement();
+	key_type_init(&type, mapping);
+	came = keys_of_command(mapping, batch, "insert", old_key >= 0 ? old_key : stable,
+						   old_key >= 0 && !type.bytewise ? &type : NULL, "syncup_came");
+	gone = keys_of_command(mapping, batch, "delete", old_key >= 0 ? mapping->key : stable,
+						   old_key >= 0 && !type.bytewise ? &type : NULL, "syncup_gone");
+	/* What is told of several rows, or of several that go, tells nothing. */
+	pairs = typed_rows_gather("syncup_pair",
+							  own_cursor("SELECT min(came.key) AS key, min(gone.key) AS former FROM syncup_came came JOIN syncup_gone gone USING (value)"
+										 " GROUP BY value HAVING count(*) = 1", SQL_NO_ARGS));
+	typed_rows_forget(came);
+	typed_rows_forget(gone);
+	count = pairs->count;
+	if (count > 0)
+	{
+		own_sql(psprintf("UPDATE %s d SET renamed = p.former FROM syncup_pair p WHERE d.batch = $1 AND d.command = 'insert' AND d.%s = p.key",
+						 delta_table(mapping), key), SQL_ARGS(SQL_UUID(batch)));
+		own_sql(psprintf("UPDATE %s d SET renamed = p.key FROM syncup_pair p WHERE d.batch = $1 AND d.command = 'delete' AND d.%s = p.former",
+						 delta_table(mapping), key), SQL_ARGS(SQL_UUID(batch)));
+	}
+	typed_rows_forget(pairs);
+	return count;
+}
+
+bool
+is_renamed_away(StoredTable *delta)
+{
+	bool		isnull;
+
+	if (!may_rename(delta->mapping) || !stored_command_is(delta, "delete"))
+		return false;
+	(void) stored_renamed(delta, &isnull);
+	return !isnull;
+}
+
+/* ---------- keys that change in the target ---------- */
+
+/* SQL: whether a stored change changes the key. */
+static char *
+changes_key_sql(const Mapping *mapping)
+{
+	const char *key = quote_literal_cstr(mapping->columns[mapping->key].target);
+
+	return psprintf("command = 'update' AND %s = ANY (changed) AND old ? %s", key, key);
+}
+
+/* The keys that a mapping's changes change: "former" and "key", or taken back the other way round. */
+static TypedRows *
+gather_renames(const Mapping *mapping, const pg_uuid_t *batch, char *name, bool back)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+	char	   *new = pstrdup(quote_identifier(key->change_column));
+	char	   *old = psprintf("(old ->> %s)::%s", quote_literal_cstr(key->target), key->target_type);
+	TypedRows  *rows;
+
+	changes_publish(mapping);
+	rows = typed_rows_gather(name, own_cursor(psprintf("SELECT %s AS former, %s AS key FROM %s WHERE batch = $1 AND %s",
+													   back ? new : old, back ? old : new,
+													   changes_relation(mapping), changes_key_sql(mapping)),
+											  SQL_ARGS(SQL_UUID(batch))));
+	changes_unpublish(mapping);
+	return rows;
+}
+
+void
+renames_begin(Connector *connector, const pg_uuid_t *batch)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+
+		if (!mapping->association && mapping->renames)
+			mapping->renamed = gather_renames(mapping, batch, psprintf("syncup_renamed%d", i), false);
+	}
+}
+
+void
+renames_end(Connector *connector)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[i];
+
+		if (mapping->renamed != NULL)
+			typed_rows_forget(mapping->renamed);
+		mapping->renamed = NULL;
+	}
+}
+
+bool
+renames_at_hand(const Connector *connector)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+		if (connector->mappings[i].renamed != NULL)
+			return true;
+	return false;
+}
+
+/* The entity type whose keys stand in a column of a table, if some change; NULL: there is none. */
+static const Mapping *
+renamed_in(const Connector *connector, Oid table, const char *column)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		const Mapping *mapping = &connector->mappings[i];
+
+		if (mapping->target != table)
+			continue;
+		if (!mapping->association && mapping->renamed != NULL &&
+			strcmp(mapping->columns[mapping->key].target, column) == 0)
+			return mapping;
+		for (int side = 0; side < 2 && mapping->association; side++)
+		{
+			const AssociationEnd *end = &mapping->ends[side];
+
+			if (end->target != NULL && end->store == NULL && end->entity->renamed != NULL &&
+				strcmp(end->target, column) == 0)
+				return end->entity;
+		}
+	}
+	return NULL;
+}
+
+char *
+renamed_relation(const Connector *connector, Oid table, const char *relation)
+{
+	Relation	target;
+	StringInfoData columns;
+	StringInfoData joins;
+
+	if (!renames_at_hand(connector))
+		return pstrdup(relation);
+	initStringInfo(&columns);
+	initStringInfo(&joins);
+	target = table_open(table, AccessShareLock);
+	for (int i = 0; i < RelationGetNumberOfAttributes(target); i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(target), i);
+		const char *name = quote_identifier(NameStr(attribute->attname));
+		const Mapping *entity;
+
+		if (attribute->attisdropped ||
+			(pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+			 pg_attribute_aclcheck(table, i + 1, GetUserId(), ACL_SELECT) != ACLCHECK_OK))
+			continue;
+		entity = renamed_in(connector, table, NameStr(attribute->attname));
+		appendStringInfoString(&columns, columns.len ? ", " : "");
+		if (entity == NULL)
+			appendStringInfo(&columns, "o.%s", name);
+		else
+		{
+			appendStringInfo(&columns, "COALESCE(n%d.key, o.%s) AS %s", i, name, name);
+			appendStringInfo(&joins, " LEFT JOIN %s n%d ON %s", entity->renamed->name, i,
+							 equal_sql(&entity->columns[entity->key], psprintf("n%d.former", i), psprintf("o.%s", name)));
+		}
+	}
+	table_close(target, NoLock);
+	return joins.len == 0 ? pstrdup(relation) :
+		psprintf("(SELECT %s FROM %s o%s)", columns.data, relation, joins.data);
+}
+
+TypedRows *
+renamed_links(const Mapping *association, TypedRows *links)
+{
+	StringInfoData columns;
+	StringInfoData joins;
+	TypedRows  *renamed;
+
+	initStringInfo(&columns);
+	initStringInfo(&joins);
+	for (int i = 0; i < links->tupdesc->natts; i++)
+	{
+		char	   *name = NameStr(TupleDescAttr(links->tupdesc, i)->attname);
+		int			side = strcmp(name, "k1") == 0 ? 0 : strcmp(name, "k2") == 0 ? 1 : -1;
+		const Mapping *entity = side < 0 ? NULL : association->ends[side].entity;
+
+		appendStringInfoString(&columns, i ? ", " : "");
+		if (entity == NULL || entity->renamed == NULL)
+		{
+			appendStringInfo(&columns, "l.%s", quote_identifier(name));
+			continue;
+		}
+		appendStringInfo(&columns, "COALESCE(n%d.key, l.%s) AS %s", side, name, name);
+		appendStringInfo(&joins, " LEFT JOIN %s n%d ON %s", entity->renamed->name, side,
+						 equal_sql(&entity->columns[entity->key], psprintf("n%d.former", side), psprintf("l.%s", name)));
+	}
+	if (joins.len == 0)
+		return links;
+	renamed = typed_rows_gather(psprintf("%s_renamed", links->name),
+								caller_cursor(psprintf("SELECT %s FROM %s l%s", columns.data, links->name, joins.data),
+											  SQL_NO_ARGS));
+	typed_rows_forget(links);
+	return renamed;
+}
+
+bool
+renames_are_there(const Connector *connector, const pg_uuid_t *batch)
+{
+	bool		found = false;
+
+	for (int i = 0; i < connector->nmappings && !found; i++)
+	{
+		const Mapping *mapping = &connector->mappings[i];
+
+		if (mapping->association || !may_rename(mapping))
+			continue;
+		changes_publish(mapping);
+		found = own_sql(psprintf("SELECT FROM %s WHERE batch = $1 AND %s LIMIT 1", changes_relation(mapping),
+								 changes_key_sql(mapping)), SQL_ARGS(SQL_UUID(batch))) > 0;
+		changes_unpublish(mapping);
+	}
+	return found;
+}
+
+/* Rewrites the links of an association that lead to rows of these keys. */
+static void
+rewrite_links(const Mapping *association, const Mapping *mapping)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *end = &association->ends[i];
+		const char *column;
+
+		if (end->entity != mapping || end->store != NULL || end->target == NULL)
+			continue;
+		column = quote_identifier(end->target);
+		(void) caller_write(psprintf("UPDATE %s t SET %s = n.key FROM syncup_renaming n WHERE %s", association->target_name, column,
+									 equal_sql(&end->stored, psprintf("t.%s", column), "n.former")), PLAN_FREE);
+	}
+}
+
+/* Writes the keys of one mapping's rows, and what leads to them, as one statement does. */
+static void
+rename_rows(Connector *connector, const Mapping *mapping, const pg_uuid_t *batch, bool back)
+{
+	const MappingColumn *key = &mapping->columns[mapping->key];
+	TypedRows  *renames = gather_renames(mapping, batch, "syncup_renaming", back);
+	Writing    *writing = mapping->tied ? NULL : writing_begin();
+
+	if (renames->count > 0)
+	{
+		write_rows(mapping,
+				   psprintf("UPDATE %s t SET %s = n.key FROM syncup_renaming n WHERE %s", mapping->target_name,
+							quote_identifier(key->target), equal_sql(key, target_column(key), "n.former")),
+				   is_few(mapping, renames->count), renames->count);
+		for (int i = 0; i < connector->nmappings; i++)
+			if (connector->mappings[i].association)
+				rewrite_links(&connector->mappings[i], mapping);
+	}
+	if (writing != NULL)
+		writing_end(writing);
+	typed_rows_forget(renames);
+}
+
+void
+renames_apply(Connector *connector, const pg_uuid_t *batch, bool back)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		Mapping    *mapping = &connector->mappings[back ? connector->nmappings - 1 - i : i];
+		MappingScope scope;
+
+		if (mapping->association || !may_rename(mapping))
+			continue;
+		mapping_enter(&scope, mapping);
+		rename_rows(connector, mapping, batch, back);
+		mapping_leave(&scope);
+	}
+}

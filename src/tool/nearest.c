@@ -1,0 +1,62 @@
+/*
+ * nearest.c
+ *		Names in messages: lists of those there are, and "did you mean", of them
+ *		the one that a wrong name is most like.
+ */
+#include "tool/nearest.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/varlena.h"
+
+/* More bytes than this are no slip of the fingers. */
+#define MAX_DISTANCE	4
+#define MAX_LENGTH		255
+
+void
+nearest_try(Nearest *nearest, const char *name)
+{
+	int			wanted_length = strlen(nearest->wanted);
+	int			length = strlen(name);
+	int			limit = nearest->name ? nearest->distance - 1 :
+		Min(MAX_DISTANCE, pg_mbstrlen(nearest->wanted) / 2);
+	int			distance;
+
+	if (wanted_length > MAX_LENGTH || length > MAX_LENGTH || limit < 0)
+		return;
+	distance = pg_strcasecmp(nearest->wanted, name) == 0 ? 0 :
+		varstr_levenshtein_less_equal(nearest->wanted, wanted_length, name, length,
+									  1, 1, 1, limit, true);
+	if (distance > limit)
+		return;
+	nearest->name = name;
+	nearest->distance = distance;
+}
+
+char *
+did_you_mean(const Nearest *nearest)
+{
+	return nearest->name ? psprintf("Did you mean \"%s\"? ", nearest->name) : "";
+}
+
+/* A list stops here. */
+#define ENOUGH_BYTES	400
+
+void
+name_list_add(NameList *list, const char *name, const char *other)
+{
+	if (list->count++ == 0)
+		initStringInfo(&list->text);
+	if (list->text.len > ENOUGH_BYTES)
+		return;
+	appendStringInfo(&list->text, "%s\"%s\"", list->shown++ ? ", " : "", name);
+	if (other != NULL && strcmp(name, other) != 0)
+		appendStringInfo(&list->text, " to \"%s\"", other);
+}
+
+char *
+name_list_text(NameList *list)
+{
+	if (list->count > list->shown)
+		appendStringInfo(&list->text, ", and %d more", list->count - list->shown);
+	return list->count ? list->text.data : NULL;
+}
