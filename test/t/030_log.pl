@@ -202,7 +202,7 @@ quietly("DELETE FROM scoped WHERE id = 7");
 write_file('s.csv', "id,v,c,d\n1,2,a,\n2,2,b,\n");
 quietly("SELECT syncup_set_thresholds('S', '{\"maximum_inserted_lines\": 1, \"maximum_updated_lines\": 1, \"max_percentage_updated_lines\": 1}'); SELECT syncup_prepare('S', 'complete'); SELECT syncup_synchronize('S'); UPDATE scoped SET v = '$secret'");
 my $resume = "SELECT syncup_resume(blocked) FROM syncup.status WHERE connector = 'S'";
-tells_the_client('a resume of rows changed since, on which the scope fails', $resume);
+tells_nothing('a resume of rows changed since', $resume, 1);
 quietly("CREATE FUNCTION policy(v text) RETURNS boolean LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'hidden: %', v; END \$\$; CREATE ROLE operator; GRANT ALL ON scoped TO operator; GRANT USAGE ON SCHEMA syncup TO operator; GRANT SELECT ON syncup.status TO operator; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO operator; GRANT pg_read_server_files TO operator; ALTER TABLE scoped ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON scoped USING (policy(v))");
 tells_the_client('a policy, in a resume', "SET ROLE operator; $resume");
 quietly("ALTER TABLE scoped DISABLE ROW LEVEL SECURITY; UPDATE scoped SET v = 1; $resume");
