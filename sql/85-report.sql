@@ -608,6 +608,20 @@ SET extra_float_digits = 1
 AS $$
 #variable_conflict use_column
 DECLARE
+	-- the columns of change c in words; they are given as rows of number, name and new value
+	told CONSTANT text := $sql$
+			(SELECT string_agg(
+					CASE c.command
+						WHEN 'update' THEN format('%%s: %%s -> %%s', v.name,
+							coalesce('"' || syncup.shorten(c.old ->> v.name, 30) || '"', 'null'),
+							coalesce('"' || syncup.shorten(v.new, 30) || '"', 'null'))
+						ELSE format('%%s "%%s"', v.name, syncup.shorten(CASE c.command WHEN 'insert' THEN v.new ELSE c.old ->> v.name END, 30))
+					END, ', ' ORDER BY v.ordinal)
+				FROM (VALUES %s) AS v (ordinal, name, new)
+				WHERE CASE c.command
+					WHEN 'update' THEN v.name = ANY (c.changed)
+					WHEN 'insert' THEN v.new IS NOT NULL
+					ELSE c.old ->> v.name IS NOT NULL END)$sql$;
 	m record;
 	cells text;
 BEGIN
@@ -630,18 +644,7 @@ BEGIN
 		RETURN QUERY EXECUTE format($sql$
 			SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"), c.command,
 				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '')
-					|| coalesce(', ' || (SELECT string_agg(
-							CASE c.command
-								WHEN 'update' THEN format('%%s: %%s -> %%s', v.name,
-									coalesce('"' || syncup.shorten(c.old ->> v.name, 30) || '"', 'null'),
-									coalesce('"' || syncup.shorten(v.new, 30) || '"', 'null'))
-								ELSE format('%%s "%%s"', v.name, syncup.shorten(CASE c.command WHEN 'insert' THEN v.new ELSE c.old ->> v.name END, 30))
-							END, ', ' ORDER BY v.ordinal)
-						FROM (VALUES %2$s) AS v (ordinal, name, new)
-						WHERE CASE c.command
-							WHEN 'update' THEN v.name = ANY (c.changed)
-							WHEN 'insert' THEN v.new IS NOT NULL
-							ELSE c.old ->> v.name IS NOT NULL END), '')
+					|| coalesce(', ' || %2$s, '')
 			FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
 			CROSS JOIN LATERAL (
 				SELECT c.* FROM syncup_changes.%1$I c
@@ -649,7 +652,7 @@ BEGIN
 				ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"
 				LIMIT $2
 			) AS c
-			$sql$, m.table_name, cells)
+			$sql$, m.table_name, format(told, cells))
 		USING sample_changes.batch, sample_changes.count;
 		RETURN;
 	END IF;
@@ -662,18 +665,7 @@ BEGIN
 
 	RETURN QUERY EXECUTE format($sql$
 		SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key COLLATE "C"), c.command, c.key,
-			(SELECT string_agg(
-					CASE c.command
-						WHEN 'update' THEN format('%%s: %%s -> %%s', v.name,
-							coalesce('"' || syncup.shorten(c.old ->> v.name, 30) || '"', 'null'),
-							coalesce('"' || syncup.shorten(v.new, 30) || '"', 'null'))
-						ELSE format('%%s "%%s"', v.name, syncup.shorten(CASE c.command WHEN 'insert' THEN v.new ELSE c.old ->> v.name END, 30))
-					END, ', ' ORDER BY v.ordinal)
-				FROM (VALUES %3$s) AS v (ordinal, name, new)
-				WHERE CASE c.command
-					WHEN 'update' THEN v.name = ANY (c.changed)
-					WHEN 'insert' THEN v.new IS NOT NULL
-					ELSE c.old ->> v.name IS NOT NULL END)
+			%3$s
 		FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
 		CROSS JOIN LATERAL (
 			SELECT %1$s COLLATE "default" AS key, c.*
@@ -682,7 +674,7 @@ BEGIN
 			ORDER BY %1$s COLLATE "C"
 			LIMIT $2
 		) AS c
-		$sql$, m.changed_key, m.table_name, cells)
+		$sql$, m.changed_key, m.table_name, format(told, cells))
 	USING sample_changes.batch, sample_changes.count;
 END
 $$;

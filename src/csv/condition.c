@@ -158,8 +158,9 @@ where_open(const Options *options, ColumnFinder find, void *arg)
 
 /* Evaluates the expression. */
 static void
-evaluate(Where *where)
+evaluate(void *arg)
 {
+	Where	   *where = arg;
 	bool		isnull;
 	Datum		result;
 
@@ -174,23 +175,8 @@ evaluate(Where *where)
 static void
 evaluate_with_care(void *arg)
 {
-	Where	   *where = arg;
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error = caught_values(evaluate, arg);
 
-	PG_TRY();
-	{
-		evaluate(where);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!is_about_value(error))
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
 	if (error != NULL)
 		ereport(ERROR,
 				(errcode(is_value_error(error) ? error->sqlerrcode : ERRCODE_DATA_EXCEPTION),

@@ -63,6 +63,24 @@ converter_init(Converter *converter, Oid type, int32 typmod, const char *format)
 	converter->refuses_words = is_dated(type);
 }
 
+/* A call of a type's input function. */
+typedef struct InputCall
+{
+	Converter  *converter;
+	char	   *value;
+	Datum		result;
+} InputCall;
+
+static void
+call_input(void *arg)
+{
+	InputCall  *call = arg;
+	Converter  *converter = call->converter;
+
+	/* A domain's input function also judges nulls. */
+	call->result = InputFunctionCall(&converter->input, call->value, converter->input_param, converter->typmod);
+}
+
 /*
  * Calls the type's input function.  Its messages quote the value, which must
  * not reach the server's log (SPEC 3), so another one takes their place.
@@ -70,25 +88,8 @@ converter_init(Converter *converter, Oid type, int32 typmod, const char *format)
 static Datum
 input_value(Converter *converter, char *value)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
-	volatile Datum result = (Datum) 0;
-
-	PG_TRY();
-	{
-		/* A domain's input function also judges nulls. */
-		result = InputFunctionCall(&converter->input, value,
-								   converter->input_param, converter->typmod);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!is_about_value(error))
-			PG_RE_THROW();
-		FlushErrorState();
-	}
-	PG_END_TRY();
+	InputCall	call = {.converter = converter, .value = value};
+	ErrorData  *error = caught_values(call_input, &call);
 
 	if (error != NULL)
 		ereport(ERROR,
@@ -100,7 +101,7 @@ input_value(Converter *converter, char *value)
 						format_type_with_typemod(converter->type, converter->typmod)),
 				 error->constraint_name ?
 				 errdetail("It violates constraint \"%s\".", error->constraint_name) : 0));
-	return result;
+	return call.result;
 }
 
 Datum

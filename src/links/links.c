@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "target/change_store.h"
 #include "links/end_key.h"
+#include "target/failure.h"
 #include "target/handover.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -1176,11 +1177,7 @@ check_links_scope(const Mapping *mapping, const char *written)
 		return;
 	if (caller_sql(psprintf("SELECT FROM %s LEFT JOIN %s ON %s WHERE NOT (%s) LIMIT 1", written, link_rows(mapping),
 							links_same_sql(mapping, "s.v1", "s.v2"), has_target_sql(mapping)), SQL_NO_ARGS) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
-				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
-						 mapping->options->scope)));
+		refuse_outside_scope(mapping);
 }
 
 /* SQL: ", ..." with what tells links s of one pair apart. */

@@ -247,28 +247,29 @@ stored_key_digest(StoredTable *table, const DigestEpoch *epoch)
 	return digest_bytes(&epoch->key, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key));
 }
 
+/* A field that not every table has. */
+static Datum
+optional_field(StoredTable *table, AttrNumber attribute, bool *isnull)
+{
+	Datum		value;
+
+	*isnull = true;
+	if (attribute == InvalidAttrNumber)
+		return (Datum) 0;
+	value = slot_getattr(table->slot, attribute, isnull);
+	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
+}
+
 Datum
 stored_old_key(StoredTable *table, bool *isnull)
 {
-	Datum		key;
-
-	*isnull = true;
-	if (table->old_key == InvalidAttrNumber)
-		return (Datum) 0;
-	key = slot_getattr(table->slot, table->old_key, isnull);
-	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(key));
+	return optional_field(table, table->old_key, isnull);
 }
 
 Datum
 stored_renamed(StoredTable *table, bool *isnull)
 {
-	Datum		key;
-
-	*isnull = true;
-	if (table->renamed == InvalidAttrNumber)
-		return (Datum) 0;
-	key = slot_getattr(table->slot, table->renamed, isnull);
-	return *isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_PACKED(key));
+	return optional_field(table, table->renamed, isnull);
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "synchronize/constraints.h"
 #include "tool/crash_point.h"
 #include "executor/executor.h"
+#include "target/failure.h"
 #include "target/handover.h"
 #include "lib/stringinfo.h"
 #include "links/links.h"
@@ -138,11 +139,7 @@ check_written_scope(const Mapping *mapping, const TypedRows *rows, const char *w
 									rows->name, target_rows(mapping),
 									same_key(mapping, "s"), where, is_outside(mapping)),
 						   is_few(mapping, rows->count), SQL_NO_ARGS) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
-				 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
-						 mapping->options->scope)));
+		refuse_outside_scope(mapping);
 }
 
 /* SQL: whether something of change s is parked. */

@@ -42,6 +42,16 @@ failure_message(const Connector *connector, const ErrorData *error)
 }
 
 void
+refuse_outside_scope(const Mapping *mapping)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("a row written to %s lies outside the scope of the mapping", mapping->target_name),
+			 errhint("The scope is (%s); give its columns their values with the option \"constants\".",
+					 mapping->options->scope)));
+}
+
+void
 raise_failure(const Connector *connector, ErrorData *error, const char *message)
 {
 	/* Who wrote a detail for the log knew of the matter; these two name no values. */

@@ -18,4 +18,7 @@ extern char *failure_message(const Connector *connector, const ErrorData *error)
  */
 extern void raise_failure(const Connector *connector, ErrorData *error, const char *message);
 
+/* Errors about a row or a link that was written and has left the scope of its mapping. */
+extern void refuse_outside_scope(const Mapping *mapping);
+
 #endif							/* SYNCUP_FAILURE_H */

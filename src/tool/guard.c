@@ -82,6 +82,28 @@ guarded_values(void (*work) (void *), void *arg)
 	return error;
 }
 
+ErrorData *
+caught_values(void (*work) (void *), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		work(arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_about_value(error))
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return error;
+}
+
 void
 rehearse(void (*work) (void *), void *arg)
 {

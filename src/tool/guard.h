@@ -36,4 +36,10 @@ extern bool is_value_error(const ErrorData *error);
  */
 extern bool is_about_value(const ErrorData *error);
 
+/*
+ * Calls code over values alone, which leaves nothing to be undone, without a
+ * subtransaction.  Returns NULL or the error, if it is about the value.
+ */
+extern ErrorData *caught_values(void (*work) (void *), void *arg);
+
 #endif							/* SYNCUP_GUARD_H */
