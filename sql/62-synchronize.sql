@@ -23,15 +23,3 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_synchronize(text, boolean, boolean, text) IS
 'Applies the prepared batches of a connector, oldest first; stops at one that exceeds a threshold (status blocked) or fails. force waives thresholds; keep_changes keeps the change rows of applied batches; orphans names a file to save orphans in.';
-
-CREATE PROCEDURE syncup_run(connector text, mode text, force boolean DEFAULT false, keep_changes boolean DEFAULT false)
-AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON PROCEDURE syncup_run(text, text, boolean, boolean) IS
-'Prepare, commit, synchronize, commit: the everyday command. A failure is recorded in syncup.batch, then raised; a block is a notice.';
-
-CREATE FUNCTION syncup_preview(connector text, mode text)
-RETURNS SETOF syncup.threshold_check
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION syncup_preview(text, text) IS
-'What a run would do now, and whether it would block: the same code, rolled back. Column batch is null.';
