@@ -41,20 +41,26 @@ is_bare_expression(const SelectStmt *statement)
 }
 
 Node *
-condition_parse(ParseState *state, const char *option, const char *text, const char *hint)
+bare_expression(const char *text)
 {
 	List	   *parsed = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
 	SelectStmt *statement = (SelectStmt *) linitial_node(RawStmt, parsed)->stmt;
-	Node	   *expression;
 
-	if (!is_bare_expression(statement))
+	return is_bare_expression(statement) ? linitial_node(ResTarget, statement->targetList)->val : NULL;
+}
+
+Node *
+condition_parse(ParseState *state, const char *option, const char *text, const char *hint)
+{
+	Node	   *expression = bare_expression(text);
+
+	if (expression == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("option \"%s\" is not an expression", option),
 				 errhint("%s", hint)));
 	state->p_sourcetext = text;
-	expression = transformWhereClause(state, linitial_node(ResTarget, statement->targetList)->val,
-									  EXPR_KIND_CHECK_CONSTRAINT, option);
+	expression = transformWhereClause(state, expression, EXPR_KIND_CHECK_CONSTRAINT, option);
 	assign_expr_collations(state, expression);
 	return expression;
 }

@@ -13,6 +13,12 @@
 #include "csv/reader.h"
 
 /*
+ * The one expression that a text holds, as the grammar sees it; NULL where it holds
+ * something else.  Such a text is still one expression between parentheses.
+ */
+extern Node *bare_expression(const char *text);
+
+/*
  * The one boolean expression that the text of an option holds, of the kind that
  * a check constraint may have; another one is an error with the given hint.
  */

@@ -77,11 +77,14 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
-		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job)),
-	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq)),
+		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
+		syncup.rule)),
+	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
+		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq)),
 	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
@@ -111,6 +114,11 @@ my %may = (
 		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
 		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)',
 		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
+	# rules
+	(map { ("function $_" => 'C') } ('syncup_drop_rule(text)')),
+	(map { ("function syncup.$_" => '') } (
+		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean)', 'key_columns(regclass)', 'key_of(regclass,text)',
+		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)')),
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
 	'function syncup_purge(interval)' => '',

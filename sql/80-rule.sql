@@ -1,0 +1,203 @@
+-- Rules: SQL that a role has written and that runs with its rights (AFTER). Row
+-- security hides definitions from all but the owner, whatever is granted; the view
+-- shows them to members of the rule's owner.
+
+CREATE TABLE syncup.rule_kind (
+	kind text PRIMARY KEY,
+	dropped text
+);
+COMMENT ON TABLE syncup.rule_kind IS 'What a rule can be.';
+COMMENT ON COLUMN syncup.rule_kind.dropped IS 'a function (rule text) that is called before such a rule is dropped; null: none is';
+INSERT INTO syncup.rule_kind (kind) VALUES ('expression'), ('correlation'), ('role'), ('type'), ('scalar'), ('navigation'), ('classification'), ('profile');
+
+CREATE TABLE syncup.rule_definition (
+	rule text PRIMARY KEY,
+	seq bigint GENERATED ALWAYS AS IDENTITY,
+	kind text NOT NULL,
+	relation regclass NOT NULL,
+	resource_type text,
+	definition jsonb NOT NULL,
+	owner regrole NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE syncup.rule_definition IS 'Rules as they are defined; look at the view syncup.rule. Written by the functions that define rules only.';
+COMMENT ON COLUMN syncup.rule_definition.seq IS 'the order in which they were defined first';
+COMMENT ON COLUMN syncup.rule_definition.relation IS 'whose rows it is about';
+COMMENT ON COLUMN syncup.rule_definition.owner IS 'the role that defined it, whose rights it has';
+ALTER TABLE syncup.rule_definition ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('syncup.rule_definition', '');
+SELECT pg_catalog.pg_extension_config_dump('syncup.rule_definition_seq_seq', '');
+
+CREATE TABLE syncup.rule_relation (
+	rule text NOT NULL,
+	relation regclass NOT NULL,
+	PRIMARY KEY (rule, relation)
+);
+COMMENT ON TABLE syncup.rule_relation IS 'The relations that each rule reads.';
+SELECT pg_catalog.pg_extension_config_dump('syncup.rule_relation', '');
+
+CREATE VIEW syncup.rule AS
+SELECT d.rule, d.kind, coalesce('resource type ' || d.resource_type, d.relation::text) AS is_on, d.definition, d.owner, d.created_at
+FROM syncup.rule_definition d
+WHERE pg_has_role(d.owner, 'MEMBER');
+COMMENT ON VIEW syncup.rule IS 'The rules whose owner the current role is, or is a member of.';
+COMMENT ON COLUMN syncup.rule.is_on IS 'the resource type or relation that it is about';
+
+-- ---------- what rules are made of ----------
+
+CREATE FUNCTION syncup.query_as(role regrole, query text, given text DEFAULT NULL)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'syncup_query_as' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.query_as(regrole, text, text) IS
+'The rows of a query that runs with the role''s rights, on the search path of PostgreSQL''s own, and can write nothing. It sees the rows of the query "given", which runs with the caller''s, as a relation of that name.';
+
+CREATE FUNCTION syncup.check_query(role regrole, rule text, query text)
+RETURNS regclass[]
+AS 'MODULE_PATHNAME', 'syncup_check_query' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.check_query(regrole, text, text) IS
+'The relations that a rule''s query reads; errors unless the role may run it, it only reads, and calls no volatile function.';
+
+CREATE FUNCTION syncup.rule_text(rule text, part text, expression text, query boolean DEFAULT false)
+RETURNS text
+AS 'MODULE_PATHNAME', 'syncup_rule_text' LANGUAGE C STABLE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.rule_text(text, text, text, boolean) IS
+'The text of a rule between parentheses, to be put into a query; errors, naming part and rule, unless it is just one expression, or one query.';
+
+CREATE FUNCTION syncup.key_columns(target regclass)
+RETURNS name[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns name[];
+BEGIN
+	SELECT k.targets INTO columns
+	FROM syncup.mapping_key k JOIN syncup.mapping m USING (connector, mapping)
+	WHERE m.target = key_columns.target ORDER BY m.connector, m.ordinal LIMIT 1;
+	IF columns IS NULL THEN
+		SELECT array_agg(a.attname ORDER BY u.n) INTO columns
+		FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS u (attnum, n)
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
+		WHERE i.indrelid = target AND i.indisprimary AND u.n <= i.indnkeyatts;
+	END IF;
+	IF columns IS NULL THEN
+		RAISE '% has no key', target
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+			HINT = 'Its rows are told apart by the key of its mapping, or by its primary key.';
+	END IF;
+	RETURN columns;
+END
+$$;
+COMMENT ON FUNCTION syncup.key_columns(regclass) IS
+'The columns that tell the rows of a table apart: those of the key of its mapping, else its primary key.';
+
+CREATE FUNCTION syncup.key_of(target regclass, alias text DEFAULT 'r')
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- concat() takes the type's output function: a cast to text may be anybody's code
+	SELECT CASE WHEN cardinality(k) = 1 THEN format('concat(%I.%I)', alias, k[1])
+		ELSE format('concat(ROW(%s))', (SELECT string_agg(format('%I.%I', alias, c), ', ' ORDER BY n) FROM unnest(k) WITH ORDINALITY u (c, n))) END
+	FROM syncup.key_columns(target) k
+$$;
+COMMENT ON FUNCTION syncup.key_of(regclass, text) IS
+'SQL for the key of a row of a table, as text; of several columns as a row, (a,b).';
+
+-- ---------- definition ----------
+
+CREATE FUNCTION syncup.check_rule_owner(caller regrole, rule text)
+RETURNS syncup.rule_definition
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	found_rule syncup.rule_definition;
+BEGIN
+	SELECT d.* INTO found_rule FROM syncup.rule_definition d WHERE d.rule = check_rule_owner.rule;
+	-- who may not see it is told the same as if it were not there
+	IF found_rule.rule IS NULL OR NOT pg_has_role(caller, found_rule.owner, 'MEMBER') THEN
+		RAISE 'rule "%" does not exist', rule
+			USING ERRCODE = 'undefined_object', HINT = 'See syncup.rule.';
+	END IF;
+	RETURN found_rule;
+END
+$$;
+COMMENT ON FUNCTION syncup.check_rule_owner(regrole, text) IS
+'A rule, or an error unless the role is a member of its owner.';
+
+CREATE FUNCTION syncup.free_rule_name(name text, is_same jsonb)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- the rule that says the same of the same place, else the first number that is free
+	SELECT coalesce(
+		(SELECT d.rule FROM syncup.rule_definition d
+			WHERE (d.rule = name OR left(d.rule, length(name) + 1) = name || ' ' AND substr(d.rule, length(name) + 2) ~ '^\d+$')
+				AND d.definition @> is_same ORDER BY d.seq LIMIT 1),
+		(SELECT c.rule FROM generate_series(1, (SELECT count(*) + 1 FROM syncup.rule_definition)) n
+			CROSS JOIN LATERAL (SELECT CASE n WHEN 1 THEN name ELSE name || ' ' || n END) AS c (rule)
+			WHERE NOT EXISTS (SELECT FROM syncup.rule_definition d WHERE d.rule = c.rule) ORDER BY n LIMIT 1))
+$$;
+COMMENT ON FUNCTION syncup.free_rule_name(text, jsonb) IS
+'The name of the rule of a place whose definition contains this; else the name of the place with the first number that is free: "scalar AD.mail", "scalar AD.mail 2".';
+
+CREATE FUNCTION syncup.put_rule(caller regrole, rule text, kind text, relation regclass, resource_type text, definition jsonb, reads regclass[] DEFAULT '{}')
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	LOCK TABLE syncup.rule_definition IN SHARE ROW EXCLUSIVE MODE;
+	IF EXISTS (SELECT FROM syncup.rule_definition d WHERE d.rule = rule) THEN
+		PERFORM syncup.check_rule_owner(caller, rule);
+		IF NOT EXISTS (SELECT FROM syncup.rule_definition d WHERE d.rule = rule AND d.kind = kind) THEN
+			RAISE 'rule "%" is of another kind', rule USING ERRCODE = 'duplicate_object', HINT = 'Give it another name, or drop that one with syncup_drop_rule().';
+		END IF;
+		UPDATE syncup.rule_definition d
+		SET relation = relation, resource_type = resource_type, definition = definition, owner = caller
+		WHERE d.rule = rule AND (d.relation, d.definition, d.owner) IS DISTINCT FROM (relation, definition, caller);
+	ELSE
+		INSERT INTO syncup.rule_definition (rule, kind, relation, resource_type, definition, owner)
+		VALUES (rule, kind, relation, resource_type, definition, caller);
+	END IF;
+	DELETE FROM syncup.rule_relation r WHERE r.rule = rule;
+	INSERT INTO syncup.rule_relation SELECT DISTINCT rule, u FROM unnest(reads || relation) u;
+END
+$$;
+COMMENT ON FUNCTION syncup.put_rule(regrole, text, text, regclass, text, jsonb, regclass[]) IS
+'Writes a rule of the caller''s, which has been checked, and the relations that it reads. One that is there may be changed by members of its owner; it runs with the rights of who changed it last.';
+
+CREATE FUNCTION syncup.drop_rule(caller regrole, rule text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	found_rule syncup.rule_definition;
+	dropped text;
+BEGIN
+	LOCK TABLE syncup.rule_definition IN SHARE ROW EXCLUSIVE MODE;
+	found_rule := syncup.check_rule_owner(caller, rule);
+	SELECT k.dropped INTO dropped FROM syncup.rule_kind k WHERE k.kind = found_rule.kind;
+	IF dropped IS NOT NULL THEN
+		EXECUTE format('SELECT %s($1)', dropped) USING rule;
+	END IF;
+	DELETE FROM syncup.rule_relation r WHERE r.rule = rule;
+	DELETE FROM syncup.rule_definition d WHERE d.rule = rule;
+END
+$$;
+COMMENT ON FUNCTION syncup.drop_rule(regrole, text) IS 'What syncup_drop_rule() does.';
+
+CREATE FUNCTION syncup_drop_rule(rule text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_drop_rule(text) IS
+'Drops a rule of any kind. What it gave is taken back by the next run, as if it had never been wished.';
