@@ -32,7 +32,7 @@ SELECT count(*) AS tables FROM t.objects WHERE class = 'pg_class'::regclass AND 
 -- The search path is pinned in every function; only a procedure that commits cannot have it, and
 -- one that is called for every row of an index, and looks nothing up, does without.
 SELECT p.oid::regprocedure AS not_pinned FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid
-WHERE NOT coalesce(p.proconfig, '{}') && '{"search_path=pg_catalog, pg_temp","search_path=\"pg_catalog, pg_temp\""}'::text[];
+WHERE NOT coalesce(p.proconfig, '{}') && '{"search_path=pg_catalog, pg_temp","search_path=\"pg_catalog, pg_temp\""}'::text[] ORDER BY p.proname COLLATE "C";
 SELECT p.oid::regprocedure AS definer FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid WHERE p.prosecdef;
 -- Every object is described.
 SELECT pg_describe_object(class, objid, 0) AS not_described FROM t.objects
