@@ -15,6 +15,9 @@
 
 #define SUMS_WAITING	16		/* a power of two */
 
+/* More of the sums than this share uneven: everything is looked at. */
+#define MANY_UNEVEN		0.4
+
 typedef struct DigestSums
 {
 	Digest	   *sums;

@@ -191,8 +191,9 @@ further_columns(const Mapping *mapping, const char *alias)
 	return sql.data;
 }
 
-char *
-link_table_rows(const Mapping *mapping, const char *relation)
+/* SQL: the links among the rows of a relation in SQL, as "t". */
+static char *
+links_among(const Mapping *mapping, const char *relation)
 {
 	char	   *column1 = column_of("r", mapping->ends[0].target);
 	char	   *column2 = column_of("r", mapping->ends[1].target);
@@ -201,8 +202,19 @@ link_table_rows(const Mapping *mapping, const char *relation)
 	return psprintf("(SELECT %s FROM %s r WHERE %s IS NOT NULL AND %s IS NOT NULL%s) t",
 					may_read_all(mapping) ? "r.*" :
 					psprintf("%s, %s%s", column1, column2, further_columns(mapping, "r")),
-					renamed_relation(mapping->connector, mapping->target, relation), column1, column2,
-					scope == NULL ? "" : psprintf(" AND (%s\n)", scope));
+					relation, column1, column2, scope == NULL ? "" : psprintf(" AND (%s\n)", scope));
+}
+
+char *
+link_table_rows(const Mapping *mapping, const char *relation)
+{
+	return links_among(mapping, renamed_relation(mapping->connector, mapping->target, relation));
+}
+
+char *
+stored_links(const Mapping *mapping)
+{
+	return links_among(mapping, mapping->target_name);
 }
 
 /* SQL: the links of the target as "t": rows that are links, or that can hold one. */
@@ -663,9 +675,9 @@ replaced_sql(const LinkSet *set)
 	return sql.data;
 }
 
-/* The query of a link table's changes; see the enum above.  target: its name, or that of its rows. */
+/* The query of a link table's changes; see the enum above. */
 static char *
-link_table_query(const LinkSet *set, const char *target, bool whole, bool keep_missing)
+link_table_query(const LinkSet *set, bool whole, bool keep_missing)
 {
 	const Mapping *mapping = set->members[0];
 	char	   *column1 = column_of("t", mapping->ends[0].target);
@@ -691,7 +703,7 @@ link_table_query(const LinkSet *set, const char *target, bool whole, bool keep_m
 					 " WHERE CASE WHEN s.here IS NULL THEN NOT (%s OR %s) WHEN s.deleted IS NULL THEN false"
 					 " WHEN s.deleted THEN %s ELSE NOT (%s) OR %s END",
 					 source_sql(set), whole && !keep_missing ? "FULL" : "LEFT",
-					 link_table_rows(mapping, target), links_same_sql(mapping, "s.v1", "s.v2"),
+					 link_rows(mapping), links_same_sql(mapping, "s.v1", "s.v2"),
 					 is_kept_sql(set, 0, column1), is_kept_sql(set, 1, column2),
 					 has_target_sql(mapping), has_target_sql(mapping), differs);
 	return sql.data;
@@ -789,29 +801,47 @@ gone_columns(const LinkSet *set)
 	return sql.data;
 }
 
-/*
- * The query of the rows of a link table that lead to rows that go and that the
- * source does not know, but for those found by one of the gone before: see the
- * enum above.
- */
+/* The query of rows of a link table that the source does not know, of one of the associations: see the enum above. */
 static char *
-stray_links_query(const LinkSet *set, const GoneRows *gone, int number)
+stray_links_query(const LinkSet *set, int giver, const char *rows, const char *further)
 {
-	const GoneRows *here = &gone[number];
-	const Mapping *mapping = set->members[here->giver];
+	const Mapping *mapping = set->members[giver];
 	char	   *column1 = column_of("t", mapping->ends[0].target);
 	char	   *column2 = column_of("t", mapping->ends[1].target);
+
+	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s, %d%s"
+					" FROM %s WHERE NOT EXISTS (SELECT FROM %s WHERE %s) AND %s",
+					row_sql(mapping), end_key_text_sql(&mapping->ends[0], key_of_stored(&mapping->ends[0], column1)),
+					end_key_text_sql(&mapping->ends[1], key_of_stored(&mapping->ends[1], column2)),
+					column1, column2, giver, gone_columns(set), rows,
+					source_sql(set), links_same_sql(mapping, "s.v1", "s.v2"), further);
+}
+
+/* The same of those that lead to rows that go, but for those found by one of the gone before. */
+static char *
+gone_links_query(const LinkSet *set, const GoneRows *gone, int number)
+{
+	const GoneRows *here = &gone[number];
 	StringInfoData others;
 
 	initStringInfo(&others);
+	appendStringInfoString(&others, "true");
 	for (int i = 0; i < number; i++)
 		appendStringInfo(&others, " AND NOT EXISTS (SELECT FROM %s g WHERE %s)", gone[i].rows->name, leads_to_sql(&gone[i]));
-	return psprintf("SELECT 'delete', NULL::pg_catalog.name[], %s, %s, %s, NULL::pg_catalog.text, %s, %s, %d%s"
-					" FROM %s JOIN %s g ON %s WHERE NOT EXISTS (SELECT FROM %s WHERE %s)%s",
-					row_sql(mapping), end_key_text_sql(&mapping->ends[0], key_of_stored(&mapping->ends[0], column1)),
-					end_key_text_sql(&mapping->ends[1], key_of_stored(&mapping->ends[1], column2)),
-					column1, column2, here->giver, gone_columns(set), link_rows(mapping), here->rows->name, leads_to_sql(here),
-					source_sql(set), links_same_sql(mapping, "s.v1", "s.v2"), others.data);
+	return stray_links_query(set, here->giver,
+							 psprintf("%s JOIN %s g ON %s", link_rows(set->members[here->giver]), here->rows->name, leads_to_sql(here)),
+							 others.data);
+}
+
+/* And of those that are to be looked at: what was set aside is left alone. */
+static char *
+drifted_links_query(const LinkSet *set, const TypedRows *links)
+{
+	const AssociationEnd *ends = set->members[0]->ends;
+
+	return stray_links_query(set, 0, link_table_rows(set->members[0], links->name),
+							 psprintf("NOT (%s OR %s)", is_kept_sql(set, 0, column_of("t", ends[0].target)),
+									  is_kept_sql(set, 1, column_of("t", ends[1].target))));
 }
 
 /* Whether rows of this end of a member are those of an earlier one. */
@@ -849,7 +879,7 @@ find_stray_links(LinkSink *sink)
 		}
 	for (int i = 0; i < count; i++)
 		if (gone[i].rows->count > 0)
-			sql_for_each(caller_cursor_planned(stray_links_query(set, gone, i),
+			sql_for_each(caller_cursor_planned(gone_links_query(set, gone, i),
 											   plan_few(set->members[0]->target, (const char *const *) &gone[i].end->target, 1,
 														gone[i].rows->count),
 											   SQL_NO_ARGS),
@@ -859,7 +889,7 @@ find_stray_links(LinkSink *sink)
 }
 
 void
-links_build(LinkSet *set, const pg_uuid_t *batch, TypedRows *target, bool whole, bool keep_missing)
+links_build(LinkSet *set, const pg_uuid_t *batch, const LinkDrift *drift, bool whole, bool keep_missing)
 {
 	LinkSink	sink = {*batch, set, palloc(sizeof(LinkChanges) * set->nmembers)};
 	const Mapping *mapping = set->members[0];
@@ -878,11 +908,13 @@ links_build(LinkSet *set, const pg_uuid_t *batch, TypedRows *target, bool whole,
 		set->parts[i].rows = renamed_links(set->members[set->parts[i].giver], set->parts[i].rows);
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(mapping->pairs ?
-									   link_table_query(set, target ? target->name : mapping->target_name, whole, keep_missing) :
+									   link_table_query(set, whole, keep_missing) :
 									   link_column_query(set, whole, keep_missing),
 									   !whole && links_are_few(mapping, link_set_count(set)), SQL_NO_ARGS),
 				 write_change, &sink);
-	if (mapping->pairs && !whole && !keep_missing)
+	if (drift != NULL && drift->target != NULL && !keep_missing)
+		sql_for_each(caller_cursor(drifted_links_query(set, drift->target), SQL_NO_ARGS), write_change, &sink);
+	else if (mapping->pairs && drift == NULL && !whole && !keep_missing)
 		find_stray_links(&sink);
 	settings_restore(level);
 	for (int i = 0; i < set->nmembers; i++)

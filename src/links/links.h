@@ -9,13 +9,16 @@
 #include "target/target.h"
 #include "target/typed_rows.h"
 #include "config/config.h"
-#include "target/typed_rows.h"
+#include "links/link_drift.h"
 
 /*
  * SQL: the links among the rows of a link table, or of a relation that has its
  * columns, as "t": with all columns where they may be read.
  */
 extern char *link_table_rows(const Mapping *mapping, const char *relation);
+
+/* SQL: those of the link table as they are now, whatever keys will change. */
+extern char *stored_links(const Mapping *mapping);
 
 /* SQL: ", ..." with the columns of links in a change table, named as links_same_sql() wants them of s. */
 extern char *changed_link_columns(const Mapping *mapping);
@@ -62,12 +65,12 @@ extern void link_set_add(LinkSet *set, int giver, TypedRows *rows);
 
 /*
  * Finds what the links change in the target, counts it and stores it in the change
- * tables; forgets the rows.  whole: every link of the target is looked at, or, where
- * target is not NULL, every one of these (link_drift.h); keep_missing: those that
- * the source does not have are left alone.
+ * tables; forgets the rows.  whole: every link of the target is looked at; drift,
+ * where it is not NULL: every one of these; keep_missing: those that the source does
+ * not have are left alone.
  */
 extern void links_build(LinkSet *set, const pg_uuid_t *batch,
-						TypedRows *target, bool whole, bool keep_missing);
+						const LinkDrift *drift, bool whole, bool keep_missing);
 
 /* Writes links straight into an empty target, and counts them. */
 extern void links_load(LinkSet *set);

@@ -10,12 +10,12 @@
  * that moves from one row to another moves its links, and a row whose value is
  * renamed together with its pairs changes nothing.
  *
- * A complete run looks up every pair, of a link table mostly in memory: here only
- * those that may differ (link_drift.c).  An incremental one looks only at those
- * that can have changed: the pairs of the delta, and those, orphans among them,
- * with a value that the deltas of the entity types give to a row or take from
- * one.  Ends of another connector have no delta here: where that connector has
- * applied a batch since, every pair is looked up.
+ * An incremental run looks only at pairs that can have changed: those of the
+ * delta, and those, orphans among them, with a value that the deltas of the entity
+ * types give to a row or take from one.  A complete run looks up every pair, of a
+ * link table mostly no more than those and what somebody else has changed
+ * (link_drift.c).  Ends of another connector have no delta here: where that
+ * connector has applied a batch since, all is done as in a complete run.
  *
  * What no text fits is looked up once more, as a value (spelling.c).
  *
@@ -71,6 +71,12 @@ moved_sql(const Mapping *mapping, int side)
 					" WHERE m.old IS DISTINCT FROM m.new",
 					key, former, property, property, delta_table(end->entity),
 					previous_table(end->entity), key, former);
+}
+
+char *
+moved_values_sql(const Mapping *mapping, int side)
+{
+	return psprintf("SELECT m.old, m.new FROM (%s) m", moved_sql(mapping, side));
 }
 
 /* SQL: what every value of a side means after the batch $1: value, key. */
@@ -179,13 +185,21 @@ all_pairs_sql(const Mapping *mapping)
 					pair_columns(mapping, "d"), delta);
 }
 
+/* SQL: " UNION ALL ..." with the pairs whose rows were set aside, of these values of the columns between. */
+static char *
+kept_pairs_sql(const Mapping *mapping, const char *between)
+{
+	return psprintf(" UNION ALL SELECT %s, %s, true FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
+					pair_columns(mapping, "d"), between, delta_table(mapping));
+}
+
 /*
- * SQL: what is to be looked up where it is pairs after the batch, all or some:
- * v1, v2, whether it was one before (which does not matter here), whether it is
- * one after, whether it is a remembered orphan, whether its row was set aside.
+ * SQL: what is to be looked up where it is every pair after the batch: v1, v2,
+ * whether it was one before (which does not matter here), whether it is one after,
+ * whether it is a remembered orphan, whether its row was set aside.
  */
 static char *
-present_pairs_sql(const Mapping *mapping, const char *pairs)
+present_pairs_sql(const Mapping *mapping)
 {
 	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
 	StringInfoData sql;
@@ -193,7 +207,7 @@ present_pairs_sql(const Mapping *mapping, const char *pairs)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT x.v1, x.v2%s, false AS before, true AS after, o.value1 IS NOT NULL AS remembered, false AS kept"
 					 " FROM (%s) x LEFT JOIN syncup.orphan o ON %s",
-					 further_columns(mapping, "x"), pairs, is_orphan_sql(mapping, "x"));
+					 further_columns(mapping, "x"), all_pairs_sql(mapping), is_orphan_sql(mapping, "x"));
 	/* Orphans whose pair goes, and rows that were set aside. */
 	appendStringInfoString(&sql, " UNION ALL SELECT o.value1, o.value2");
 	for (int i = 2; i < mapping->nstored; i++)
@@ -203,8 +217,7 @@ present_pairs_sql(const Mapping *mapping, const char *pairs)
 					 " WHERE %s AND d.%s = o.%s%s)",
 					 is_key_made(mapping) ? "d.command = 'delete'" : IS_OLD("d"), key, is_key_made(mapping) ? "link" : mapping->key == 0 ? "value1" : "value2",
 					 is_pair_key(mapping) ? psprintf(" AND d.%s = o.value2", quote_identifier(mapping->columns[1].stored)) : "");
-	appendStringInfo(&sql, " UNION ALL SELECT %s, false, false, false, true FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
-					 pair_columns(mapping, "d"), delta_table(mapping));
+	appendStringInfoString(&sql, kept_pairs_sql(mapping, "false, false, false"));
 	return sql.data;
 }
 
@@ -239,12 +252,16 @@ same_folded_key(const Mapping *mapping)
 	return sql.data;
 }
 
-/* SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta. */
+/*
+ * SQL: the same of pairs that can have changed; syncup_pair_delta: the batch's delta.
+ * suspects: those of "syncup_suspect" too, and what was set aside.
+ */
 static char *
-touched_pairs_sql(const Mapping *mapping, List *twins)
+touched_pairs_sql(const Mapping *mapping, List *twins, bool suspects)
 {
 	ListCell   *cell;
-	const char *previous = previous_table(mapping);
+	/* UNION compares what it takes of a row. */
+	const char *previous = psprintf("(SELECT %s FROM %s p)", stored_columns(mapping, "p."), previous_table(mapping));
 	const char *delta = PAIR_DELTA;
 	char	   *same = same_stored_key(mapping, "d", "p");
 	StringInfoData sql;
@@ -295,7 +312,11 @@ touched_pairs_sql(const Mapping *mapping, List *twins)
 	/* Two pairs may be one link, too, where values tell links apart. */
 	if (is_key_folded(mapping) || mapping->nparts > 2)
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p JOIN %s d ON %s", previous, delta, same_folded_key(mapping));
+	if (suspects)
+		appendStringInfoString(&sql, " UNION SELECT s.* FROM syncup_suspect s");
 	appendStringInfo(&sql, ") p) x LEFT JOIN syncup.orphan o ON %s", is_orphan_sql(mapping, "x"));
+	if (suspects)
+		appendStringInfoString(&sql, kept_pairs_sql(mapping, "false, false, false, false"));
 	return sql.data;
 }
 
@@ -777,7 +798,7 @@ all_lookup_sql(const Mapping *mapping)
 					" NULL::text AS o1, NULL::bigint AS oc1, NULL::text AS o2, NULL::bigint AS oc2%s FROM (%s) x"
 					" LEFT JOIN %s a1 ON a1.value = x.v1 LEFT JOIN %s a2 ON a2.value = x.v2",
 					further_columns(mapping, "x"),
-					present_pairs_sql(mapping, all_pairs_sql(mapping)),
+					present_pairs_sql(mapping),
 					found_sql(mapping, 0, all_values_sql(mapping, 0)),
 					found_sql(mapping, 1, all_values_sql(mapping, 1)));
 }
@@ -795,21 +816,6 @@ pair_lookup_sql(const Mapping *mapping)
 					found_sql(mapping, 1, pair_values_sql(mapping, 1, true)),
 					found_sql(mapping, 0, pair_values_sql(mapping, 0, false)),
 					found_sql(mapping, 1, pair_values_sql(mapping, 1, false)));
-}
-
-/* Gathers the suspects, and what else a whole lookup looks at. */
-static TypedRows *
-gather_suspects(const Mapping *mapping, int nargs, const SqlArg *args)
-{
-	int			level = settings_pin(NULL);
-	TypedRows  *rows;
-
-	/* Nobody knows how many orphans there are. */
-	setting_pin("enable_nestloop", "off");
-	rows = typed_rows_gather(PAIRS, own_cursor(present_pairs_sql(mapping, "SELECT s.v1, s.v2 FROM syncup_suspect s"),
-											   nargs, args));
-	settings_restore(level);
-	return rows;
 }
 
 /* What gathers the usual texts of values. */
@@ -858,7 +864,7 @@ typedef enum Scope
 {
 	PAIRS_TOUCHED,				/* those that can have changed */
 	PAIRS_ALL,
-	PAIRS_SUSPECT,				/* those of link_drift.h */
+	PAIRS_SUSPECT,				/* these, and those of link_drift.h */
 	PAIRS_RELATED,				/* see resolve_related() */
 	PAIRS_UNFOUND				/* of a twin: see ask_twins() */
 } Scope;
@@ -946,10 +952,9 @@ look_up_some(LinkSink *sink, Scope scope, int nargs, const SqlArg *args)
 	given[3] = gather_usual(sink->spellings, 1, "syncup_usual2", "syncup_moved2");
 	given[4] = typed_rows_gather("syncup_near1", own_cursor(near_sql(sink, 0), 1, args));
 	given[5] = typed_rows_gather("syncup_near2", own_cursor(near_sql(sink, 1), 1, args));
-	given[6] = scope == PAIRS_SUSPECT ? gather_suspects(mapping, nargs, args) :
-		scope == PAIRS_RELATED ? typed_rows_gather(PAIRS, own_cursor(related_pairs_sql(mapping), 1, args)) :
+	given[6] = scope == PAIRS_RELATED ? typed_rows_gather(PAIRS, own_cursor(related_pairs_sql(mapping), 1, args)) :
 		scope == PAIRS_UNFOUND ? typed_rows_gather(PAIRS, own_cursor(unfound_pairs_sql(mapping), SQL_NO_ARGS)) :
-		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping, sink->twins), nargs, args));
+		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping, sink->twins, scope == PAIRS_SUSPECT), nargs, args));
 	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
 	for (int i = 0; i < lengthof(given); i++)
 		typed_rows_forget(given[i]);
@@ -961,10 +966,9 @@ look_up(LinkSink *sink, const pg_uuid_t *batch, Scope scope)
 {
 	const Mapping *mapping = sink->mapping;
 	SqlArg		args[] = {SQL_UUID(batch), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)};
-	bool		whole = scope == PAIRS_ALL || scope == PAIRS_SUSPECT;
 	TypedRows  *delta = typed_rows_gather(PAIR_DELTA,
 										  own_cursor(psprintf("SELECT d.* FROM %s d WHERE d.batch = $1 AND %s",
-															  delta_table(mapping), whole ? IS_OLD("d") : IS_CHANGE("d")),
+															  delta_table(mapping), scope == PAIRS_ALL ? IS_OLD("d") : IS_CHANGE("d")),
 													 1, args));
 
 	if (scope == PAIRS_ALL)
@@ -1204,7 +1208,7 @@ remove_orphans(const Mapping *mapping, const pg_uuid_t *batch, const char *comma
 													 SQL_ARGS(SQL_UUID(batch), SQL_TEXT(command))));
 	int			level = settings_pin(NULL);
 
-	/* As in gather_suspects(). */
+	/* Nobody knows how many orphans there are. */
 	setting_pin("enable_nestloop", "off");
 	if (pairs->count > 0)
 		own_sql(psprintf("DELETE FROM syncup.orphan o USING syncup_command d WHERE $1 IS NOT NULL AND %s",

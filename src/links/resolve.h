@@ -16,8 +16,8 @@
 extern bool see_others(Mapping *mapping);
 
 /*
- * Looks up the pairs that the batch may have changed, or all of them (whole), or
- * of these the suspects (link_drift.h) where they are not NULL, and notes
+ * Looks up the pairs that the batch may have changed, with the suspects (link_drift.h)
+ * where they are not NULL, or all of them (whole), and notes
  * orphans in the delta and in quarantine; the links found are rows of this name for
  * links_build() or links_load(): "deleted" (null: to be left alone), "k1", "k2"
  * (null: whatever the other side is).  with_texts: and "t1", "t2", the same as texts.
@@ -35,6 +35,9 @@ extern TypedRows *resolve_gone(const Mapping *mapping, const pg_uuid_t *batch, c
  */
 extern TypedRows *resolve_related(const Mapping *mapping, const pg_uuid_t *batch, List *siblings,
 								  const char *name);
+
+/* SQL: "old" and "new", the values of a side that the batch $1 takes from rows or gives them. */
+extern char *moved_values_sql(const Mapping *mapping, int side);
 
 /* Lets the remembered orphans follow a batch that is applied, or taken back. */
 extern void orphans_apply(const Mapping *mapping, const pg_uuid_t *batch);

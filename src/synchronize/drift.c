@@ -38,9 +38,6 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-/* More of the sums than this share uneven: everything is looked at. */
-#define MANY_UNEVEN		0.4
-
 /* The search under way. */
 typedef struct Search
 {

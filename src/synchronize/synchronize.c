@@ -121,6 +121,7 @@ build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
 	}
 	if (whole)
 		drift = link_drift_find(siblings, batch);
+	whole = whole && drift == NULL;
 	for (int i = 0; i < set->nmembers; i++)
 	{
 		/* Whoever gave what nobody gives any more. */
@@ -135,7 +136,7 @@ build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
 	}
 	if (together && !whole)
 		add_related(set, batch, siblings);
-	links_build(set, batch, drift ? drift->target : NULL, whole, keep_missing);
+	links_build(set, batch, drift, whole, keep_missing);
 	set->counters[0].stored_before = drift != NULL ? drift->stored :
 		whole ? links_count(mapping) : changes_carried_count(mapping);
 	for (int i = 0; i < set->nmembers; i++)
