@@ -66,33 +66,38 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.rule_text(text, text, text, boolean) IS
 'The text of a rule between parentheses, to be put into a query; errors, naming part and rule, unless it is just one expression, or one query.';
 
+CREATE FUNCTION syncup.find_key(target regclass)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(
+		(SELECT k.targets FROM syncup.mapping_key k JOIN syncup.mapping m USING (connector, mapping)
+		WHERE m.target = $1 ORDER BY m.connector COLLATE "C", m.ordinal LIMIT 1),
+		(SELECT array_agg(a.attname ORDER BY u.n)
+		FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS u (attnum, n)
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
+		WHERE i.indrelid = $1 AND i.indisprimary AND u.n <= i.indnkeyatts))
+$$;
+COMMENT ON FUNCTION syncup.find_key(regclass) IS
+'The columns that tell the rows of a table apart: those of the key of its mapping, else its primary key; null: there are none.';
+
 CREATE FUNCTION syncup.key_columns(target regclass)
 RETURNS name[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	columns name[];
 BEGIN
-	SELECT k.targets INTO columns
-	FROM syncup.mapping_key k JOIN syncup.mapping m USING (connector, mapping)
-	WHERE m.target = key_columns.target ORDER BY m.connector, m.ordinal LIMIT 1;
-	IF columns IS NULL THEN
-		SELECT array_agg(a.attname ORDER BY u.n) INTO columns
-		FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS u (attnum, n)
-		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
-		WHERE i.indrelid = target AND i.indisprimary AND u.n <= i.indnkeyatts;
-	END IF;
-	IF columns IS NULL THEN
+	IF syncup.find_key(target) IS NULL THEN
 		RAISE '% has no key', target
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			HINT = 'Its rows are told apart by the key of its mapping, or by its primary key.';
 	END IF;
-	RETURN columns;
+	RETURN syncup.find_key(target);
 END
 $$;
 COMMENT ON FUNCTION syncup.key_columns(regclass) IS
-'The columns that tell the rows of a table apart: those of the key of its mapping, else its primary key.';
+'The same, or an error where there are none.';
 
 CREATE FUNCTION syncup.key_of(target regclass, alias text DEFAULT 'r')
 RETURNS text

@@ -10,6 +10,7 @@
 #include "target/change_store.h"
 #include "synchronize/changes.h"
 #include "config/config.h"
+#include "synchronize/flags.h"
 #include "map/connector.h"
 #include "synchronize/constraints.h"
 #include "tool/crash_point.h"
@@ -438,6 +439,7 @@ undo_batch(void *arg)
 				 errhint("Delete these rows, or let them refer to others.")));
 	constraints_defer();
 	take_back(work->connector, &work->batch->id);
+	flags_write(work->connector, &work->batch->id, true, &work->id);
 	CRASH_POINT("changes taken back");
 	constraints_check();
 }

@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "target/change_store.h"
 #include "synchronize/changes.h"
+#include "synchronize/flags.h"
 #include "target/handover.h"
 #include "links/end_key.h"
 #include "lib/stringinfo.h"
@@ -620,7 +621,10 @@ constraints_count(Connector *connector, const pg_uuid_t *changes, bool back, con
 	typed_rows_forget(gone);
 	typed_rows_publish(taken);
 	if (taken->count > 0)
+	{
 		record(connector, references, batch);
+		flags_write_taken(connector, batch, references->as_caller);
+	}
 	typed_rows_forget(taken);
 }
 

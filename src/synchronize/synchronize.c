@@ -20,6 +20,7 @@
 #include "csv/csv_writer.h"
 #include "store/delta.h"
 #include "synchronize/drift.h"
+#include "synchronize/flags.h"
 #include "target/failure.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -297,6 +298,11 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	constraints_defer();
 	apply_changes(connector, &batch->id, false);
 	check_deferred_constraints(connector);
+	if (strcmp(batch->mode, "initial") == 0)
+		flags_write_initial(connector, &batch->id);
+	else
+		flags_write(connector, &batch->id, false, &batch->id);
+	CRASH_POINT("flags written");
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[i];

@@ -77,14 +77,14 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.flag syncup.consumer
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
 		syncup.rule)),
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
-		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq)),
+		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.flag_seq_seq)),
 	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
@@ -103,6 +103,7 @@ my %may = (
 		'syncup_schedule(text,text)', 'syncup_unschedule(text)', 'syncup_note_schedule(text,text)', 'syncup_forget_schedule(text)', 'syncup.systemd_calendar(text)',
 		'syncup_step_at_hand(bigint,text)', 'syncup_batch_totals(uuid)', 'syncup_batch_status(uuid)', 'syncup_must_synchronize(uuid)',
 		'syncup_execute(text,bigint,text,interval)', 'syncup_source_files(text)', 'syncup_analyze_own()',
+		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()',
 		'syncup.synchronized(syncup.result[])', 'syncup.run_program(text,interval)',
 		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain))),
 	(map { ("procedure $_" => 'O') } ('syncup_run_job(text,text[],text,text,boolean)', 'syncup_resume_job(bigint,boolean)')),
@@ -117,7 +118,9 @@ my %may = (
 	# rules
 	(map { ("function $_" => 'C') } ('syncup_drop_rule(text)')),
 	(map { ("function syncup.$_" => '') } (
-		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean)', 'key_columns(regclass)', 'key_of(regclass,text)',
+		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
+		'flag(regrole,regclass,text)', 'write_flags(regclass,text[],text)', 'set_recently_modified_flag(regrole)', 'lock_flags(regclass,boolean)', 'begin_reading()',
+		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'forget_flags(regclass)',
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)')),
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
