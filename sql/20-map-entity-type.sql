@@ -67,6 +67,18 @@ WHERE m.kind = 'entity type'
 GROUP BY m.connector, m.mapping, k.stored;
 COMMENT ON VIEW syncup.mapping_key IS 'The key of each entity type: its column in previous and delta, its text as SQL over a change table "c", and its columns of the target.';
 
+-- The values of a change as texts. concat() takes the type's output function.
+CREATE VIEW syncup.mapping_cells AS
+SELECT m.connector, m.mapping,
+	coalesce(string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, %L::int)',
+			coalesce(a.attnum, k.ordinal), k.target, k.change_column, k.key_part), ', ' ORDER BY k.ordinal) FILTER (WHERE k.target IS NOT NULL),
+		'(NULL::int, NULL::name, NULL::text, NULL::int)') AS cells
+FROM syncup.mapping m
+LEFT JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping
+LEFT JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = k.target
+GROUP BY m.connector, m.mapping;
+COMMENT ON VIEW syncup.mapping_cells IS 'The mapped columns of each mapping as rows of VALUES over a change table "c": place in the target, name, new value as text, part of the key. Of an association those that belong to a link.';
+
 CREATE FUNCTION syncup.key_values(key text) RETURNS jsonb
 AS 'MODULE_PATHNAME', 'syncup_key_values' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp;

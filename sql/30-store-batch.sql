@@ -93,21 +93,24 @@ COMMENT ON COLUMN syncup.batch_cascade.deleted IS 'null, as updated: the table c
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_cascade', '');
 
 CREATE VIEW syncup.counted AS
-SELECT c.batch, c.mapping, CASE c.kind WHEN 'association' THEN 'link_' ELSE '' END || v.counter AS counter, v.count, c.base
+SELECT c.batch, c.mapping, v.counter, v.count, v.base
 FROM (
 	SELECT k.batch, k.mapping, k.kind, k.inserted, k.updated + coalesce(x.updated, 0),
-		k.deleted + coalesce(x.deleted, 0), k.stored_before
+		k.deleted + coalesce(x.deleted, 0), k.stored_before, k.set_aside, k.rows_read - k.filtered
 	FROM syncup.batch_counter k
 	LEFT JOIN syncup.batch_cascade x USING (batch, mapping)
 	WHERE k.inserted IS NOT NULL
 	UNION ALL
-	SELECT x.batch, NULL, x.kind, 0, sum(x.updated)::bigint, sum(x.deleted)::bigint, 0
+	SELECT x.batch, NULL, x.kind, 0, sum(x.updated)::bigint, sum(x.deleted)::bigint, 0, NULL, NULL
 	FROM syncup.batch_cascade x
 	WHERE x.mapping IS NULL AND x.deleted IS NOT NULL
 	GROUP BY x.batch, x.kind
-) AS c (batch, mapping, kind, inserted, updated, deleted, base)
-CROSS JOIN LATERAL (VALUES ('inserted_lines', c.inserted), ('updated_lines', c.updated), ('deleted_lines', c.deleted)) AS v (counter, count);
-COMMENT ON VIEW syncup.counted IS 'What counts against limits: the changes of a batch and what constraints take along, per mapping; mapping null: rows of tables that no mapping fills.';
+) AS c (batch, mapping, kind, inserted, updated, deleted, stored, set_aside, read)
+CROSS JOIN LATERAL (SELECT CASE c.kind WHEN 'association' THEN 'link_' ELSE '' END) AS of (kind)
+CROSS JOIN LATERAL (VALUES (of.kind || 'inserted_lines', c.inserted, c.stored), (of.kind || 'updated_lines', c.updated, c.stored),
+	(of.kind || 'deleted_lines', c.deleted, c.stored), ('set_aside_lines', c.set_aside, c.read)) AS v (counter, count, base)
+WHERE v.count IS NOT NULL;
+COMMENT ON VIEW syncup.counted IS 'What counts against limits: the changes of a batch with what constraints take along, and rows set aside, per mapping; mapping null: rows of tables that no mapping fills.';
 
 CREATE FUNCTION syncup.what_cascades(batch uuid)
 RETURNS text

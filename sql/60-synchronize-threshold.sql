@@ -11,19 +11,16 @@ SELECT checked.batch, checked.mapping, checked.counter, checked.count,
 	above.percentage AND above.few AS spared
 FROM (
 	-- of each mapping
-	SELECT c.batch, c.mapping, c.mapping AS limits_of, c.counter, c.count, c.base
+	SELECT c.batch, c.mapping, CASE c.counter WHEN 'set_aside_lines' THEN '' ELSE c.mapping END AS limits_of, c.counter, c.count, c.base
 	FROM syncup.counted c
 	WHERE c.mapping IS NOT NULL
 	UNION ALL
-	-- of the connector: the sums over its mappings, and what constraints do to other tables
+	-- of the connector: the sums over its mappings, and what constraints do to other tables.
+	-- Rows set aside are checked in each mapping, against the connector's limit.
 	SELECT c.batch, NULL, '', c.counter, sum(c.count)::bigint, sum(c.base)::bigint
 	FROM syncup.counted c
+	WHERE c.counter <> 'set_aside_lines'
 	GROUP BY c.batch, c.counter
-	UNION ALL
-	-- rows of a file, in each mapping against the connector's limit
-	SELECT c.batch, c.mapping, '', 'set_aside_lines', c.set_aside, c.rows_read - c.filtered
-	FROM syncup.batch_counter c
-	WHERE c.inserted IS NOT NULL
 ) AS checked
 JOIN syncup.batch b ON b.batch = checked.batch
 -- the limits that the batch was checked against
@@ -94,23 +91,37 @@ $$;
 COMMENT ON FUNCTION syncup.counter_rank(text) IS
 'The order in which counters are told, those that hurt most first.';
 
+CREATE FUNCTION syncup.exceeded_limits(batch uuid)
+RETURNS TABLE (place bigint, mapping text, counter text, count bigint, base bigint, percent numeric, name text, maximum text, allowed bigint)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT dense_rank() OVER (ORDER BY t.mapping NULLS FIRST, syncup.counter_rank(t.counter)),
+		t.mapping, t.counter, t.count, t.base, t.percent, l.name,
+		CASE WHEN l.percentage THEN t.max_percentage || ' %' ELSE t.maximum::text END, floor(l.lines)::bigint
+	FROM syncup.threshold_check t
+	CROSS JOIN LATERAL (
+		SELECT n.name, n.percentage, CASE WHEN n.percentage THEN t.max_percentage * t.base / 100 ELSE t.maximum END AS lines
+		FROM syncup.threshold_limit n WHERE n.counter = t.counter
+	) AS l
+	WHERE t.batch = exceeded_limits.batch AND t.exceeded AND t.count > l.lines AND NOT (l.percentage AND t.spared)
+	ORDER BY 1, l.percentage
+$$;
+COMMENT ON FUNCTION syncup.exceeded_limits(uuid) IS
+'The limits that a batch exceeds, a row each, those that hurt most first; place: of the counter; allowed: how many lines the limit lets pass.';
+
 CREATE FUNCTION syncup.what_exceeds(batch uuid)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(
-		format('%s %s%s %s', syncup.count_in_words(e.count, e.counter),
-			'of mapping "' || e.mapping || '" ',
-			CASE WHEN e.count <> 1 THEN 'exceed' ELSE 'exceeds' END,
-			concat_ws(' and ',
-				CASE WHEN e.count > e.maximum THEN format('maximum_%s (%s)', e.counter, e.maximum) END,
-				CASE WHEN e.count * 100 > e.max_percentage * e.base AND NOT e.spared THEN format('%s (%s %%)',
-					(SELECT l.name FROM syncup.threshold_limit l WHERE l.counter = e.counter AND l.percentage),
-					e.max_percentage) END)),
-		'; ' ORDER BY e.mapping NULLS FIRST, syncup.counter_rank(e.counter))
-	FROM syncup.threshold_check e
-	WHERE e.batch = what_exceeds.batch AND e.exceeded
+	SELECT string_agg(e.line, '; ' ORDER BY e.place)
+	FROM (
+		SELECT l.place, format('%s %s%s %s', syncup.count_in_words(l.count, l.counter), 'of mapping "' || l.mapping || '" ',
+			CASE l.count WHEN 1 THEN 'exceeds' ELSE 'exceed' END, string_agg(format('%s (%s)', l.name, l.maximum), ' and ' ORDER BY l.ordinal)) AS line
+		FROM syncup.exceeded_limits(what_exceeds.batch) WITH ORDINALITY AS l (place, mapping, counter, count, base, percent, name, maximum, allowed, ordinal)
+		GROUP BY l.place, l.mapping, l.counter, l.count
+	) AS e
 $$;
 COMMENT ON FUNCTION syncup.what_exceeds(uuid) IS
 'The limits that a batch exceeds, in a sentence.';

@@ -98,8 +98,6 @@ SET extra_float_digits = 1
 AS $$
 DECLARE
 	m record;
-	cells text;
-	apart text;
 BEGIN
 	IF NOT EXISTS (SELECT FROM syncup.batch b WHERE b.batch = syncup_changes.batch) THEN
 		RAISE EXCEPTION 'batch % does not exist', batch
@@ -107,9 +105,16 @@ BEGIN
 	END IF;
 	FOR m IN
 		SELECT p.mapping, p.table_name, p.kind, k.changed_key,
-			e.column_name, e.holder
+			e.column_name, e.holder, v.cells, a.apart
 		FROM syncup.batch b
 		JOIN syncup.mapping p USING (connector)
+		JOIN syncup.mapping_cells v ON v.connector = p.connector AND v.mapping = p.mapping
+		CROSS JOIN LATERAL (
+			-- what tells links of the same pair apart
+			SELECT string_agg(format('concat(c.%I)', mc.change_column), ', ' ORDER BY mc.key_part) AS apart
+			FROM syncup.mapping_column mc
+			WHERE mc.connector = p.connector AND mc.mapping = p.mapping AND mc.target IS NOT NULL AND mc.key_part IS NOT NULL
+		) AS a
 		LEFT JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
 		LEFT JOIN LATERAL (
 			-- side 2 is the value; a mono-valued link has one column only
@@ -135,50 +140,33 @@ BEGIN
 				m.mapping, m.column_name, m.table_name, m.holder)
 			USING syncup_changes.batch;
 			-- What else belongs to a link: named by both ends and what tells it from others.
-			SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END)',
-					mc.ordinal, mc.target, mc.change_column, mc.change_column), ', ' ORDER BY mc.ordinal),
-				string_agg(format('concat(c.%I)', mc.change_column), ', ' ORDER BY mc.key_part) FILTER (WHERE mc.key_part IS NOT NULL)
-			INTO cells, apart
-			FROM syncup.mapping_column mc
-			JOIN syncup.mapping p USING (connector, mapping)
-			WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
-			IF cells IS NOT NULL THEN
-				RETURN QUERY EXECUTE format(
-					'SELECT %L::text, c.command, v.key, v.name, CASE WHEN c.command <> ''insert'' THEN c.old ->> v.name::text END,'
-					' CASE WHEN c.command <> ''delete'' THEN v.value END'
-					' FROM syncup_changes.%I c CROSS JOIN LATERAL (SELECT concat(c.key1, '' -> '', c.key2%s) AS key, x.*'
-					'  FROM (VALUES %s) AS x (ordinal, name, value)) AS v'
-					' WHERE c.batch = $1 AND CASE c.command WHEN ''update'' THEN v.name = ANY (c.changed)'
-					'  WHEN ''insert'' THEN v.value IS NOT NULL ELSE c.old ->> v.name::text IS NOT NULL END'
-					' ORDER BY c.command, v.key COLLATE "C", v.ordinal',
-					m.mapping, m.table_name, ', '' ('', concat_ws('','', ' || apart || '), '')''', cells)
-				USING syncup_changes.batch;
-			END IF;
+			RETURN QUERY EXECUTE format(
+				'SELECT %L::text, c.command, v.key, v.name, CASE WHEN c.command <> ''insert'' THEN c.old ->> v.name::text END,'
+				' CASE WHEN c.command <> ''delete'' THEN v.value END'
+				' FROM syncup_changes.%I c CROSS JOIN LATERAL (SELECT concat(c.key1, '' -> '', c.key2%s) AS key, x.*'
+				'  FROM (VALUES %s) AS x (ordinal, name, value, key_part)) AS v'
+				' WHERE c.batch = $1 AND CASE c.command WHEN ''update'' THEN v.name = ANY (c.changed)'
+				'  WHEN ''insert'' THEN v.value IS NOT NULL ELSE c.old ->> v.name::text IS NOT NULL END'
+				' ORDER BY c.command, v.key COLLATE "C", v.ordinal',
+				m.mapping, m.table_name, ', '' ('', concat_ws('','', ' || m.apart || '), '')''', m.cells)
+			USING syncup_changes.batch;
 			CONTINUE;
 		END IF;
 		-- Every mapped column; the key itself is shown of rows without another value.
-		-- concat() takes the type's output function: a cast to text may be anybody's code.
-		SELECT string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%I) END, %L::boolean)',
-				mc.ordinal, mc.target, mc.change_column, mc.change_column, mc.key_part IS NOT NULL), ', ' ORDER BY mc.ordinal)
-		INTO cells
-		FROM syncup.mapping_column mc
-		JOIN syncup.mapping p USING (connector, mapping)
-		WHERE p.table_name = m.table_name AND mc.target IS NOT NULL;
-
 		RETURN QUERY EXECUTE format(
 			'SELECT %L::text, c.command, %s, v.name, c.old ->> v.name::text, v.new_value'
 			' FROM syncup_changes.%I c CROSS JOIN LATERAL ('
 			'  SELECT x.*, CASE WHEN c.command <> ''delete'' THEN x.value END AS new_value,'
 			'   count(CASE c.command WHEN ''delete'' THEN c.old ->> x.name::text ELSE x.value END)'
-			'    FILTER (WHERE NOT x.is_key) OVER () AS filled'
-			'  FROM (VALUES %s) AS x (ordinal, name, value, is_key)) AS v'
+			'    FILTER (WHERE x.key_part IS NULL) OVER () AS filled'
+			'  FROM (VALUES %s) AS x (ordinal, name, value, key_part)) AS v'
 			' WHERE c.batch = $1 AND CASE'
 			'  WHEN c.command = ''update'' THEN v.name = ANY (c.changed)'
-			'  WHEN v.is_key THEN v.filled = 0'
+			'  WHEN v.key_part IS NOT NULL THEN v.filled = 0'
 			'  WHEN c.command = ''insert'' THEN v.value IS NOT NULL'
 			'  ELSE c.old ->> v.name::text IS NOT NULL END'
 			' ORDER BY c.command, %s COLLATE "C", v.ordinal',
-			m.mapping, m.changed_key, m.table_name, cells, m.changed_key)
+			m.mapping, m.changed_key, m.table_name, m.cells, m.changed_key)
 		USING syncup_changes.batch;
 	END LOOP;
 END

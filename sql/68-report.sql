@@ -56,64 +56,39 @@ DECLARE
 							coalesce('"' || syncup.shorten(v.new, 30) || '"', 'null'))
 						ELSE format('%%s "%%s"', v.name, syncup.shorten(CASE c.command WHEN 'insert' THEN v.new ELSE c.old ->> v.name END, 30))
 					END, ', ' ORDER BY v.ordinal)
-				FROM (VALUES %s) AS v (ordinal, name, new)
-				WHERE CASE c.command
+				FROM (VALUES %s) AS v (ordinal, name, new, key_part)
+				WHERE (v.key_part IS NULL OR %L) AND CASE c.command
 					WHEN 'update' THEN v.name = ANY (c.changed)
 					WHEN 'insert' THEN v.new IS NOT NULL
 					ELSE c.old ->> v.name IS NOT NULL END)$sql$;
 	m record;
-	cells text;
 BEGIN
-	SELECT p.connector, p.mapping, p.kind, p.target, p.table_name, k.changed_key
+	SELECT p.connector, p.mapping, p.table_name, v.cells,
+		p.kind = 'association' AS link, coalesce(k.changed_key, 'c.key1') AS key,
+		CASE p.kind WHEN 'association' THEN 'ARRAY[c.key1, c.key2]' ELSE format('ARRAY[%s]', k.changed_key) END AS place,
+		-- of a link the other key; of a mono-valued one that moves also the one it leaves
+		CASE p.kind WHEN 'association' THEN
+			$sql$format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '') || coalesce(', ' || %s, '')$sql$
+			ELSE '%s' END AS line
 	INTO m
 	FROM syncup.batch b
 	JOIN syncup.mapping p USING (connector)
+	JOIN syncup.mapping_cells v ON v.connector = p.connector AND v.mapping = p.mapping
 	LEFT JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
 	WHERE b.batch = sample_changes.batch AND p.mapping = sample_changes.mapping;
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
-	IF m.kind = 'association' THEN
-		-- The two keys; of a mono-valued link that moves also the one it leaves; then the link's columns.
-		SELECT coalesce(string_agg(format('(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END)',
-				k.ordinal, k.target, k.change_column), ', '), '(NULL::int, NULL::name, NULL::text)')
-		INTO cells
-		FROM syncup.mapping_column k
-		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL;
-		RETURN QUERY EXECUTE format($sql$
-			SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"), c.command,
-				c.key1, format('"%%s"', syncup.shorten(c.key2, 36)) || coalesce(', before "' || syncup.shorten(c.old_key, 36) || '"', '')
-					|| coalesce(', ' || %2$s, '')
-			FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
-			CROSS JOIN LATERAL (
-				SELECT c.* FROM syncup_changes.%1$I c
-				WHERE c.batch = $1 AND c.command = command.command
-				ORDER BY c.key1 COLLATE "C", c.key2 COLLATE "C"
-				LIMIT $2
-			) AS c
-			$sql$, m.table_name, format(told, cells))
-		USING sample_changes.batch, sample_changes.count;
-		RETURN;
-	END IF;
-	SELECT coalesce(string_agg(format($sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END)$sql$,
-			coalesce(a.attnum, k.ordinal), k.target, k.change_column), ', '), '(NULL::int, NULL::name, NULL::text)')
-	INTO cells
-	FROM syncup.mapping_column k
-	LEFT JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = k.target
-	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.key_part IS NULL;
-
 	RETURN QUERY EXECUTE format($sql$
-		SELECT row_number() OVER (PARTITION BY c.command ORDER BY c.key COLLATE "C"), c.command, c.key,
-			%3$s
+		SELECT row_number() OVER (PARTITION BY c.command ORDER BY %3$s COLLATE "C"), c.command, %2$s COLLATE "default", %4$s
 		FROM (VALUES ('insert'), ('update'), ('delete')) AS command (command)
 		CROSS JOIN LATERAL (
-			SELECT %1$s COLLATE "default" AS key, c.*
-			FROM syncup_changes.%2$I c
+			SELECT c.* FROM syncup_changes.%1$I c
 			WHERE c.batch = $1 AND c.command = command.command
-			ORDER BY %1$s COLLATE "C"
+			ORDER BY %3$s COLLATE "C"
 			LIMIT $2
 		) AS c
-		$sql$, m.changed_key, m.table_name, format(told, cells))
+		$sql$, m.table_name, m.key, m.place, format(m.line, format(told, m.cells, m.link)))
 	USING sample_changes.batch, sample_changes.count;
 END
 $$;
@@ -156,11 +131,11 @@ BEGIN
 		UNION ALL
 		SELECT 2, 'table', c.relname FROM pg_class c
 		WHERE c.relnamespace = n.oid AND NOT has_table_privilege(c.oid, 'SELECT') AND c.relname IN ('batch', 'batch_counter', 'batch_cascade', 'connector',
-			'mapping', 'mapping_column', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'finding_limit', 'mapping_key')
+			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'finding_limit', 'mapping_key')
 		UNION ALL
 		SELECT 3, 'function', p.proname FROM pg_proc p
 		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND p.proname IN ('findings', 'file_findings', 'key_findings', 'column_findings',
-			'sample_changes', 'format_difference', 'bare_key', 'without_blanks', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank')
+			'sample_changes', 'format_difference', 'bare_key', 'without_blanks', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
 	) AS o (rank, kind, name)
 	WHERE n.nspname = 'syncup'
 	ORDER BY o.rank, o.name LIMIT 1;
@@ -258,19 +233,12 @@ BEGIN
 		|| ('  and ' || nullif(greatest(count(*) - max_limits, 0), 0) || ' more: see syncup.threshold_check')
 	INTO part
 	FROM (
-		SELECT format('%s%s, %s: %s', syncup.count_in_words(t.count, t.counter),
-				coalesce(' of mapping "' || t.mapping || '"', ''),
-				coalesce(t.percent || ' % of ' || t.base || ' rows', 'of no rows'),
-				concat_ws('; ',
-					CASE WHEN t.count > t.maximum THEN
-						format('%s more than maximum_%s (%s)', t.count - t.maximum, t.counter, t.maximum) END,
-					CASE WHEN t.count * 100 > t.max_percentage * t.base AND NOT t.spared THEN
-						format('%s more than %s (%s %% = %s)', t.count - floor(t.max_percentage * t.base / 100),
-							l.name, t.max_percentage, floor(t.max_percentage * t.base / 100)) END)) AS line,
-			row_number() OVER (ORDER BY t.mapping NULLS FIRST, syncup.counter_rank(t.counter)) AS place
-		FROM syncup.threshold_check t
-		LEFT JOIN syncup.threshold_limit l ON l.counter = t.counter AND l.percentage
-		WHERE t.batch = b.batch AND t.exceeded
+		SELECT l.place, format('%s%s, %s: %s', syncup.count_in_words(l.count, l.counter),
+				' of mapping "' || l.mapping || '"', coalesce(l.percent || ' % of ' || l.base || ' rows', 'of no rows'),
+				string_agg(format('%s more than %s (%s)', l.count - l.allowed, l.name,
+					l.maximum || CASE WHEN right(l.maximum, 1) = '%' THEN ' = ' || l.allowed ELSE '' END), '; ' ORDER BY l.ordinal)) AS line
+		FROM syncup.exceeded_limits(b.batch) WITH ORDINALITY AS l (place, mapping, counter, count, base, percent, name, maximum, allowed, ordinal)
+		GROUP BY l.place, l.mapping, l.counter, l.count, l.base, l.percent
 	) AS e;
 	part := nullif(array_remove(part, NULL), '{}');
 	IF part IS NOT NULL THEN

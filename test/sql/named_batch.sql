@@ -85,7 +85,7 @@ RESET ROLE;
 GRANT USAGE ON SCHEMA syncup, syncup_changes TO regress_syncup_look;
 GRANT SELECT ON ALL TABLES IN SCHEMA syncup, syncup_changes TO regress_syncup_look;
 GRANT EXECUTE ON FUNCTION syncup_report(uuid), syncup_report(text), syncup.batch_named, syncup.findings, syncup.file_findings, syncup.key_findings, syncup.column_findings,
-	syncup.sample_changes, syncup.format_difference, syncup.bare_key, syncup.without_blanks, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank TO regress_syncup_look;
+	syncup.sample_changes, syncup.format_difference, syncup.bare_key, syncup.without_blanks, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank, syncup.exceeded_limits TO regress_syncup_look;
 SELECT t.go('complete', E'id,v\n1,a\n2,b\n3,c\n');
 SELECT t.go('complete', E'id,v\n1,a\n');
 SET ROLE regress_syncup_look;

@@ -298,7 +298,7 @@ CREATE ROLE regress_syncup_report;
 GRANT USAGE ON SCHEMA syncup, syncup_changes, t TO regress_syncup_report;
 GRANT SELECT ON ALL TABLES IN SCHEMA syncup, syncup_changes TO regress_syncup_report;
 GRANT EXECUTE ON FUNCTION syncup_report(uuid), syncup_findings, syncup.findings, syncup.file_findings, syncup.key_findings, syncup.column_findings,
-	syncup.sample_changes, syncup.format_difference, syncup.bare_key, syncup.without_blanks, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank TO regress_syncup_report;
+	syncup.sample_changes, syncup.format_difference, syncup.bare_key, syncup.without_blanks, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank, syncup.exceeded_limits TO regress_syncup_report;
 SET ROLE regress_syncup_report;
 SELECT finding, column_name, rows FROM syncup_findings(t.last());
 SELECT length(syncup_report(t.last())) > 1000 AS reported;

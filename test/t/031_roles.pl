@@ -79,7 +79,7 @@ my %may = (
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
 		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.flag syncup.consumer
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
-	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.alarm syncup.progress syncup.status syncup.finding_limit
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
 		syncup.rule)),
@@ -91,7 +91,7 @@ my %may = (
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
 		syncup.findings(uuid) syncup.file_findings(uuid,text) syncup.key_findings(uuid,text) syncup.column_findings(uuid,text)
 		syncup.sample_changes(uuid,text,integer) syncup.format_difference(text,text) syncup.bare_key(text)
-		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text))),
+		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text) syncup.exceeded_limits(uuid))),
 	# operate
 	(map { ("function $_" => 'O') } (
 		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
