@@ -81,15 +81,13 @@ COMMENT ON FUNCTION syncup.readers(regclass) IS
 
 -- ---------- consumers ----------
 
+-- Without a pinned path, and parsed here, so that it becomes part of the queries.
 CREATE FUNCTION syncup.has_seen(consumer syncup.consumer, flag syncup.flag)
 RETURNS boolean
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT CASE WHEN consumer.seq IS NULL THEN false
-		WHEN flag.writer = consumer.worker THEN flag.seq <= consumer.seq
-		ELSE pg_visible_in_snapshot(flag.writer, consumer.snapshot) END
-$$;
+RETURN CASE WHEN ($1).seq IS NULL THEN false
+	WHEN ($2).writer OPERATOR(pg_catalog.=) ($1).worker THEN ($2).seq OPERATOR(pg_catalog.<=) ($1).seq
+	ELSE pg_catalog.pg_visible_in_snapshot(($2).writer, ($1).snapshot) END;
 COMMENT ON FUNCTION syncup.has_seen(syncup.consumer, syncup.flag) IS 'Whether a consumer has worked on a flag.';
 
 CREATE FUNCTION syncup.begin_seeing(consumer text, targets regclass[])

@@ -9,7 +9,7 @@
  * The formats are rows of one table, formats[]: it gives the name, the
  * parameter, the function that parses the parameter and the one that converts
  * a value, and it makes the hint that lists the names.  The functions are in
- * format_time.c, format_identity.c and format_value.c, by kind of notation;
+ * format_time.c, format_identity.c, format_text.c and format_value.c, by kind of notation;
  * here is only what they share and what does not depend on the format.
  *
  * A converter that refuses a value says why in a Refusal and does not raise
@@ -120,6 +120,7 @@ utf8_to_server(const unsigned char *octets, int length,
  * parameter changes what converts the value or how it is shown.
  */
 static const FormatType formats[] = {
+	{"ascii", PARAMETER_NONE, "ascii", NULL, apply_ascii},
 	{"base64", PARAMETER_NONE, "base64", NULL, apply_base64},
 	{"bit", PARAMETER_REQUIRED, "bit:<n>", parse_bit_number, apply_bit},
 	{"bool", PARAMETER_NONE, "bool", parse_bool_words, apply_bool},
@@ -129,13 +130,17 @@ static const FormatType formats[] = {
 	apply_concat},
 	{"datetime", PARAMETER_REQUIRED, "datetime:<pattern>",
 	parse_datetime_pattern, apply_datetime},
+	{"dn", PARAMETER_NONE, "dn", NULL, apply_dn},
 	{"filetime", PARAMETER_NONE, "filetime", NULL, apply_filetime},
+	{"first_name", PARAMETER_NONE, "first_name", NULL, apply_first_name},
 	{"generalizedtime", PARAMETER_NONE, "generalizedtime", NULL,
 	apply_generalizedtime},
 	{"guid", PARAMETER_NONE, "guid", NULL, apply_guid_text},
 	{"guid", PARAMETER_REQUIRED, "guid:base64, guid:hex",
 	parse_guid_parameter, apply_guid_binary},
 	{"hex", PARAMETER_NONE, "hex", NULL, apply_hex},
+	{"lower", PARAMETER_NONE, "lower", NULL, apply_lower},
+	{"metaphone", PARAMETER_NONE, "metaphone", parse_sound, apply_metaphone},
 	{"multivaluedtext", PARAMETER_OPTIONAL,
 		"multivaluedtext, multivaluedtext:<separator>", parse_separator,
 	apply_multivaluedtext},
@@ -143,6 +148,10 @@ static const FormatType formats[] = {
 	parse_number_marks, apply_number},
 	{"rdn", PARAMETER_NONE, "rdn", NULL, apply_rdn},
 	{"sid", PARAMETER_NONE, "sid", NULL, apply_sid},
+	{"simplify", PARAMETER_NONE, "simplify", NULL, apply_simplify},
+	{"soundex", PARAMETER_NONE, "soundex", parse_sound, apply_soundex},
+	{"title", PARAMETER_NONE, "title", NULL, apply_title},
+	{"upper", PARAMETER_NONE, "upper", NULL, apply_upper},
 };
 
 /* Find a format by its name, and by whether it comes with a parameter. */

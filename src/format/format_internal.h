@@ -60,6 +60,7 @@ struct Format
 		}			number;
 		bool		base64;		/* guid: binary as base64, else as hex */
 		int			bit;
+		Oid			function;	/* of an extension, that does it */
 	}			u;
 };
 
@@ -109,6 +110,18 @@ extern char *apply_sid(const Format *format, const char *value,
 					   Refusal *refusal);
 extern char *apply_rdn(const Format *format, const char *value,
 					   Refusal *refusal);
+
+/* format_text.c */
+extern char *apply_upper(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_lower(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_title(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_first_name(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_ascii(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_simplify(const Format *format, const char *value, Refusal *refusal);
+extern const char *parse_sound(Format *format, const char *parameter);
+extern char *apply_soundex(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_metaphone(const Format *format, const char *value, Refusal *refusal);
+extern char *apply_dn(const Format *format, const char *value, Refusal *refusal);
 
 /* format_value.c */
 extern const char *hex_digits(const char *value, int *ndigits);

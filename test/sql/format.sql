@@ -249,6 +249,29 @@ RESET IntervalStyle;
 -- Formats change from row to row.
 SELECT n, syncup_format('2', CASE n % 3 WHEN 0 THEN 'bit:1' WHEN 1 THEN 'number:,' ELSE 'bit:0' END) FROM generate_series(1, 6) AS n ORDER BY n;
 
+-- Names.
+SELECT f, t.result FROM unnest('{upper,lower,title,first_name,ascii,simplify,dn}'::text[]) f, pg_temp.try(f, 'jean-pierre  MARIE', ' Ada', '  ') t;
+SELECT * FROM pg_temp.try('ascii', 'Ärger ÄRGER Äx Ä', 'Straße STRAẞE', 'Ørsted Łódź Ægir ÆGIR Þór œuvre Ångström', U&'Mu\0308ller', 'Ｆｕｌｌ ½ …’–“',
+	'Иван', 'Иван I', 'ﬁn', 'İstanbul ı', E'a\tb', 'Đặng Thị Hồng', '日本');
+SELECT * FROM pg_temp.try('simplify', 'Müller-Lüdenscheidt', 'O''Neil 2', '-', '№ 5');
+SELECT * FROM pg_temp.try('dn', 'Doe, Jane', '#1', ' a ', ' ', 'a=b', '"<>;+\', 'Ä#', '1#2');
+-- Read again it is what it was.
+SELECT v, syncup_format('CN=' || syncup_format(v, 'dn') || ',DC=x', 'rdn') = v AS same FROM unnest(ARRAY['Doe, Jane', '#1', ' a ', 'a=b', '"<>;+\', 'Ä#']) v;
+-- How a name sounds is told by an extension, whatever else has that name.
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS fuzzystrmatch;
+RESET client_min_messages;
+SELECT syncup_format('Schmidt', 'soundex');
+CREATE SCHEMA fuzzy CREATE VIEW nothing AS SELECT 1 AS n;
+CREATE FUNCTION fuzzy.soundex(varchar) RETURNS text LANGUAGE sql AS 'SELECT ''not this one''';
+SELECT syncup_format('Schmidt', 'metaphone');
+CREATE EXTENSION fuzzystrmatch SCHEMA fuzzy;
+SELECT * FROM pg_temp.try('soundex', 'Schmidt', 'Smith', 'Müller', 'Ångström', '123', 'Иван');
+SELECT * FROM pg_temp.try('metaphone', 'Schmidt', 'Thomas', 'Müller', '123', 'Иван');
+SELECT length(syncup_format(repeat('täx', 200), 'metaphone')) > 100 AS long;
+SELECT syncup_format('Schmidt', 'soundex:4');
+DROP SCHEMA fuzzy CASCADE;
+
 -- Anybody may call it.
 SELECT has_function_privilege('public', 'syncup_format(text, text)', 'EXECUTE') AS public_may;
 
