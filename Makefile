@@ -26,6 +26,13 @@ MODULE_big = syncup
 OBJS := $(patsubst $(HERE)/%.c,%.o,$(sort $(wildcard $(HERE)/src/*.c $(HERE)/src/*/*.c)))
 INCLUDED := $(wildcard $(HERE)/src/*.h $(HERE)/src/*/*.h)
 SHLIB_LINK = -lcsv -lz
+
+# Directories are read where libldap is found; without it the functions for them say so.
+HAVE_LDAP := $(shell printf '\#include <ldap.h>\n\#include <openldap.h>\n' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+ifeq ($(HAVE_LDAP),yes)
+SHLIB_LINK += -lldap -llber
+endif
+
 SHLIB_EXPORTS = exports.txt
 
 # The install script is the fragments one after the other. An update to this version
@@ -43,6 +50,9 @@ PG_CPPFLAGS = -I$(HERE)/src
 # For the tests: places at which they stop the server process (src/tool/crash_point.h).
 ifdef CRASH_POINTS
 PG_CPPFLAGS += -DSYNCUP_CRASH_POINTS
+endif
+ifeq ($(HAVE_LDAP),yes)
+PG_CPPFLAGS += -DSYNCUP_LDAP
 endif
 PG_CFLAGS = -std=gnu17 -Wno-declaration-after-statement
 ifneq ($(filter-out 0,$(WERROR)$(CI)),)

@@ -22,7 +22,9 @@ BEGIN
 	END IF;
 	RETURN jsonb_build_object('job', r.job, 'run', run, 'step', step, 'kind', s.kind, 'connector', s.connector,
 		'mode', CASE WHEN r.incremental THEN 'incremental' ELSE 'complete' END, 'force', r.forced,
-		'options', s.options, 'batch', s.batch);
+		'options', s.options, 'batch', s.batch,
+		'ignore_cookie', EXISTS (SELECT FROM syncup.step_record x WHERE x.run = run AND x.kind = 'export' AND x.connector = s.connector
+			AND x.state = 'success' AND (x.options ->> 'ignore_cookie')::boolean));
 END
 $$;
 COMMENT ON FUNCTION syncup.step_at_hand(regrole, bigint, text) IS 'What syncup_step_at_hand() does.';
@@ -32,7 +34,7 @@ RETURNS jsonb
 AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_step_at_hand(bigint, text) IS
-'What a step''s function has to know: {"job", "run", "step", "kind", "connector", "mode" (incremental or complete), "force", "options", "batch"}.';
+'What a step''s function has to know: {"job", "run", "step", "kind", "connector", "mode" (incremental or complete), "force", "options", "batch", "ignore_cookie" (an export step of the run said so)}.';
 
 CREATE FUNCTION syncup.batch_totals(caller regrole, batch uuid)
 RETURNS jsonb
@@ -88,7 +90,7 @@ DECLARE
 	mode text := coalesce(me #>> '{options,mode}', me ->> 'mode');
 	result syncup.step_result;
 BEGIN
-	result.batch := @extschema@.syncup_prepare(me ->> 'connector', mode);
+	result.batch := @extschema@.syncup_prepare(me ->> 'connector', mode, jsonb_build_object('ignore_cookie', me -> 'ignore_cookie'));
 	result.counters := @extschema@.syncup_batch_totals(result.batch);
 	result.did_something := mode <> 'incremental' OR @extschema@.syncup_must_synchronize(result.batch);
 	-- Nobody will synchronize a batch that holds nothing: it must not wait for ever.

@@ -23,9 +23,21 @@ CREATE FUNCTION syncup.needs_export(connector text)
 RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT false $$;
+AS $$
+	WITH RECURSIVE read (relation) AS (
+		SELECT to_regclass(m.options ->> 'source')::oid FROM syncup.mapping m WHERE m.connector = $1
+		UNION
+		SELECT d.refobjid
+		FROM read r JOIN pg_rewrite w ON w.ev_class = r.relation
+		JOIN pg_depend d ON (d.classid, d.objid, d.refclassid) = ('pg_rewrite'::regclass, w.oid, 'pg_class'::regclass)
+	)
+	SELECT EXISTS (
+		SELECT FROM read r JOIN pg_rewrite w ON w.ev_class = r.relation
+		JOIN pg_depend d ON (d.classid, d.objid, d.refclassid) = ('pg_rewrite'::regclass, w.oid, 'pg_proc'::regclass)
+		WHERE d.refobjid = '@extschema@.syncup_read_ldap_changes(text, text, text, text[], jsonb)'::regprocedure)
+$$;
 COMMENT ON FUNCTION syncup.needs_export(text) IS
-'Whether something must happen before a prepare of the connector that syncup itself knows of: files are brought by a step that you add.';
+'Whether a prepare of the connector depends on what an export step says: it reads changes of a directory, where that says whether the cookie counts. Files are brought by a step that you add.';
 
 INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, continue_on_error, options, part, needed, own) VALUES
 	('complete', 'export', 1, '{}', 'all did', true, '{"ignore_cookie": true}', 'synchronization', 'syncup.needs_export', false),

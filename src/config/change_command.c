@@ -97,6 +97,7 @@ change_command_name(ChangeCommand command)
 		case COMMAND_FOUND:
 			return "found";
 		case COMMAND_FILTERED:
+		case COMMAND_REPLACED:
 		case COMMAND_NONE:
 			break;
 	}

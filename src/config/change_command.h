@@ -21,7 +21,8 @@ typedef enum ChangeCommand
 	COMMAND_FOUND,				/* an orphan of before that is none any more */
 
 	/* while a file of changes is read */
-	COMMAND_FILTERED			/* the link of a row that does not count */
+	COMMAND_FILTERED,			/* the link of a row that does not count */
+	COMMAND_REPLACED			/* a link that goes, unless its row names it again */
 } ChangeCommand;
 
 /*

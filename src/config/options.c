@@ -286,6 +286,51 @@ set_match(Options *options, const OptionKind *kind, const char *value,
 }
 
 static void
+set_directory_scope(Options *options, const OptionKind *kind, const char *value,
+					const JsonbValue *json)
+{
+	static const char *const words[] = {
+		[SCOPE_SUB] = "sub", [SCOPE_ONE] = "one", [SCOPE_BASE] = "base"
+	};
+
+	for (int i = 0; i < lengthof(words); i++)
+		if (strcmp(words[i], value) == 0)
+		{
+			options->directory_scope = i;
+			return;
+		}
+	refuse(kind);
+}
+
+static void
+set_page_size(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	options->page_size = count_value(kind, value);
+	if (options->page_size > PG_INT32_MAX)
+		refuse(kind);
+}
+
+/* Reads how long to wait: not for ever, and not for nothing. */
+static void
+set_timeout(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	options->timeout = number_value(kind, value);
+	if (options->timeout <= 0 || options->timeout > 86400)
+		refuse(kind);
+}
+
+static void
+set_separator(Options *options, const OptionKind *kind, const char *value,
+			  const JsonbValue *json)
+{
+	if (*value == '\0' || strpbrk(value, "\\\n\r") != NULL)
+		refuse(kind);
+	options->separator = pstrdup(value);
+}
+
+static void
 set_columns(Options *options, const OptionKind *kind, const char *value,
 			const JsonbValue *json)
 {
@@ -484,6 +529,18 @@ static const OptionKind option_kinds[] = {
 		"exact, ignore_case or dn", offsetof(Options, match[1])},
 	{"split", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
 		"the text between the values of a cell, such as \";\"", offsetof(Options, split)},
+	{"ignore_cookie", OPTION_CALL, TAKES_BOOLEAN, set_boolean,
+		"true or false", offsetof(Options, ignore_cookie)},
+	{"scope", OPTION_DIRECTORY, TAKES_TEXT, set_directory_scope,
+		"sub, one or base", 0},
+	{"page_size", OPTION_DIRECTORY, TAKES_NUMBER, set_page_size,
+		"how many entries the directory sends at once, 0 for all", 0},
+	{"timeout", OPTION_DIRECTORY, TAKES_NUMBER, set_timeout,
+		"seconds that an answer may take, up to a day", 0},
+	{"separator", OPTION_DIRECTORY, TAKES_TEXT, set_separator,
+		"the text between several values, without backslash and line end, such as \";\"", 0},
+	{"binary", OPTION_DIRECTORY, TAKES_LIST, set_texts,
+		"a list of attributes whose values are no texts", offsetof(Options, binary)},
 	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
 		"an interval longer than nothing, such as \"1 day\"", 0},
 	{"max_age_complete", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
@@ -687,6 +744,9 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 	for (int i = 0; i < REJECT_LIMITS; i++)
 		options->reject_limit[i] = -1;
 	options->timezone = "UTC";
+	options->page_size = 1000;
+	options->timeout = 60;
+	options->separator = ";";
 
 	for (int i = 0; i < ndocuments; i++)
 		if (documents[i] != NULL)

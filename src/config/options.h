@@ -30,6 +30,14 @@ typedef enum Match
 	MATCH_DN					/* as distinguished names: dn.h */
 } Match;
 
+/* How far below its base a directory is read. */
+typedef enum DirectoryScope
+{
+	SCOPE_SUB,
+	SCOPE_ONE,
+	SCOPE_BASE
+} DirectoryScope;
+
 /* What option "reject_limit" counts of the rows set aside. */
 typedef enum RejectLimit
 {
@@ -51,6 +59,8 @@ typedef enum RejectLimit
 #define OPTION_ASSOCIATION	0x08	/* an association mapping */
 #define OPTION_CONNECTOR	0x10	/* a connector, for itself */
 #define OPTION_FILE			0x20	/* says what a file is like: nobody gives it where a relation is read */
+#define OPTION_CALL			0x40	/* one call of prepare */
+#define OPTION_DIRECTORY	0x80	/* whoever reads a directory */
 
 #define OPTIONS_OF_CALL		OPTION_READ
 #define OPTIONS_OF_FILES	(OPTION_READ | OPTION_PREPARE)
@@ -95,6 +105,13 @@ typedef struct Options
 	char	   *split;
 	Jsonb	   *columns;		/* of links: {"source": "target"} */
 	List	   *link_key;		/* of char *: those that tell links of a pair apart */
+
+	bool		ignore_cookie;	/* directories are read as a whole */
+	DirectoryScope directory_scope;
+	int64		page_size;		/* 0: all at once */
+	double		timeout;		/* seconds */
+	char	   *separator;		/* between several values in a text */
+	List	   *binary;			/* of char *: attributes whose values are no texts */
 } Options;
 
 /*

@@ -483,3 +483,28 @@ baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
 		copy_fields(baseline, 0, values, nulls);
 	return found;
 }
+
+List *
+baseline_links_of(Baseline *baseline, const char *first)
+{
+	const Mapping *mapping = baseline->mapping;
+	const char *side = quote_identifier(mapping->columns[0].stored);
+	SqlArg		args[] = {SQL_TEXT(first), SQL_DATUM(UUIDARRAYOID, PointerGetDatum(queue_array(baseline)))};
+	List	   *links = NIL;
+	uint64		count = own_sql(psprintf("SELECT %s FROM %s p WHERE p.%s = $1%s",
+										 stored_columns(mapping, "p."), previous_table(mapping), side,
+										 baseline->queue == NIL ? "" :
+										 psprintf(" UNION SELECT %s FROM %s d WHERE d.batch = ANY ($2) AND d.%s = $1",
+												  stored_columns(mapping, "d."), delta_table(mapping), side)),
+								lengthof(args), args);
+
+	for (uint64 row = 0; row < count; row++)
+	{
+		char	  **fields = palloc(sizeof(char *) * mapping->ncolumns);
+
+		for (int i = 0; i < mapping->ncolumns; i++)
+			fields[i] = sql_text(row, mapping->columns[i].first + 1);
+		links = lappend(links, fields);
+	}
+	return links;
+}

@@ -73,4 +73,10 @@ extern bool baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
 									  const Datum *fields, const bool *field_nulls,
 									  Datum *values, bool *nulls);
 
+/*
+ * The links of a value of side 1 that previous or a batch ahead has, and perhaps
+ * some that are none any more: a list of arrays of texts, the stored fields.
+ */
+extern List *baseline_links_of(Baseline *baseline, const char *first);
+
 #endif							/* SYNCUP_BASELINE_H */

@@ -54,6 +54,8 @@ struct ChangeFile
 	DeltaWriter *delta;
 	PrepareCounter counter;
 
+	DigestSet  *entries;		/* of side 1, that rows told all links of; NULL: rows are no entries */
+
 	List	   *paths;			/* of the files read so far */
 	int64		read_before;	/* rows of the files before this one */
 	int64		unusable;		/* rows of this file that say nothing */
@@ -154,7 +156,7 @@ find_stored_column(void *arg, const char *name)
 
 ChangeFile *
 change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t *batch,
-				 List *queue, Quarantine *quarantine)
+				 List *queue, Quarantine *quarantine, bool entries)
 {
 	ChangeFile *file = palloc0(sizeof(ChangeFile));
 	int			n = mapping->ncolumns;
@@ -200,6 +202,8 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	file->kept_now = palloc(sizeof(bool) * n);
 	file->old_key = mapping->association ? -1 : former_key_column(mapping);
 	file->file_context = CurrentMemoryContext;
+	if (entries)
+		file->entries = digest_set_create(0, false);
 	if (file->old_key >= 0)
 		file->seen = digest_set_create(0, false);
 	if (!mapping->association)
@@ -396,7 +400,7 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	slot->tts_values[ROW_KEY] = PointerGetDatum(sort_key(file));
 	slot->tts_values[ROW_FILE] = Int32GetDatum(list_length(file->paths) - 1);
-	slot->tts_values[ROW_LINE] = Int64GetDatum(reader_line(file->reader));
+	slot->tts_values[ROW_LINE] = Int64GetDatum(command == COMMAND_REPLACED ? 0 : reader_line(file->reader));
 	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
 	memset(slot->tts_isnull, false, ROW_PLACE);
 	for (int i = 0; i < file->mapping->ncolumns; i++)
@@ -598,6 +602,44 @@ is_filtered(ChangeFile *file, ErrorData *error)
 }
 
 /*
+ * An entry tells all links of its side 1: those that are known go, unless its row
+ * names them again.  Of a link in side 1's own column the row says that by itself.
+ */
+static void
+replace_links(ChangeFile *file)
+{
+	const Mapping *mapping = file->mapping;
+	const char **fields = file->fields;
+	size_t	   *lengths = file->lengths;
+	char	   *first = pnstrdup(fields[0], lengths[0]);
+	Digest		entry = digest_bytes(&file->epoch.key, fields[0], lengths[0]);
+	ListCell   *cell;
+
+	if (digest_set_has(file->entries, &entry) || (!mapping->pairs && mapping->key != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 mapping->pairs ? errmsg("an entry of a directory is told in several rows") :
+				 errmsg("links in a column of side 2 cannot follow the changes of a directory"),
+				 errhint("Let each entry be one row, side 1 be its entryUUID, and side 2 a list: option \"split\".")));
+	(void) digest_set_add(file->entries, &entry);
+	if (!mapping->pairs)
+		return;
+	file->fields = palloc(sizeof(char *) * mapping->ncolumns);
+	file->lengths = palloc(sizeof(size_t) * mapping->ncolumns);
+	foreach(cell, baseline_links_of(file->baseline, first))
+	{
+		for (int i = 0; i < mapping->ncolumns; i++)
+		{
+			file->fields[i] = ((char **) lfirst(cell))[i];
+			file->lengths[i] = file->fields[i] ? strlen(file->fields[i]) : 0;
+		}
+		sort_row(file, COMMAND_REPLACED);
+	}
+	file->fields = fields;
+	file->lengths = lengths;
+}
+
+/*
  * Sends a row of an association on its way.  Where it says nothing of a link it
  * is dropped; of a mono-valued one an empty cell may also take the link away.
  */
@@ -618,12 +660,29 @@ take_link(ChangeFile *file)
 		set_aside(file, &file->counter.rejected, "conversion", has_key(file) ? key_text(file) : NULL, why);
 		return;
 	}
+	if (file->entries != NULL && has_field(file, 0))
+		replace_links(file);
 	count = has_key(file) ? sort_values(file, counts ? file->command : COMMAND_FILTERED) : 0;
 	file->counter.rows_read += Max(count, 1);
 	if (count == 0 && counts)
 		file->counter.empty_links++;
 	else if (count == 0)
 		file->counter.filtered++;
+}
+
+/* Errors where an entry went, and the mapping does not know it by what is told of it. */
+static void
+check_entry_known(ChangeFile *file)
+{
+	if (file->entries == NULL || (file->mapping->association ? has_field(file, 0) : has_key(file)))
+		return;
+	parse_command(file);
+	if (file->command == COMMAND_DELETE)
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("an entry of the directory went, and mapping \"%s\" cannot know which", file->mapping->name),
+				 errdetail("Of such an entry nothing but its entryUUID is told."),
+				 errhint("Let that be the key, or side 1 of an association.")));
 }
 
 /* Takes a row, in memory that is forgotten with it. */
@@ -647,6 +706,7 @@ take_row(ChangeFile *file)
 			file->lengths[i] = 0;
 		}
 	make_key(file->mapping, file->fields, file->lengths);
+	check_entry_known(file);
 	if (!file->mapping->association && !has_key(file))
 	{
 		if (is_filtered(file, NULL))
@@ -911,6 +971,9 @@ apply_command(ChangeFile *file, ChangeCommand command)
 			break;
 		case COMMAND_FILTERED:
 			accept_none(file, &file->counter.filtered);
+			break;
+		case COMMAND_REPLACED:
+			file->exists = false;
 			break;
 		case COMMAND_UPDATE:
 			/* Of a holder only its link is known: it may be there without one. */

@@ -14,9 +14,13 @@
 
 typedef struct ChangeFile ChangeFile;
 
-/* queue: the batches ahead, list of Batch. */
+/*
+ * queue: the batches ahead, list of Batch.  entries: rows are entries of a directory:
+ * one tells all links of its side 1, and one that went nothing but its entryUUID.
+ */
 extern ChangeFile *change_file_open(const Mapping *mapping, const Options *options,
-									const pg_uuid_t *batch, List *queue, Quarantine *quarantine);
+									const pg_uuid_t *batch, List *queue, Quarantine *quarantine,
+									bool entries);
 
 /* Goes on with a file: finds its columns.  Several are read in turn, as if they were one. */
 extern void change_file_begin(ChangeFile *file, Reader *reader);

@@ -15,6 +15,7 @@
 #include "synchronize/changes.h"
 #include "prepare/cleanse.h"
 #include "config/config.h"
+#include "ldap/cookie.h"
 #include "map/connector.h"
 #include "tool/crash_point.h"
 #include "target/failure.h"
@@ -40,6 +41,7 @@ typedef struct FileGroup
 	SourceFile *file;			/* the one being read, in the end the last */
 	Options    *options;		/* of its first mapping */
 	List	   *mappings;		/* of Mapping */
+	CookieRun	cookies;		/* of directories that a relation reads */
 } FileGroup;
 
 /* One prepare. */
@@ -284,8 +286,8 @@ call_options(const Prepare *prepare, const Mapping *mapping, Jsonb *options)
 	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, of_file, options};
 
 	/* Complain about the call's own options by themselves first. */
-	(void) options_read(OPTIONS_OF_FILES, 1, &options);
-	return options_read(OPTIONS_OF_CONNECTOR |
+	(void) options_read(OPTIONS_OF_FILES | OPTION_CALL, 1, &options);
+	return options_read(OPTIONS_OF_CONNECTOR | OPTION_CALL |
 						(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
 						lengthof(documents), documents);
 }
@@ -513,6 +515,16 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	}
 }
 
+/* Reads a full extract that is open, and closes it. */
+static void
+read_opened(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *scope)
+{
+	group->file->modified = source_modified(reader_source(reader));
+	group->file->size = source_size(reader_source(reader));
+	read_extract(prepare, group, reader, scope);
+	reader_close(reader);
+}
+
 /* Reads one file of changes into those of the mappings that have not read it. */
 static void
 read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *digest, List *changes,
@@ -548,7 +560,8 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 		const Mapping *mapping = change_file_mapping(lfirst(cell));
 		int64		taken = change_file_end(lfirst(cell));
 
-		change_files_remember(prepare->batch, mapping, group->file, digest);
+		if (!group->cookies.used)
+			change_files_remember(prepare->batch, mapping, group->file, digest);
 		if (group->options->pattern)
 			batch_count_file(prepare->batch, mapping, group->file, taken);
 	}
@@ -566,11 +579,12 @@ unread_changes(Prepare *prepare, FileGroup *group, bytea *digest, ChangeFile **c
 		Mapping    *mapping = lfirst(cell);
 		ChangeFile **of = &changes[foreach_current_index(cell)];
 
-		if (change_files_were_read(mapping, group->file, digest))
+		/* What a directory tells is new: the cookie sees to that. */
+		if (!group->cookies.used && change_files_were_read(mapping, group->file, digest))
 			continue;
 		if (*of == NULL)
 			*of = change_file_open(mapping, mapping->options, prepare->batch,
-								   prepare->queue, prepare->quarantine);
+								   prepare->queue, prepare->quarantine, group->cookies.used);
 		unread = lappend(unread, *of);
 	}
 	return unread;
@@ -623,6 +637,28 @@ note_waiting(const SourceFile *file)
 			(errmsg("file \"%s\" is not ready: the next run reads its changes", file->path)));
 }
 
+/*
+ * Whether what a relation gave are all entries of a directory: it was asked for
+ * them, or does not tell which entries went, and is asked again.
+ */
+static bool
+is_whole(FileGroup *group, Reader **reader)
+{
+	if (!group->cookies.used || (group->cookies.since && !group->cookies.whole))
+		return false;
+	if (group->cookies.whole)
+	{
+		ereport(NOTICE,
+				(errmsg("relation %s is read as a whole: a directory does not tell which entries went",
+						group->name)));
+		reader_close(*reader);
+		group->cookies.since = false;
+		*reader = reader_open(group->file->path, group->options);
+	}
+	group->cookies.whole = true;
+	return true;
+}
+
 /* Reads the files of changes that were not read yet; whether there was one. */
 static bool
 read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes, MappingScope *scope)
@@ -642,6 +678,11 @@ read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes, Mapp
 			continue;
 		group->file = file;
 		reader = reader_open(file->path, group->options);
+		if (is_whole(group, &reader))
+		{
+			read_opened(prepare, group, reader, scope);
+			return false;
+		}
 		file->modified = source_modified(reader_source(reader));
 		file->size = source_size(reader_source(reader));
 		digest = source_digest(reader_source(reader));
@@ -670,8 +711,11 @@ read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
 	ChangeFile **changes = palloc0(sizeof(ChangeFile *) * list_length(group->mappings));
 	ListCell   *cell;
 
-	if (read_change_files(prepare, group, changes, scope))
+	/* Those of a directory come again, if the batch is declined. */
+	if (read_change_files(prepare, group, changes, scope) && !group->cookies.used)
 		batch_mark_source_changes(prepare->batch);
+	if (group->cookies.whole)
+		return;
 	foreach(cell, group->mappings)
 	{
 		ChangeFile *file = changes[foreach_current_index(cell)];
@@ -695,17 +739,13 @@ read_group(Prepare *prepare, FileGroup *group)
 	MappingScope scope;
 
 	mapping_enter_all(&scope, group->mappings);
+	cookie_run_begin(&group->cookies, prepare->connector->name, prepare->batch);
+	group->cookies.since = carries_changes(prepare, group->options) && !group->options->ignore_cookie;
 	if (carries_changes(prepare, group->options))
 		read_changes(prepare, group, &scope);
 	else
-	{
-		Reader	   *reader = reader_open(group->file->path, group->options);
-
-		group->file->modified = source_modified(reader_source(reader));
-		group->file->size = source_size(reader_source(reader));
-		read_extract(prepare, group, reader, &scope);
-		reader_close(reader);
-	}
+		read_opened(prepare, group, reader_open(group->file->path, group->options), &scope);
+	cookie_run_end(&group->cookies);
 	mapping_leave(&scope);
 	settings_restore(level);
 	CRASH_POINT("file read");
