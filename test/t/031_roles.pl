@@ -75,7 +75,7 @@ my %may = (
 	(map { ("schema $_" => 'LOC') } qw(syncup syncup_previous syncup_delta syncup_changes)),
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
-		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.quarantine syncup.digest_epoch
+		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
 		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.flag syncup.consumer
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
@@ -115,6 +115,7 @@ my %may = (
 		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
 		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)',
 		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
+	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
 	(map { ("function $_" => 'C') } ('syncup_drop_rule(text)')),
 	(map { ("function syncup.$_" => '') } (
@@ -127,6 +128,8 @@ my %may = (
 	'function syncup_purge(interval)' => '',
 	'procedure syncup_run_purge(interval)' => '',
 	'function syncup.read_csv_support(internal)' => '',
+	'function syncup.ldap_validator(text[],oid)' => '',
+	'foreign-data wrapper syncup_ldap' => '',
 	'function syncup.what_exceeds(uuid)' => '',
 	'function syncup.key_values(text)' => '',
 	'function syncup.dn_normal_form(text)' => 'PLOC',
