@@ -124,20 +124,6 @@ COMMENT ON COLUMN syncup.batch_cascade.mapping IS 'whose rows they are; null: of
 COMMENT ON COLUMN syncup.batch_cascade.deleted IS 'null, as updated: the table could be read neither by the caller nor by the owner of the extension';
 ALTER TABLE syncup.batch_cascade REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_cascade', '');
-DO $$
-DECLARE
-	name name;
-BEGIN
-	-- As of the other tables: see pg_restore in docs/reliability.md.
-	FOR name IN
-		SELECT g.tgname FROM pg_catalog.pg_trigger g
-		WHERE g.tgrelid = 'syncup.batch_cascade'::regclass
-			AND g.tgfoid IN ('pg_catalog."RI_FKey_check_ins"'::regproc, 'pg_catalog."RI_FKey_check_upd"'::regproc)
-	LOOP
-		EXECUTE pg_catalog.format('ALTER TABLE syncup.batch_cascade DISABLE TRIGGER %I', name);
-	END LOOP;
-END
-$$;
 -- Status and alarms: results name links that moved and rows set aside; the last complete run is found by an index.
 ALTER TYPE syncup.result ADD ATTRIBUTE links_updated bigint, ADD ATTRIBUTE set_aside bigint;
 CREATE INDEX batch_complete ON syncup.batch (connector, seq) WHERE mode IN ('initial', 'complete');
@@ -171,8 +157,8 @@ $$;
 -- They are taken at the next run, with a new epoch.
 DELETE FROM syncup.digest_epoch;
 
--- Fragments that 0.1.0 did not have, and tables of theirs without a key once more.
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 83-correlation 85-assignment 96-replication
+-- Fragments that 0.1.0 did not have, and once more what is done to all tables.
+-- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 83-correlation 85-assignment 95-restore 96-replication
 
 -- Rows set aside are counted by themselves. Until now every row of the others was.
 ALTER TABLE syncup.batch_counter ADD filtered bigint NOT NULL DEFAULT 0, ADD set_aside bigint NOT NULL DEFAULT 0;
