@@ -112,6 +112,189 @@ $$;
 COMMENT ON FUNCTION syncup.key_of(regclass, text) IS
 'SQL for the key of a row of a table, as text; of several columns as a row, (a,b).';
 
+CREATE FUNCTION syncup.key_parts(target regclass, key text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(CASE WHEN cardinality(syncup.key_columns(target)) = 1 THEN 'ARRAY[%s]'
+		ELSE 'ARRAY(SELECT pg_catalog.jsonb_array_elements_text(syncup.key_values(%s)))' END, key)
+$$;
+COMMENT ON FUNCTION syncup.key_parts(regclass, text) IS
+'SQL for the values of a key, given as SQL, as an array of texts: what syncup.key_is() looks a row up by.';
+
+CREATE FUNCTION syncup.key_is(target regclass, alias text, parts text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('%I.%I = CAST(%s[%s] AS %s)', alias, a.attname, parts, u.n, format_type(a.atttypid, -1)), ' AND ' ORDER BY u.n)
+	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n)
+	JOIN pg_attribute a ON a.attrelid = target AND a.attname = u.name
+$$;
+COMMENT ON FUNCTION syncup.key_is(regclass, text, text) IS
+'SQL for whether a row of a table has the key whose values are in an array of texts; an index serves it.';
+
+-- ---------- running rules, row by row where they raise ----------
+
+CREATE TYPE syncup.rule_row AS (a text, b text, part int, vals text[], more text[], message text);
+COMMENT ON TYPE syncup.rule_row IS
+'What rules say of a row, or of a pair of owner and account: their keys, the rule if it is one alone, what the query gave, or the error that it raised.';
+
+CREATE FUNCTION syncup.rule_given(owner regclass, account regclass, source text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT s.a, s.b, s.roles, %s AS ak, %s AS bk FROM (%s) s', syncup.key_parts(owner, 's.a'),
+		CASE WHEN account IS NULL THEN 'NULL::text[]' ELSE syncup.key_parts(account, 's.b') END, source)
+$$;
+COMMENT ON FUNCTION syncup.rule_given(regclass, regclass, text) IS
+'The query of what a rule''s query sees as "given", from one of keys a and b, and roles: with the values of the keys, ak and bk.';
+
+CREATE FUNCTION syncup.is_of_a_row(sqlstate text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT left(sqlstate, 2) NOT IN ('08', '0A', '25', '40', '42', '53', '54', '55', '57', '58', 'F0', 'XX') $$;
+COMMENT ON FUNCTION syncup.is_of_a_row(text) IS
+'Whether an error of a rule may be about one row: not a missing right or table, a conflict, a cancel, the lack of memory.';
+
+CREATE FUNCTION syncup.rule_chunk(role regrole, queries text[], owner regclass, account regclass, a text[], b text[], roles text[])
+RETURNS SETOF syncup.rule_row
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	given text := syncup.rule_given(owner, account, format('SELECT u.a, u.b, u.roles::text[] FROM unnest(%L::text[], %L::text[], %L::text[]) AS u (a, b, roles)', a, b, roles));
+	half int := cardinality(a) / 2;
+	message text;
+BEGIN
+	IF cardinality(a) = 0 THEN
+		RETURN;
+	END IF;
+	BEGIN
+		RETURN QUERY SELECT q.a, q.b, NULL::int, q.vals, q.more, NULL::text
+		FROM syncup.query_as(role, queries[1], given) AS q (a text, b text, vals text[], more text[]);
+		RETURN;
+	EXCEPTION WHEN OTHERS THEN
+		IF NOT syncup.is_of_a_row(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		message := SQLERRM;
+	END;
+	IF half > 0 THEN
+		RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a[:half], b[:half], roles[:half]);
+		RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a[half + 1:], b[half + 1:], roles[half + 1:]);
+	ELSIF cardinality(queries) = 1 THEN
+		RETURN NEXT (a[1], b[1], NULL, NULL, NULL, message)::syncup.rule_row;
+	ELSE
+		FOR i IN 2 .. cardinality(queries) LOOP
+			BEGIN
+				RETURN QUERY SELECT q.a, q.b, i - 1, q.vals, q.more, NULL::text
+				FROM syncup.query_as(role, queries[i], given) AS q (a text, b text, vals text[], more text[]);
+			EXCEPTION WHEN OTHERS THEN
+				IF NOT syncup.is_of_a_row(SQLSTATE) THEN
+					RAISE;
+				END IF;
+				RETURN NEXT (a[1], b[1], i - 1, NULL, NULL, SQLERRM)::syncup.rule_row;
+			END;
+		END LOOP;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.rule_chunk(regrole, text[], regclass, regclass, text[], text[], text[]) IS
+'What the first query says of these rows; where it raises, of each half; and of one row each of the others, which ask one rule each.';
+
+CREATE FUNCTION syncup.rule_rows(role regrole, queries text[], owner regclass, account regclass, source text)
+RETURNS SETOF syncup.rule_row
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	g record;
+	n int := 0;
+	a text[] := '{}';
+	b text[] := '{}';
+	roles text[] := '{}';
+BEGIN
+	FOR g IN EXECUTE source LOOP
+		n := n + 1;
+		a[n] := g.a;
+		b[n] := g.b;
+		roles[n] := g.roles::text;
+		IF n = 2000 THEN
+			RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a, b, roles);
+			n := 0;
+			a := '{}';
+			b := '{}';
+			roles := '{}';
+		END IF;
+	END LOOP;
+	RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a, b, roles);
+END
+$$;
+COMMENT ON FUNCTION syncup.rule_rows(regrole, text[], regclass, regclass, text) IS
+'What rules say of many rows, some of which make them raise an error: those rows get its message, the others what they would get alone.';
+
+CREATE FUNCTION syncup.rule_source(role regrole, queries text[], owner regclass, account regclass, source text, row_by_row boolean)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN row_by_row
+		THEN format('syncup.rule_rows(%L::regrole, %L::text[], %s, %s, %L)', role, queries, format('%L::regclass', owner), format('%L::regclass', account), source)
+		ELSE format('(SELECT q.a, q.b, NULL::int AS part, q.vals, q.more, NULL::text AS message FROM syncup.query_as(%L::regrole, %L, %L) AS q (a text, b text, vals text[], more text[]))',
+			role, queries[1], syncup.rule_given(owner, account, source)) END
+$$;
+COMMENT ON FUNCTION syncup.rule_source(regrole, text[], regclass, regclass, text, boolean) IS
+'SQL for what rules say, to be read in FROM: by one query, or where that raises an error row by row.';
+
+CREATE FUNCTION syncup.run_rules(statement text, role regrole, queries text[], owner regclass, account regclass, source text)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	row_by_row boolean := false;
+	result jsonb;
+BEGIN
+	LOOP
+		BEGIN
+			EXECUTE replace(statement, '$rules', syncup.rule_source(role, queries, owner, account, source, row_by_row)) INTO result;
+			RETURN result;
+		EXCEPTION WHEN OTHERS THEN
+			IF row_by_row OR NOT syncup.is_of_a_row(SQLSTATE) THEN
+				-- the statement, which may hold keys, is nobody's to read
+				RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
+			END IF;
+			row_by_row := true;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.run_rules(text, regrole, text[], regclass, regclass, text) IS
+'Runs a statement that returns one jsonb and reads $rules: what the queries of rules say of the rows of source. An error of one row harms that row alone.';
+
+CREATE FUNCTION syncup.all_keys(role regrole, target regclass)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT k.a, NULL::text AS b, NULL::text[] AS roles FROM syncup.query_as(%L::regrole, %L) AS k (a text)',
+		role, format('SELECT %s FROM %s r', syncup.key_of(target), target))
+$$;
+COMMENT ON FUNCTION syncup.all_keys(regrole, regclass) IS 'A source of rules: the keys of all rows of a table.';
+
+CREATE FUNCTION syncup.these_keys(keys text[])
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('SELECT k.a, NULL::text AS b, NULL::text[] AS roles FROM unnest(%L::text[]) AS k (a)', keys) $$;
+COMMENT ON FUNCTION syncup.these_keys(text[]) IS 'A source of rules: these keys.';
+
 -- ---------- definition ----------
 
 CREATE FUNCTION syncup.check_rule_owner(caller regrole, rule text)

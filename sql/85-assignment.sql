@@ -3,8 +3,8 @@
 CREATE TABLE syncup.assignment (
 	assignment bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	resource_type text,
-	owner_key text,
-	account_key text,
+	owner_key text COLLATE "C",
+	account_key text COLLATE "C",
 	kind text NOT NULL CHECK (kind IN ('account', 'scalar', 'navigation', 'role')),
 	property text,
 	expected text,
@@ -20,9 +20,13 @@ CREATE TABLE syncup.assignment (
 	comment text,
 	message text,
 	verified_at timestamptz,
-	verified_expected text
+	verified_expected text,
+	verified_current text,
+	state_at timestamptz NOT NULL DEFAULT now(),
+	changed_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX assignment_owner ON syncup.assignment (resource_type, owner_key);
+CREATE INDEX assignment_to_create ON syncup.assignment (resource_type, owner_key) WHERE account_key IS NULL AND resource_type IS NOT NULL;
 CREATE INDEX assignment_state ON syncup.assignment (provisioning_state, resource_type) WHERE provisioning_state <> 'verified' OR workflow_state IS NOT NULL;
 COMMENT ON TABLE syncup.assignment IS 'Who has, and should have, which account with which values, links and roles, and why. Written by syncup_compute_role_model(), by decisions of people, and by what executes orders.';
 COMMENT ON COLUMN syncup.assignment.resource_type IS 'null: of a role';
@@ -34,5 +38,950 @@ COMMENT ON COLUMN syncup.assignment.since IS 'since when this is wished, or foun
 COMMENT ON COLUMN syncup.assignment.approved_by IS 'the person who approved, or declined';
 COMMENT ON COLUMN syncup.assignment.verified_at IS 'when what rules wished was found last; null: never';
 COMMENT ON COLUMN syncup.assignment.verified_expected IS 'what rules wished then';
+COMMENT ON COLUMN syncup.assignment.verified_current IS 'and what was read';
+COMMENT ON COLUMN syncup.assignment.state_at IS 'since when it is in its provisioning state';
+COMMENT ON COLUMN syncup.assignment.changed_at IS 'the run of the role model, or decision, that wrote it last';
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment_assignment_seq', '');
+
+CREATE TABLE syncup.evaluated (
+	resource_type text NOT NULL,
+	kind text NOT NULL,
+	owner_key text COLLATE "C" NOT NULL,
+	account_key text COLLATE "C",
+	digest bigint
+);
+CREATE INDEX evaluated_pair ON syncup.evaluated (resource_type, kind, owner_key);
+COMMENT ON TABLE syncup.evaluated IS 'Of each owner and account a digest of what rules wished and what was there: where it is the same, nothing is to be decided anew.';
+COMMENT ON COLUMN syncup.evaluated.digest IS 'null: a rule raised an error';
+
+CREATE VIEW syncup.role_model AS
+SELECT x.resource_type, x.kind, x.provisioning_state, x.workflow_state, count(*) AS count
+FROM syncup.assignment x GROUP BY x.resource_type, x.kind, x.provisioning_state, x.workflow_state;
+COMMENT ON VIEW syncup.role_model IS 'How many assignments are in which state.';
+
+-- ---------- what follows from wish and fact ----------
+
+CREATE FUNCTION syncup.same_value(compare text, a text, b text)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE compare
+		WHEN 'case' THEN lower(a) = lower(b)
+		WHEN 'trim' THEN btrim(a) = btrim(b)
+		WHEN 'diacritics' THEN @extschema@.syncup_format(a, 'ascii') = @extschema@.syncup_format(b, 'ascii')
+		WHEN 'simplified' THEN @extschema@.syncup_format(a, 'simplify') = @extschema@.syncup_format(b, 'simplify')
+		ELSE a = b END
+$$;
+COMMENT ON FUNCTION syncup.same_value(text, text, text) IS 'Whether two values are the same by the option "compare" of a scalar rule.';
+
+-- What a run writes: all that rules wish of some owners and accounts (wish), beside
+-- all that is written of them (old). Somebody's edit is shown and never fought over:
+-- only a wish that has changed since it was fulfilled is one again.
+CREATE FUNCTION syncup.assignment_statement(resource_type text, kind text, wish text, old text, several text[], at timestamptz)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+	WITH %1$s, old AS (
+		SELECT x.*, CASE WHEN x.property = ANY (%5$L::text[]) THEN coalesce(x.expected, x.current, '') ELSE '' END AS item
+		FROM syncup.assignment x WHERE x.resource_type = %2$L AND x.kind = %3$L AND %4$s
+	), beside AS (
+		SELECT x.assignment, x.owner_key AS x_owner, x.account_key AS x_account, x.property AS x_property, x.expected AS x_expected, x.current AS x_current,
+			x.provisioning_state AS x_state, x.workflow_state AS x_workflow, x.origin AS x_origin, x.rule AS x_rule, x.since AS x_since,
+			x.approved_by AS x_approved_by, x.approved_at AS x_approved_at, x.comment AS x_comment, x.message AS x_message,
+			x.verified_at AS x_verified_at, x.verified_expected AS x_verified_expected, x.verified_current AS x_verified_current, x.state_at AS x_state_at,
+			w.*, w.item IS NOT NULL AS is_asked
+		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
+			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
+	), judged AS (
+		SELECT b.*, CASE
+			WHEN NOT b.is_asked THEN 'gone'
+			WHEN b.message IS NOT NULL THEN 'error'
+			WHEN b.created THEN CASE WHEN b.assignment IS NULL THEN 'gone' ELSE 'same' END
+			WHEN b.wished AND b.same THEN 'same'
+			WHEN NOT b.wished AND NOT b.had THEN 'gone'
+			WHEN b.x_expected IS NOT DISTINCT FROM CASE WHEN b.wished THEN b.expected END AND (b.x_state IN ('transmitted', 'executed', 'errored')
+				OR b.x_state = 'pending' AND b.x_approved_at IS NOT NULL OR b.x_state = 'none' AND b.x_workflow IN ('approved', 'declined')) THEN 'keep'
+			WHEN b.wished AND b.x_verified_at IS NOT NULL AND b.x_verified_expected IS NOT DISTINCT FROM b.expected THEN 'edited'
+			WHEN b.wished AND b.inactive THEN 'inactive'
+			WHEN b.wished OR b.x_verified_at IS NOT NULL AND (b.soft OR b.x_verified_current IS NOT DISTINCT FROM b.current)
+				THEN CASE WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
+			WHEN b.orphan THEN CASE WHEN b.allowed THEN 'wait' ELSE 'barred' END
+			WHEN b.soft THEN 'found'
+			ELSE 'gone' END AS verdict
+		FROM beside b
+	), decided AS (
+		SELECT j.*,
+			CASE WHEN j.verdict = 'error' OR j.created THEN j.x_expected WHEN j.wished THEN j.expected END AS n_expected,
+			CASE WHEN j.verdict = 'error' THEN j.x_current ELSE j.current END AS n_current,
+			CASE j.verdict WHEN 'error' THEN 'rule error' WHEN 'same' THEN 'verified' WHEN 'keep' THEN j.x_state WHEN 'inactive' THEN 'inactive'
+				WHEN 'edited' THEN CASE WHEN NOT j.soft THEN 'verified' WHEN j.allowed THEN 'awaiting approval' ELSE 'none' END
+				WHEN 'wait' THEN 'awaiting approval' WHEN 'go' THEN 'pending' ELSE 'none' END AS n_state,
+			CASE j.verdict WHEN 'error' THEN j.x_workflow WHEN 'keep' THEN j.x_workflow
+				WHEN 'edited' THEN CASE WHEN NOT j.soft AND j.x_workflow = 'approved' AND j.x_current IS NOT DISTINCT FROM j.current THEN 'approved' ELSE 'non-conforming' END
+				WHEN 'barred' THEN 'non-conforming' WHEN 'found' THEN 'non-conforming' END AS n_workflow,
+			CASE WHEN j.wished THEN 'rule' WHEN j.verdict = 'error' THEN coalesce(j.x_origin, 'rule') ELSE coalesce(j.x_origin, 'found') END AS n_origin,
+			CASE WHEN j.wished THEN j.rule ELSE coalesce(j.rule, j.x_rule) END AS n_rule,
+			CASE j.verdict WHEN 'error' THEN j.message WHEN 'keep' THEN j.x_message WHEN 'same' THEN NULL ELSE j.note END AS n_message,
+			j.verdict = 'same' AS n_verified
+		FROM judged j
+	), outcome AS (
+		SELECT d.*, d.assignment IS NOT NULL AND d.n_expected IS NOT DISTINCT FROM d.x_expected AS same_wish,
+			CASE WHEN d.n_verified THEN d.n_expected ELSE d.x_verified_expected END AS n_verified_expected,
+			CASE WHEN d.n_verified THEN d.current ELSE d.x_verified_current END AS n_verified_current
+		FROM decided d
+	), changed AS MATERIALIZED (
+		SELECT * FROM outcome o
+		WHERE CASE WHEN o.verdict = 'gone' THEN o.assignment IS NOT NULL
+			ELSE o.assignment IS NULL OR (o.n_expected, o.n_current, o.n_state, o.n_workflow, o.n_origin, o.n_rule, o.n_message, o.n_verified_expected, o.n_verified_current)
+				IS DISTINCT FROM (o.x_expected, o.x_current, o.x_state, o.x_workflow, o.x_origin, o.x_rule, o.x_message, o.x_verified_expected, o.x_verified_current)
+				OR o.n_verified AND o.x_verified_at IS NULL END
+	), removed AS (
+		DELETE FROM syncup.assignment x USING changed c WHERE c.verdict = 'gone' AND x.assignment = c.assignment
+	), added AS (
+		INSERT INTO syncup.assignment (resource_type, owner_key, account_key, kind, property, expected, current, provisioning_state, workflow_state,
+			origin, rule, since, message, verified_at, verified_expected, verified_current, state_at, changed_at)
+		SELECT %2$L, c.owner_key, c.account_key, %3$L, c.property, c.n_expected, c.n_current, c.n_state, c.n_workflow,
+			c.n_origin, c.n_rule, now(), c.n_message, CASE WHEN c.n_verified THEN now() END, c.n_verified_expected, c.n_verified_current, now(), %6$L
+		FROM changed c WHERE c.verdict <> 'gone' AND c.assignment IS NULL
+	), rewritten AS (
+		UPDATE syncup.assignment x
+		SET expected = c.n_expected, current = c.n_current, provisioning_state = c.n_state, workflow_state = c.n_workflow, origin = c.n_origin, rule = c.n_rule,
+			since = CASE WHEN c.same_wish AND c.n_origin = c.x_origin THEN c.x_since ELSE now() END,
+			approved_by = CASE WHEN c.same_wish THEN c.x_approved_by END, approved_at = CASE WHEN c.same_wish THEN c.x_approved_at END,
+			comment = CASE WHEN c.same_wish THEN c.x_comment END, message = c.n_message,
+			verified_at = CASE WHEN c.n_verified THEN now() ELSE c.x_verified_at END,
+			verified_expected = c.n_verified_expected, verified_current = c.n_verified_current,
+			state_at = CASE WHEN c.n_state = c.x_state THEN c.x_state_at ELSE now() END, changed_at = %6$L
+		FROM changed c WHERE c.verdict <> 'gone' AND x.assignment = c.assignment
+	)
+	SELECT jsonb_object_agg(s.state, s.n) FROM (
+		SELECT CASE WHEN c.verdict = 'gone' THEN 'removed' ELSE c.n_state END AS state, count(*) AS n FROM changed c GROUP BY 1) AS s
+	$sql$, wish, resource_type, kind, old, several, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'))
+$$;
+COMMENT ON FUNCTION syncup.assignment_statement(text, text, text, text, text[], timestamptz) IS
+'The statement that brings assignments of one kind up to date, and returns how many got into which state: wish are CTEs, the last of them "wish"; old says which rows x it is beside; several are associations of which an account may have several links.';
+
+-- ---------- what rules ask ----------
+
+CREATE FUNCTION syncup.rules_of(resource_type text, kind text)
+RETURNS TABLE (n int, rule text, definition jsonb)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT row_number() OVER (ORDER BY d.seq)::int, d.rule, d.definition
+	FROM syncup.rule_definition d WHERE d.resource_type = $1 AND d.kind = $2 ORDER BY d.seq
+$$;
+COMMENT ON FUNCTION syncup.rules_of(text, text) IS 'The rules of a resource type, in the order of their definition, numbered.';
+
+CREATE FUNCTION syncup.condition_sql(rule text, definition jsonb)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN definition ->> 'role' IS NULL AND definition ->> 'condition' = 'true' THEN 'true'
+		ELSE format('(%s%s) IS TRUE', CASE WHEN definition ->> 'role' IS NOT NULL THEN format('%L = ANY (g.roles) AND ', definition ->> 'role') END,
+			syncup.rule_text(rule, 'condition', definition ->> 'condition')) END
+$$;
+COMMENT ON FUNCTION syncup.condition_sql(text, jsonb) IS 'SQL for whether a rule applies to owner o, who has the roles g.roles.';
+
+CREATE FUNCTION syncup.signature(t syncup.resource_type)
+RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT hashtextextended(t.options::text || coalesce((
+		SELECT string_agg(d.rule || d.definition::text, ' ' ORDER BY d.seq) FROM syncup.rule_definition d WHERE d.resource_type = t.resource_type), ''), 0)
+$$;
+COMMENT ON FUNCTION syncup.signature(syncup.resource_type) IS 'A digest of all that is defined of a resource type.';
+
+CREATE FUNCTION syncup.with_roles(t syncup.resource_type, source text, keys text[])
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	roles text[] := ARRAY(SELECT DISTINCT d.definition ->> 'role' FROM syncup.rule_definition d WHERE d.resource_type = t.resource_type AND d.definition ->> 'role' IS NOT NULL);
+BEGIN
+	IF roles = '{}' THEN
+		RETURN source;
+	END IF;
+	RETURN format('SELECT k.a, k.b, h.roles FROM (%s) k LEFT JOIN (SELECT x.owner_key, array_agg(x.property) AS roles FROM syncup.assignment x '
+		'WHERE x.resource_type IS NULL AND x.kind = ''role'' AND x.property = ANY (%L) AND x.expected IS NOT NULL%s GROUP BY x.owner_key) h ON h.owner_key = k.a',
+		source, roles, CASE WHEN keys IS NOT NULL THEN format(' AND x.owner_key = ANY (%L)', keys) END);
+END
+$$;
+COMMENT ON FUNCTION syncup.with_roles(syncup.resource_type, text, text[]) IS 'A source of rules with the roles that its owners have, of those that rules of the resource type name.';
+
+CREATE FUNCTION syncup.keys_sql(keys text[], expression text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN keys IS NULL THEN 'true' ELSE format('%s = ANY (%L::text[])', expression, keys) END $$;
+COMMENT ON FUNCTION syncup.keys_sql(text[], text) IS 'SQL for whether an expression is one of these keys; null: of all.';
+
+-- ---------- roles ----------
+
+CREATE FUNCTION syncup.role_levels(owner regclass, caller regrole)
+RETURNS TABLE (level int, definer regrole, roles text[], parents text[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE depth (role, parent, definer, seq, level) AS (
+		SELECT d.rule, NULL::text, d.owner, d.seq, 0
+		FROM syncup.rule_definition d WHERE d.kind = 'role' AND d.relation = $1 AND d.definition ->> 'parent' IS NULL
+		UNION ALL
+		SELECT d.rule, p.role, d.owner, d.seq, p.level + 1
+		FROM depth p JOIN syncup.rule_definition d ON d.kind = 'role' AND d.definition ->> 'parent' = p.role
+	)
+	SELECT r.level, r.definer, array_agg(r.role ORDER BY r.seq), array_agg(r.parent ORDER BY r.seq)
+	FROM depth r WHERE pg_has_role($2, r.definer, 'MEMBER')
+	GROUP BY r.level, r.definer ORDER BY r.level, r.definer::text
+$$;
+COMMENT ON FUNCTION syncup.role_levels(regclass, regrole) IS 'The roles of owners that are the caller''s to compute, parents first, those of one role''s together.';
+
+CREATE FUNCTION syncup.compute_role_level(owner regclass, definer regrole, roles text[], parents text[], keys text[], at timestamptz)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	source text := CASE WHEN keys IS NULL THEN syncup.all_keys(definer, owner) ELSE syncup.these_keys(keys) END;
+	holds text[] := ARRAY(SELECT format('CASE WHEN %s THEN %L END', syncup.rule_text(d.rule, 'condition', coalesce(d.definition ->> 'condition', 'false')), u.n)
+		FROM unnest(roles) WITH ORDINALITY u (role, n) JOIN syncup.rule_definition d ON d.rule = u.role ORDER BY u.n);
+	rows text := format(']::text[], NULL::text[] FROM given g JOIN %s o ON %s', owner, syncup.key_is(owner, 'o', 'g.ak'));
+BEGIN
+	RETURN syncup.run_rules(format($sql$
+		WITH asked AS MATERIALIZED (
+			SELECT r.a, r.part, r.vals, r.message FROM $rules r
+		), role AS MATERIALIZED (
+			SELECT u.role, u.parent, u.n::int AS n FROM unnest(%1$L::text[], %2$L::text[]) WITH ORDINALITY u (role, parent, n)
+		), present AS MATERIALIZED (
+			SELECT DISTINCT s.a FROM asked s
+		), holder AS (
+			SELECT s.a AS owner_key, r.role, 1 AS rank, 'rule' AS origin, r.role AS rule, NULL AS by, NULL::timestamptz AS given_at, NULL AS comment, NULL AS message
+			FROM asked s CROSS JOIN unnest(s.vals) AS v (n) JOIN role r ON r.n = v.n::int
+			UNION ALL
+			SELECT p.a, r.role, 2, 'rule', x.rule, NULL, NULL, NULL, NULL
+			FROM role r JOIN syncup.assignment x ON x.resource_type IS NULL AND x.kind = 'role' AND x.property = r.parent AND x.expected IS NOT NULL
+			JOIN present p ON p.a = x.owner_key
+			UNION ALL
+			SELECT p.a, r.role, 3, 'granted', NULL, g.granted_by, g.granted_at, g.reason, NULL
+			FROM role r JOIN syncup.role_grant g ON g.role = r.role AND g.valid_from <= now() AND (g.valid_until IS NULL OR g.valid_until > now())
+			JOIN present p ON p.a = g.owner_key
+			UNION ALL
+			SELECT s.a, r.role, 4, 'rule', r.role, NULL, NULL, NULL, s.message
+			FROM asked s JOIN role r ON s.part IS NULL OR s.part = r.n WHERE s.message IS NOT NULL
+		), wish AS (
+			SELECT DISTINCT ON (h.owner_key, h.role) h.* FROM holder h ORDER BY h.owner_key, h.role, h.rank
+		), old AS (
+			SELECT x.* FROM syncup.assignment x WHERE x.resource_type IS NULL AND x.kind = 'role' AND x.property = ANY (%1$L::text[]) AND %3$s
+		), changed AS MATERIALIZED (
+			SELECT w.*, x.assignment, x.expected AS x_expected, x.owner_key AS x_owner FROM wish w FULL JOIN old x ON x.owner_key = w.owner_key AND x.property = w.role
+			WHERE w.owner_key IS NULL OR x.assignment IS NULL
+				OR (CASE WHEN w.message IS NULL THEN w.role ELSE x.expected END, w.origin, w.rule, w.comment, w.message)
+					IS DISTINCT FROM (x.expected, x.origin, x.rule, x.comment, x.message)
+		), removed AS (
+			DELETE FROM syncup.assignment x USING changed c WHERE c.owner_key IS NULL AND x.assignment = c.assignment
+		), added AS (
+			INSERT INTO syncup.assignment (owner_key, kind, property, expected, current, provisioning_state, origin, rule, approved_by, approved_at, comment, message, verified_at, changed_at)
+			SELECT c.owner_key, 'role', c.role, v.role, v.role, CASE WHEN c.message IS NULL THEN 'verified' ELSE 'rule error' END,
+				c.origin, c.rule, c.by, c.given_at, c.comment, c.message, CASE WHEN c.message IS NULL THEN now() END, %4$L
+			FROM changed c CROSS JOIN LATERAL (SELECT CASE WHEN c.message IS NULL THEN c.role END AS role) AS v
+			WHERE c.assignment IS NULL
+		), rewritten AS (
+			UPDATE syncup.assignment x
+			SET expected = v.role, current = v.role, provisioning_state = CASE WHEN c.message IS NULL THEN 'verified' ELSE 'rule error' END,
+				origin = c.origin, rule = c.rule, approved_by = c.by, approved_at = c.given_at, comment = c.comment, message = c.message,
+				since = CASE WHEN c.origin = x.origin AND x.expected IS NOT NULL THEN x.since ELSE now() END, state_at = now(), changed_at = %4$L
+			FROM changed c CROSS JOIN LATERAL (SELECT CASE WHEN c.message IS NULL THEN c.role ELSE c.x_expected END AS role) AS v
+			WHERE c.owner_key IS NOT NULL AND x.assignment = c.assignment
+		), flagged AS (
+			INSERT INTO syncup.flag (target, key, reason)
+			SELECT f.relation, k.key, 'manual'
+			FROM unnest(syncup.readers(%5$L::regclass)) AS f (relation) CROSS JOIN (SELECT DISTINCT coalesce(c.owner_key, c.x_owner) FROM changed c) AS k (key)
+		)
+		SELECT jsonb_object_agg(s.state, s.n) FROM (
+			SELECT CASE WHEN c.owner_key IS NULL THEN 'removed' WHEN c.message IS NULL THEN 'verified' ELSE 'rule error' END AS state, count(*) AS n
+			FROM changed c GROUP BY 1) AS s
+		$sql$, roles, parents, syncup.keys_sql(keys, 'x.owner_key'), to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00'), owner),
+		definer,
+		ARRAY(SELECT 'SELECT g.a, NULL::text, ARRAY[' || u.hold || rows
+			FROM unnest(array_to_string(holds, ', ') || holds) WITH ORDINALITY u (hold, n) ORDER BY u.n),
+		owner, NULL, source);
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_role_level(regclass, regrole, text[], text[], text[], timestamptz) IS
+'Who has these roles, of all owners or of some: by their conditions, by their parents, which are computed before, or by hand. Whoever changed is flagged.';
+
+CREATE FUNCTION syncup.compute_roles(owner regclass, caller regrole, dirty boolean, at timestamptz)
+RETURNS TABLE (provisioning_state text, count bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	consumer text := format('compute_role_model roles of %s for %s', owner, caller);
+	known boolean;
+	keys text[];
+	l record;
+BEGIN
+	IF NOT EXISTS (SELECT FROM syncup.role_levels(owner, caller)) THEN
+		RETURN;
+	END IF;
+	PERFORM syncup.lock_flags(owner, false);
+	known := syncup.begin_seeing(consumer, ARRAY[owner]) AND dirty;
+	IF known THEN
+		keys := ARRAY(SELECT u.key FROM syncup.unseen(consumer, owner) u UNION SELECT g.owner_key FROM syncup.role_grant g);
+	END IF;
+	FOR l IN SELECT * FROM syncup.role_levels(owner, caller) LOOP
+		RETURN QUERY SELECT nullif(e.key, 'removed'), e.value::bigint
+		FROM jsonb_each_text(syncup.compute_role_level(owner, l.definer, l.roles, l.parents, keys, at)) e;
+	END LOOP;
+	PERFORM syncup.mark_seen(consumer);
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_roles(regclass, regrole, boolean, timestamptz) IS 'Brings who has which role up to date.';
+
+-- ---------- accounts ----------
+
+CREATE FUNCTION syncup.move_assignments(t syncup.resource_type, keys text[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	-- an account that was to be created is there
+	EXECUTE format($sql$
+		WITH there AS MATERIALIZED (
+			SELECT DISTINCT x.owner_key, o.account_key
+			FROM syncup.assignment x
+			CROSS JOIN LATERAL (SELECT min(o.account_key) AS account_key FROM syncup.ownership o
+				WHERE o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.present AND o.state IN ('correlated', 'decided')
+					AND NOT EXISTS (SELECT FROM syncup.assignment y WHERE y.resource_type = x.resource_type AND y.owner_key = o.owner_key AND y.kind = 'account' AND y.account_key = o.account_key)) AS o
+			WHERE x.resource_type = $1 AND x.account_key IS NULL AND x.kind = 'account' AND o.account_key IS NOT NULL AND %1$s
+		), moved AS (
+			UPDATE syncup.assignment x SET account_key = h.account_key
+			FROM there h WHERE x.resource_type = $1 AND x.owner_key = h.owner_key AND x.account_key IS NULL
+		)
+		UPDATE syncup.evaluated e SET account_key = h.account_key, digest = NULL
+		FROM there h WHERE e.resource_type = $1 AND e.owner_key = h.owner_key AND e.account_key IS NULL
+		$sql$, syncup.keys_sql(keys, 'x.owner_key')) USING t.resource_type;
+	-- one that was there is gone, and its owner has no other
+	EXECUTE format($sql$
+		UPDATE syncup.assignment x SET account_key = NULL, current = NULL
+		WHERE x.resource_type = $1 AND x.kind = 'account' AND x.account_key IS NOT NULL AND x.expected IS NOT NULL AND %1$s
+			AND NOT EXISTS (SELECT FROM syncup.ownership o WHERE o.resource_type = $1 AND o.owner_key = x.owner_key AND o.present AND o.state IN ('correlated', 'decided', 'suggested'))
+		$sql$, syncup.keys_sql(keys, 'x.owner_key')) USING t.resource_type;
+END
+$$;
+COMMENT ON FUNCTION syncup.move_assignments(syncup.resource_type, text[]) IS
+'Assignments follow their account: from nothing to the one that has been created, and back where it is gone.';
+
+CREATE FUNCTION syncup.forget_kind(t syncup.resource_type, kind text)
+RETURNS jsonb
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH unnoted AS (
+		DELETE FROM syncup.evaluated e WHERE e.resource_type = t.resource_type AND e.kind = $2
+	), removed AS (
+		DELETE FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.kind = $2 RETURNING 1
+	)
+	SELECT jsonb_build_object('removed', count(*)) FROM removed HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION syncup.forget_kind(syncup.resource_type, text) IS 'Where a resource type has no rule of a kind, nothing is said of what is there.';
+
+CREATE FUNCTION syncup.compute_accounts(t syncup.resource_type, keys text[], at timestamptz)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	o jsonb := '{"allow_add": true, "allow_remove": true, "remove_orphans": false, "review": true, "correlate_multiple": false}'::jsonb || t.options;
+	source text := syncup.with_roles(t, CASE WHEN keys IS NULL THEN syncup.all_keys(t.role, t.owner) ELSE syncup.these_keys(keys) END, keys);
+	rules text[] := ARRAY(SELECT r.rule FROM syncup.rules_of(t.resource_type, 'type') r ORDER BY r.n);
+	gives text;
+	denies text;
+BEGIN
+	SELECT string_agg(format(' WHEN %s THEN %L', syncup.condition_sql(r.rule, r.definition), r.n), '' ORDER BY r.n) FILTER (WHERE NOT (r.definition ->> 'denied')::boolean),
+		string_agg(syncup.condition_sql(r.rule, r.definition), ' OR ' ORDER BY r.n) FILTER (WHERE (r.definition ->> 'denied')::boolean)
+	INTO gives, denies FROM syncup.rules_of(t.resource_type, 'type') r;
+	IF rules = '{}' THEN
+		RETURN syncup.forget_kind(t, 'account');
+	END IF;
+	RETURN syncup.run_rules(syncup.assignment_statement(t.resource_type, 'account', format($sql$
+		asked AS MATERIALIZED (
+			SELECT r.a, r.vals[1] AS n, r.more[1] AS empty, r.message FROM $rules r
+		), owned AS MATERIALIZED (
+			SELECT o.owner_key, o.account_key, o.state = 'suggested' AS suggested, o.rule, o.confidence
+			FROM syncup.ownership o
+			WHERE o.resource_type = %1$L AND o.owner_key IS NOT NULL AND o.present AND o.state IN ('correlated', 'decided', 'suggested') AND %2$s
+		), candidate AS MATERIALIZED (
+			SELECT DISTINCT u.owner_key FROM syncup.ownership o CROSS JOIN unnest(o.candidates) AS u (owner_key)
+			WHERE o.resource_type = %1$L AND o.state = 'ambiguous'
+		), wish AS (
+			SELECT coalesce(s.a, h.owner_key) AS owner_key, h.account_key, NULL::text AS property, '' AS item,
+				CASE WHEN s.n IS NOT NULL THEN s.a END AS expected, s.n IS NOT NULL AS wished,
+				h.account_key AS current, h.account_key IS NOT NULL AND NOT h.suggested AS had, h.account_key IS NOT NULL AND NOT h.suggested AS same,
+				(%3$L::text[])[s.n::int] AS rule, s.message,
+				CASE WHEN s.n IS NOT NULL THEN %4$L::boolean ELSE %5$L::boolean AND (s.a IS NOT NULL OR %6$L::boolean) END AS allowed,
+				%7$L::boolean OR coalesce(h.suggested, false) AS waits,
+				h.account_key IS NULL AND (s.empty IS NOT NULL OR c.owner_key IS NOT NULL) AS inactive,
+				s.a IS NULL AND %6$L::boolean AS orphan, false AS created, true AS soft,
+				CASE WHEN h.suggested THEN pg_catalog.format('suggested by rule "%%s" with confidence %%s', h.rule, h.confidence)
+					WHEN h.account_key IS NOT NULL THEN NULL
+					WHEN c.owner_key IS NOT NULL THEN 'an account waits for somebody to say whether it is this owner''s'
+					WHEN s.empty IS NOT NULL THEN 'column "' || s.empty || '" of the owner is empty' END AS note
+			FROM asked s FULL JOIN (
+				SELECT d.* FROM owned d WHERE NOT d.suggested OR %8$L::boolean
+					OR NOT EXISTS (SELECT FROM owned e WHERE e.owner_key = d.owner_key AND NOT e.suggested)
+			) AS h ON h.owner_key = s.a LEFT JOIN candidate c ON c.owner_key = s.a
+			WHERE s.n IS NOT NULL OR s.message IS NOT NULL OR NOT h.suggested
+			UNION ALL
+			SELECT NULL, k.account_key, NULL, '', NULL, false, k.account_key, true, false, NULL, NULL, %5$L::boolean, true, false, true, false, true, 'nobody owns this account'
+			FROM (SELECT DISTINCT c.key AS account_key FROM syncup.correlation_key c JOIN syncup.rule_definition d USING (rule)
+				WHERE d.resource_type = %1$L AND d.kind = 'correlation' AND c.side = 'account') AS k
+			WHERE %6$L::boolean AND NOT EXISTS (SELECT FROM syncup.ownership o WHERE o.resource_type = %1$L AND o.account_key = k.account_key AND o.state <> 'rejected')
+		)$sql$, t.resource_type, syncup.keys_sql(keys, 'o.owner_key'), rules, o ->> 'allow_add', o ->> 'allow_remove', o ->> 'remove_orphans', o ->> 'review', o ->> 'correlate_multiple'),
+		CASE WHEN keys IS NULL THEN 'true' ELSE format('(%s OR x.owner_key IS NULL)', syncup.keys_sql(keys, 'x.owner_key')) END, '{}', at),
+		t.role,
+		ARRAY[format('SELECT g.a, NULL::text, ARRAY[%s]::text[], ARRAY[%s]::text[] FROM given g JOIN %s o ON %s',
+			CASE WHEN gives IS NULL THEN 'NULL' ELSE format('CASE WHEN %s IS TRUE AND NOT (%s) THEN CASE%s END END',
+				syncup.rule_text(t.resource_type, 'option "active"', coalesce(o ->> 'active', 'true')), coalesce(denies, 'false'), gives) END,
+			CASE WHEN o ? 'owner_required' THEN format('CASE WHEN pg_catalog.concat(o.%I) = %L THEN %L END', o ->> 'owner_required', '', o ->> 'owner_required') ELSE 'NULL' END,
+			t.owner, syncup.key_is(t.owner, 'o', 'g.ak'))],
+		t.owner, NULL, source);
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_accounts(syncup.resource_type, text[], timestamptz) IS
+'Who should have an account, beside who has one; of all owners, or of some.';
+
+-- ---------- values and links of accounts ----------
+
+CREATE FUNCTION syncup.at_work_sql()
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT $sql$x.kind = 'account' AND x.expected IS NOT NULL AND CASE WHEN x.account_key IS NULL
+			THEN x.provisioning_state IN ('pending', 'awaiting approval', 'transmitted', 'executed', 'errored', 'inactive')
+			ELSE x.provisioning_state = 'verified' END$sql$
+$$;
+COMMENT ON FUNCTION syncup.at_work_sql() IS 'SQL for whether values and links are computed of the account of assignment x: it is there and its owner''s, or to be created.';
+
+CREATE FUNCTION syncup.pairs_at_work(t syncup.resource_type, keys text[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT syncup.with_roles(t, format($sql$
+		SELECT x.owner_key AS a, x.account_key AS b, NULL::text[] AS roles FROM syncup.assignment x
+		WHERE x.resource_type = %L AND %s AND %s$sql$, t.resource_type, syncup.keys_sql(keys, 'x.owner_key'), syncup.at_work_sql()), keys)
+$$;
+COMMENT ON FUNCTION syncup.pairs_at_work(syncup.resource_type, text[]) IS 'A source of rules: owners and their accounts, which are there or to be created.';
+
+CREATE FUNCTION syncup.forget_pairs(t syncup.resource_type, kind text, keys text[])
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	result bigint;
+BEGIN
+	EXECUTE format($sql$
+		WITH gone AS MATERIALIZED (
+			SELECT e.owner_key, e.account_key FROM syncup.evaluated e
+			WHERE e.resource_type = $1 AND e.kind = $2 AND %1$s AND NOT EXISTS (
+				SELECT FROM syncup.assignment x
+				WHERE x.resource_type = $1 AND x.kind = 'account' AND x.owner_key = e.owner_key AND coalesce(x.account_key, '') = coalesce(e.account_key, '')
+					AND (x.provisioning_state = 'rule error' OR %2$s))
+		), forgotten AS (
+			DELETE FROM syncup.evaluated e USING gone g
+			WHERE e.resource_type = $1 AND e.kind = $2 AND e.owner_key = g.owner_key AND coalesce(e.account_key, '') = coalesce(g.account_key, '')
+		), removed AS (
+			DELETE FROM syncup.assignment x USING gone g
+			WHERE x.resource_type = $1 AND x.kind = $2 AND x.owner_key = g.owner_key AND coalesce(x.account_key, '') = coalesce(g.account_key, '')
+			RETURNING 1
+		)
+		SELECT count(*) FROM removed
+		$sql$, syncup.keys_sql(keys, 'e.owner_key'), syncup.at_work_sql()) INTO result USING t.resource_type, kind;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.forget_pairs(syncup.resource_type, text, text[]) IS
+'Removes values or links of accounts that are not at work any more.';
+
+CREATE FUNCTION syncup.pairs_changed(resource_type text, kind text, pairs text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		pair AS MATERIALIZED (
+			SELECT p.* FROM (%3$s) p
+			LEFT JOIN syncup.evaluated e ON e.resource_type = %1$L AND e.kind = %2$L AND e.owner_key = p.a AND coalesce(e.account_key, '') = coalesce(p.b, '')
+			WHERE p.digest IS NULL OR e.digest IS DISTINCT FROM p.digest
+		), unnoted AS (
+			DELETE FROM syncup.evaluated e USING pair p
+			WHERE e.resource_type = %1$L AND e.kind = %2$L AND e.owner_key = p.a AND coalesce(e.account_key, '') = coalesce(p.b, '')
+		), noted AS (
+			INSERT INTO syncup.evaluated (resource_type, kind, owner_key, account_key, digest) SELECT DISTINCT %1$L, %2$L, p.a, p.b, p.digest FROM pair p
+		)$sql$, resource_type, kind, pairs)
+$$;
+COMMENT ON FUNCTION syncup.pairs_changed(text, text, text) IS
+'CTEs: of owners and accounts with a digest of what rules say of them and what is there, those with another one than last time; and it is noted.';
+
+CREATE FUNCTION syncup.in_pairs()
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT $sql$EXISTS (SELECT FROM pair p WHERE p.a = x.owner_key AND coalesce(p.b, '') = coalesce(x.account_key, ''))$sql$ $$;
+COMMENT ON FUNCTION syncup.in_pairs() IS 'SQL for whether an assignment x is of an owner and account that have changed.';
+
+CREATE FUNCTION syncup.alone(expressions text[], i int)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT string_agg(CASE WHEN i IN (0, u.n) THEN u.e ELSE 'NULL' END, ', ' ORDER BY u.n) FROM unnest(expressions) WITH ORDINALITY u (e, n) $$;
+COMMENT ON FUNCTION syncup.alone(text[], int) IS 'SQL for a list of these expressions; of the i-th alone, with nulls for the others, if that is not 0.';
+
+CREATE FUNCTION syncup.compute_scalars(t syncup.resource_type, keys text[], at timestamptz)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	rules text[] := ARRAY(SELECT r.rule FROM syncup.rules_of(t.resource_type, 'scalar') r ORDER BY r.n);
+	compares text[] := ARRAY(SELECT r.definition ->> 'compare' FROM syncup.rules_of(t.resource_type, 'scalar') r ORDER BY r.n);
+	queries text[] := '{}';
+	properties text[];
+	mapped boolean[];
+	vals text[];
+	currents text[];
+	numbers text[];
+	rows text := format(' FROM given g JOIN %s o ON %s LEFT JOIN %s a ON %s',
+		t.owner, syncup.key_is(t.owner, 'o', 'g.ak'), t.account, syncup.key_is(t.account, 'a', 'g.bk'));
+BEGIN
+	IF rules = '{}' THEN
+		RETURN syncup.forget_kind(t, 'scalar');
+	END IF;
+	SELECT array_agg(p.property ORDER BY p.first), array_agg(p.mapped ORDER BY p.first),
+		array_agg(CASE WHEN p.mapped THEN p.val ELSE format('CASE WHEN g.b IS NULL THEN %s END', p.val) END ORDER BY p.first),
+		array_agg(format('pg_catalog.concat(a.%I)', p.property) ORDER BY p.first), array_agg(p.number ORDER BY p.first)
+	INTO properties, mapped, vals, currents, numbers
+	FROM (
+		SELECT c.property, min(c.n) AS first, bool_and(c.mapped) AS mapped,
+			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN (array_agg(c.val ORDER BY c.n))[1]
+				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %s', c.condition, c.val), '' ORDER BY c.n)) END AS val,
+			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN format('%L', min(c.n))
+				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %L', c.condition, c.n), '' ORDER BY c.n)) END AS number
+		FROM (
+			SELECT r.n, r.definition ->> 'property' AS property, (r.definition ->> 'mapped')::boolean AS mapped, syncup.condition_sql(r.rule, r.definition) AS condition,
+				format('pg_catalog.concat(CAST(%s AS %s))', syncup.rule_text(r.rule, 'expression', r.definition ->> 'expression'),
+					syncup.value_type(t.account, (r.definition ->> 'property')::name)) AS val
+			FROM syncup.rules_of(t.resource_type, 'scalar') r
+		) AS c GROUP BY c.property
+	) AS p;
+	-- all of them, and each alone
+	FOR i IN 0 .. cardinality(properties) LOOP
+		queries[i + 1] := format('SELECT g.a, g.b, ARRAY[%s]::text[], ARRAY[%s, %s]::text[]', syncup.alone(vals, i), syncup.alone(currents, i), syncup.alone(numbers, i)) || rows;
+	END LOOP;
+	RETURN syncup.run_rules(syncup.assignment_statement(t.resource_type, 'scalar',
+		syncup.pairs_changed(t.resource_type, 'scalar', format(
+			'SELECT r.a, r.b, r.part, r.vals, r.more, r.message, CASE WHEN r.part IS NULL THEN hash_array_extended(r.vals || r.more, %s) END AS digest FROM $rules r', syncup.signature(t)))
+		|| format($sql$, wish AS (
+			SELECT p.a AS owner_key, p.b AS account_key, u.property, '' AS item, v.expected, v.wished, v.current, v.current IS NOT NULL AS had,
+				CASE (%3$L::text[])[v.n] WHEN 'exact' THEN v.expected IS NOT DISTINCT FROM v.current
+					ELSE v.expected IS NOT DISTINCT FROM v.current OR coalesce(syncup.same_value((%3$L::text[])[v.n], v.expected, v.current), false) END AND p.b IS NOT NULL AS same,
+				(%2$L::text[])[v.n] AS rule, p.message, %4$L::boolean OR p.b IS NULL AS allowed, %5$L::boolean AND p.b IS NOT NULL AS waits, false AS inactive,
+				false AS orphan, NOT u.mapped AND p.b IS NOT NULL AS created, false AS soft, NULL AS note
+			FROM pair p JOIN unnest(%1$L::text[], %6$L::boolean[]) WITH ORDINALITY u (property, mapped, i) ON p.part IS NULL OR p.part = u.i
+			CROSS JOIN LATERAL (SELECT nullif(p.vals[u.i], '') AS expected, nullif(p.more[u.i], '') AS current,
+				p.more[%7$s + u.i] IS NOT NULL AND (p.b IS NOT NULL OR p.vals[u.i] <> '') AS wished, p.more[%7$s + u.i]::int AS n) AS v
+		)$sql$, properties, rules, compares, coalesce((t.options ->> 'allow_update')::boolean, true), coalesce((t.options ->> 'review')::boolean, true), mapped, cardinality(properties)),
+		syncup.in_pairs(), '{}', at),
+		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys));
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_scalars(syncup.resource_type, text[], timestamptz) IS
+'The values that accounts should have, beside those that they have; of all owners, or of some.';
+
+CREATE FUNCTION syncup.link_queries(t syncup.resource_type, OUT associations text[], OUT single boolean[], OUT queries text[])
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	owners text := format('given g JOIN %s o ON %s', t.owner, syncup.key_is(t.owner, 'o', 'g.ak'));
+	accounts text := format('given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk'));
+	-- one row of each owner and account, whatever follows
+	base text := format('SELECT g.a, g.b, ARRAY[''0'', ''0'', ''''], NULL::text[] FROM %s', owners);
+BEGIN
+	WITH asked AS (
+		SELECT r.definition ->> 'association' AS association, r.definition ->> 'connector' AS connector, r.n, r.rule, r.definition ->> 'resource' AS resource,
+			dense_rank() OVER (ORDER BY r.definition ->> 'association', r.definition ->> 'connector') AS i, syncup.condition_sql(r.rule, r.definition) AS condition
+		FROM syncup.rules_of(t.resource_type, 'navigation') r
+	), part AS (
+		-- expressions are asked in one pass; a query is joined with the owners
+		SELECT a.i, a.association, a.connector,
+			string_agg(format('(%L, %L, CASE WHEN %s THEN pg_catalog.concat(%s) END)', a.i, a.n, a.condition, syncup.rule_text(a.rule, 'resource', a.resource)), ', ' ORDER BY a.n)
+				FILTER (WHERE NOT syncup.is_query(a.resource)) AS expressions,
+			string_agg(format(' UNION ALL SELECT g.a, g.b, ARRAY[%L, %L, pg_catalog.concat(k.key)], NULL FROM %s CROSS JOIN LATERAL %s AS k (key) WHERE %s AND pg_catalog.concat(k.key) <> %L',
+				a.i, a.n, owners, syncup.rule_text(a.rule, 'resource', a.resource, true), a.condition, ''), '' ORDER BY a.n) FILTER (WHERE syncup.is_query(a.resource)) AS joined
+		FROM asked a GROUP BY a.i, a.association, a.connector
+	), alone AS (
+		SELECT p.i, p.association, p.expressions, (SELECT l.single FROM syncup.association_of(t.account, p.connector || '.' || p.association) l) AS single,
+			concat(p.joined, format(' UNION ALL SELECT g.a, g.b, ARRAY[%L, ''0'', h.key], NULL FROM %s', p.i,
+				syncup.link_query(t.account, p.connector || '.' || p.association, accounts))) AS rest
+		FROM part p
+	), every AS (
+		SELECT 0 AS i, string_agg(a.expressions, ', ' ORDER BY a.i) AS expressions, string_agg(a.rest, '' ORDER BY a.i) AS rest FROM alone a
+		UNION ALL
+		SELECT a.i, a.expressions, a.rest FROM alone a
+	)
+	SELECT (SELECT array_agg(a.association ORDER BY a.i) FROM alone a), (SELECT array_agg(a.single ORDER BY a.i) FROM alone a),
+		(SELECT array_agg(concat(base, format(' UNION ALL SELECT g.a, g.b, ARRAY[v.i, v.n, v.key], NULL FROM %s CROSS JOIN LATERAL (VALUES ', owners)
+			|| e.expressions || ') AS v (i, n, key) WHERE v.key <> ''''', e.rest) ORDER BY e.i) FROM every e)
+	INTO associations, single, queries;
+END
+$$;
+COMMENT ON FUNCTION syncup.link_queries(syncup.resource_type) IS
+'The associations that navigation rules are on, whether an account has one link at most in each, and what is asked: of all associations, and of each alone. Rows of three values: the association, the rule (0: the link is there), the key of the other side.';
+
+CREATE FUNCTION syncup.compute_links(t syncup.resource_type, keys text[], at timestamptz)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	rules text[] := ARRAY(SELECT r.rule FROM syncup.rules_of(t.resource_type, 'navigation') r ORDER BY r.n);
+	denied boolean[] := ARRAY(SELECT (r.definition ->> 'denied')::boolean FROM syncup.rules_of(t.resource_type, 'navigation') r ORDER BY r.n);
+	associations text[];
+	single boolean[];
+	queries text[];
+BEGIN
+	IF rules = '{}' THEN
+		RETURN syncup.forget_kind(t, 'navigation');
+	END IF;
+	SELECT q.associations, q.single, q.queries INTO associations, single, queries FROM syncup.link_queries(t) q;
+	RETURN syncup.run_rules(syncup.assignment_statement(t.resource_type, 'navigation',
+		'asked AS MATERIALIZED (SELECT r.a, r.b, coalesce(r.vals[1]::int, r.part) AS i, r.vals[2]::int AS n, r.vals[3] AS key, r.part, r.vals, r.message FROM $rules r), '
+		|| syncup.pairs_changed(t.resource_type, 'navigation', format(
+			'SELECT s.a, s.b, CASE WHEN bool_and(s.part IS NULL) THEN (sum(hash_array_extended(s.vals, %s)) %% 9223372036854775783)::bigint END AS digest FROM asked s GROUP BY s.a, s.b', syncup.signature(t)))
+		|| format($sql$, failed AS MATERIALIZED (
+			SELECT s.a, s.b, s.i, s.message FROM asked s WHERE s.message IS NOT NULL
+		), item AS MATERIALIZED (
+			SELECT s.a, s.b, s.i, s.key, min(s.n) FILTER (WHERE s.n > 0) AS n,
+				coalesce(bool_or((%3$L::boolean[])[s.n]), false) AS denied, bool_or(s.n = 0) AS had
+			FROM asked s JOIN pair p ON p.a = s.a AND coalesce(p.b, '') = coalesce(s.b, '')
+			WHERE s.i > 0 AND s.message IS NULL
+			GROUP BY s.a, s.b, s.i, s.key
+		), wish AS (
+			SELECT v.a AS owner_key, v.b AS account_key, (%1$L::text[])[v.i] AS property, v.item, v.expected, v.n IS NOT NULL AS wished, v.current, v.current IS NOT NULL AS had,
+				v.expected IS NOT DISTINCT FROM v.current AND v.b IS NOT NULL AS same, (%2$L::text[])[v.n] AS rule, v.message,
+				%5$L::boolean OR v.b IS NULL AS allowed, %6$L::boolean AND v.b IS NOT NULL AS waits, false AS inactive, false AS orphan, false AS created, NOT v.single AS soft, NULL AS note
+			FROM (
+				SELECT i.a, i.b, i.i, i.key AS item, CASE WHEN NOT i.denied AND i.n IS NOT NULL THEN i.key END AS expected,
+					CASE WHEN NOT i.denied THEN i.n END AS n, CASE WHEN i.had THEN i.key END AS current, NULL AS message, false AS single
+				FROM item i WHERE NOT (%4$L::boolean[])[i.i]
+				UNION ALL
+				SELECT i.a, i.b, i.i, '', (array_agg(i.key ORDER BY i.n, i.key) FILTER (WHERE NOT i.denied AND i.n IS NOT NULL))[1],
+					min(i.n) FILTER (WHERE NOT i.denied), min(i.key) FILTER (WHERE i.had), NULL, true
+				FROM item i WHERE (%4$L::boolean[])[i.i] GROUP BY i.a, i.b, i.i
+				UNION ALL
+				SELECT f.a, f.b, f.i, '', NULL, NULL, NULL, f.message, (%4$L::boolean[])[f.i] FROM failed f
+			) AS v
+		)$sql$, associations, rules, denied, single, coalesce((t.options ->> 'allow_update')::boolean, true), coalesce((t.options ->> 'review')::boolean, true)),
+		-- where a rule raised an error, what is written of its links stays
+		format('%s AND NOT EXISTS (SELECT FROM failed f WHERE f.a = x.owner_key AND coalesce(f.b, %L) = coalesce(x.account_key, %L) AND (%L::text[])[f.i] = x.property AND NOT (%L::boolean[])[f.i] AND x.provisioning_state <> %L)',
+			syncup.in_pairs(), '', '', associations, single, 'rule error'),
+		ARRAY(SELECT u.association FROM unnest(associations, single) u (association, single) WHERE NOT u.single), at),
+		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys));
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_links(syncup.resource_type, text[], timestamptz) IS
+'The links that accounts should have, beside those that they have; of all owners, or of some.';
+
+-- ---------- the run ----------
+
+CREATE FUNCTION syncup.owners_to_look_at(t syncup.resource_type, consumer text, more text[])
+RETURNS text[]
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ARRAY(
+		SELECT u.key FROM syncup.unseen(consumer, t.owner) u
+		UNION
+		SELECT o.owner_key FROM syncup.unseen(consumer, t.account) u JOIN syncup.ownership o ON o.resource_type = t.resource_type AND o.account_key = u.key
+		WHERE o.owner_key IS NOT NULL
+		UNION
+		SELECT unnest(more))
+$$;
+COMMENT ON FUNCTION syncup.owners_to_look_at(syncup.resource_type, text, text[]) IS
+'The owners that are flagged, those whose account is, and more.';
+
+CREATE FUNCTION syncup.expire_transmitted(t syncup.resource_type, at timestamptz)
+RETURNS jsonb
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH expired AS (
+		UPDATE syncup.assignment x SET provisioning_state = 'errored', state_at = now(), changed_at = $2,
+			message = format('%s, and not found by a synchronization within %s', x.provisioning_state, t.options ->> 'transmitted_validity')
+		WHERE x.resource_type = t.resource_type AND x.provisioning_state IN ('transmitted', 'executed')
+			AND x.state_at < now() - (t.options ->> 'transmitted_validity')::interval
+		RETURNING x.kind
+	)
+	SELECT jsonb_object_agg(e.kind, e.n) FROM (SELECT e.kind, count(*) AS n FROM expired e GROUP BY e.kind) AS e
+$$;
+COMMENT ON FUNCTION syncup.expire_transmitted(syncup.resource_type, timestamptz) IS
+'What has been in flight longer than the option "transmitted_validity" is errored: how many of each kind.';
+
+CREATE FUNCTION syncup.compute_resource_type(t syncup.resource_type, dirty boolean, at timestamptz)
+RETURNS TABLE (kind text, provisioning_state text, count bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	consumer text := 'compute_role_model ' || t.resource_type;
+	known boolean := syncup.begin_seeing(consumer, ARRAY[t.owner, t.account]) AND dirty;
+	matched text[] := syncup.match_accounts(t, NOT known);
+	keys text[];
+	counts jsonb := '[]';
+	e record;
+BEGIN
+	IF known THEN
+		keys := syncup.owners_to_look_at(t, consumer, matched);
+	END IF;
+	PERFORM syncup.move_assignments(t, keys);
+	-- one after the other: each reads what the one before wrote
+	counts := counts || jsonb_build_object('kind', 'account', 'counts', syncup.compute_accounts(t, keys, at));
+	counts := counts || jsonb_build_object('kind', 'scalar', 'counts', jsonb_build_object('removed', syncup.forget_pairs(t, 'scalar', keys)));
+	counts := counts || jsonb_build_object('kind', 'scalar', 'counts', syncup.compute_scalars(t, keys, at));
+	counts := counts || jsonb_build_object('kind', 'navigation', 'counts', jsonb_build_object('removed', syncup.forget_pairs(t, 'navigation', keys)));
+	counts := counts || jsonb_build_object('kind', 'navigation', 'counts', syncup.compute_links(t, keys, at));
+	FOR e IN SELECT x.key, x.value FROM jsonb_each(syncup.expire_transmitted(t, at)) x LOOP
+		counts := counts || jsonb_build_object('kind', e.key, 'counts', jsonb_build_object('errored', e.value));
+	END LOOP;
+	PERFORM syncup.mark_seen(consumer);
+	RETURN QUERY
+	SELECT c ->> 'kind', nullif(s.key, 'removed'), sum(s.value::bigint)::bigint
+	FROM jsonb_array_elements(counts) c CROSS JOIN LATERAL jsonb_each_text(nullif(c -> 'counts', 'null')) s
+	WHERE s.value <> '0' GROUP BY 1, 2 ORDER BY 1, 2;
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_resource_type(syncup.resource_type, boolean, timestamptz) IS
+'The role model of one resource type: whose accounts are, who should have one, its values, its links.';
+
+CREATE FUNCTION syncup.compute_model(caller regrole, resource_types text[], dirty boolean, at timestamptz)
+RETURNS TABLE (resource_type text, kind text, provisioning_state text, count bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	types syncup.resource_type[] := ARRAY(SELECT t FROM syncup.resource_types(caller, resource_types) t);
+	t syncup.resource_type;
+	owner regclass;
+BEGIN
+	FOR owner IN
+		SELECT u.owner FROM unnest(types) u
+		UNION
+		SELECT d.relation FROM syncup.rule_definition d WHERE d.kind = 'role' AND resource_types IS NULL AND pg_has_role(caller, d.owner, 'MEMBER')
+		ORDER BY 1
+	LOOP
+		RETURN QUERY SELECT NULL::text, 'role', r.provisioning_state, sum(r.count)::bigint
+		FROM syncup.compute_roles(owner, caller, dirty, at) r GROUP BY r.provisioning_state ORDER BY 3;
+	END LOOP;
+	FOREACH t IN ARRAY types LOOP
+		RETURN QUERY SELECT t.resource_type, r.kind, r.provisioning_state, r.count FROM syncup.compute_resource_type(t, dirty, at) r;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.compute_model(regrole, text[], boolean, timestamptz) IS
+'The role model of resource types; what is written is marked with the time "at".';
+
+CREATE FUNCTION syncup.compute_role_model(caller regrole, resource_types text[], dirty boolean)
+RETURNS TABLE (resource_type text, kind text, provisioning_state text, count bigint)
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT * FROM syncup.compute_model(caller, resource_types, coalesce(dirty, false), clock_timestamp()) $$;
+COMMENT ON FUNCTION syncup.compute_role_model(regrole, text[], boolean) IS 'What syncup_compute_role_model() does.';
+
+CREATE FUNCTION syncup_compute_role_model(resource_types text[] DEFAULT NULL, dirty boolean DEFAULT false)
+RETURNS TABLE (resource_type text, kind text, provisioning_state text, count bigint)
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_compute_role_model(text[], boolean) IS
+'Brings syncup.ownership and syncup.assignment up to date: of all owners, or of those that are flagged. Returns how many assignments got into which state; null: they were removed.';
+
+CREATE FUNCTION syncup.preview_role_model(caller regrole, resource_types text[], dirty boolean)
+RETURNS SETOF syncup.assignment
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	at timestamptz := clock_timestamp();
+	found_rows syncup.assignment[];
+BEGIN
+	BEGIN
+		PERFORM FROM syncup.compute_model(caller, resource_types, coalesce(dirty, false), at);
+		found_rows := ARRAY(SELECT x FROM syncup.assignment x WHERE x.changed_at = at ORDER BY x.resource_type, x.owner_key, x.account_key, x.kind, x.property, x.assignment);
+		RAISE SQLSTATE 'SU009';
+	EXCEPTION WHEN SQLSTATE 'SU009' THEN
+		NULL;
+	END;
+	RETURN QUERY SELECT * FROM unnest(found_rows);
+END
+$$;
+COMMENT ON FUNCTION syncup.preview_role_model(regrole, text[], boolean) IS 'What syncup_preview_role_model() does.';
+
+CREATE FUNCTION syncup_preview_role_model(resource_types text[] DEFAULT NULL, dirty boolean DEFAULT false)
+RETURNS SETOF syncup.assignment
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_preview_role_model(text[], boolean) IS
+'The assignments that syncup_compute_role_model() would write, as it would write them; nothing is written.';
+
+-- ---------- decisions ----------
+
+CREATE FUNCTION syncup.decidable(caller regrole, assignments bigint[])
+RETURNS SETOF syncup.assignment
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	missing bigint;
+BEGIN
+	SELECT u INTO missing FROM unnest(assignments) u WHERE NOT EXISTS (
+		SELECT FROM syncup.assignment x JOIN syncup.resource_type t ON t.resource_type = x.resource_type
+		WHERE x.assignment = u AND pg_has_role(caller, t.role, 'MEMBER')) LIMIT 1;
+	IF missing IS NOT NULL THEN
+		RAISE 'assignment % does not exist', missing USING ERRCODE = 'undefined_object',
+			HINT = 'See syncup.assignment: those of resource types whose role you are a member of are yours to decide.';
+	END IF;
+	-- not while the role model is computed
+	PERFORM FROM syncup.resource_type t WHERE t.resource_type IN (SELECT x.resource_type FROM syncup.assignment x WHERE x.assignment = ANY (assignments))
+	ORDER BY t.resource_type FOR NO KEY UPDATE;
+	RETURN QUERY SELECT x.* FROM syncup.assignment x WHERE x.assignment = ANY (assignments) ORDER BY x.assignment;
+END
+$$;
+COMMENT ON FUNCTION syncup.decidable(regrole, bigint[]) IS 'Assignments that the caller may decide on, while no role model is computed; an error names another one.';
+
+CREATE FUNCTION syncup.decide(caller regrole, x syncup.assignment, state text, workflow text, comment text)
+RETURNS bigint
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE syncup.assignment a
+	SET provisioning_state = $3, workflow_state = $4, comment = $5, approved_by = pg_get_userbyid(caller), approved_at = now(), message = NULL,
+		state_at = CASE WHEN a.provisioning_state = $3 THEN a.state_at ELSE now() END, changed_at = clock_timestamp()
+	WHERE a.assignment = x.assignment
+	RETURNING 1::bigint
+$$;
+COMMENT ON FUNCTION syncup.decide(regrole, syncup.assignment, text, text, text) IS 'Writes what a person decided about an assignment.';
+
+CREATE FUNCTION syncup.is_suggested(x syncup.assignment)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT x.kind = 'account' AND EXISTS (SELECT FROM syncup.ownership o
+		WHERE o.resource_type = x.resource_type AND o.account_key = x.account_key AND o.owner_key = x.owner_key AND o.state = 'suggested')
+$$;
+COMMENT ON FUNCTION syncup.is_suggested(syncup.assignment) IS 'Whether it is yet to be said that the account is the owner''s.';
+
+CREATE FUNCTION syncup.approve(caller regrole, assignments bigint[], comment text)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	x syncup.assignment;
+	decided bigint := 0;
+BEGIN
+	FOR x IN SELECT * FROM syncup.decidable(caller, assignments) LOOP
+		IF syncup.is_suggested(x) THEN
+			PERFORM syncup.decide_owner(caller, x.resource_type, x.account_key, x.owner_key);
+			decided := decided + syncup.decide(caller, x, 'verified', NULL, comment);
+		ELSIF x.provisioning_state IN ('awaiting approval', 'errored') OR x.workflow_state = 'declined' AND x.provisioning_state = 'none' THEN
+			decided := decided + syncup.decide(caller, x, 'pending', 'approved', comment);
+		ELSIF x.workflow_state = 'non-conforming' THEN
+			-- it is right as it is
+			decided := decided + syncup.decide(caller, x, x.provisioning_state, 'approved', comment);
+		END IF;
+	END LOOP;
+	RETURN decided;
+END
+$$;
+COMMENT ON FUNCTION syncup.approve(regrole, bigint[], text) IS 'What syncup_approve() does.';
+
+CREATE FUNCTION syncup_approve(assignments bigint[], comment text DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_approve(bigint[], text) IS
+'Approves what awaits it, says that a suggested account is the owner''s, accepts what is non-conforming as it is, and lets what errored be tried again. How many were decided.';
+
+CREATE FUNCTION syncup.reject_owner(caller regrole, x syncup.assignment)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	UPDATE syncup.ownership o
+	SET state = 'rejected', rejected = o.rejected || x.owner_key, owner_key = NULL, rule = NULL, confidence = NULL, since = now(), decided_by = pg_get_userbyid(caller)
+	WHERE o.resource_type = x.resource_type AND o.account_key = x.account_key;
+	DELETE FROM syncup.assignment a WHERE a.assignment = x.assignment;
+	UPDATE syncup.resource_type t SET unmatched = true WHERE t.resource_type = x.resource_type;
+	PERFORM syncup.write_flags(t.owner, ARRAY[x.owner_key], 'manual') FROM syncup.resource_type t WHERE t.resource_type = x.resource_type;
+END
+$$;
+COMMENT ON FUNCTION syncup.reject_owner(regrole, syncup.assignment) IS 'A suggested account is not the owner''s, and is not suggested again.';
+
+CREATE FUNCTION syncup.decline(caller regrole, assignments bigint[], comment text)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	x syncup.assignment;
+	decided bigint := 0;
+BEGIN
+	FOR x IN SELECT * FROM syncup.decidable(caller, assignments) LOOP
+		IF syncup.is_suggested(x) THEN
+			PERFORM syncup.reject_owner(caller, x);
+			decided := decided + 1;
+		ELSIF x.provisioning_state IN ('awaiting approval', 'pending', 'errored') THEN
+			decided := decided + syncup.decide(caller, x, 'none', 'declined', comment);
+		ELSIF x.workflow_state IN ('non-conforming', 'approved') AND x.provisioning_state IN ('verified', 'none') THEN
+			-- it is wrong as it is
+			decided := decided + syncup.decide(caller, x, 'pending', 'declined', comment);
+		END IF;
+	END LOOP;
+	RETURN decided;
+END
+$$;
+COMMENT ON FUNCTION syncup.decline(regrole, bigint[], text) IS 'What syncup_decline() does.';
+
+CREATE FUNCTION syncup_decline(assignments bigint[], comment text DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_decline(bigint[], text) IS
+'Declines what awaits approval, says that a suggested account is not the owner''s, and orders that what is non-conforming becomes as rules wish it. How many were decided.';

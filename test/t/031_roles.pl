@@ -77,15 +77,15 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.flag syncup.consumer
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
-		syncup.rule)),
+		syncup.rule syncup.correlation syncup.role_model)),
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
 		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.flag_seq_seq)),
-	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result)),
+	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
@@ -117,12 +117,47 @@ my %may = (
 		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
 	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
-	(map { ("function $_" => 'C') } ('syncup_drop_rule(text)')),
+	(map { ("function $_" => 'C') } (
+		'syncup_drop_rule(text)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
+		'syncup_define_role(text,regclass,text,text)', 'syncup_define_type_rule(text,text,text,boolean)', 'syncup_define_scalar_rule(text,name,text,jsonb)',
+		'syncup_define_navigation_rule(text,text,text,text,text,boolean)')),
+	(map { ("function $_" => 'O') } (
+		'syncup_compute_correlation_keys(text[],boolean)', 'syncup_decide_owner(text,text,text)',
+		'syncup_grant_role(text,text,timestamp with time zone,timestamp with time zone,text)', 'syncup_revoke_role(text,text)',
+		'syncup_compute_role_model(text[],boolean)', 'syncup_preview_role_model(text[],boolean)', 'syncup_approve(bigint[],text)',
+		'syncup_decline(bigint[],text)')),
 	(map { ("function syncup.$_" => '') } (
 		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
 		'flag(regrole,regclass,text)', 'write_flags(regclass,text[],text)', 'set_recently_modified_flag(regrole)', 'lock_flags(regclass,boolean)', 'begin_reading()',
 		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'forget_flags(regclass)',
-		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)')),
+		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
+		'key_parts(regclass,text)', 'key_is(regclass,text,text)', 'rule_given(regclass,regclass,text)', 'is_of_a_row(text)',
+		'rule_chunk(regrole,text[],regclass,regclass,text[],text[],text[])', 'rule_rows(regrole,text[],regclass,regclass,text)',
+		'rule_source(regrole,text[],regclass,regclass,text,boolean)', 'run_rules(text,regrole,text[],regclass,regclass,text)', 'all_keys(regrole,regclass)',
+		'these_keys(text[])', 'resource_type_options()', 'check_resource_type(regrole,text)', 'own_resource_type(regrole,text)',
+		'resource_types(regrole,text[])', 'check_resource_type_options(regrole,text,regclass,jsonb)',
+		'create_resource_type(regrole,text,regclass,regclass,jsonb)', 'drop_resource_type(regrole,text)', 'forget_correlation(text)',
+		'correlation_queries(text,regclass,text,text)', 'define_correlation(regrole,text,text,text,integer)', 'correlation_value(text)',
+		'compute_keys(syncup.resource_type,syncup.rule_definition,text,text,boolean)', 'compute_correlation_keys(regrole,text[],boolean)',
+		'forget_absent(syncup.resource_type)', 'match_once(syncup.resource_type)', 'match_accounts(syncup.resource_type,boolean)',
+		'has_row(regrole,regclass,text)', 'decide_owner(regrole,text,text,text)', 'forget_role(text)', 'mark_stale(text)', 'check_role(text,regclass,text)',
+		'define_role(regrole,text,regclass,text,text)', 'role_to_grant(regrole,text)',
+		'grant_role(regrole,text,text,timestamp with time zone,timestamp with time zone,text)', 'revoke_role(regrole,text,text)',
+		'check_condition(regrole,text,syncup.resource_type,text)', 'define_type_rule(regrole,text,text,text,boolean)', 'value_type(regclass,name)',
+		'define_scalar_rule(regrole,text,name,text,jsonb)', 'association_of(regclass,text)', 'link_query(regclass,text,text)', 'is_query(text)',
+		'define_navigation_rule(regrole,text,text,text,text,text,boolean)', 'same_value(text,text,text)',
+		'assignment_statement(text,text,text,text,text[],timestamp with time zone)', 'rules_of(text,text)', 'condition_sql(text,jsonb)',
+		'signature(syncup.resource_type)', 'with_roles(syncup.resource_type,text,text[])', 'keys_sql(text[],text)', 'role_levels(regclass,regrole)',
+		'compute_role_level(regclass,regrole,text[],text[],text[],timestamp with time zone)',
+		'compute_roles(regclass,regrole,boolean,timestamp with time zone)', 'move_assignments(syncup.resource_type,text[])',
+		'forget_kind(syncup.resource_type,text)', 'compute_accounts(syncup.resource_type,text[],timestamp with time zone)', 'at_work_sql()',
+		'pairs_at_work(syncup.resource_type,text[])', 'forget_pairs(syncup.resource_type,text,text[])', 'pairs_changed(text,text,text)', 'in_pairs()',
+		'alone(text[],integer)', 'compute_scalars(syncup.resource_type,text[],timestamp with time zone)', 'link_queries(syncup.resource_type)',
+		'compute_links(syncup.resource_type,text[],timestamp with time zone)', 'owners_to_look_at(syncup.resource_type,text,text[])',
+		'expire_transmitted(syncup.resource_type,timestamp with time zone)', 'compute_resource_type(syncup.resource_type,boolean,timestamp with time zone)',
+		'compute_model(regrole,text[],boolean,timestamp with time zone)', 'compute_role_model(regrole,text[],boolean)',
+		'preview_role_model(regrole,text[],boolean)', 'decidable(regrole,bigint[])', 'decide(regrole,syncup.assignment,text,text,text)',
+		'is_suggested(syncup.assignment)', 'approve(regrole,bigint[],text)', 'reject_owner(regrole,syncup.assignment)', 'decline(regrole,bigint[],text)')),
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
 	'function syncup_purge(interval)' => '',
