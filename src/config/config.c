@@ -725,33 +725,16 @@ source_key(const Mapping *mapping, const char *prefix)
 	return list.data;
 }
 
-/* The names of the key's columns, quoted for a message. */
-static char *
-key_names(const Mapping *mapping, bool source)
+char *
+key_targets(const Mapping *mapping)
 {
 	StringInfoData list;
 
 	initStringInfo(&list);
 	for (int p = 0; p < mapping->nparts; p++)
-	{
-		const MappingColumn *column = &mapping->columns[mapping->parts[p]];
-
 		appendStringInfo(&list, "%s\"%s\"", p == 0 ? "" : p == mapping->nparts - 1 ? " and " : ", ",
-						 source ? column->source : column->target);
-	}
+						 mapping->columns[mapping->parts[p]].target);
 	return list.data;
-}
-
-char *
-key_targets(const Mapping *mapping)
-{
-	return key_names(mapping, false);
-}
-
-char *
-key_sources(const Mapping *mapping)
-{
-	return key_names(mapping, true);
 }
 
 bool

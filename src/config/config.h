@@ -151,9 +151,8 @@ extern void config_check_key(const Mapping *mapping);
 /* How many columns of the target belong to a link beside its two ends. */
 extern int	link_columns(const Mapping *association);
 
-/* The names of the key's target columns, or of its source columns, for a message. */
+/* The names of the key's target columns, for a message. */
 extern char *key_targets(const Mapping *mapping);
-extern char *key_sources(const Mapping *mapping);
 
 /* Whether a unique index that holds for every row covers just this column. */
 extern bool is_unique_column(Relation target, AttrNumber attnum);

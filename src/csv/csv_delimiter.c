@@ -37,7 +37,6 @@ struct CsvDelimiter
 	bool		eof;
 	bool		has_pending;	/* the second of two bytes did not fit */
 	char		pending;
-	uint64_t	bytes;
 
 	char	   *raw;			/* of the row at hand, as in the file */
 	size_t		raw_capacity;
@@ -96,12 +95,6 @@ csv_delimiter_byte(const CsvDelimiter *delimiter)
 	return delimiter->stand_in;
 }
 
-uint64_t
-csv_delimiter_bytes(const CsvDelimiter *delimiter)
-{
-	return delimiter->bytes;
-}
-
 /* Reads more of the file behind what is left of the input. */
 static void
 fill(CsvDelimiter *delimiter)
@@ -115,7 +108,6 @@ fill(CsvDelimiter *delimiter)
 						delimiter->capacity - delimiter->end);
 	delimiter->eof = n == 0;
 	delimiter->end += n;
-	delimiter->bytes += n;
 }
 
 /* Whether a delimiter begins with the next byte, of which enough are there. */

@@ -22,9 +22,6 @@ extern char csv_delimiter_byte(const CsvDelimiter *delimiter);
 /* A CsvRead, whose arg is the delimiter. */
 extern size_t csv_delimiter_read(void *arg, char *buffer, size_t capacity);
 
-/* Bytes of the file that were taken. */
-extern uint64_t csv_delimiter_bytes(const CsvDelimiter *delimiter);
-
 /*
  * Makes raw text and fields of a row what they are in the file.  false: its raw text
  * is longer than max_row, and is cut there; of the fields nothing is left.

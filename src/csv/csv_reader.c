@@ -376,14 +376,6 @@ csv_reader_expect(CsvReader *reader, int nfields)
 	reader->fit_known = false;
 }
 
-/* Returns the number of bytes consumed. */
-uint64_t
-csv_reader_bytes(const CsvReader *reader)
-{
-	return reader->delimiter != NULL ? csv_delimiter_bytes(reader->delimiter) :
-		reader->base + reader->begin;
-}
-
 /*
  * Reads until the unconsumed bytes have doubled, or are a whole window, or
  * the file ends.  Moves the data: indexes from begin stay, pointers do not.
@@ -1213,30 +1205,4 @@ csv_reader_next(CsvReader *reader, CsvRow *row)
 	row->fault = CSV_ROW_TOO_LONG;
 	row->fault_field = 0;
 	return CSV_FAULT;
-}
-
-/* Returns a fault in words. */
-const char *
-csv_fault_message(CsvFault fault)
-{
-	switch (fault)
-	{
-		case CSV_OK:
-			return "no fault";
-		case CSV_STRAY_QUOTE:
-			return "quote inside a field, or text after a closing quote";
-		case CSV_UNTERMINATED_QUOTE:
-			return "quoted field is not closed";
-		case CSV_UNTERMINATED_AT_END:
-			return "quoted field is not closed before the end of the file";
-		case CSV_TOO_FEW_FIELDS:
-			return "too few fields";
-		case CSV_TOO_MANY_FIELDS:
-			return "too many fields";
-		case CSV_ROW_TOO_LONG:
-			return "row is too long, or a quoted field is not closed";
-		case CSV_PASSED_OVER:
-			return "line belongs to a faulty quoted field before it";
-	}
-	return "unknown fault";
 }

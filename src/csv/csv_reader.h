@@ -109,13 +109,7 @@ extern bool csv_reader_peek_line(CsvReader *reader, const char **line, size_t *l
 /* Whether nothing but empty lines follows that line. */
 extern bool csv_reader_at_last_line(CsvReader *reader);
 
-/* Bytes of the file consumed so far; with a delimiter of several bytes those read. */
-extern uint64_t csv_reader_bytes(const CsvReader *reader);
-
 /* Releases the reader and the rows it gave. */
 extern void csv_reader_close(CsvReader *reader);
-
-/* The fault in words: lower case, no full stop, a constant string. */
-extern const char *csv_fault_message(CsvFault fault);
 
 #endif							/* CSV_READER_H */

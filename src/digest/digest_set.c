@@ -218,19 +218,6 @@ digest_set_find(DigestSet *set, const Digest *digest)
 	return number;
 }
 
-const Digest *
-digest_set_at(const DigestSet *set, uint32 number)
-{
-	return digest_at(set, number);
-}
-
-void
-digest_set_fetch(DigestSet *set, const Digest *digest)
-{
-	complete_index(set);
-	__builtin_prefetch(&set->index[first_place(set, digest)]);
-}
-
 /* ---------- adding and removing ---------- */
 
 uint32

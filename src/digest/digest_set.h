@@ -28,12 +28,8 @@ extern Size digest_set_bytes(const DigestSet *set);
 /* How many there are: they are numbered from 0, in the order in which they came. */
 extern uint32 digest_set_count(const DigestSet *set);
 
-/* The number of a digest, or NO_DIGEST; and the digest of a number. */
+/* The number of a digest, or NO_DIGEST. */
 extern uint32 digest_set_find(DigestSet *set, const Digest *digest);
-extern const Digest *digest_set_at(const DigestSet *set, uint32 number);
-
-/* Says that a digest will be looked for soon. */
-extern void digest_set_fetch(DigestSet *set, const Digest *digest);
 
 static inline bool
 digest_set_has(DigestSet *set, const Digest *digest)

@@ -62,9 +62,9 @@ typedef struct Side
 	EndKey		end_key;
 	Spellings  *spellings;		/* NULL: all values are the same as their texts */
 	DigestSet  *moved;			/* what values share that the batch moves from row to row */
-	DigestMap  *stored;			/* with option store1 or store2: by key */
-	DigestMap  *values;			/* of what is stored, by the text of the value */
-	DigestMap  *others;			/* and by what equal values share; NULL: nothing else */
+	digest_map_hash *stored;	/* with option store1 or store2: by key */
+	digest_map_hash *values;	/* of what is stored, by the text of the value */
+	digest_map_hash *others;	/* and by what equal values share; NULL: nothing else */
 } Side;
 
 /* A pair on its way. */
@@ -96,7 +96,7 @@ typedef struct LinkSearch
 	DigestKey	link_key;
 	List	   *sides;			/* those loaded */
 	RowBytes	bytes;
-	Size		budget;			/* memory that is left */
+	double		budget;			/* memory that is left for sides */
 
 	Pair		ahead[AHEAD];	/* a ring */
 	uint64		read;			/* pairs that have been in it */
@@ -189,7 +189,7 @@ take_stored(void *arg, TupleTableSlot *slot)
 	bool		found;
 
 	read_digests(reading, slot, digests);
-	*digest_map_add(reading->sides[0]->stored, digests[0], &found) = digests[1];
+	digest_map_insert(reading->sides[0]->stored, digests[0], &found)->value = digests[1];
 }
 
 /* Reads what is stored instead of the keys of a side. */
@@ -214,7 +214,7 @@ stored_digest(LinkSearch *search, Side *side, StoredTable *table)
 	Datum		stored_key = stored_field(table, side->end->entity->key, &isnull);
 	Datum		key = end_key_value(&side->end_key, TextDatumGetCString(stored_key), &isnull);
 	Digest		digest;
-	Digest	   *stored;
+	const Digest *stored;
 
 	if (isnull)
 		return nothing;
@@ -227,12 +227,12 @@ stored_digest(LinkSearch *search, Side *side, StoredTable *table)
 
 /* Adds what a value leads to: nothing, if several rows have it. */
 static void
-add_to_map(DigestMap *map, Digest value, const Digest *stored)
+add_to_map(digest_map_hash *map, Digest value, const Digest *stored)
 {
 	bool		found;
-	Digest	   *place = digest_map_add(map, value, &found);
+	DigestEntry *entry = digest_map_insert(map, value, &found);
 
-	*place = found ? nothing : *stored;
+	entry->value = found ? nothing : *stored;
 }
 
 /* What takes the rows of a side's entity type. */
@@ -289,13 +289,6 @@ has_others(const LinkSearch *search, const Side *side)
 	return is_folded(side->end) || is_respelled_side(side->spellings, side->number);
 }
 
-/* The bytes that the values of a side take. */
-static Size
-side_bytes(const Side *side)
-{
-	return digest_map_bytes(side->values) + (side->others ? digest_map_bytes(side->others) : 0);
-}
-
 /* Finds what every value of a side leads to before the batch; false: it takes too much memory. */
 static bool
 load_side(LinkSearch *search, Side *side, const pg_uuid_t *batch)
@@ -304,7 +297,8 @@ load_side(LinkSearch *search, Side *side, const pg_uuid_t *batch)
 	StoredTable *previous = stored_table_open(side->end->entity, "syncup_previous");
 	double		rows = stored_table_estimate(previous) * 1.05;
 	bool		others = has_others(search, side);
-	bool		fits = digest_map_bytes_of(rows) * (1 + (side->end->store != NULL) + others) <= search->budget;
+	double		bytes = digest_map_bytes(rows) * (1 + (side->end->store != NULL) + others);
+	bool		fits = bytes <= search->budget;
 
 	if (fits)
 	{
@@ -312,27 +306,25 @@ load_side(LinkSearch *search, Side *side, const pg_uuid_t *batch)
 		int			level = settings_pin(search->at->mapping->ends[0].entity->options->timezone);
 
 		end_key_init(&side->end_key, side->end);
-		side->values = digest_map_create(rows);
+		side->values = digest_map_create(CurrentMemoryContext, rows, NULL);
 		if (others)
 		{
-			side->others = digest_map_create(rows);
+			side->others = digest_map_create(CurrentMemoryContext, rows, NULL);
 			side->moved = digest_set_create(0, false);
 			sql_for_each(own_cursor(moved_values_sql(search->at->mapping, side->number), SQL_ARGS(SQL_UUID(batch))),
 						 take_moved, side);
 		}
 		if (side->end->store != NULL)
 		{
-			side->stored = digest_map_create(rows);
+			side->stored = digest_map_create(CurrentMemoryContext, rows, NULL);
 			load_stored(search, side);
 		}
 		stored_table_scan(previous, search->snapshot, NULL, take_value, &loading);
 		if (side->stored != NULL)
-			digest_map_free(side->stored);
+			digest_map_destroy(side->stored);
 		settings_restore(level);
-		fits = side_bytes(side) <= search->budget;
+		search->budget -= digest_map_bytes(rows) * (1 + others);
 	}
-	if (fits)
-		search->budget -= side_bytes(side);
 	stored_table_close(previous);
 	return fits;
 }
@@ -581,11 +573,11 @@ find_side(const LinkSearch *search, const AssociationEnd *end, int number)
 	return NULL;
 }
 
-/* Loads the sides of all, in half of the memory. */
+/* Loads the sides of all; a quarter of the memory is left for sums. */
 static bool
 load_sides(LinkSearch *search, const pg_uuid_t *batch)
 {
-	search->budget = (Size) maintenance_work_mem * 1024 / 2;
+	search->budget = maintenance_work_mem * 1024.0 / 4 * 3;
 	for (search->at = search->members; search->at < search->members + search->nmembers; search->at++)
 		for (int i = 0; i < 2; i++)
 		{
@@ -723,9 +715,9 @@ link_drift_find(List *associations, const pg_uuid_t *batch)
 		Side	   *side = lfirst(cell);
 
 		if (side->values != NULL)
-			digest_map_free(side->values);
+			digest_map_destroy(side->values);
 		if (side->others != NULL)
-			digest_map_free(side->others);
+			digest_map_destroy(side->others);
 	}
 	for (int m = 0; m < search.nmembers; m++)
 		end_member(&search.members[m], drift != NULL);

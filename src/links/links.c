@@ -205,7 +205,8 @@ links_among(const Mapping *mapping, const char *relation)
 					relation, column1, column2, scope == NULL ? "" : psprintf(" AND (%s\n)", scope));
 }
 
-char *
+/* The same of the link table, or of a relation that has its columns, as it will be once keys have changed. */
+static char *
 link_table_rows(const Mapping *mapping, const char *relation)
 {
 	return links_among(mapping, renamed_relation(mapping->connector, mapping->target, relation));

@@ -12,12 +12,9 @@
 #include "links/link_drift.h"
 
 /*
- * SQL: the links among the rows of a link table, or of a relation that has its
- * columns, as "t": with all columns where they may be read.
+ * SQL: the links among the rows of a link table as they are now, whatever keys will
+ * change, as "t": with all columns where they may be read.
  */
-extern char *link_table_rows(const Mapping *mapping, const char *relation);
-
-/* SQL: those of the link table as they are now, whatever keys will change. */
 extern char *stored_links(const Mapping *mapping);
 
 /* SQL: ", ..." with the columns of links in a change table, named as links_same_sql() wants them of s. */

@@ -62,8 +62,8 @@ BEGIN
 	FROM syncup.batch b WHERE b.batch = t.last();
 END
 $$;
--- Somebody writes; what is found then by joins, by digests of some associations, in two
--- classes, and by those of all that have them; and what it is after that was applied.
+-- Somebody writes; what is found then by joins, by digests of some associations, and
+-- by those of all that have them; and what it is after that was applied.
 CREATE PROCEDURE t.drift(statement text) LANGUAGE plpgsql AS $$
 DECLARE
 	good text := t.all_links();
@@ -147,6 +147,17 @@ SELECT syncup_prepare('B', 'complete') IS NOT NULL AS prepared;
 SELECT status FROM syncup_synchronize('B');
 CALL t.drift($$
 	INSERT INTO target.by_key SELECT guid, code FROM target.usr, target.grp WHERE dn = 'u1' AND no = 7;
+$$);
+-- An orphan is none any more, and its link is there already.
+CALL t.edit('pairs.csv', '2i u1,solo,' || t.guid(500));
+SELECT syncup_prepare('A', 'complete') IS NOT NULL AS prepared;
+SELECT status, links_inserted, orphans FROM syncup_synchronize('A');
+CALL t.edit('groups.csv', '2i 10,solo');
+SELECT syncup_prepare('B', 'complete') IS NOT NULL AS prepared;
+SELECT status FROM syncup_synchronize('B');
+CALL t.drift($$
+	INSERT INTO target.by_key SELECT guid, code FROM target.usr, target.grp WHERE dn = 'u1' AND no = 10;
+	DELETE FROM target.by_id WHERE id BETWEEN 20 AND 30;
 $$);
 CALL t.files(13000);
 CALL t.drift('');

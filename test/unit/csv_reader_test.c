@@ -406,8 +406,8 @@ show_file(const Case *test, size_t cut, Text *shown)
 			append_shown(shown, "{}", row.raw, row.raw_length);
 		append(shown, "|", 1);
 	}
-	if (csv_reader_bytes(reader) != test->size)
-		append_format(shown, "consumed %d bytes", (int) csv_reader_bytes(reader));
+	if (source.at != test->size)
+		append_format(shown, "read %d bytes", (int) source.at);
 	csv_reader_close(reader);
 }
 
@@ -644,6 +644,7 @@ test_hostile(void)
 		Source		source = {file, size + 1, 0, 65536};
 		CsvReader  *reader;
 		CsvRow		row;
+		CsvStatus	status;
 		clock_t		start = clock();
 
 		file[0] = '"';
@@ -651,23 +652,13 @@ test_hostile(void)
 			memcpy(file + 1 + at, hostile[i].line, length);
 		reader = csv_reader_open(&hostile[i].dialect, read_source, &source, &memory, 8 << 20);
 		csv_reader_expect(reader, 5);
-		while (csv_reader_next(reader, &row) != CSV_END &&
+		while ((status = csv_reader_next(reader, &row)) != CSV_END &&
 			   clock() - start < 60 * CLOCKS_PER_SEC)
 			;
-		expect(csv_reader_bytes(reader) == size + 1, hostile[i].name, 65536,
-			   "read to the end", "quadratic");
+		expect(status == CSV_END, hostile[i].name, 65536, "read to the end", "quadratic");
 		csv_reader_close(reader);
 		free(file);
 	}
-}
-
-/* Every fault has its words. */
-static void
-test_messages(void)
-{
-	for (int fault = CSV_OK; fault <= CSV_PASSED_OVER; fault++)
-		expect(strcmp(csv_fault_message((CsvFault) fault), "unknown fault") != 0,
-			   "message", 0, "words", "none");
 }
 
 /* Runs all tests; result: 0 if all passed. */
@@ -680,7 +671,6 @@ main(void)
 	test_against_libcsv();
 	test_several_bytes();
 	test_hostile();
-	test_messages();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed > 0 ? 1 : 0;
 }
