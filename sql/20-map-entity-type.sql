@@ -1,7 +1,7 @@
 -- Mappings: which file becomes which table (SPEC 2.1).
 
 CREATE TABLE syncup.mapping (
-	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	connector text NOT NULL,
 	mapping text NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('entity type', 'association')),
 	ordinal int NOT NULL,
@@ -35,8 +35,7 @@ CREATE TABLE syncup.mapping_column (
 	key_part int,
 	empty text CHECK (empty = 'keep'),
 	optional text CHECK (optional IN ('keep', 'null')),
-	PRIMARY KEY (connector, mapping, ordinal),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	PRIMARY KEY (connector, mapping, ordinal)
 );
 COMMENT ON TABLE syncup.mapping_column IS 'The source columns that a mapping uses, and what becomes of them.';
 COMMENT ON COLUMN syncup.mapping_column.source IS 'name in the header of the file; empty: of the column of previous that names those whose last cell left what was there';

@@ -12,9 +12,7 @@ CREATE TABLE syncup.association (
 	change_column name,
 	seen bigint,
 	respelled boolean NOT NULL DEFAULT false,
-	PRIMARY KEY (connector, mapping, side),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE,
-	FOREIGN KEY (entity_connector, entity) REFERENCES syncup.mapping
+	PRIMARY KEY (connector, mapping, side)
 );
 CREATE INDEX association_entity ON syncup.association (entity_connector, entity);
 COMMENT ON TABLE syncup.association IS 'The two sides of each association: what the values of its columns are looked up in, and what is stored of the resource found.';
@@ -32,8 +30,7 @@ CREATE TABLE syncup.orphan (
 	value1 text COLLATE "C" NOT NULL,
 	value2 text COLLATE "C" NOT NULL,
 	batch uuid NOT NULL,
-	link text COLLATE "C",
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	link text COLLATE "C"
 );
 CREATE INDEX orphan_mapping ON syncup.orphan (connector, mapping, value1, value2);
 COMMENT ON TABLE syncup.orphan IS 'Pairs of the source of which an end is not found; tried again by every synchronize.';

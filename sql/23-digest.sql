@@ -5,8 +5,7 @@ CREATE TABLE syncup.digest_epoch (
 	mapping text NOT NULL,
 	epoch bigint NOT NULL,
 	key bytea NOT NULL,
-	PRIMARY KEY (connector, mapping),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	PRIMARY KEY (connector, mapping)
 );
 -- Without a policy nobody but the owner sees a row, whatever is granted on the schema's tables.
 ALTER TABLE syncup.digest_epoch ENABLE ROW LEVEL SECURITY;

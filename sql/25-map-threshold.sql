@@ -1,12 +1,11 @@
 -- Thresholds: how much a run may change before a person must look (SPEC 6).
 
 CREATE TABLE syncup.threshold (
-	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	connector text NOT NULL,
 	mapping text,
 	counter text NOT NULL,
 	maximum bigint NOT NULL CHECK (maximum >= 0),
-	max_percentage numeric NOT NULL CHECK (max_percentage >= 0),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	max_percentage numeric NOT NULL CHECK (max_percentage >= 0)
 );
 CREATE UNIQUE INDEX threshold_key ON syncup.threshold (connector, coalesce(mapping, ''), counter);
 COMMENT ON TABLE syncup.threshold IS 'Limits per counter, of a connector (mapping null) and of its mappings; 0 is off; of lines_for_percentage, maximum is the fewest lines that exceed a percentage. Written by syncup_set_thresholds().';

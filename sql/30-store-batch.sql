@@ -3,7 +3,7 @@
 CREATE TABLE syncup.batch (
 	batch uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
 	seq bigint GENERATED ALWAYS AS IDENTITY,
-	connector text NOT NULL REFERENCES syncup.connector ON DELETE CASCADE,
+	connector text NOT NULL,
 	mode text NOT NULL CHECK (mode IN ('initial', 'complete', 'incremental', 'undo')),
 	status text NOT NULL CHECK (status IN ('prepared', 'blocked', 'applied', 'cancelled', 'discarded', 'failed', 'undone')),
 	prepared_at timestamptz,
@@ -42,7 +42,7 @@ SELECT pg_catalog.pg_extension_config_dump('syncup.batch', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_seq_seq', '');
 
 CREATE TABLE syncup.batch_counter (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	mapping text NOT NULL,
 	kind text NOT NULL,
 	file text,
@@ -79,7 +79,7 @@ COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that con
 SELECT pg_catalog.pg_extension_config_dump('syncup.batch_counter', '');
 
 CREATE TABLE syncup.batch_cascade (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	relation text NOT NULL,
 	mapping text,
 	kind text NOT NULL,
@@ -129,7 +129,7 @@ COMMENT ON FUNCTION syncup.what_cascades(uuid) IS
 'What constraints do by themselves when a batch is applied, in words; null: nothing.';
 
 CREATE TABLE syncup.batch_file (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	mapping text NOT NULL,
 	file text NOT NULL,
 	file_modified timestamptz NOT NULL,
@@ -149,8 +149,7 @@ CREATE TABLE syncup.change_file_read (
 	file_modified timestamptz NOT NULL,
 	file_size bigint NOT NULL,
 	batch uuid NOT NULL,
-	PRIMARY KEY (connector, mapping, file, digest),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	PRIMARY KEY (connector, mapping, file, digest)
 );
 COMMENT ON TABLE syncup.change_file_read IS 'The files of changes that were read, so that none is applied twice: kept until the mapping is dropped, whatever is purged.';
 COMMENT ON COLUMN syncup.change_file_read.file IS 'its name under the directory of the connector; its whole path where it lies elsewhere';
@@ -159,7 +158,7 @@ COMMENT ON COLUMN syncup.change_file_read.batch IS 'the batch that read it, whic
 SELECT pg_catalog.pg_extension_config_dump('syncup.change_file_read', '');
 
 CREATE TABLE syncup.quarantine (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	connector text NOT NULL,
 	mapping text NOT NULL,
 	file text,

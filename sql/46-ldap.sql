@@ -26,7 +26,7 @@ COMMENT ON FUNCTION syncup_read_ldap_changes(text, text, text, text[], jsonb) IS
 'The same of a directory that tells changes (syncrepl, RFC 4533), with the columns command (insert: the entry is as the row says; delete) and entryUUID. In an incremental prepare what changed since the batch queued or applied last; elsewhere every entry.';
 
 CREATE TABLE syncup.directory_cookie (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	search text NOT NULL,
 	server text NOT NULL,
 	base text NOT NULL,

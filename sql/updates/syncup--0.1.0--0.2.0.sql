@@ -29,7 +29,7 @@ $$;
 
 -- Files of changes: which were read is remembered by their bytes, beside the history.
 CREATE TABLE syncup.batch_file (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	mapping text NOT NULL,
 	file text NOT NULL,
 	file_modified timestamptz NOT NULL,
@@ -49,8 +49,7 @@ CREATE TABLE syncup.change_file_read (
 	file_modified timestamptz NOT NULL,
 	file_size bigint NOT NULL,
 	batch uuid NOT NULL,
-	PRIMARY KEY (connector, mapping, file, digest),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	PRIMARY KEY (connector, mapping, file, digest)
 );
 COMMENT ON TABLE syncup.change_file_read IS 'The files of changes that were read, so that none is applied twice: kept until the mapping is dropped, whatever is purged.';
 COMMENT ON COLUMN syncup.change_file_read.file IS 'its name under the directory of the connector; its whole path where it lies elsewhere';
@@ -67,18 +66,17 @@ JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
 CROSS JOIN LATERAL (SELECT CASE WHEN starts_with(c.file, rtrim(k.directory, '/') || '/') THEN substr(c.file, length(rtrim(k.directory, '/')) + 2) ELSE c.file END) AS f (file)
 WHERE b.mode = 'incremental' AND b.source_changes AND c.file_modified IS NOT NULL AND c.file_size IS NOT NULL
 ORDER BY b.connector, c.mapping, f.file, b.seq DESC;
--- As sql/95-restore.sql does for the other tables.
+-- No foreign keys between our own tables: a dump is restored in any order.
 DO $$
 DECLARE
-	t record;
+	c record;
 BEGIN
-	FOR t IN
-		SELECT g.tgrelid::regclass AS relation, g.tgname AS name
-		FROM pg_catalog.pg_trigger g
-		WHERE g.tgrelid IN ('syncup.batch_file'::regclass, 'syncup.change_file_read'::regclass)
-			AND g.tgfoid IN ('pg_catalog."RI_FKey_check_ins"'::regproc, 'pg_catalog."RI_FKey_check_upd"'::regproc)
+	FOR c IN
+		SELECT k.conrelid::regclass AS relation, k.conname AS name
+		FROM pg_catalog.pg_constraint k
+		WHERE k.connamespace = 'syncup'::regnamespace AND k.contype = 'f'
 	LOOP
-		EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER %I', t.relation, t.name);
+		EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', c.relation, c.name);
 	END LOOP;
 END
 $$;
@@ -111,7 +109,7 @@ ALTER TABLE syncup.mapping_column ADD write text CHECK (write = 'insert');
 ALTER TABLE syncup.batch_counter ADD COLUMN cascaded bigint;
 COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that constraints delete or update by themselves (ON DELETE), beside deleted and updated: see syncup.batch_cascade';
 CREATE TABLE syncup.batch_cascade (
-	batch uuid NOT NULL REFERENCES syncup.batch ON DELETE CASCADE,
+	batch uuid NOT NULL,
 	relation text NOT NULL,
 	mapping text,
 	kind text NOT NULL,
@@ -157,8 +155,8 @@ $$;
 -- They are taken at the next run, with a new epoch.
 DELETE FROM syncup.digest_epoch;
 
--- Fragments that 0.1.0 did not have, and once more what is done to all tables.
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 83-correlation 84-role 85-assignment 95-restore 96-replication
+-- Fragments that 0.1.0 did not have, and replica identities of their tables.
+-- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 83-correlation 84-role 85-assignment 96-replication
 
 -- Rows set aside are counted by themselves. Until now every row of the others was.
 ALTER TABLE syncup.batch_counter ADD filtered bigint NOT NULL DEFAULT 0, ADD set_aside bigint NOT NULL DEFAULT 0;

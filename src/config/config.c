@@ -249,6 +249,24 @@ config_hold(const char *connector, const char *mapping)
 			SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mapping)));
 }
 
+void
+config_claim(const char *connector)
+{
+	own_sql("SELECT FROM syncup.connector WHERE connector = $1 FOR UPDATE", SQL_ARGS(SQL_TEXT(connector)));
+}
+
+void
+config_forget(const char *connector, const char *mapping)
+{
+	static const char *const tables[] = {
+		"association", "orphan", "digest_epoch", "threshold", "change_file_read", "mapping_column", "mapping"
+	};
+
+	for (size_t i = 0; i < lengthof(tables); i++)
+		own_sql(psprintf("DELETE FROM syncup.%s WHERE connector = $1 AND ($2 IS NULL OR mapping = $2)", tables[i]),
+				SQL_ARGS(SQL_TEXT(connector), SQL_TEXT(mapping)));
+}
+
 Mapping *
 config_find_mapping(Connector *connector, const char *name)
 {

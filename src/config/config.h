@@ -113,6 +113,14 @@ extern Connector *config_load(const char *connector);
  */
 extern void config_hold(const char *connector, const char *mapping);
 
+/*
+ * Waits for those who hold a connector, and keeps others from it: it, or a mapping
+ * of it, is to go.  Forgets what is known of a mapping (NULL: of all), but for its
+ * batches and tables.
+ */
+extern void config_claim(const char *connector);
+extern void config_forget(const char *connector, const char *mapping);
+
 /* Errors with 42704, listing those that exist, if there is no such mapping. */
 extern Mapping *config_find_mapping(Connector *connector, const char *mapping);
 

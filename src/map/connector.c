@@ -167,11 +167,13 @@ syncup_drop_connector(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	connector = locked_connector(fcinfo);
+	config_claim(connector->name);
 	check_not_linked_to(connector);
 	for (int i = 0; i < connector->nmappings; i++)
 		drop_mapping_tables(&connector->mappings[i]);
-	own_sql("DELETE FROM syncup.association WHERE connector = $1",
-			SQL_ARGS(SQL_TEXT(connector->name)));
+	batches_delete("SELECT b.batch FROM syncup.batch b WHERE b.connector = $1",
+				   SQL_ARGS(SQL_TEXT(connector->name)));
+	config_forget(connector->name, NULL);
 	own_sql("DELETE FROM syncup.connector WHERE connector = $1",
 			SQL_ARGS(SQL_TEXT(connector->name)));
 	SPI_finish();

@@ -1900,6 +1900,7 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	SPI_connect();
 	lock_connector(connector_name);
 	mapping = config_find_mapping(config_load(connector_name), name);
+	config_claim(connector_name);
 	check_no_batch_waits(connector_name, name);
 	check_no_association(mapping);
 	drop_mapping_tables(mapping);
@@ -1911,8 +1912,7 @@ syncup_drop_mapping(PG_FUNCTION_ARGS)
 	own_sql("DELETE FROM syncup.batch_file f USING syncup.batch b"
 			" WHERE b.batch = f.batch AND b.connector = $1 AND f.mapping = $2",
 			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
-	own_sql("DELETE FROM syncup.mapping WHERE connector = $1 AND mapping = $2",
-			SQL_ARGS(SQL_TEXT(connector_name), SQL_TEXT(name)));
+	config_forget(connector_name, name);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

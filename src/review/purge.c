@@ -39,8 +39,7 @@ purge_connector(Connector *connector, Datum older_than)
 		own_sql(psprintf("DELETE FROM %s WHERE batch IN (" OLD_BATCHES("$2") ")",
 						 changes_table(&connector->mappings[i])), lengthof(args), args);
 	}
-	return own_sql("DELETE FROM syncup.batch WHERE batch IN (" OLD_BATCHES("$2") ")",
-				   lengthof(args), args);
+	return batches_delete(OLD_BATCHES("$2"), lengthof(args), args);
 }
 
 /*

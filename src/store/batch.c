@@ -225,6 +225,17 @@ batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 	}
 }
 
+int64
+batches_delete(const char *query, int nargs, const SqlArg *args)
+{
+	static const char *const tables[] = {"batch_counter", "batch_cascade", "batch_file", "directory_cookie", "quarantine", "batch"};
+	int64		count = 0;
+
+	for (size_t i = 0; i < lengthof(tables); i++)
+		count = own_sql(psprintf("DELETE FROM syncup.%s WHERE batch IN (%s)", tables[i], query), nargs, args);
+	return count;
+}
+
 void
 batch_set_status(const pg_uuid_t *id, const char *status)
 {

@@ -8,6 +8,7 @@
 #include "syncup.h"
 #include "config/config.h"
 #include "csv/source.h"
+#include "tool/sql.h"
 
 typedef struct Batch
 {
@@ -90,6 +91,9 @@ extern void batch_complete_done(const pg_uuid_t *id);
 /* Ends the batch's wait: its delta and change rows go, unless kept. */
 extern void batch_forget_rows(const pg_uuid_t *id, const Connector *connector,
 							  bool keep);
+
+/* Forgets batches that a query names, with all but their rows of mappings' tables; returns their number. */
+extern int64 batches_delete(const char *query, int nargs, const SqlArg *args);
 
 /* Sets a status, and for applied, blocked and failed who synchronized and when. */
 extern void batch_set_status(const pg_uuid_t *id, const char *status);
