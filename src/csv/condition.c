@@ -9,11 +9,16 @@
  */
 #include "csv/condition.h"
 
+#include "access/transam.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "digest/row_digest.h"
 #include "executor/executor.h"
 #include "tool/guard.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -21,6 +26,7 @@
 #include "parser/parse_collate.h"
 #include "parser/parser.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 /* Whether a statement parsed from an expression holds one and nothing else. */
 static bool
@@ -132,6 +138,83 @@ parse_where(const char *text, Columns *columns)
 	return expression_planner((Expr *) expression);
 }
 
+/* Whether a function is another than the server's own, in C. */
+static bool
+is_users_function(Oid function, void *arg)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		result = !HeapTupleIsValid(tuple) || function >= FirstNormalObjectId ||
+		((Form_pg_proc) GETSTRUCT(tuple))->prolang != INTERNALlanguageId;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Whether an expression calls what a user has made.  A type may do so as well: that
+ * of a domain, or a composite one.
+ */
+static bool
+calls_users_code(Node *node, void *arg)
+{
+	if (node == NULL)
+		return false;
+	if (!IsA(node, List) &&
+		(exprType(node) >= FirstNormalObjectId || check_functions_in_node(node, is_users_function, NULL)))
+		return true;
+	return expression_tree_walker(node, calls_users_code, NULL);
+}
+
+/* ---------- answers given before ---------- */
+
+/*
+ * What a user has made costs microseconds, and a subtransaction where its error is
+ * to be survived; a condition is immutable, and most columns that one asks hold few
+ * values.  So the answers given last are remembered, by digests of what was asked.
+ */
+#define ANSWERS	4096
+
+struct Answers
+{
+	DigestKey	key;
+	RowBytes	bytes;
+	Digest		asked[ANSWERS];
+	bool		given[ANSWERS];
+	bool		held[ANSWERS];
+};
+
+static Answers *
+answers_create(void)
+{
+	Answers    *answers = palloc0(sizeof(Answers));
+
+	digest_key_random(&answers->key);
+	row_bytes_init(&answers->bytes);
+	return answers;
+}
+
+/* The place of the answer for the row at hand; *known: whether it is there. */
+static int
+find_answer(const Where *where, bool *known)
+{
+	Answers    *answers = where->answers;
+	Digest		digest;
+	int			place;
+
+	row_bytes_reset(&answers->bytes);
+	for (int i = 0; i < where->ncolumns; i++)
+		row_bytes_add_stored(&answers->bytes, where->values[i], where->nulls[i]);
+	digest = row_bytes_digest(&answers->bytes, &answers->key);
+	place = digest.low % ANSWERS;
+	*known = answers->given[place] && digest_equal(&answers->asked[place], &digest);
+	answers->asked[place] = digest;
+	answers->given[place] = *known;
+	return place;
+}
+
+/* ---------- asking ---------- */
+
 Where *
 where_open(const Options *options, ColumnFinder find, void *arg)
 {
@@ -155,6 +238,9 @@ where_open(const Options *options, ColumnFinder find, void *arg)
 	where->values = where->slot->tts_values;
 	where->nulls = where->slot->tts_isnull;
 	where->cannot_fail = !contain_leaked_vars((Node *) expression);
+	where->builtin = !calls_users_code((Node *) expression, NULL);
+	if (!where->cannot_fail && !where->builtin)
+		where->answers = answers_create();
 	where->context = CreateStandaloneExprContext();
 	where->context->ecxt_scantuple = where->slot;
 	where->state = ExecInitExpr(expression, NULL);
@@ -192,20 +278,48 @@ evaluate_with_care(void *arg)
 				 errhint("Write the condition so that it holds for every row, or set such rows aside with on_error \"quarantine\".")));
 }
 
-bool
-where_holds(Where *where, char **why)
+/* Evaluates it; why it cannot be, or NULL.  Without survives that is an error. */
+static char *
+ask(Where *where, bool survives)
 {
-	ErrorData  *error = NULL;
+	ErrorData  *error;
 
 	if (where->cannot_fail)
 		evaluate(where);
-	else if (why == NULL)
+	else if (!survives)
 		evaluate_with_care(where);
+	else if (where->builtin)
+	{
+		error = caught_builtin(evaluate, where, &where->owner);
+		return error ? error->message : NULL;
+	}
 	else
+	{
 		error = guarded_values(evaluate_with_care, where);
+		return error ? error->detail : NULL;
+	}
+	return NULL;
+}
+
+bool
+where_holds(Where *where, char **why)
+{
+	bool		known = false;
+	int			place = where->answers ? find_answer(where, &known) : 0;
+	char	   *reason = NULL;
+
+	if (known)
+		where->result = where->answers->held[place];
+	else
+		reason = ask(where, why != NULL);
+	if (where->answers != NULL && reason == NULL)
+	{
+		where->answers->given[place] = true;
+		where->answers->held[place] = where->result;
+	}
 	if (why != NULL)
-		*why = error == NULL ? NULL : psprintf(WHERE_REASON "%s", error->detail);
-	return error == NULL && where->result;
+		*why = reason == NULL ? NULL : psprintf(WHERE_REASON "%s", reason);
+	return reason == NULL && where->result;
 }
 
 /* The column of the file that an expression means. */

@@ -11,6 +11,7 @@
 #include "config/options.h"
 #include "parser/parse_node.h"
 #include "csv/reader.h"
+#include "utils/resowner.h"
 
 /*
  * The one expression that a text holds, as the grammar sees it; NULL where it holds
@@ -23,6 +24,8 @@ extern Node *bare_expression(const char *text);
  * a check constraint may have; another one is an error with the given hint.
  */
 extern Node *condition_parse(ParseState *state, const char *option, const char *text, const char *hint);
+
+typedef struct Answers Answers;
 
 /*
  * Option "where", ready to be asked: of each column that it names, what the finder
@@ -39,6 +42,9 @@ typedef struct Where
 	ExprContext *context;
 	TupleTableSlot *slot;
 	bool		cannot_fail;	/* no value makes it raise an error */
+	bool		builtin;		/* nothing in it is a user's */
+	ResourceOwner owner;		/* of what its evaluation holds */
+	Answers    *answers;		/* those given last; NULL: it is asked each time */
 	bool		result;
 } Where;
 

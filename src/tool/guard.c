@@ -104,6 +104,28 @@ caught_values(void (*work) (void *), void *arg)
 	return error;
 }
 
+ErrorData *
+caught_builtin(void (*work) (void *), void *arg, ResourceOwner *owner)
+{
+	ResourceOwner before = CurrentResourceOwner;
+	ErrorData  *error;
+
+	if (*owner == NULL)
+		*owner = ResourceOwnerCreate(before, "syncup values");
+	CurrentResourceOwner = *owner;
+	error = caught_values(work, arg);
+	CurrentResourceOwner = before;
+	if (error != NULL)
+	{
+		ResourceOwnerRelease(*owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+		ResourceOwnerRelease(*owner, RESOURCE_RELEASE_LOCKS, false, false);
+		ResourceOwnerRelease(*owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+		ResourceOwnerDelete(*owner);
+		*owner = NULL;
+	}
+	return error;
+}
+
 void
 rehearse(void (*work) (void *), void *arg)
 {

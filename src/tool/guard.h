@@ -6,6 +6,7 @@
 #define SYNCUP_GUARD_H
 
 #include "syncup.h"
+#include "utils/resowner.h"
 
 /*
  * Calls work(arg) in a subtransaction.  Returns NULL, with what it did kept,
@@ -41,5 +42,12 @@ extern bool is_about_value(const ErrorData *error);
  * subtransaction.  Returns NULL or the error, if it is about the value.
  */
 extern ErrorData *caught_values(void (*work) (void *), void *arg);
+
+/*
+ * The same where the transaction goes on after an error: what the server counts
+ * (pins, references) is counted by *owner, made when first needed, and given
+ * back with the error.  For functions of the server's own; others may leave more.
+ */
+extern ErrorData *caught_builtin(void (*work) (void *), void *arg, ResourceOwner *owner);
 
 #endif							/* SYNCUP_GUARD_H */

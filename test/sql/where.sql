@@ -179,6 +179,26 @@ SELECT syncup_map_entity_type('C', 'm', 'target.usr', 'm.csv', 'id', options => 
 SELECT * FROM t.go('complete', E'id,login\n1,ada\n2,al\n3,bo\n');
 TABLE target.usr;
 SELECT syncup_drop_connector('C');
+-- It is asked once of what was asked before: a null, an empty text and a text with the bytes of
+-- two are others. Where it raises an error it is asked again.
+DELETE FROM target.usr;
+CREATE SEQUENCE t.asked;
+CALL t.shell('rm m.csv');
+CREATE FUNCTION t.staff(kind text, grade text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS 'BEGIN PERFORM nextval(''t.asked''); RETURN kind IS NULL OR kind = ''ab'' OR grade::int > 3; END';
+SELECT t.map('target.usr', 'id', '{"id": "id", "login": "login"}', '{"where": "t.staff(kind, grade)", "on_error": "quarantine", "quoted_empty": "empty"}');
+SELECT * FROM t.go('initial', E'id,login,kind,grade\n1,a,x,4\n2,b,x,2\n3,c,x,4\n4,d,,1\n5,e,"",1\n6,f,,1\n7,g,x,none\n8,h,"",1\n9,i,x,none\n10,j,ab,1\n11,k,a,1\n12,l,ab,1\n13,m,x,2\n');
+TABLE t.counters;
+TABLE t.quarantine;
+SELECT string_agg(login, '' ORDER BY id) FROM target.usr;
+SELECT last_value AS asked FROM t.asked;
+-- More values than are remembered.
+CREATE FUNCTION t.is_even(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1::int % 2 = 0; END';
+SELECT syncup_map_entity_type('C', 'm', 'target.usr', 'm.csv', 'id', options => '{"where": "t.is_even(id)"}');
+SELECT t.go('complete', 'id,login,kind,grade' || string_agg(format(E'\n%s,x,,', i % 10000), '' ORDER BY i)) FROM generate_series(1, 20000) i;
+SELECT rows_read, rows_kept, duplicates, filtered FROM syncup.batch_counter WHERE batch = t.last();
+SELECT count(*), bool_and(id % 2 = 0) FROM target.usr;
+SELECT syncup_drop_connector('C');
 
 -- Rows of a relation.
 CREATE TABLE target.hr (id int, login text, left_on date);
