@@ -29,8 +29,13 @@
 static bool
 needs_quotes(const char *value, size_t length)
 {
+	static const bool special[256] = {
+		['"'] = true, ['\\'] = true, ['('] = true, [')'] = true, [','] = true, [' '] = true,
+		['\t'] = true, ['\n'] = true, ['\v'] = true, ['\f'] = true, ['\r'] = true,
+	};
+
 	for (size_t i = 0; i < length; i++)
-		if (strchr("\"\\(), \t\n\v\f\r", value[i]) != NULL)
+		if (special[(unsigned char) value[i]])
 			return true;
 	return length == 0;
 }
