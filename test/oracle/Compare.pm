@@ -27,8 +27,11 @@ sub name
 	return join ', ', map { '"' . s/"/""/gr . '"' } @_;
 }
 
-# The columns of a mapping: as stored, and those with a target.
-sub stored { return name(map { $_->[0] } @{ $_[0]{columns} }) }
+# The columns of a mapping: as stored, with the names of those that keep, and those with
+# a target.
+sub stored_names { my ($mapping) = @_; return ((map { $_->[0] } @{ $mapping->{columns} }), Model::has_mark($mapping) ? 'kept' : ()) }
+
+sub stored { return name(stored_names($_[0])) }
 
 sub mapped { return grep { defined $_->[1] } @{ $_[0]{columns} } }
 
@@ -121,7 +124,7 @@ sub create_tables
 	for my $mapping (@{ $self->{mappings} })
 	{
 		my $name = $mapping->{name};
-		my $texts = join ', ', map { name($_->[0]) . ' text COLLATE "C"' } @{ $mapping->{columns} };
+		my $texts = join ', ', map { name($_) . ' text COLLATE "C"' } stored_names($mapping);
 		my $typed = join ', ', map { "$_->[1] $_->[2]" } mapped($mapping);
 		my $keys = join ', ', key_names($mapping);
 		$sql .= "CREATE TABLE target.$name ($typed, extra text DEFAULT 'kept', PRIMARY KEY ($keys))"
@@ -169,7 +172,7 @@ sub checksums
 
 # Finds with plain SQL what a batch does to the targets as the model has them: into
 # model.after_*, and as cells and changes of number 0. rows: by mapping, the rows of
-# the source ([deleted, fields...]); whole: they are all there is, except for the keys
+# the source ([deleted, fields...]); whole: of those they are all there is, except for the keys
 # in keep, and where suspended says that nothing is deleted. Result: counters by mapping.
 sub find_changes
 {
@@ -183,17 +186,21 @@ sub find_changes
 		my $value = sub { return 's.' . name($_[0][0]) . "::$_[0][2]" };
 		my $same_key = join ' AND ', map { "a.$_->[1] = " . $value->($_) } keys_of($mapping);
 		my @written = grep { !is_once($mapping, $_) } @others;
-		my $differs = join(' OR ', map { "a.$_->[1] IS DISTINCT FROM " . $value->($_) } @written);
+		my $stays = sub {
+			my ($i) = grep { $mapping->{columns}[$_][0] eq $_[0][0] } 0 .. $#{ $mapping->{columns} };
+			return Model::may_keep($mapping, $i) ? literal($_[0][0]) . " = ANY (string_to_array(s.kept, ', '))" : 'false';
+		};
+		my $differs = join(' OR ', map { '(' . $stays->($_) . ") IS NOT TRUE AND a.$_->[1] IS DISTINCT FROM " . $value->($_) } @written);
 		my $changed = join(' OR ', map { "t.$_->[1] IS DISTINCT FROM a.$_->[1]" } @others);
 
 		$sql .= $self->fill("model.source_$name", 'deleted, ' . stored($mapping), @{ $rows->{$name} })
 		  . "TRUNCATE model.after_$name; INSERT INTO model.after_$name SELECT * FROM model.$name;\n"
 		  . "ANALYZE model.source_$name; ANALYZE model.after_$name;\n";
 		$sql .= "DELETE FROM model.after_$name a WHERE NOT EXISTS (SELECT FROM model.source_$name s WHERE $same_key)"
-		  . join('', map { ' AND ' . key($mapping, 'a') . '::text <> ' . literal($_) } sort keys %{ $keep->{$name} }) . ";\n" if $whole && !$suspended->{$name};
-		$sql .= "DELETE FROM model.after_$name a USING model.source_$name s WHERE s.deleted AND $same_key;\n" if !$whole;
+		  . join('', map { ' AND ' . key($mapping, 'a') . '::text <> ' . literal($_) } sort keys %{ $keep->{$name} }) . ";\n" if $whole->{$name} && !$suspended->{$name};
+		$sql .= "DELETE FROM model.after_$name a USING model.source_$name s WHERE s.deleted AND $same_key;\n" if !$whole->{$name};
 		$sql .= "UPDATE model.after_$name a SET "
-		  . join(', ', map { "$_->[1] = CASE WHEN a.$_->[1] IS DISTINCT FROM " . $value->($_) . ' THEN ' . $value->($_) . " ELSE a.$_->[1] END" } @written)
+		  . join(', ', map { "$_->[1] = CASE WHEN (" . $stays->($_) . ") IS NOT TRUE AND a.$_->[1] IS DISTINCT FROM " . $value->($_) . ' THEN ' . $value->($_) . " ELSE a.$_->[1] END" } @written)
 		  . " FROM model.source_$name s WHERE NOT s.deleted AND $same_key AND ($differs);\n"
 		  . "INSERT INTO model.after_$name (" . join(', ', map { $_->[1] } mapped($mapping)) . ') SELECT '
 		  . join(', ', map { $value->($_) } mapped($mapping))

@@ -11,7 +11,7 @@ use Encode ();
 use Exporter 'import';
 use IO::Compress::Gzip ();
 
-our @EXPORT_OK = qw(pick chance mappings new_source change_source random_dialect write_extract write_changes);
+our @EXPORT_OK = qw(pick chance mappings new_source change_source random_dialect remove_file write_extract write_changes);
 
 # ---------- chance ----------
 
@@ -55,6 +55,8 @@ my @codes = ('a', 'A', 'a ', ' a', ' ', 'b', 'B', "caf\xc3\xa9", "cafe\xcc\x81",
 	"l1\nl2", "l1\r\nl2", "l1\rl2", 'x,y', 'x;y', "x\ty", 'NULL', 'NULL_NULL', '\\.', "\xe6\xbc\xa2\xe5\xad\x97", '0', '00',
 	'long ' x 40, "'", '%s', '$1');
 
+my %file_key = (people => 'ID', words => 'Code', items => 'nr');
+
 # The mappings of the connector. Columns: name in the source, target column (or
 # undef: stored only), its type. "stock" reads the file of "items", "parts", whose key
 # has two columns, that of "words".
@@ -81,6 +83,39 @@ sub mappings
 			name => 'parts', file => 'words', key => [ 0, 2 ],
 			columns => [ [ 'Code', 'code', 'text' ], [ 'note', 'remark', 'text' ], [ 'part', 'part', 'smallint' ] ],
 		});
+}
+
+# Draws columns whose empty cells keep, and columns that a file may lack: all mappings of
+# the file say so, each what becomes of the values. Result: those, by file.
+sub draw_optional
+{
+	my (@mappings) = @_;
+	my %may_lack;
+	for my $file (sort keys %file_key)
+	{
+		my @of = grep { $_->{file} eq $file } @mappings;
+		my %needed;
+		for my $mapping (@of)
+		{
+			my @keys = map { $mapping->{columns}[$_][0] } ref $mapping->{key} ? @{ $mapping->{key} } : $mapping->{key};
+			my @unmapped = map { $_->[0] } grep { !defined $_->[1] } @{ $mapping->{columns} };
+			$needed{$_} = 1 for @keys, @unmapped, $mapping->{where} ? $mapping->{where}{column} : ();
+			for my $column (grep { my $name = $_->[0]; defined $_->[1] && !grep { $_ eq $name } @keys } @{ $mapping->{columns} })
+			{
+				$mapping->{keeps}{ $column->[0] } = 1 if !$mapping->{once}{ $column->[1] } && chance(0.15);
+			}
+		}
+		for my $column (grep { !$needed{ $_->[0] } } file_columns($file))
+		{
+			next if !chance(0.2);
+			push @{ $may_lack{$file} }, $column->[0];
+			for my $mapping (@of)
+			{
+				$mapping->{optional}{ $column->[0] } = pick('keep', 'keep', 'null') if grep { $_->[0] eq $column->[0] } @{ $mapping->{columns} };
+			}
+		}
+	}
+	return \%may_lack;
 }
 
 # Conditions of option "where" over a column: SQL, and what it says of a value: yes, no,
@@ -115,8 +150,6 @@ sub file_columns
 	}
 	return @columns;
 }
-
-my %file_key = (people => 'ID', words => 'Code', items => 'nr');
 
 sub random_value
 {
@@ -181,7 +214,7 @@ sub change_source
 sub random_dialect
 {
 	my $dialect = {
-		delimiter => chance(0.5) ? ',' : pick(';', "\t", '|', ':'),
+		delimiter => chance(0.5) ? ',' : pick(';', "\t", '|', ':', '||', '::', ';|', ' , ', "a\xc3\xa9"),
 		quoted_empty => chance(0.6) ? 'null' : 'empty',
 		skip_lines => chance(0.85) ? 0 : 2,
 		nulls => chance(0.2) ? [ 'NULL', '\\N' ] : [],
@@ -205,7 +238,7 @@ sub render_field
 	# The empty string has a spelling of its own only where that is read as such.
 	return $style->{quoted_empty} eq 'null' && $quote ? '""' : '' if !defined $value;
 	return $style->{quoted_empty} eq 'empty' || $quote ? '""' : '' if $value eq '';
-	$quote ||= $value =~ /["\r\n]/ || index($value, $style->{delimiter}) >= 0;
+	$quote ||= $value =~ /["\r\n]/ || grep { index($value, $_) >= 0 } $style->{delimiter} =~ /./gs;
 	return $value if !$quote;
 	return '"' . $value =~ s/"/""/gr . '"';
 }
@@ -325,12 +358,12 @@ sub respell_keys
 
 # ---------- files ----------
 
-# The header's columns: those of the file, maybe others, in any order. A column is
-# [name, '-' if nobody maps it, type].
+# The header's columns: those of the file without some, maybe others, in any order. A
+# column is [name, '-' if nobody maps it, type].
 sub layout
 {
-	my ($file, $command) = @_;
-	my @columns = map { [ $_->[0], '', $_->[2] ] } file_columns($file);
+	my ($file, $command, $without) = @_;
+	my @columns = map { [ $_->[0], '', $_->[2] ] } grep { !$without->{ $_->[0] } } file_columns($file);
 	push @columns, [ $command, '-', 'text' ] if defined $command;
 	push @columns, [ 'unused', '-', 'text' ], [ 'Other', '-', 'text' ] if chance(0.3);
 	@columns = shuffle(@columns) if chance(0.5);
@@ -366,7 +399,7 @@ sub write_file
 		$bytes = Encode::encode('UTF-16LE', "\x{feff}$decoded");
 	}
 	my $path = "$folder/$name.csv";
-	unlink $path, "$path.gz";
+	remove_file($folder, $name);
 	if (chance(0.1))
 	{
 		$path .= '.gz';
@@ -391,12 +424,20 @@ sub random_style
 		clean => $clean };
 }
 
+# A file that has not come.
+sub remove_file
+{
+	my ($folder, $name) = @_;
+	unlink "$folder/$name.csv", "$folder/$name.csv.gz";
+	return;
+}
+
 # Writes every row of a file of the source.
 sub write_extract
 {
 	my ($folder, $name, $source, $file, $dialect, %args) = @_;
 	my $style = random_style($dialect, $args{clean});
-	my @columns = layout($file, $args{command});
+	my @columns = layout($file, $args{command}, $args{without});
 	my @keys = sort keys %{ $source->{rows}{$file} };
 	@keys = shuffle(@keys) if chance(0.5);
 	my @rows;
@@ -424,7 +465,7 @@ sub write_changes
 {
 	my ($folder, $name, $source, $file, $dialect, %args) = @_;
 	my $style = random_style($dialect, $args{clean});
-	my @columns = layout($file, $args{command});
+	my @columns = layout($file, $args{command}, $args{without});
 	my @keys = shuffle(sort keys %{ $source->{dirty}{$file} });
 	my @rows;
 

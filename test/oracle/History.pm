@@ -6,7 +6,7 @@ package History;
 use strict;
 use warnings;
 use Compare;
-use Export qw(pick chance mappings new_source change_source random_dialect write_extract write_changes);
+use Export qw(pick chance mappings new_source change_source random_dialect remove_file write_extract write_changes);
 use Exporter 'import';
 use File::Path ();
 use JSON::PP ();
@@ -17,7 +17,8 @@ our @EXPORT_OK = qw(play_on begin_history end_history note_step fail_history run
   prepare synchronize run resume undo discard play_step);
 
 our $connector = 'Src';
-my $json = JSON::PP->new->canonical;
+# bytes stay bytes
+my $json = JSON::PP->new->canonical->latin1;
 my ($node, $folder);
 
 # The history under way.
@@ -124,6 +125,18 @@ sub key_argument
 	return @names == 1 ? $names[0] : 'ARRAY[' . join(', ', @names) . ']';
 }
 
+# How a column is mapped.
+sub column_argument
+{
+	my ($mapping, $column) = @_;
+	my $name = $column->[0];
+	my %options = (
+		Compare::is_once($mapping, $column) ? (write => 'insert') : (),
+		$mapping->{keeps}{$name} ? (empty => 'keep') : (),
+		$mapping->{optional}{$name} ? (optional => $mapping->{optional}{$name}) : ());
+	return %options ? { column => $column->[1], %options } : $column->[1];
+}
+
 # Creates tables, connector and mappings.
 sub begin_history
 {
@@ -158,6 +171,13 @@ sub begin_history
 		$settings{where}{ $mapping->{name} } = $mapping->{where}{sql} if $mapping->{where};
 		$settings{once}{ $mapping->{name} } = [ sort keys %{ $mapping->{once} } ] if $mapping->{once};
 	}
+	$settings{may_lack} = Export::draw_optional(@mappings);
+	$settings{may_miss} = { map { $_ => chance(0.2) ? 1 : 0 } qw(people words items) };
+	for my $mapping (@mappings)
+	{
+		$settings{keeps}{ $mapping->{name} } = [ sort keys %{ $mapping->{keeps} } ] if $mapping->{keeps};
+		$settings{optional}{ $mapping->{name} } = $mapping->{optional} if $mapping->{optional};
+	}
 	$compare = Compare->new($node, $folder, @mappings);
 	$model = Model->new(@mappings);
 	my $sql = "DROP PUBLICATION IF EXISTS everything; DROP EXTENSION IF EXISTS syncup CASCADE; DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA IF EXISTS target CASCADE;\n"
@@ -170,7 +190,8 @@ sub begin_history
 		$options{command_column} = 'command' if $settings{changes}{$file};
 		$options{incremental_file} = "$file.delta.csv*" if $settings{own_file}{$file};
 		$options{where} = $mapping->{where}{sql} if $mapping->{where};
-		my %columns = map { $_->[0] => Compare::is_once($mapping, $_) ? { column => $_->[1], write => 'insert' } : $_->[1] } Compare::mapped($mapping);
+		$options{optional} = JSON::PP::true if $settings{may_miss}{$file};
+		my %columns = map { $_->[0] => column_argument($mapping, $_) } Compare::mapped($mapping);
 		my @unique = map { literal($_->[0]) } grep { !defined $_->[1] } @{ $mapping->{columns} };
 		$sql .= "SELECT syncup_map_entity_type('$connector', '$mapping->{name}', 'target.$mapping->{name}', '$file.csv*', "
 		  . join(', ', key_argument($mapping), literal($json->encode(\%columns)), 'ARRAY[' . join(', ', @unique) . ']::text[]', literal($json->encode(\%options))) . ");\n";
@@ -273,6 +294,14 @@ sub export_files
 		my $name = $mode eq 'incremental' && $settings{own_file}{$file} ? "$file.delta" : $file;
 		my %how = (bad => $bad, clean => !$settings{noise} || $args{clean});
 		my $written;
+		if ($settings{may_miss}{$file} && chance(0.15))
+		{
+			remove_file("$folder/files", $name);
+			$texts{$file} = { missing => 1 };
+			note_step("  $name: no file");
+			next;
+		}
+		$how{without} = { map { $_ => 1 } grep { chance(0.3) } @{ $settings{may_lack}{$file} // [] } };
 		if ($changes)
 		{
 			$written = write_changes("$folder/files", $name, $source, $file, $dialect, %how, command => 'command');
@@ -324,11 +353,12 @@ sub evaluate
 {
 	my ($batch) = @_;
 	my (%rows, %suspended, %keep);
-	my $whole = $batch->{mode} ne 'incremental';
+	my %whole;
 	for my $mapping (mappings())
 	{
 		my $name = $mapping->{name};
 		my $work = $batch->{work}{$name};
+		my $whole = $whole{$name} = $batch->{mode} ne 'incremental' && !$work->{absent};
 		$suspended{$name} = $work->{suspended};
 		$keep{$name} = $work->{kept_keys};
 		if ($whole)
@@ -341,10 +371,10 @@ sub evaluate
 			$rows{$name} = [ map { [ $work->{delta}{$_}[0] eq 'delete' ? 't' : 'f', @{ $work->{delta}{$_}[1] } ] } sort keys %{ $work->{delta} } ];
 		}
 	}
-	my $changes = $compare->find_changes(\%rows, $whole, \%suspended, \%keep);
+	my $changes = $compare->find_changes(\%rows, \%whole, \%suspended, \%keep);
 	for my $name (keys %$changes)
 	{
-		$changes->{$name}{stored_before} = $whole ? $changes->{$name}{stored} : $model->{carried}{$name} // $changes->{$name}{stored};
+		$changes->{$name}{stored_before} = $whole{$name} ? $changes->{$name}{stored} : $model->{carried}{$name} // $changes->{$name}{stored};
 	}
 	return { changes => $changes, checks => $model->checks($changes, $batch->{work}), violations => $compare->count_violations };
 }

@@ -43,7 +43,8 @@ sub record
 		}
 		else
 		{
-			$$text =~ /\G([^"\Q$delimiter\E\r\n]*)/gc;
+			$$text =~ (length $delimiter == 1 ? qr/\G([^"\Q$delimiter\E\r\n]*)/ : qr/\G((?:(?!\Q$delimiter\E)[^"\r\n])*)/);
+			pos($$text) = $+[0];
 			$value = $1 eq '' ? undef : $1;
 			$is_bare = 1;
 			return { fields => \@fields, fault => 'quote' } if $$text =~ /\G"/gc;
@@ -204,7 +205,7 @@ sub converts
 sub refused
 {
 	my ($mapping, $row) = @_;
-	for my $i (0 .. $#$row)
+	for my $i (0 .. $#{ $mapping->{columns} })
 	{
 		my $column = $mapping->{columns}[$i];
 		return $column->[0] if defined $column->[1] && !converts($column->[2], $row->[$i]);
@@ -310,8 +311,73 @@ sub counts
 {
 	my ($mapping, $content) = @_;
 	my $where = $mapping->{where} or return 1;
-	my ($i) = grep { $mapping->{columns}[$_][0] eq $where->{column} } 0 .. $#$content;
+	my ($i) = grep { $mapping->{columns}[$_][0] eq $where->{column} } 0 .. $#{ $mapping->{columns} };
 	return $where->{holds}->($content->[$i]);
+}
+
+# ---------- cells that leave what is there ----------
+
+# Whether a column's cells may; with a place: in this row of this file (place undef: the
+# file lacks the column).
+sub may_keep
+{
+	my ($mapping, $i) = @_;
+	my $name = $mapping->{columns}[$i][0];
+	return $mapping->{keeps}{$name} || ($mapping->{optional}{$name} // '') eq 'keep';
+}
+
+sub has_mark
+{
+	my ($mapping) = @_;
+	return grep { may_keep($mapping, $_) } 0 .. $#{ $mapping->{columns} };
+}
+
+sub keeps
+{
+	my ($mapping, $i, $place, $value, $marked) = @_;
+	my $name = $mapping->{columns}[$i][0];
+	return 0 if defined $value;
+	return defined $place ? $mapping->{keeps}{$name} && !$marked : ($mapping->{optional}{$name} // '') eq 'keep';
+}
+
+# Behind the fields of a row stand the names of the columns that keep, in the order that
+# they are mapped in: that of jsonb.
+sub mark
+{
+	my ($mapping, $content, @keeps) = @_;
+	my @columns = @{ $mapping->{columns} };
+	my @names = sort { length $a <=> length $b || $a cmp $b } map { $columns[$_][0] } grep { $keeps[$_] } 0 .. $#columns;
+	$content->[@columns] = join(', ', @names) || undef if has_mark($mapping);
+	return;
+}
+
+sub is_marked
+{
+	my ($mapping, $content, $i) = @_;
+	my $name = $mapping->{columns}[$i][0];
+	return scalar grep { $_ eq $name } split /, /, $content->[ @{ $mapping->{columns} } ] // '';
+}
+
+# The fields of a row, and which of its cells leave what is there.
+sub content_of
+{
+	my ($mapping, $row, @places) = @_;
+	my @content = map { defined $_ ? $row->{fields}[$_] : undef } @places;
+	my @keeps = map { keeps($mapping, $_, $places[$_], $content[$_], defined $places[$_] && $row->{marked}[ $places[$_] ]) } 0 .. $#places;
+	mark($mapping, \@content, @keeps);
+	return (\@content, @keeps);
+}
+
+# What a row of an extract says of a row that is there.
+sub keep_values
+{
+	my ($mapping, $before, $content, $keeps, @places) = @_;
+	return $content if !$before || !grep { $_ } @$keeps;
+	my @result = map { $keeps->[$_] ? $before->[$_] : $content->[$_] } 0 .. $#places;
+
+	# a file that lacks the column does not say whether the value was given or kept
+	mark($mapping, \@result, map { $keeps->[$_] && (defined $places[$_] || is_marked($mapping, $before, $_)) } 0 .. $#places);
+	return \@result;
 }
 
 sub new_work
@@ -354,12 +420,12 @@ sub cleanse
 	{
 		for my $row (grep { !$_->{fault} } @{ $file->{rows} })
 		{
-			my @content = @{ $row->{fields} }[@places];
-			my $key = key_of($mapping, \@content);
-			next if !counts($mapping, \@content) || !$key || !is_key($mapping, $key);
+			my ($content) = content_of($mapping, $row, @places);
+			my $key = key_of($mapping, $content);
+			next if !counts($mapping, $content) || !$key || !is_key($mapping, $key);
 			my $id = identity($mapping, $key);
-			$contents{$id} //= \@content;
-			$contradicted{$id} = 1 if !same_but_key($mapping, $contents{$id}, \@content);
+			$contents{$id} //= $content;
+			$contradicted{$id} = 1 if !same_but_key($mapping, $contents{$id}, $content);
 		}
 	}
 	for my $row (@{ $file->{rows} })
@@ -373,10 +439,11 @@ sub cleanse
 			set_aside($work, 'rejected', $row, $row->{fault}, $key);
 			next;
 		}
-		my @content = @{ $row->{fields} }[@places];
-		my $key = key_of($mapping, \@content);
+		my ($content, @keeps) = content_of($mapping, $row, @places);
+		my $key = key_of($mapping, $content);
 		my $id = $key && identity($mapping, $key);
-		my $counts = counts($mapping, \@content);
+		my $counts = counts($mapping, $content);
+		$content = keep_values($mapping, $baseline->{$id}, $content, \@keeps, @places) if $key;
 		if (!defined $counts)
 		{
 			# nobody knows whether it counts: its key is there, if it has one
@@ -397,13 +464,13 @@ sub cleanse
 			$work->{kept_keys}{$id} = 1;
 			set_aside($work, 'duplicates', $row, 'duplicate', $key);
 		}
-		elsif ($seen{$id} && same_but_key($mapping, $seen{$id}, \@content)) { $work->{counter}{duplicates}++ }
+		elsif ($seen{$id} && same_but_key($mapping, $seen{$id}, $content)) { $work->{counter}{duplicates}++ }
 		elsif ($seen{$id}) { set_aside($work, 'duplicates', $row, 'duplicate', $key) }
 		else
 		{
-			$seen{$id} = \@content;
-			if ($baseline->{$id} && same($baseline->{$id}, \@content)) { $work->{counter}{rows_kept}++ }
-			elsif (refused($mapping, \@content))
+			$seen{$id} = $content;
+			if ($baseline->{$id} && same($baseline->{$id}, $content)) { $work->{counter}{rows_kept}++ }
+			elsif (refused($mapping, $content))
 			{
 				$work->{kept_keys}{$id} = 1;
 				set_aside($work, 'rejected', $row, 'conversion', $key);
@@ -411,7 +478,7 @@ sub cleanse
 			else
 			{
 				$work->{counter}{rows_kept}++;
-				put_delta($work, $baseline->{$id} ? 'update' : 'insert', $id, \@content);
+				put_delta($work, $baseline->{$id} ? 'update' : 'insert', $id, $content);
 			}
 		}
 	}
@@ -446,8 +513,9 @@ sub net_effect
 			$work->{unusable}++;
 			next;
 		}
-		my @content = @{ $row->{fields} }[@places];
-		my @marked = map { $row->{marked}[$_] } @places;
+		my ($raw, @keeps) = content_of($mapping, $row, @places);
+		my @content = @$raw[ 0 .. $#places ];
+		my @marked = map { defined $_ && $row->{marked}[$_] } @places;
 		my $key = key_of($mapping, \@content);
 		my $command = $command{ lc($row->{fields}[$command_place] // '') };
 		if ((!$key || !is_key($mapping, $key) || !$command) && (counts($mapping, \@content) // 1) == 0)
@@ -488,13 +556,20 @@ sub net_effect
 			next;
 		}
 		my $before = $command eq 'insert' ? undef : $state{$id};
-		for my $i (0 .. $#content)
+		for my $i (0 .. $#places)
 		{
 			next if $is_key{$i};
 			$content[$i] = 'NULL_NULL' if $marked[$i] && $command ne 'insert';
-			if (!defined $content[$i]) { $content[$i] = $before->[$i] if $before }
+			if (!defined $content[$i])
+			{
+				# of an update every empty cell leaves what is there, and how it came there
+				$keeps[$i] = is_marked($mapping, $before, $i) if $before;
+				$content[$i] = $before->[$i] if $before;
+				$content[$i] = $state{$id}[$i] if $keeps[$i] && $state{$id};
+			}
 			elsif ($content[$i] eq 'NULL_NULL' && $command ne 'insert') { $content[$i] = undef }
 		}
+		mark($mapping, \@content, @keeps);
 		my $counts = counts($mapping, \@content);
 		if (defined $counts && !$counts)
 		{
@@ -615,6 +690,14 @@ sub prepare
 		my $file = $files->{$name};
 		my $own = $options->{$name};
 		my $changes = $mode eq 'incremental' && defined $own->{command_column};
+		if ($file->{missing})
+		{
+			# changes that a complete run takes the place of must come with it
+			return (undef, qr/could not open file|no file/)
+			  if $mode eq 'complete' && defined $own->{command_column} && grep { $_->{source_changes} } $self->queue;
+			$batch->{work}{$name} = { %{ new_work() }, absent => 1 };
+			next;
+		}
 		return (undef, $BAD_FILE) if $file->{cut};
 		my $baseline = overlay($self->{previous}{$name}, map { $_->{work}{$name}{delta} } @queue);
 		my $work = $changes && $file->{read_before} ? new_work() : $changes ? net_effect($mapping, $baseline, $file, $own) : cleanse($mapping, $baseline, $file, $own);
@@ -708,7 +791,8 @@ sub apply
 	}
 	$batch->{status} = 'applied';
 	$batch->{kept} = $keep && $batch->{mode} ne 'initial';
-	if ($batch->{mode} eq 'complete' && $batch->{number} > ($self->{complete_after} // 0))
+	my $whole = !grep { $batch->{work}{$_}{absent} && %{ $self->{previous}{$_} } } keys %{ $batch->{work} };
+	if ($batch->{mode} eq 'complete' && $whole && $batch->{number} > ($self->{complete_after} // 0))
 	{
 		$batch->{was_needed} = $self->{needs_complete};
 		$self->{needs_complete} = 0;
