@@ -30,7 +30,7 @@ WHERE class = 'pg_class'::regclass AND CASE WHEN (SELECT relkind FROM pg_class W
 SELECT objid::regnamespace AS public_may FROM t.objects WHERE class = 'pg_namespace'::regclass AND (has_schema_privilege('public', objid, 'USAGE') OR has_schema_privilege('public', objid, 'CREATE'));
 SELECT count(*) AS tables FROM t.objects WHERE class = 'pg_class'::regclass AND objid::regclass::text ~ 'su_person$';
 -- The search path is pinned in every function; only a procedure that commits cannot have it, and
--- one that is called for every row of an index, and looks nothing up, does without.
+-- those that are called for every row, and look nothing up, do without.
 SELECT p.oid::regprocedure AS not_pinned FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid
 WHERE NOT coalesce(p.proconfig, '{}') && '{"search_path=pg_catalog, pg_temp","search_path=\"pg_catalog, pg_temp\""}'::text[] ORDER BY p.proname COLLATE "C";
 SELECT p.oid::regprocedure AS definer FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid WHERE p.prosecdef;
