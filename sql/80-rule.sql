@@ -52,6 +52,20 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.query_as(regrole, text, text) IS
 'The rows of a query that runs with the role''s rights, on the search path of PostgreSQL''s own, and can write nothing. It sees the rows of the query "given", which runs with the caller''s, as a relation of that name.';
 
+CREATE FUNCTION syncup.write_as(role regrole, statement text, given text DEFAULT NULL)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'syncup_write_as' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.write_as(regrole, text, text) IS
+'What a statement returns that writes with the role''s rights; else the same.';
+
+CREATE FUNCTION syncup.did_you_mean(wanted text, names text[])
+RETURNS text
+AS 'MODULE_PATHNAME', 'syncup_did_you_mean' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.did_you_mean(text, text[]) IS
+'For a hint: the name that a wrong one is most like, as a question and a blank; else nothing.';
+
 CREATE FUNCTION syncup.check_query(role regrole, rule text, query text)
 RETURNS regclass[]
 AS 'MODULE_PATHNAME', 'syncup_check_query' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -59,11 +73,11 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.check_query(regrole, text, text) IS
 'The relations that a rule''s query reads; errors unless the role may run it, it only reads, and calls no volatile function.';
 
-CREATE FUNCTION syncup.rule_text(rule text, part text, expression text, query boolean DEFAULT false)
+CREATE FUNCTION syncup.rule_text(rule text, part text, expression text, query boolean DEFAULT false, own_schema text DEFAULT '@extschema@')
 RETURNS text
 AS 'MODULE_PATHNAME', 'syncup_rule_text' LANGUAGE C STABLE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION syncup.rule_text(text, text, text, boolean) IS
+COMMENT ON FUNCTION syncup.rule_text(text, text, text, boolean, text) IS
 'The text of a rule between parentheses, to be put into a query; errors, naming part and rule, unless it is just one expression, or one query.';
 
 CREATE FUNCTION syncup.find_key(target regclass)

@@ -179,7 +179,15 @@ CREATE FUNCTION syncup.flag(caller regrole, target regclass, key text)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET timezone = 'UTC'
+SET intervalstyle = 'postgres'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
 AS $$
+DECLARE
+	columns name[] := syncup.key_columns(target);
+	type text;
 BEGIN
 	IF target IS NULL OR key IS NULL THEN
 		RAISE 'argument "%" must not be null', CASE WHEN target IS NULL THEN 'target' ELSE 'key' END
@@ -189,6 +197,17 @@ BEGIN
 	ELSIF NOT (has_table_privilege(caller, target, 'INSERT, DELETE') OR has_any_column_privilege(caller, target, 'INSERT, UPDATE')) THEN
 		RAISE 'permission denied for table %', target USING ERRCODE = 'insufficient_privilege',
 			HINT = 'Rows are flagged by those who may write them.';
+	END IF;
+	-- of one column it is as the type writes it: whoever reads flags can rely on that
+	SELECT format_type(a.atttypid, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+	WHERE a.attrelid = target AND a.attname = columns[1] AND t.typnamespace = 'pg_catalog'::regnamespace AND cardinality(columns) = 1;
+	IF type IS NOT NULL THEN
+		BEGIN
+			EXECUTE format('SELECT concat(%L::%s)', key, type) INTO key;
+		EXCEPTION WHEN data_exception THEN
+			RAISE 'that is no key of %', target USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('Column "%s" is of type %s.', columns[1], type);
+		END;
 	END IF;
 	PERFORM syncup.write_flags(target, ARRAY[key], 'manual');
 END

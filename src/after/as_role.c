@@ -2,13 +2,14 @@
  * as_role.c
  *		Rules: SQL that a role has written, run with that role's rights (AFTER).
  *
- * Both functions are the extension owner's alone; what is handed to them are
+ * These functions are the extension owner's alone; what is handed to them are
  * queries made by functions of schema syncup around texts of rules.  A text is
  * looked at when its rule is defined: it is one expression, or one query, and
  * stays so between parentheses.
  *
- * While a rule runs, nothing can be written, and neither role nor settings of
- * the session can be changed for longer than that.
+ * While a rule runs, nothing can be written but what the statement around it
+ * writes, and neither role nor settings of the session can be changed for longer
+ * than that.
  */
 #include "syncup.h"
 
@@ -16,6 +17,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "csv/condition.h"
+#include "executor/tstoreReceiver.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -30,6 +32,7 @@
 #include "utils/snapmgr.h"
 
 PG_FUNCTION_INFO_V1(syncup_query_as);
+PG_FUNCTION_INFO_V1(syncup_write_as);
 PG_FUNCTION_INFO_V1(syncup_check_query);
 PG_FUNCTION_INFO_V1(syncup_rule_text);
 
@@ -45,13 +48,13 @@ typedef struct RoleScope
 } RoleScope;
 
 static void
-role_begin(RoleScope *scope, Oid role)
+role_begin(RoleScope *scope, Oid role, bool read_only)
 {
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	scope->settings = settings_pin(NULL);
 	setting_pin("standard_conforming_strings", "on");
 	scope->read_only = XactReadOnly;
-	XactReadOnly = true;
+	XactReadOnly |= read_only;
 	SetUserIdAndSecContext(role, scope->context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
 }
 
@@ -104,9 +107,39 @@ syncup_query_as(PG_FUNCTION_ARGS)
 	SPI_connect();
 	if (!PG_ARGISNULL(2))
 		(void) typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
-	role_begin(&scope, PG_GETARG_OID(0));
+	role_begin(&scope, PG_GETARG_OID(0), true);
 	caller_rows(text_to_cstring(PG_GETARG_TEXT_PP(1)), GetActiveSnapshot(),
 				check_columns, keep_row, fcinfo->resultinfo);
+	role_end(&scope);
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/*
+ * syncup.write_as(role regrole, statement text, given text) returns setof record:
+ * what a statement returns that writes with the role's rights.  Its triggers have
+ * these rights, too, and can put nothing off until later, when others would have
+ * to lend theirs.
+ */
+Datum
+syncup_write_as(PG_FUNCTION_ARGS)
+{
+	RoleScope	scope;
+	SPIExecuteOptions options = {0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		elog(ERROR, "a statement needs a role and a text");
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SPI_connect();
+	if (!PG_ARGISNULL(2))
+		(void) typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
+	options.dest = CreateTuplestoreDestReceiver();
+	SetTuplestoreDestReceiverParams(options.dest, ((ReturnSetInfo *) fcinfo->resultinfo)->setResult,
+									((ReturnSetInfo *) fcinfo->resultinfo)->econtext->ecxt_per_query_memory,
+									false, NULL, NULL);
+	role_begin(&scope, PG_GETARG_OID(0), false);
+	if (SPI_execute_extended(text_to_cstring(PG_GETARG_TEXT_PP(1)), &options) < 0)
+		elog(ERROR, "a rule's statement could not be executed");
 	role_end(&scope);
 	SPI_finish();
 	return (Datum) 0;
@@ -137,10 +170,56 @@ name_rule(void *arg)
 	errcontext("rule \"%s\"", at_hand->rule);
 }
 
+/* The function of ours that rules call. */
+#define OWN_FUNCTION	"syncup_format"
+
+/* Where a text names it without a schema. */
+static bool
+find_own_functions(Node *node, void *arg)
+{
+	List	  **places = arg;
+	FuncCall   *call = (FuncCall *) node;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) && list_length(call->funcname) == 1 && call->location >= 0 &&
+		strcmp(strVal(linitial(call->funcname)), OWN_FUNCTION) == 0)
+		*places = lappend_int(*places, call->location);
+	return raw_expression_tree_walker(node, find_own_functions, arg);
+}
+
+static int
+compare_places(const ListCell *a, const ListCell *b)
+{
+	return lfirst_int(a) - lfirst_int(b);
+}
+
+/* The text with its schema, where the pinned path does not lead. */
+static char *
+with_own_schema(const char *text, Node *parsed, const char *schema)
+{
+	StringInfoData result;
+	List	   *places = NIL;
+	ListCell   *cell;
+	int			done = 0;
+
+	(void) find_own_functions(parsed, &places);
+	list_sort(places, compare_places);
+	initStringInfo(&result);
+	foreach(cell, places)
+	{
+		appendBinaryStringInfo(&result, text + done, lfirst_int(cell) - done);
+		appendStringInfo(&result, "%s.", schema);
+		done = lfirst_int(cell);
+	}
+	appendStringInfoString(&result, text + done);
+	return result.data;
+}
+
 /*
- * syncup.rule_text(rule text, part text, expression text, query boolean) returns
- * text: the text of an expression between parentheses, or where query is true of
- * a query.
+ * syncup.rule_text(rule text, part text, expression text, query boolean,
+ * own_schema text) returns text: the text of an expression between parentheses,
+ * or where query is true of a query.  syncup_format() needs no schema in it.
  */
 Datum
 syncup_rule_text(PG_FUNCTION_ARGS)
@@ -149,30 +228,29 @@ syncup_rule_text(PG_FUNCTION_ARGS)
 	char	   *part = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *written = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	bool		query = PG_GETARG_BOOL(3);
-	RuleText	at_hand = {rule, written};
-	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
+	ErrorContextCallback callback = {error_context_stack, name_rule, rule};
 	int			settings = settings_pin(NULL);
-	bool		good;
+	Node	   *parsed;
 
 	setting_pin("standard_conforming_strings", "on");
 	error_context_stack = &callback;
 	if (query)
 	{
-		List	   *parsed = raw_parser(written, RAW_PARSE_DEFAULT);
-		SelectStmt *statement = list_length(parsed) == 1 ? (SelectStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
+		List	   *statements = raw_parser(written, RAW_PARSE_DEFAULT);
+		SelectStmt *statement = list_length(statements) == 1 ? (SelectStmt *) linitial_node(RawStmt, statements)->stmt : NULL;
 
-		good = statement != NULL && IsA(statement, SelectStmt) &&
-			statement->intoClause == NULL && statement->lockingClause == NIL;
+		parsed = statement != NULL && IsA(statement, SelectStmt) &&
+			statement->intoClause == NULL && statement->lockingClause == NIL ? (Node *) statement : NULL;
 	}
 	else
-		good = bare_expression(written) != NULL;
-	if (!good)
+		parsed = bare_expression(written);
+	if (parsed == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg(query ? "%s of rule \"%s\" is not one query" : "%s of rule \"%s\" is not one expression", part, rule)));
 	error_context_stack = callback.previous;
 	settings_restore(settings);
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("(%s\n)", written)));
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("(%s\n)", with_own_schema(written, parsed, text_to_cstring(PG_GETARG_TEXT_PP(4))))));
 }
 
 /* Finds columns of the system's, which say nothing of a row. */
@@ -262,7 +340,7 @@ syncup_check_query(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	error_context_stack = &callback;
-	role_begin(&scope, PG_GETARG_OID(0));
+	role_begin(&scope, PG_GETARG_OID(0), true);
 	source = prepare_query(rule, query);
 	check_tree(rule, linitial_node(Query, source->query_list));
 	/* Rights are looked at when it runs. */

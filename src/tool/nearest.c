@@ -5,8 +5,12 @@
  */
 #include "tool/nearest.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(syncup_did_you_mean);
 
 /* More bytes than this are no slip of the fingers. */
 #define MAX_DISTANCE	4
@@ -59,4 +63,23 @@ name_list_text(NameList *list)
 	if (list->count > list->shown)
 		appendStringInfo(&list->text, ", and %d more", list->count - list->shown);
 	return list->count ? list->text.data : NULL;
+}
+
+/*
+ * syncup.did_you_mean(wanted text, names text[]) returns text: for a hint of what
+ * is written in SQL.
+ */
+Datum
+syncup_did_you_mean(PG_FUNCTION_ARGS)
+{
+	Nearest		nearest = {.wanted = text_to_cstring(PG_GETARG_TEXT_PP(0))};
+	Datum	   *names;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			nearest_try(&nearest, TextDatumGetCString(names[i]));
+	PG_RETURN_TEXT_P(cstring_to_text(did_you_mean(&nearest)));
 }

@@ -68,6 +68,9 @@ SELECT encode(convert_to(raw, 'UTF8'), 'hex') FROM syncup.quarantine;
 SQL
 }
 
+# Letters of ASCII are found in any encoding.
+is($node->safe_psql('db_latin1', "SET client_encoding = 'UTF8'; SELECT syncup_format(U&'\\00c4rger M\\00fcller \\00d8', 'ascii')"), 'Aerger Mueller O', 'LATIN1: ascii');
+
 # Without an encoding the database takes bytes as they are.
 $node->safe_psql('postgres', "CREATE DATABASE db_ascii ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0");
 $node->safe_psql('db_ascii', 'CREATE EXTENSION syncup');
