@@ -52,12 +52,12 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.query_as(regrole, text, text) IS
 'The rows of a query that runs with the role''s rights, on the search path of PostgreSQL''s own, and can write nothing. It sees the rows of the query "given", which runs with the caller''s, as a relation of that name.';
 
-CREATE FUNCTION syncup.write_as(role regrole, statement text, given text DEFAULT NULL)
+CREATE FUNCTION syncup.write_as(role regrole, statement text, given text, rule text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'syncup_write_as' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION syncup.write_as(regrole, text, text) IS
-'What a statement returns that writes with the role''s rights; else the same.';
+COMMENT ON FUNCTION syncup.write_as(regrole, text, text, text) IS
+'What a statement returns that writes with the role''s rights; else the same. An error names the rule.';
 
 CREATE FUNCTION syncup.did_you_mean(wanted text, names text[])
 RETURNS text

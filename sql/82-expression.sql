@@ -141,6 +141,27 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.equal_columns(regclass, text, text, text) IS 'The same for values of a column.';
 
+-- A row is found again by its key: where it lies may be read only by who may read all of it.
+CREATE FUNCTION syncup.key_as(target regclass, alias text, named text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('%I.%I AS "%s%s"', alias, u.name, named, u.n), ', ' ORDER BY u.n)
+	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n)
+$$;
+COMMENT ON FUNCTION syncup.key_as(regclass, text, text) IS 'SQL: the key of a row, column by column, under numbered names.';
+
+CREATE FUNCTION syncup.has_key_as(target regclass, alias text, named text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(syncup.equal_columns(target, u.name, format('%I.%I', alias, u.name), format('"%s%s"', named, u.n)), ' AND ' ORDER BY u.n)
+	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n)
+$$;
+COMMENT ON FUNCTION syncup.has_key_as(regclass, text, text) IS 'SQL: whether a row has the key under these names.';
+
 -- What an expression sees is the row "r" and the value "v", and no other name: what
 -- leads there has names with a blank.
 CREATE FUNCTION syncup.binding_joins(number bigint, steps jsonb, last text)
@@ -174,14 +195,14 @@ AS $$
 			max(stored) FILTER (WHERE is_last) AS stored, max(link) FILTER (WHERE is_last) AS link, (max(relation::oid) FILTER (WHERE is_last))::regclass AS relation, max(n) AS n
 		FROM step
 	)
-	SELECT format('SELECT r.tableoid, r.ctid FROM %1$s AS r%2$s %3$s WHERE %4$s'
-		' UNION SELECT r.tableoid, r.ctid FROM %1$s AS r%2$s LEFT %3$s WHERE %5$s IS NOT NULL AND %6$s IS NULL'
+	SELECT format('SELECT %8$s FROM %1$s AS r%2$s %3$s WHERE %4$s'
+		' UNION SELECT %8$s FROM %1$s AS r%2$s LEFT %3$s WHERE %5$s IS NOT NULL AND %6$s IS NULL'
 		' AND EXISTS (SELECT FROM given g WHERE g.relation = %7$s AND g.deleted)',
-		target, before, joined, syncup.is_given(relation, 'b' || n), link, stored, relation::oid)
+		target, before, joined, syncup.is_given(relation, 'b' || n), link, stored, relation::oid, syncup.key_as(target, 'r', 'syncup dirty'))
 	FROM way
 $$;
 COMMENT ON FUNCTION syncup.dirty_way(regclass, jsonb) IS
-'SQL: where the rows lie that lead over these steps to a row in "given", or to none where one was deleted.';
+'SQL: the keys of the rows that lead over these steps to a row in "given", or to none where one was deleted.';
 
 CREATE FUNCTION syncup.dirty_rows(target regclass, rules jsonb)
 RETURNS text
@@ -189,7 +210,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT concat_ws(' UNION ',
-		format('SELECT r.tableoid AS "syncup relid", r.ctid AS "syncup place" FROM %s AS r WHERE %s', target, syncup.is_given(target, 'r')),
+		format('SELECT %s FROM %s AS r WHERE %s', syncup.key_as(target, 'r', 'syncup dirty'), target, syncup.is_given(target, 'r')),
 		string_agg(syncup.dirty_way(target, w.steps), ' UNION ' ORDER BY w.steps))
 	FROM (
 		SELECT DISTINCT (SELECT jsonb_agg(p.step ORDER BY p.n) FROM jsonb_array_elements(u.rule -> 'steps') WITH ORDINALITY AS p (step, n) WHERE p.n <= s.n) AS steps
@@ -197,7 +218,7 @@ AS $$
 		CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN u.rule -> 'steps' <> 'null' THEN u.rule -> 'steps' ELSE '[]' END) WITH ORDINALITY AS s (step, n)) AS w
 $$;
 COMMENT ON FUNCTION syncup.dirty_rows(regclass, jsonb) IS
-'SQL: where the rows of a table lie whose expressions have to be looked at, by what is in the relation "given" (relation, key, deleted).';
+'SQL: the keys of the rows of a table whose expressions have to be looked at, by what is in the relation "given" (relation, key, deleted).';
 
 CREATE FUNCTION syncup.expression_values(rules jsonb)
 RETURNS text
@@ -219,8 +240,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	-- OFFSET 0: each expression is evaluated once
 	SELECT format('%s AS r%s%s OFFSET 0', target,
-		CASE WHEN dirty THEN format(' JOIN (SELECT d."syncup relid" AS "syncup t", d."syncup place" AS "syncup p" FROM (%s) AS d) AS "syncup dirty" ON r.ctid = "syncup p" AND r.tableoid = "syncup t"',
-			syncup.dirty_rows(target, rules)) END,
+		CASE WHEN dirty THEN format(' JOIN (%s) AS "syncup dirty" ON %s', syncup.dirty_rows(target, rules), syncup.has_key_as(target, 'r', 'syncup dirty')) END,
 		string_agg(CASE WHEN u.rule -> 'steps' <> 'null' THEN syncup.binding_joins(u.n, u.rule -> 'steps', u.rule ->> 'column') END, '' ORDER BY u.n))
 	FROM jsonb_array_elements(rules) WITH ORDINALITY AS u (rule, n)
 $$;
@@ -232,13 +252,14 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('UPDATE %s AS t SET %s FROM (SELECT q.*%s FROM (SELECT r.tableoid AS "syncup relid", r.ctid AS "syncup place", %s FROM %s) AS q) AS n'
-		' WHERE t.ctid = n."syncup place" AND t.tableoid = n."syncup relid" AND (%s) RETURNING %s, ARRAY[%s]',
+	SELECT format('UPDATE %s AS t SET %s FROM (SELECT q.*%s FROM (SELECT %s, %s FROM %s) AS q) AS n'
+		' WHERE %s AND (%s) RETURNING %s, ARRAY[%s]',
 		target,
 		string_agg(format('%1$I = CASE WHEN n."syncup d%2$s" THEN n."syncup n%2$s" ELSE t.%1$I END', u.rule ->> 'property', u.n), ', ' ORDER BY u.n),
 		string_agg(format(', q."syncup o%1$s"%2$s IS DISTINCT FROM q."syncup n%1$s"%2$s AS "syncup d%1$s"', u.n,
 			CASE WHEN (u.rule ->> 'by_text')::boolean THEN '::pg_catalog.text' END), '' ORDER BY u.n),
-		syncup.expression_values(rules), syncup.expression_rows(target, rules, dirty),
+		syncup.key_as(target, 'r', 'syncup key'), syncup.expression_values(rules), syncup.expression_rows(target, rules, dirty),
+		syncup.has_key_as(target, 't', 'syncup key'),
 		string_agg(format('n."syncup d%s"', u.n), ' OR ' ORDER BY u.n),
 		syncup.key_of(target, 't'),
 		string_agg(format('n."syncup d%s"', u.n), ', ' ORDER BY u.n))
@@ -435,10 +456,10 @@ BEGIN
 	reads := syncup.check_query(caller, name, format('SELECT %s FROM %s', syncup.expression_values(jsonb_build_array(made)), syncup.expression_rows(target, jsonb_build_array(made), false)));
 	-- what may not be read or written, and what the column does not take, is an error now
 	PERFORM FROM syncup.write_as(caller, 'EXPLAIN ' || syncup.expression_statement(target, jsonb_build_array(made), true),
-		syncup.given_keys(target, '{}')) AS (plan text);
+		syncup.given_keys(target, '{}'), name) AS (plan text);
 	IF expression IS NOT NULL THEN
 		BEGIN
-			PERFORM FROM syncup.write_as(caller, format('EXPLAIN UPDATE %s AS r SET %I = %s', target, property, made ->> 'text')) AS (plan text);
+			PERFORM FROM syncup.write_as(caller, format('EXPLAIN UPDATE %s AS r SET %I = %s', target, property, made ->> 'text'), NULL, name) AS (plan text);
 		EXCEPTION WHEN undefined_column OR datatype_mismatch THEN
 			-- it has a binding, or a cast does it
 			NULL;
@@ -527,7 +548,8 @@ BEGIN
 		EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', syncup.deferrable_constraints(target, false));
 	END IF;
 	WITH written AS MATERIALIZED (
-		SELECT w.key, w.changed FROM syncup.write_as(owner, syncup.expression_statement(target, rules, given IS NOT NULL), given) AS w (key text, changed boolean[])
+		SELECT w.key, w.changed FROM syncup.write_as(owner, syncup.expression_statement(target, rules, given IS NOT NULL), given,
+			(SELECT string_agg(r ->> 'rule', '", "') FROM jsonb_array_elements(rules) r)) AS w (key text, changed boolean[])
 	), flagged AS (
 		INSERT INTO syncup.flag (target, key, reason) SELECT r.relation, w.key, 'expression' FROM unnest(syncup.readers(target)) AS r (relation) CROSS JOIN written w
 	)
@@ -596,7 +618,7 @@ BEGIN
 	END;
 	SELECT array_agg(q.key) INTO keys
 	FROM syncup.query_as(owner, format('SELECT %s FROM %s AS r%s', syncup.key_of(target, 'r'), target,
-		CASE WHEN given IS NOT NULL THEN format(' JOIN (%s) AS d ON r.ctid = d."syncup place" AND r.tableoid = d."syncup relid"', syncup.dirty_rows(target, rules)) END), given) AS q (key text);
+		CASE WHEN given IS NOT NULL THEN format(' JOIN (%s) AS d ON %s', syncup.dirty_rows(target, rules), syncup.has_key_as(target, 'r', 'syncup dirty')) END), given) AS q (key text);
 	RETURN syncup.write_apart(target, owner, rules, keys);
 END
 $$;

@@ -115,37 +115,7 @@ syncup_query_as(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/*
- * syncup.write_as(role regrole, statement text, given text) returns setof record:
- * what a statement returns that writes with the role's rights.  Its triggers have
- * these rights, too, and can put nothing off until later, when others would have
- * to lend theirs.
- */
-Datum
-syncup_write_as(PG_FUNCTION_ARGS)
-{
-	RoleScope	scope;
-	SPIExecuteOptions options = {0};
-
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		elog(ERROR, "a statement needs a role and a text");
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	SPI_connect();
-	if (!PG_ARGISNULL(2))
-		(void) typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
-	options.dest = CreateTuplestoreDestReceiver();
-	SetTuplestoreDestReceiverParams(options.dest, ((ReturnSetInfo *) fcinfo->resultinfo)->setResult,
-									((ReturnSetInfo *) fcinfo->resultinfo)->econtext->ecxt_per_query_memory,
-									false, NULL, NULL);
-	role_begin(&scope, PG_GETARG_OID(0), false);
-	if (SPI_execute_extended(text_to_cstring(PG_GETARG_TEXT_PP(1)), &options) < 0)
-		elog(ERROR, "a rule's statement could not be executed");
-	role_end(&scope);
-	SPI_finish();
-	return (Datum) 0;
-}
-
-/* ---------- looking at what is defined ---------- */
+/* ---------- errors ---------- */
 
 /* The rule at hand, and its text where that is what is read. */
 typedef struct RuleText
@@ -169,6 +139,45 @@ name_rule(void *arg)
 	}
 	errcontext("rule \"%s\"", at_hand->rule);
 }
+
+/* ---------- writing ---------- */
+
+/*
+ * syncup.write_as(role regrole, statement text, given text, rule text) returns
+ * setof record: what a statement returns that writes with the role's rights.
+ * Triggers have these, too, and can put nothing off until others would have to
+ * lend theirs.
+ */
+Datum
+syncup_write_as(PG_FUNCTION_ARGS)
+{
+	RoleScope	scope;
+	SPIExecuteOptions options = {0};
+	RuleText	at_hand = {0};
+	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
+		elog(ERROR, "a statement needs a role, a text and a rule");
+	at_hand.rule = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	SPI_connect();
+	if (!PG_ARGISNULL(2))
+		(void) typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
+	options.dest = CreateTuplestoreDestReceiver();
+	SetTuplestoreDestReceiverParams(options.dest, ((ReturnSetInfo *) fcinfo->resultinfo)->setResult,
+									((ReturnSetInfo *) fcinfo->resultinfo)->econtext->ecxt_per_query_memory,
+									false, NULL, NULL);
+	error_context_stack = &callback;
+	role_begin(&scope, PG_GETARG_OID(0), false);
+	if (SPI_execute_extended(text_to_cstring(PG_GETARG_TEXT_PP(1)), &options) < 0)
+		elog(ERROR, "a rule's statement could not be executed");
+	role_end(&scope);
+	error_context_stack = callback.previous;
+	SPI_finish();
+	return (Datum) 0;
+}
+
+/* ---------- looking at what is defined ---------- */
 
 /* The function of ours that rules call. */
 #define OWN_FUNCTION	"syncup_format"
@@ -228,7 +237,8 @@ syncup_rule_text(PG_FUNCTION_ARGS)
 	char	   *part = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *written = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	bool		query = PG_GETARG_BOOL(3);
-	ErrorContextCallback callback = {error_context_stack, name_rule, rule};
+	RuleText	at_hand = {rule, written};
+	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
 	int			settings = settings_pin(NULL);
 	Node	   *parsed;
 
