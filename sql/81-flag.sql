@@ -79,6 +79,26 @@ $$;
 COMMENT ON FUNCTION syncup.readers(regclass) IS
 'As which tables somebody reads the rows of a target: itself, what it is a partition of, its partitions.';
 
+CREATE FUNCTION syncup.flag_owned(batch uuid)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	INSERT INTO syncup.flag (target, key, reason, batch)
+	SELECT r.relation, other.key, f.reason, batch
+	FROM syncup.resource_type t
+	JOIN syncup.flag f ON f.target IN (t.owner, t.account) AND f.batch = batch AND f.deleted
+	JOIN syncup.ownership o ON o.resource_type = t.resource_type
+		AND CASE WHEN f.target = t.account THEN o.account_key = f.key ELSE o.owner_key = f.key END
+	CROSS JOIN LATERAL (VALUES (t.owner, o.owner_key, f.target = t.account), (t.account, o.account_key, f.target = t.owner)) AS other (relation, key, is_other)
+	CROSS JOIN LATERAL unnest(syncup.readers(other.relation)) AS r (relation)
+	WHERE other.is_other AND other.key IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION syncup.flag_owned(uuid) IS 'Flags the owners of accounts that a batch deletes, and the accounts of owners.';
+
 -- ---------- consumers ----------
 
 -- Without a pinned path, and parsed here, so that it becomes part of the queries.
@@ -186,7 +206,7 @@ SET bytea_output = 'hex'
 SET extra_float_digits = 1
 AS $$
 DECLARE
-	columns name[] := syncup.key_columns(target);
+	columns name[];
 	type text;
 BEGIN
 	IF target IS NULL OR key IS NULL THEN
@@ -198,6 +218,7 @@ BEGIN
 		RAISE 'permission denied for table %', target USING ERRCODE = 'insufficient_privilege',
 			HINT = 'Rows are flagged by those who may write them.';
 	END IF;
+	columns := syncup.key_columns(target);
 	-- of one column it is as the type writes it: whoever reads flags can rely on that
 	SELECT format_type(a.atttypid, -1) INTO type FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 	WHERE a.attrelid = target AND a.attname = columns[1] AND t.typnamespace = 'pg_catalog'::regnamespace AND cardinality(columns) = 1;

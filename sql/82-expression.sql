@@ -120,18 +120,6 @@ $$;
 COMMENT ON FUNCTION syncup.is_given(regclass, text) IS
 'SQL: whether the key of a row is among those of its table in the relation "given" (relation, key, deleted).';
 
--- What is compared with the column: as it will be there, but for lengths, which the
--- assignment judges, where a cast would cut.
-CREATE FUNCTION syncup.value_type(target regclass, property name)
-RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT format_type(a.atttypid, CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype, 'bit'::regtype, 'varbit'::regtype) THEN -1 ELSE a.atttypmod END)
-	FROM pg_attribute a WHERE a.attrelid = target AND a.attname = property AND NOT a.attisdropped
-$$;
-COMMENT ON FUNCTION syncup.value_type(regclass, name) IS 'The type that an expression is cast to.';
-
 CREATE FUNCTION syncup.equal_columns(relation regclass, name text, a text, b text)
 RETURNS text
 LANGUAGE sql STABLE

@@ -307,6 +307,7 @@ flags_write(Connector *connector, const pg_uuid_t *changes, bool back, const pg_
 		flag_mapping(&flagging, connector, mapping);
 		mapping_leave(&scope);
 	}
+	own_sql("SELECT syncup.flag_owned($1)", SQL_ARGS(SQL_UUID(as)));
 	settings_restore(level);
 }
 

@@ -129,6 +129,26 @@ SELECT status FROM syncup_synchronize('C');
 SELECT t.look('t', 'target.team', 'target.person');
 RESET datestyle;
 
+-- An account that goes flags its owner, an owner its accounts.
+CREATE TABLE target.account (dn text PRIMARY KEY);
+SELECT syncup_create_connector('A', t.dir());
+SELECT syncup_map_entity_type('A', 'account', 'target.account', 'account.csv', 'dn', '{"dn": "dn"}');
+SELECT syncup_set_thresholds('A', (SELECT jsonb_object_agg(name, 0) FROM syncup.threshold_limit));
+SELECT syncup_create_resource_type('AD', 'target.person', 'target.account');
+INSERT INTO syncup.ownership (resource_type, account_key, owner_key, state) VALUES ('AD', 'a1', '1', 'decided'), ('AD', 'a2', '2', 'correlated'), ('AD', 'a3', NULL, 'ambiguous');
+CALL t.write('account.csv', E'dn\na1\na2\na3\n');
+SELECT syncup_prepare('A', 'initial') IS NOT NULL AS prepared;
+SELECT status FROM syncup_synchronize('A');
+SELECT t.look('o', 'target.person', 'target.account');
+CALL t.write('account.csv', E'dn\na2\n');
+SELECT syncup_prepare('A', 'complete') IS NOT NULL AS prepared;
+SELECT status FROM syncup_synchronize('A');
+SELECT t.look('o', 'target.person', 'target.account');
+CALL t.write('person.csv', E'id,name,boss\n1,one,\n3,three,1\n4,four,\n');
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT status FROM syncup_synchronize('C');
+SELECT t.look('o', 'target.person', 'target.account');
+
 -- A key that changes: both are flagged, and whoever may have a link to the row.
 CREATE TABLE target.thing (id int PRIMARY KEY, sn text, part_of int);
 SELECT syncup_create_connector('R', t.dir());
@@ -193,8 +213,9 @@ CREATE ROLE regress_flag;
 GRANT USAGE ON SCHEMA syncup, target TO regress_flag;
 GRANT EXECUTE ON FUNCTION syncup_flag TO regress_flag;
 GRANT SELECT ON target.person TO regress_flag;
+GRANT USAGE ON SCHEMA t TO regress_flag;
 SET ROLE regress_flag;
-SELECT syncup_flag('target.person', '1');
+SELECT t.error($$SELECT syncup_flag('target.person', '1')$$);
 RESET ROLE;
 GRANT UPDATE (name) ON target.person TO regress_flag;
 SET ROLE regress_flag;

@@ -77,7 +77,7 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
@@ -103,7 +103,7 @@ my %may = (
 		'syncup_schedule(text,text)', 'syncup_unschedule(text)', 'syncup_note_schedule(text,text)', 'syncup_forget_schedule(text)', 'syncup.systemd_calendar(text)',
 		'syncup_step_at_hand(bigint,text)', 'syncup_batch_totals(uuid)', 'syncup_batch_status(uuid)', 'syncup_must_synchronize(uuid)',
 		'syncup_execute(text,bigint,text,interval)', 'syncup_source_files(text)', 'syncup_analyze_own()',
-		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()',
+		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()', 'syncup_update_expressions(regclass[],boolean)',
 		'syncup.synchronized(syncup.result[])', 'syncup.run_program(text,interval)',
 		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain))),
 	(map { ("procedure $_" => 'O') } ('syncup_run_job(text,text[],text,text,boolean)', 'syncup_resume_job(bigint,boolean)')),
@@ -118,7 +118,7 @@ my %may = (
 	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
 	(map { ("function $_" => 'C') } (
-		'syncup_drop_rule(text)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
+		'syncup_drop_rule(text)', 'syncup_define_expression(regclass,name,text,integer,text)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
 		'syncup_define_role(text,regclass,text,text)', 'syncup_define_type_rule(text,text,text,boolean)', 'syncup_define_scalar_rule(text,name,text,jsonb)',
 		'syncup_define_navigation_rule(text,text,text,text,text,boolean)')),
 	(map { ("function $_" => 'O') } (
@@ -127,9 +127,18 @@ my %may = (
 		'syncup_compute_role_model(text[],boolean)', 'syncup_preview_role_model(text[],boolean)', 'syncup_approve(bigint[],text)',
 		'syncup_decline(bigint[],text)')),
 	(map { ("function syncup.$_" => '') } (
-		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
+		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean,text)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
 		'flag(regrole,regclass,text)', 'write_flags(regclass,text[],text)', 'set_recently_modified_flag(regrole)', 'lock_flags(regclass,boolean)', 'begin_reading()',
-		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'forget_flags(regclass)',
+		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'flag_owned(uuid)',
+		'write_as(regrole,text,text,text)', 'did_you_mean(text,text[])', 'resolve_binding(text,regclass,text)', 'check_column(text,regclass,text)',
+		'equal_sql(oid,text,text)', 'equal_columns(regclass,text,text,text)', 'is_given(regclass,text)', 
+		'key_as(regclass,text,text)', 'has_key_as(regclass,text,text)', 'binding_joins(bigint,jsonb,text)', 'dirty_way(regclass,jsonb)', 'dirty_rows(regclass,jsonb)',
+		'expression_values(jsonb)', 'expression_rows(regclass,jsonb,boolean)', 'expression_statement(regclass,jsonb,boolean)', 'expression_of(text,regclass,jsonb)',
+		'check_property(text,regclass,name)', 'reads_column(regrole,jsonb,regclass,text)', 'check_circles(regrole,jsonb,regclass,integer)',
+		'expression_reader(regclass,regrole)', 'expression_relations(text)', 'reset_expressions(regclass)', 'forget_expression(text)',
+		'define_expression(regrole,regclass,name,text,integer,text)', 'is_row_error(text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
+		'deferrable_constraints(regclass,boolean)', 'write_expressions(regclass,regrole,jsonb,text)', 'write_apart(regclass,regrole,jsonb,text[])',
+		'update_group(regclass,regrole,jsonb,text)', 'update_expressions(regrole,regclass[],boolean)', 'forget_flags(regclass)',
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
 		'key_parts(regclass,text)', 'key_is(regclass,text,text)', 'rule_given(regclass,regclass,text)', 'is_of_a_row(text)',
 		'rule_chunk(regrole,text[],regclass,regclass,text[],text[],text[])', 'rule_rows(regrole,text[],regclass,regclass,text)',
@@ -143,7 +152,7 @@ my %may = (
 		'has_row(regrole,regclass,text)', 'decide_owner(regrole,text,text,text)', 'forget_role(text)', 'mark_stale(text)', 'check_role(text,regclass,text)',
 		'define_role(regrole,text,regclass,text,text)', 'role_to_grant(regrole,text)',
 		'grant_role(regrole,text,text,timestamp with time zone,timestamp with time zone,text)', 'revoke_role(regrole,text,text)',
-		'check_condition(regrole,text,syncup.resource_type,text)', 'define_type_rule(regrole,text,text,text,boolean)', 'value_type(regclass,name)',
+		'check_condition(regrole,text,syncup.resource_type,text)', 'define_type_rule(regrole,text,text,text,boolean)', 'value_type(regclass,name)', 
 		'define_scalar_rule(regrole,text,name,text,jsonb)', 'association_of(regclass,text)', 'link_query(regclass,text,text)', 'is_query(text)',
 		'define_navigation_rule(regrole,text,text,text,text,text,boolean)', 'same_value(text,text,text)',
 		'assignment_statement(text,text,text,text,text[],timestamp with time zone)', 'rules_of(text,text)', 'condition_sql(text,jsonb)',
