@@ -167,6 +167,22 @@ my %may = (
 		'compute_model(regrole,text[],boolean,timestamp with time zone)', 'compute_role_model(regrole,text[],boolean)',
 		'preview_role_model(regrole,text[],boolean)', 'decidable(regrole,bigint[])', 'decide(regrole,syncup.assignment,text,text,text)',
 		'is_suggested(syncup.assignment)', 'approve(regrole,bigint[],text)', 'reject_owner(regrole,syncup.assignment)', 'decline(regrole,bigint[],text)')),
+	# and what proposals are made of
+	'view syncup.value_kind' => 'LOC',
+	(map { ("function $_" => 'C') } (
+		'syncup.csv_dialect(text,jsonb)', 'syncup.match_option(integer,text)', 'syncup.suggested_connector(text)',
+		'syncup.file_ends(text,jsonb,integer)', 'syncup.directory_files(text)', 'syncup.regexp_literal(text)', 'syncup.csv_columns(text,jsonb)',
+		'syncup.csv_trouble(text,jsonb)', 'syncup.key_likeness(text,text,text)', 'syncup.csv_regularity(text,text,text)',
+		'syncup.text_of(bytea,text[])', 'syncup.csv_trailer(text,integer,text)', 'syncup.csv_remedies(jsonb,boolean)',
+		'syncup.fits_kind(regclass,name,syncup.value_kind)', 'syncup.list_separator(regclass,name)', 'syncup.load_copy(text,jsonb,name,text[])',
+		'syncup.suggested_columns(integer)', 'syncup.profile_column(regclass,name)', 'syncup_csv_sample(text,jsonb)', 'syncup.suggest_clear()',
+		'syncup.suggest_begin()', 'syncup.suggest_file(text,text,text,timestamp with time zone,jsonb)', 'syncup.suggest_series()',
+		'syncup.all_values(name,name,text)', 'syncup.suggest_composite(integer,name)', 'syncup.suggest_keys()',
+		'syncup.is_named_for(text,text,text)', 'syncup.count_found(name,name,text,name,name,text)', 'syncup.dn_or_null(text)',
+		'syncup.suggest_links()', 'syncup.name_in_sql(text,text)', 'syncup.in_comment(text)', 'syncup.call_in_sql(text,text[])',
+		'syncup.options_in_sql(jsonb)', 'syncup.suggested_table(integer)', 'syncup.suggested_entity_type(integer,text)',
+		'syncup.suggested_link(integer,integer,text)', 'syncup.suggested_pairs(integer,text)', 'syncup.suggested_text(text,text)',
+		'syncup.suggest_end(text,text)', 'syncup_suggest(text,text,jsonb)', 'syncup_suggest(text)')),
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
 	'function syncup_purge(interval)' => '',
