@@ -105,7 +105,7 @@ my %may = (
 		'syncup_execute(text,bigint,text,interval)', 'syncup_source_files(text)', 'syncup_analyze_own()',
 		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()', 'syncup_update_expressions(regclass[],boolean)',
 		'syncup.synchronized(syncup.result[])', 'syncup.run_program(text,interval)',
-		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain))),
+		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain step_set_recently_modified_flag step_update_expressions))),
 	(map { ("procedure $_" => 'O') } ('syncup_run_job(text,text[],text,text,boolean)', 'syncup_resume_job(bigint,boolean)')),
 	# configure
 	(map { ("function $_" => 'C') } (
@@ -205,7 +205,7 @@ my %may = (
 		'next_step(bigint)', 'step_function(bigint,integer)', 'finish_step(bigint,integer,jsonb,text,text)', 'add_counters(jsonb,jsonb)', 'end_run(bigint)',
 		'session_state()', 'restore_session(text[])', 'cancel_job(regrole,bigint)', 'job_to_resume(regrole,bigint)', 'resume_not_started(regrole,bigint,integer)',
 		'begin_resume(regrole,bigint,boolean)', 'step_at_hand(regrole,bigint,text)', 'batch_totals(regrole,uuid)', 'must_synchronize(regrole,uuid)',
-		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
+		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'needs_flags(text)', 'needs_expressions(text)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
 		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)')),
 	# everybody's: they only compute, and views call some
 	'function syncup_format(text,text)' => 'PLOC',
