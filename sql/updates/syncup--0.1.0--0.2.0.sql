@@ -156,24 +156,24 @@ $$;
 DELETE FROM syncup.digest_epoch;
 
 -- Fragments that 0.1.0 did not have, and replica identities of their tables.
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
--- new: 46-ldap 71-job 72-job-run 73-job-kind 74-job-reference 75-job-schedule 76-job-status 80-rule 81-flag 82-expression 83-correlation 84-role 85-assignment 89-after-job 96-replication
+-- new: 36-csv-dialect
+-- new: 37-csv-profile
+-- new: 46-ldap
+-- new: 47-map-suggest
+-- new: 71-job
+-- new: 72-job-run
+-- new: 73-job-kind
+-- new: 74-job-reference
+-- new: 75-job-schedule
+-- new: 76-job-status
+-- new: 80-rule
+-- new: 81-flag
+-- new: 82-expression
+-- new: 83-correlation
+-- new: 84-role
+-- new: 85-assignment
+-- new: 89-after-job
+-- new: 96-replication
 
 -- Rows set aside are counted by themselves. Until now every row of the others was.
 ALTER TABLE syncup.batch_counter ADD filtered bigint NOT NULL DEFAULT 0, ADD set_aside bigint NOT NULL DEFAULT 0;

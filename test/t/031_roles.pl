@@ -136,7 +136,7 @@ my %may = (
 		'expression_values(jsonb)', 'expression_rows(regclass,jsonb,boolean)', 'expression_statement(regclass,jsonb,boolean)', 'expression_of(text,regclass,jsonb)',
 		'check_property(text,regclass,name)', 'reads_column(regrole,jsonb,regclass,text)', 'check_circles(regrole,jsonb,regclass,integer)',
 		'expression_reader(regclass,regrole)', 'expression_relations(text)', 'reset_expressions(regclass)', 'forget_expression(text)',
-		'define_expression(regrole,regclass,name,text,integer,text)', 'is_row_error(text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
+		'define_expression(regrole,regclass,name,text,integer,text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
 		'deferrable_constraints(regclass,boolean)', 'write_expressions(regclass,regrole,jsonb,text)', 'write_apart(regclass,regrole,jsonb,text[])',
 		'update_group(regclass,regrole,jsonb,text)', 'update_expressions(regrole,regclass[],boolean)', 'forget_flags(regclass)',
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
