@@ -172,6 +172,7 @@ DELETE FROM syncup.digest_epoch;
 -- new: 83-correlation
 -- new: 84-role
 -- new: 85-assignment
+-- new: 88-classification
 -- new: 89-after-job
 -- new: 96-replication
 
