@@ -387,7 +387,7 @@ is(sql('SELECT string_agg(uid, $$ $$ ORDER BY uid) FROM q'), 'q1 q2', 'and nothi
 # ---------- in jobs ----------
 
 is(sql("SELECT syncup.needs_export('D') || ' ' || syncup.needs_export('Q')"), 'true true', 'an export step says whether the cookie counts');
-sql("SELECT syncup_set_thresholds('Q', '{\"minimum_lines_for_percentage\": 100}'); SELECT syncup_create_connector('F'); SELECT syncup_create_jobs('Q'); SELECT syncup_create_jobs('F')");
+sql("SELECT syncup_set_thresholds('Q', '{\"max_percentage_inserted_lines\": 100, \"max_percentage_deleted_lines\": 100}'); SELECT syncup_create_connector('F'); SELECT syncup_create_jobs('Q'); SELECT syncup_create_jobs('F')");
 is(sql("SELECT job || ' ' || coalesce(options ->> 'ignore_cookie', 'no') FROM syncup.job_step WHERE kind = 'export' ORDER BY 1"), "Q_complete true\nQ_incremental no\nQ_initial true", 'and is part of reference jobs');
 is(failure("CALL syncup_run_job('Q_complete')"), '', 'a complete job');
 is(sql('SELECT string_agg(uid, $$ $$) FROM q'), 'q2', 'reads everything');
