@@ -46,6 +46,9 @@ UPDATE_SQL := $(notdir $(filter %--$(EXTVERSION).sql,$(UPDATES)))
 DATA_built = $(EXTENSION_SQL) $(UPDATE_SQL)
 DATA := $(filter-out %--$(EXTVERSION).sql,$(UPDATES))
 
+# What runs on the systems that send files, beside psql.
+SCRIPTS_built = syncup-send
+
 PG_CPPFLAGS = -I$(HERE)/src
 # For the tests: places at which they stop the server process (src/tool/crash_point.h).
 ifdef CRASH_POINTS
@@ -72,7 +75,7 @@ TAP_TESTS := $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS = test/t/*.pl
 
 EXTRA_CLEAN = results output_iso tmp_check log regression.diffs regression.out \
-	$(wildcard $(EXTENSION)--*.sql)
+	$(wildcard $(EXTENSION)--*.sql) syncup-send
 
 SECONDS = 60
 MINUTES = 10
@@ -101,6 +104,10 @@ $(EXTENSION_SQL): $(SQL) $(HERE)/syncup.control $(HERE)/Makefile
 $(UPDATE_SQL): %: $(HERE)/sql/updates/% $(addprefix $(HERE)/sql/updates/,before after assemble.awk) $(SQL) $(HERE)/Makefile
 	awk -f $(HERE)/sql/updates/assemble.awk $< \
 		$(HERE)/sql/updates/before $(HERE)/sql/updates/after $(SQL) >$@.tmp
+	mv $@.tmp $@
+
+syncup-send: $(HERE)/bin/syncup-send $(HERE)/syncup.control $(HERE)/Makefile
+	sed 's/@VERSION@/$(EXTVERSION)/' $< >$@.tmp
 	mv $@.tmp $@
 
 remove-results:

@@ -17,6 +17,7 @@ PG_MODULE_MAGIC;
 
 char	   *syncup_directories = NULL;
 int			syncup_keep_changes_for = 0;
+static int	syncup_max_session_size = 10240;	/* SQL reads it */
 
 void		_PG_init(void);
 
@@ -44,6 +45,14 @@ _PG_init(void)
 							0, 0, INT_MAX,
 							PGC_SUSET,
 							GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("syncup.max_session_size",
+							"How much the files that a client sends in one session may hold together.",
+							"As they are sent: compressed, mostly.",
+							&syncup_max_session_size,
+							10240, 1, INT_MAX,
+							PGC_SUSET,
+							GUC_UNIT_MB,
 							NULL, NULL, NULL);
 	crash_points_init();
 	MarkGUCPrefixReserved("syncup");

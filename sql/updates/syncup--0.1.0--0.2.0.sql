@@ -160,6 +160,7 @@ DELETE FROM syncup.digest_epoch;
 -- new: 37-csv-profile
 -- new: 46-ldap
 -- new: 47-map-suggest
+-- new: 52-prepare-session
 -- new: 71-job
 -- new: 72-job-run
 -- new: 73-job-kind
@@ -172,8 +173,6 @@ DELETE FROM syncup.digest_epoch;
 -- new: 83-correlation
 -- new: 84-role
 -- new: 85-assignment
--- new: 88-classification
--- new: 89-after-job
 -- new: 96-replication
 
 -- Rows set aside are counted by themselves. Until now every row of the others was.

@@ -423,6 +423,15 @@ set_commands(Options *options, const OptionKind *kind, const char *value,
 	options->commands = JsonbValueToJsonb(unconstify(JsonbValue *, json));
 }
 
+static void
+set_session(Options *options, const OptionKind *kind, const char *value,
+			const JsonbValue *json)
+{
+	if (strlen(value) != 36 || strspn(value, "-0123456789abcdefABCDEF") != 36)
+		refuse(kind);
+	options->session = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(value)));
+}
+
 /* Options of a file of its own: read once, to refuse what is none. */
 static void
 set_incremental_options(Options *options, const OptionKind *kind, const char *value,
@@ -541,6 +550,8 @@ static const OptionKind option_kinds[] = {
 		"the text between several values, without backslash and line end, such as \";\"", 0},
 	{"binary", OPTION_DIRECTORY, TAKES_LIST, set_texts,
 		"a list of attributes whose values are no texts", offsetof(Options, binary)},
+	{"session", OPTION_CALL, TAKES_TEXT, set_session,
+		"what syncup_open_session() returned", 0},
 	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
 		"an interval longer than nothing, such as \"1 day\"", 0},
 	{"max_age_complete", OPTION_CONNECTOR, TAKES_TEXT, set_interval,

@@ -112,6 +112,7 @@ typedef struct Options
 	double		timeout;		/* seconds */
 	char	   *separator;		/* between several values in a text */
 	List	   *binary;			/* of char *: attributes whose values are no texts */
+	pg_uuid_t  *session;		/* in which a client has sent files */
 } Options;
 
 /*

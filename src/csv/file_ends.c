@@ -71,6 +71,7 @@ syncup_file_ends(PG_FUNCTION_ARGS)
 	size_t		kept = 0;
 	size_t		length;
 	Tail		tail = {palloc(size), size, 0};
+	SourceFile	file;
 	Source	   *source;
 	TupleDesc	tupdesc;
 	Datum		values[3];
@@ -81,7 +82,8 @@ syncup_file_ends(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relative path \"%s\" not allowed", path),
 				 errhint("The server reads the file: give its absolute path there.")));
-	source = source_open(source_find(path, options).path, options, true);
+	file = source_find(path, options);
+	source = source_open(&file, options, true);
 	while ((length = source_read(source, buffer, sizeof(buffer))) > 0)
 	{
 		size_t		some = Min(size - kept, length);

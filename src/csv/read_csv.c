@@ -55,7 +55,7 @@ open_by_path(text *path_text, Options *options)
 				 errmsg("relative path \"%s\" not allowed", path),
 				 errhint("The server reads the file: give its absolute path there.")));
 	file = source_find(path, options);
-	return reader_open(file.path, options);
+	return reader_open(&file, options);
 }
 
 /* The options of a call of a reading function. */

@@ -777,7 +777,7 @@ start(Reader *reader)
 
 /* Opens a file or a relation. */
 static Reader *
-open_reader(const char *path, const Options *options, bool with_rows)
+open_reader(const SourceFile *file, const Options *options, bool with_rows)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "syncup reader", ALLOCSET_DEFAULT_SIZES);
@@ -789,10 +789,10 @@ open_reader(const char *path, const Options *options, bool with_rows)
 												ALLOCSET_SMALL_SIZES);
 	reader->line_context = AllocSetContextCreate(context, "syncup reader line",
 												 ALLOCSET_SMALL_SIZES);
-	reader->path = pstrdup(path);
+	reader->path = pstrdup(file->path);
 	reader->options = *options;
 	reader->choosy = options->comment != NULL || options->ignore_lines != NULL || options->trailer != NULL;
-	reader->source = source_open(path, options, with_rows);
+	reader->source = source_open(file, options, with_rows);
 	reader_enter(reader);
 	start(reader);
 	reader_leave(reader);
@@ -801,15 +801,15 @@ open_reader(const char *path, const Options *options, bool with_rows)
 }
 
 Reader *
-reader_open(const char *path, const Options *options)
+reader_open(const SourceFile *file, const Options *options)
 {
-	return open_reader(path, options, true);
+	return open_reader(file, options, true);
 }
 
 Reader *
-reader_open_header(const char *path, const Options *options)
+reader_open_header(const SourceFile *file, const Options *options)
 {
-	return open_reader(path, options, false);
+	return open_reader(file, options, false);
 }
 
 void

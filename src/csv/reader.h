@@ -25,10 +25,10 @@ typedef struct Reader Reader;
  * Opens a file and reads its header.  Errors as SPEC 4.2 names them: 22000
  * for a file without one, 42501, 58P01 and the like for the file itself.
  */
-extern Reader *reader_open(const char *path, const Options *options);
+extern Reader *reader_open(const SourceFile *file, const Options *options);
 
 /* The same of the header alone: of a relation nothing else is read. */
-extern Reader *reader_open_header(const char *path, const Options *options);
+extern Reader *reader_open_header(const SourceFile *file, const Options *options);
 extern void reader_close(Reader *reader);
 
 /* Starts again with the first row of the same open file. */

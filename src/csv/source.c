@@ -55,6 +55,8 @@ struct Source
 	struct stat opened;			/* as it was when it was opened */
 	bool		relation;
 	BufFile    *spool;			/* of a relation: its rows; NULL: only the header is read */
+	const Upload *upload;		/* NULL: no client has sent it */
+	UploadPlace place;			/* of an upload */
 	int64		position;
 
 	z_stream   *inflater;		/* NULL: not compressed */
@@ -82,7 +84,7 @@ source_path(const char *directory, const char *file)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relative path \"%s\" needs a directory", file),
-				 errhint("Give an absolute path, or a directory to syncup_create_connector().")));
+				 errhint("Give an absolute path, or a directory to syncup_create_connector(); or send the file in a session.")));
 	else
 		path = psprintf("%s/%s", directory, file);
 	canonicalize_path(path);
@@ -314,8 +316,7 @@ set_status(SourceFile *file, const struct stat *status)
 	file->modified = file_time(status);
 }
 
-/* Whether a name is that of a companion file rather than of a file to be read. */
-static bool
+bool
 is_companion(const char *path, const Options *options)
 {
 	size_t		length = strlen(path);
@@ -357,7 +358,7 @@ find_matches(const char *pattern, const Options *options)
 			if (!source_is_readable(path) || is_companion(path, options) ||
 				stat(path, &status) != 0 || !S_ISREG(status.st_mode))
 				continue;
-			file = palloc(sizeof(SourceFile));
+			file = palloc0(sizeof(SourceFile));
 			file->path = pstrdup(path);
 			set_status(file, &status);
 			files = lappend(files, file);
@@ -391,21 +392,20 @@ source_is_missing(const char *path, const Options *options)
 	return stat(path, &status) != 0 && errno == ENOENT;
 }
 
-/* The newest file that a pattern matches; the last by name where equal. */
-static SourceFile
-newest_match(const char *pattern, const Options *options)
+SourceFile *
+source_newest(List *files)
 {
 	SourceFile *newest = NULL;
 	ListCell   *cell;
 
-	foreach(cell, source_find_all(pattern, options))
+	foreach(cell, files)
 	{
 		SourceFile *file = lfirst(cell);
 
 		if (newest == NULL || file->modified >= newest->modified)
 			newest = file;
 	}
-	return *newest;
+	return newest;
 }
 
 /* The companion file that says "done". */
@@ -434,8 +434,9 @@ file_age(const SourceFile *file)
 bool
 source_is_ready(const SourceFile *file, const Options *options)
 {
-	return is_done(file, options) &&
-		(options->min_age <= 0 || file_age(file) >= options->min_age);
+	/* Of what was sent all parts are there. */
+	return file->upload != NULL ||
+		(is_done(file, options) && (options->min_age <= 0 || file_age(file) >= options->min_age));
 }
 
 void
@@ -467,7 +468,7 @@ source_find(const char *path, const Options *options)
 	}
 	source_check_readable(path);
 	if (options->pattern)
-		file = newest_match(path, options);
+		file = *source_newest(source_find_all(path, options));
 	else
 	{
 		file.path = pstrdup(path);
@@ -488,9 +489,10 @@ read_file(Source *source, void *buffer, size_t capacity)
 	ssize_t		length;
 
 	CHECK_FOR_INTERRUPTS();
-	if (source->relation)
+	if (source->relation || source->upload != NULL)
 	{
-		length = source->spool ? BufFileRead(source->spool, buffer, capacity) : 0;
+		length = source->upload != NULL ? upload_read(source->upload, &source->place, buffer, capacity) :
+			source->spool ? BufFileRead(source->spool, buffer, capacity) : 0;
 		source->position += length;
 		return length;
 	}
@@ -807,45 +809,68 @@ open_relation(Source *source, bool with_rows)
 	source->decode_from = -1;
 }
 
-Source *
-source_open(const char *path, const Options *options, bool with_rows)
+/* Opens a file on the server, and judges it then. */
+static void
+open_file(Source *source)
 {
-	Source	   *source = palloc0(sizeof(Source));
-
-	if (options->source != NULL)
-	{
-		source->path = pstrdup(path);
-		open_relation(source, with_rows);
-		return source;
-	}
-	source_check_readable(path);
-	source->path = pstrdup(path);
+	source_check_readable(source->path);
 
 	/* O_NONBLOCK: a FIFO must be refused, not waited for. */
-	source->fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	source->fd = OpenTransientFile(source->path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	if (source->fd < 0)
-		file_error(path);
+		file_error(source->path);
 	if (fstat(source->fd, &source->opened) != 0)
 		ereport(ERROR,
 				(errcode_for_file(),
-				 errmsg("could not stat file \"%s\": %m", path)));
+				 errmsg("could not stat file \"%s\": %m", source->path)));
 	check_opened(source);
+}
+
+/* Opens what a client has sent. */
+static void
+open_upload(Source *source, const Upload *upload)
+{
+	source->upload = upload;
+	source->place.context = CurrentMemoryContext;
+	source->opened.st_size = upload->size;
+}
+
+/* Puts decompression between the file and what reads it. */
+static void
+begin_inflating(Source *source)
+{
+	source->inflater = palloc0(sizeof(z_stream));
+	source->inflater->zalloc = inflate_allocate;
+	source->inflater->zfree = inflate_release;
+	source->inflater->opaque = CurrentMemoryContext;
+	if (inflateInit2(source->inflater, 15 + 16) != Z_OK)
+		elog(ERROR, "could not start decompression");
+	source->compressed.data = allocate_chunk(1);
+}
+
+Source *
+source_open(const SourceFile *file, const Options *options, bool with_rows)
+{
+	Source	   *source = palloc0(sizeof(Source));
+
+	source->path = pstrdup(file->path);
+	if (options->source != NULL)
+	{
+		open_relation(source, with_rows);
+		return source;
+	}
+	if (file->upload != NULL)
+		open_upload(source, file->upload);
+	else
+		open_file(source);
 	if (source->opened.st_size == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("file \"%s\" is empty", path),
+				 errmsg("file \"%s\" is empty", source->path),
 				 errhint("Not even a header line is there: the export probably failed.")));
 
-	if (is_compressed(path))
-	{
-		source->inflater = palloc0(sizeof(z_stream));
-		source->inflater->zalloc = inflate_allocate;
-		source->inflater->zfree = inflate_release;
-		source->inflater->opaque = CurrentMemoryContext;
-		if (inflateInit2(source->inflater, 15 + 16) != Z_OK)
-			elog(ERROR, "could not start decompression");
-		source->compressed.data = allocate_chunk(1);
-	}
+	if (is_compressed(file->upload != NULL ? file->upload->file : source->path))
+		begin_inflating(source);
 	source->encoded.data = allocate_chunk(1);
 	source->ready.data = allocate_chunk(MAX_CONVERSION_GROWTH + 1);
 	source->asked_encoding = options->encoding;
@@ -871,7 +896,9 @@ source_rewind(Source *source)
 			elog(ERROR, "could not read a temporary file again");
 		return;
 	}
-	if (lseek(source->fd, 0, SEEK_SET) != 0)
+	if (source->upload != NULL)
+		upload_rewind(&source->place);
+	else if (lseek(source->fd, 0, SEEK_SET) != 0)
 		ereport(ERROR,
 				(errcode_for_file(),
 				 errmsg("could not read file \"%s\" again: %m", source->path)));
@@ -926,40 +953,64 @@ source_size(const Source *source)
 TimestampTz
 source_modified(const Source *source)
 {
-	return source->relation ? GetCurrentStatementStartTimestamp() : file_time(&source->opened);
+	return source->relation ? GetCurrentStatementStartTimestamp() :
+		source->upload != NULL ? source->upload->sent : file_time(&source->opened);
 }
 
-bytea *
-source_digest(Source *source)
+/*
+ * The bytes of a file as they lie, from its beginning, without those that read it
+ * noticing.  What was compressed to be sent in place of a file is that file.
+ */
+static size_t
+read_as_it_lies(Source *source, Source *again, char *buffer, off_t place)
 {
-	bytea	   *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
-	char	   *buffer = palloc(CHUNK);
-	off_t		place = 0;
 	ssize_t		length;
 
-	if (sha == NULL || pg_cryptohash_init(sha) < 0)
-		elog(ERROR, "could not start a digest");
-	if (source->spool != NULL && BufFileSeek(source->spool, 0, 0, SEEK_SET) != 0)
-		elog(ERROR, "could not read a temporary file from its beginning");
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		length = source->spool ? BufFileRead(source->spool, buffer, CHUNK) : pread(source->fd, buffer, CHUNK, place);
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length <= 0)
-			break;
-		if (pg_cryptohash_update(sha, (uint8 *) buffer, length) < 0)
-			elog(ERROR, "could not take a digest");
-		place += length;
-	}
+	CHECK_FOR_INTERRUPTS();
+	if (source->upload != NULL)
+		return read_encoded(again, buffer, CHUNK);
+	if (source->spool != NULL)
+		return BufFileRead(source->spool, buffer, CHUNK);
+	do
+		length = pread(source->fd, buffer, CHUNK, place);
+	while (length < 0 && errno == EINTR);
 	if (length < 0)
 		ereport(ERROR,
 				(errcode_for_file(),
 				 errmsg("could not read file \"%s\": %m", source->path)));
+	return length;
+}
+
+bytea *
+source_digest(Source *source, int64 *size)
+{
+	bytea	   *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	pg_cryptohash_ctx *sha = pg_cryptohash_create(PG_SHA256);
+	Source		again = {.path = source->path};
+	char	   *buffer = palloc(CHUNK);
+	size_t		length;
+
+	if (sha == NULL || pg_cryptohash_init(sha) < 0)
+		elog(ERROR, "could not start a digest");
+	if (source->upload != NULL)
+	{
+		open_upload(&again, source->upload);
+		if (strcmp(source->upload->file, source->path) != 0)
+			begin_inflating(&again);
+	}
+	if (source->spool != NULL && BufFileSeek(source->spool, 0, 0, SEEK_SET) != 0)
+		elog(ERROR, "could not read a temporary file from its beginning");
+	*size = 0;
+	while ((length = read_as_it_lies(source, &again, buffer, *size)) > 0)
+	{
+		if (pg_cryptohash_update(sha, (uint8 *) buffer, length) < 0)
+			elog(ERROR, "could not take a digest");
+		*size += length;
+	}
 	if (source->spool != NULL && BufFileSeek(source->spool, 0, source->position, SEEK_SET) != 0)
 		elog(ERROR, "could not read a temporary file from where it was");
+	if (again.inflater != NULL)
+		inflateEnd(again.inflater);
 	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	if (pg_cryptohash_final(sha, (uint8 *) VARDATA(digest), PG_SHA256_DIGEST_LENGTH) < 0)
 		elog(ERROR, "could not end a digest");
@@ -973,7 +1024,8 @@ source_check_unchanged(Source *source)
 {
 	struct stat now;
 
-	if (source->relation)
+	/* A session is locked while it is prepared. */
+	if (source->relation || source->upload != NULL)
 		return;
 	if (fstat(source->fd, &now) != 0)
 		ereport(ERROR,
@@ -999,5 +1051,6 @@ source_close(Source *source)
 	}
 	if (source->inflater)
 		inflateEnd(source->inflater);
-	CloseTransientFile(source->fd);
+	if (source->upload == NULL)
+		CloseTransientFile(source->fd);
 }

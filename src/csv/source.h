@@ -8,15 +8,17 @@
 
 #include "syncup.h"
 #include "config/options.h"
+#include "csv/upload.h"
 
 typedef struct Source Source;
 
 /* What is known of a file by its name: found, and ready to be read. */
 typedef struct SourceFile
 {
-	char	   *path;			/* absolute, the match of a pattern */
+	char	   *path;			/* absolute, the match of a pattern; of an upload the name that it stands for */
 	int64		size;
 	TimestampTz modified;
+	const Upload *upload;		/* NULL: it lies on the server */
 } SourceFile;
 
 /* The path of a connector's file: absolute, or under the directory. */
@@ -53,8 +55,14 @@ extern SourceFile source_find(const char *path, const Options *options);
  */
 extern List *source_find_all(const char *pattern, const Options *options);
 
+/* The newest of some files; the last of those that are equally new. */
+extern SourceFile *source_newest(List *files);
+
 /* Whether there is no such file, or none that matches; other troubles are told when it is read. */
 extern bool source_is_missing(const char *path, const Options *options);
+
+/* Whether a name is that of a companion file (done_suffix) rather than of a file to be read. */
+extern bool is_companion(const char *path, const Options *options);
 
 /* Whether a file is ready to be read (done_suffix, min_age); errors unless it is. */
 extern bool source_is_ready(const SourceFile *file, const Options *options);
@@ -62,10 +70,10 @@ extern void source_check_ready(const SourceFile *file, const Options *options);
 
 /*
  * Opens a file found before; bytes come decoded (.gz, UTF-16, byte order mark).
- * Where the options say "source", the path is the name of a relation: its rows are
+ * Where the options say "source", its path is the name of a relation: its rows are
  * such a file (relation.h), of which with_rows false wants the header alone.
  */
-extern Source *source_open(const char *path, const Options *options, bool with_rows);
+extern Source *source_open(const SourceFile *file, const Options *options, bool with_rows);
 
 /* Reads up to capacity bytes; 0 at the end. */
 extern size_t source_read(Source *source, char *buffer, size_t capacity);
@@ -87,8 +95,11 @@ extern int64 source_position(const Source *source);
 extern int64 source_size(const Source *source);
 extern TimestampTz source_modified(const Source *source);
 
-/* The SHA-256 of the open file's bytes as they lie; reading goes on from where it was. */
-extern bytea *source_digest(Source *source);
+/*
+ * The SHA-256 of the open file's bytes as they lie, or lay before they were compressed
+ * to be sent, and their number; reading goes on from where it was.
+ */
+extern bytea *source_digest(Source *source, int64 *size);
 
 /* Errors with 55000 if the file changed since it was opened (SPEC 4.2). */
 extern void source_check_unchanged(Source *source);

@@ -5,6 +5,7 @@
 #include "map/connector.h"
 
 #include "store/batch.h"
+#include "store/session_store.h"
 #include "config/config.h"
 #include "store/digest_epoch.h"
 #include "tool/lock.h"
@@ -171,6 +172,10 @@ syncup_drop_connector(PG_FUNCTION_ARGS)
 	check_not_linked_to(connector);
 	for (int i = 0; i < connector->nmappings; i++)
 		drop_mapping_tables(&connector->mappings[i]);
+	sessions_delete("SELECT s.session FROM syncup.upload_session s WHERE s.connector = $1",
+					SQL_ARGS(SQL_TEXT(connector->name)));
+	own_sql("DELETE FROM syncup.sender WHERE connector = $1",
+			SQL_ARGS(SQL_TEXT(connector->name)));
 	batches_delete("SELECT b.batch FROM syncup.batch b WHERE b.connector = $1",
 				   SQL_ARGS(SQL_TEXT(connector->name)));
 	config_forget(connector->name, NULL);

@@ -52,7 +52,7 @@ look_at_file(void *arg)
 	FileLook   *look = arg;
 	const Mapping *mapping = look->mapping;
 	SourceFile	file = source_find(mapping_path(mapping, false), mapping->options);
-	Reader	   *reader = reader_open_header(file.path, mapping->options);
+	Reader	   *reader = reader_open_header(&file, mapping->options);
 	const char *command = mapping->options->command_column;
 	int		   *found = palloc(sizeof(int) * (mapping->ncolumns + 1));
 
@@ -70,11 +70,17 @@ look_at_file(void *arg)
 	reader_close(reader);
 }
 
-bool
+/* Whether the mapping writes a column of its target. */
+static bool
 writes_column(const Mapping *mapping, const char *column)
 {
-	return mapped_column(mapping, column) != NULL ||
-		(mapping->association && (same_text(mapping->ends[0].target, column) || same_text(mapping->ends[1].target, column)));
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, column) == 0)
+			return true;
+	for (int i = 0; i < 2 && mapping->association; i++)
+		if (mapping->ends[i].target != NULL && strcmp(mapping->ends[i].target, column) == 0)
+			return true;
+	return false;
 }
 
 /* The columns of the target that are not mapped. */
@@ -120,14 +126,17 @@ void
 say_what_is_mapped(const Mapping *mapping, Relation target)
 {
 	FileLook	look = {.mapping = mapping};
-	ErrorData  *error = guarded(look_at_file, &look);
+	bool		sent = mapping_is_sent(mapping, false);
+	ErrorData  *error = sent ? NULL : guarded(look_at_file, &look);
 	StringInfoData detail;
 
 	if (error != NULL && (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 						  ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES))
 		ReThrowError(error);
 	initStringInfo(&detail);
-	if (error != NULL)
+	if (sent)
+		add_line(&detail, "Sent by clients, as the connector has no directory", mapping->file);
+	else if (error != NULL)
 		add_line(&detail, mapping->options->source ? "The relation could not be read" : "The header of the file could not be read", error->message);
 	else
 	{

@@ -14,6 +14,10 @@
 /* The path of the file that a mapping reads, or the name of the relation. */
 extern char *mapping_path(const Mapping *mapping, bool incremental);
 
+/* Its file as it was named; whether that lies nowhere on the server, so that clients have to send it. */
+extern const char *mapping_file(const Mapping *mapping, bool incremental);
+extern bool mapping_is_sent(const Mapping *mapping, bool incremental);
+
 /* The mapping of this name if there is one, else NULL. */
 extern Mapping *existing_mapping(Connector *connector, const char *name);
 
@@ -24,12 +28,6 @@ extern Mapping *existing_mapping(Connector *connector, const char *name);
 extern Mapping *begin_mapping(Connector *connector, const char *name, Relation target,
 							  const char *file, Jsonb *options, const Mapping *old,
 							  bool association);
-
-/* Whether option "constants" gives a column its value. */
-extern bool is_constant(const Mapping *mapping, const char *name);
-
-/* Errors about a column that an insert could not fill. */
-extern void check_fillable(const Mapping *mapping, Relation target);
 
 /* Errors unless the current user may do this to the table or its column. */
 extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);

@@ -26,6 +26,7 @@
 #include "tool/nearest.h"
 #include "config/progress.h"
 #include "store/quarantine.h"
+#include "prepare/session.h"
 #include "target/renames.h"
 #include "csv/reader.h"
 #include "csv/source.h"
@@ -50,6 +51,7 @@ typedef struct Prepare
 	Connector  *connector;
 	const char *mode;
 	bool		incremental;
+	Session    *session;		/* in which its files were sent; NULL: they lie on the server */
 	List	   *queue;			/* batches ahead */
 	List	   *superseded;		/* batches that wait, whose place a complete one takes */
 	List	   *absent;			/* of Mapping: without their file, which is optional */
@@ -228,6 +230,8 @@ check_mode(Prepare *prepare)
 
 /* ---------- which files ---------- */
 
+#define SAME_TEXT(m) (((a->m) == NULL) == ((b->m) == NULL) && ((a->m) == NULL || strcmp(a->m, b->m) == 0))
+
 /* Whether two values of options are the same bytes, or both are not given. */
 static bool
 same_value(const void *a, const void *b)
@@ -252,7 +256,7 @@ same_texts(const List *a, const List *b)
 static bool
 same_timezone(const Options *a, const Options *b)
 {
-	return same_text(a->timezone, b->timezone);
+	return SAME_TEXT(timezone);
 }
 
 /* Whether two sets of options read the same file in the same way. */
@@ -260,17 +264,19 @@ static bool
 read_alike(const Options *a, const Options *b)
 {
 	return (a->source == NULL) == (b->source == NULL) && a->csv.delimiter == b->csv.delimiter &&
-		same_text(a->csv.delimiter_text, b->csv.delimiter_text) && a->csv.quote == b->csv.quote &&
+		SAME_TEXT(csv.delimiter_text) && a->csv.quote == b->csv.quote &&
 		a->csv.escape == b->csv.escape && a->csv.lenient == b->csv.lenient &&
-		a->csv.quoted_empty_null == b->csv.quoted_empty_null && same_text(a->csv.trim, b->csv.trim) &&
+		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
 		a->encoding == b->encoding && a->header == b->header &&
 		a->skip_lines == b->skip_lines && a->on_error == b->on_error &&
-		a->csv.short_rows == b->csv.short_rows && same_text(a->comment, b->comment) &&
+		a->csv.short_rows == b->csv.short_rows && SAME_TEXT(comment) &&
 		same_texts(a->names, b->names) && same_texts(a->nulls, b->nulls) &&
 		same_value(a->ignore_lines, b->ignore_lines) && same_value(a->trailer, b->trailer) &&
 		same_value(a->commands, b->commands) &&
-		same_timezone(a, b) && same_text(a->command_column, b->command_column);
+		same_timezone(a, b) && SAME_TEXT(command_column);
 }
+
+#undef SAME_TEXT
 
 /* The mapping's options for this call. */
 static Options *
@@ -281,8 +287,6 @@ call_options(const Prepare *prepare, const Mapping *mapping, Jsonb *options)
 		mapping->options->incremental_options : NULL;
 	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, of_file, options};
 
-	/* Complain about the call's own options by themselves first. */
-	(void) options_read(OPTIONS_OF_FILES | OPTION_CALL, 1, &options);
 	return options_read(OPTIONS_OF_CONNECTOR | OPTION_CALL |
 						(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
 						lengthof(documents), documents);
@@ -295,10 +299,22 @@ carries_changes(const Prepare *prepare, const Options *options)
 	return prepare->incremental && options->command_column != NULL;
 }
 
-/* The files to be read for a mapping: of changes all that a pattern matches. */
+/* The files of the session that are read for a mapping; NIL: none was sent. */
 static List *
-find_files(const Prepare *prepare, const char *path, const Options *options)
+find_sent(const Prepare *prepare, const Mapping *mapping)
 {
+	if (prepare->session == NULL || mapping->options->source != NULL)
+		return NIL;
+	return session_find(prepare->session, mapping_file(mapping, prepare->incremental), mapping->options,
+						!carries_changes(prepare, mapping->options));
+}
+
+/* The files on the server that are read for a mapping: of changes all that a pattern matches. */
+static List *
+find_lying(const Prepare *prepare, const Mapping *mapping)
+{
+	const Options *options = mapping->options;
+	char	   *path = mapping_path(mapping, prepare->incremental);
 	SourceFile *file;
 
 	if (options->pattern && carries_changes(prepare, options))
@@ -308,21 +324,47 @@ find_files(const Prepare *prepare, const char *path, const Options *options)
 	return list_make1(file);
 }
 
+/* Whether a file that was not sent cannot come from elsewhere. */
+static bool
+must_be_sent(const Prepare *prepare, const Mapping *mapping)
+{
+	return prepare->session != NULL && mapping->options->source == NULL &&
+		(prepare->session->alone || mapping_is_sent(mapping, prepare->incremental));
+}
+
 /*
  * Whether a mapping has no file and need not have one.  Changes that batches held
  * which this one takes the place of must come with it, though.
  */
 static bool
-takes_no_part(Prepare *prepare, Mapping *mapping, const char *path)
+takes_no_part(Prepare *prepare, Mapping *mapping)
 {
-	if (!mapping->options->optional || !source_is_missing(path, mapping->options) ||
-		(prepare->supersedes_changes && mapping->options->command_column != NULL))
+	const char *file;
+
+	if (!mapping->options->optional || (prepare->supersedes_changes && mapping->options->command_column != NULL))
+		return false;
+	file = must_be_sent(prepare, mapping) ? mapping_file(mapping, prepare->incremental) :
+		mapping_path(mapping, prepare->incremental);
+	if (!must_be_sent(prepare, mapping) && !source_is_missing(file, mapping->options))
 		return false;
 	prepare->absent = lappend(prepare->absent, mapping);
 	ereport(NOTICE,
 			(errmsg("mapping \"%s\" of connector \"%s\" takes no part in this run: there is no file \"%s\"",
-					mapping->name, mapping->connector->name, path)));
+					mapping->name, mapping->connector->name, file)));
 	return true;
+}
+
+/* The files to be read for a mapping; NIL: it takes no part. */
+static List *
+find_files(Prepare *prepare, Mapping *mapping)
+{
+	List	   *files = find_sent(prepare, mapping);
+
+	if (files != NIL || takes_no_part(prepare, mapping))
+		return files;
+	if (must_be_sent(prepare, mapping))
+		session_lacks(prepare->session, mapping_file(mapping, prepare->incremental), mapping->options);
+	return find_lying(prepare, mapping);
 }
 
 /* Whether two lists are of the same files. */
@@ -352,21 +394,16 @@ group_files(Prepare *prepare, Jsonb *options)
 		FileGroup  *group = NULL;
 		const Options *usual = mapping->options;
 		MappingScope scope;
-		char	   *name;
 		List	   *files;
 		ListCell   *cell;
 
 		mapping_enter(&scope, mapping);
 		mapping->options = call_options(prepare, mapping, options);
 		mapping->called_timezone = !same_timezone(usual, mapping->options);
-		name = mapping_path(mapping, prepare->incremental);
-		if (takes_no_part(prepare, mapping, name))
-		{
-			mapping_leave(&scope);
-			continue;
-		}
-		files = find_files(prepare, name, mapping->options);
+		files = find_files(prepare, mapping);
 		mapping_leave(&scope);
+		if (files == NIL)
+			continue;
 		foreach(cell, groups)
 		{
 			FileGroup  *other = lfirst(cell);
@@ -377,7 +414,8 @@ group_files(Prepare *prepare, Jsonb *options)
 		if (group == NULL)
 		{
 			group = palloc0(sizeof(FileGroup));
-			group->name = name;
+			group->name = ((SourceFile *) linitial(files))->upload != NULL ?
+				mapping_file(mapping, prepare->incremental) : mapping_path(mapping, prepare->incremental);
 			group->files = files;
 			group->file = linitial(files);
 			group->options = mapping->options;
@@ -649,7 +687,7 @@ is_whole(FileGroup *group, Reader **reader)
 						group->name)));
 		reader_close(*reader);
 		group->cookies.since = false;
-		*reader = reader_open(group->file->path, group->options);
+		*reader = reader_open(group->file, group->options);
 	}
 	group->cookies.whole = true;
 	return true;
@@ -673,15 +711,14 @@ read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes, Mapp
 		if (group->options->pattern && has_to_wait(group, file, &waiting))
 			continue;
 		group->file = file;
-		reader = reader_open(file->path, group->options);
+		reader = reader_open(file, group->options);
 		if (is_whole(group, &reader))
 		{
 			read_opened(prepare, group, reader, scope);
 			return false;
 		}
 		file->modified = source_modified(reader_source(reader));
-		file->size = source_size(reader_source(reader));
-		digest = source_digest(reader_source(reader));
+		digest = source_digest(reader_source(reader), &file->size);
 		unread = unread_changes(prepare, group, digest, changes);
 		if (unread != NIL)
 		{
@@ -740,7 +777,7 @@ read_group(Prepare *prepare, FileGroup *group)
 	if (carries_changes(prepare, group->options))
 		read_changes(prepare, group, &scope);
 	else
-		read_opened(prepare, group, reader_open(group->file->path, group->options), &scope);
+		read_opened(prepare, group, reader_open(group->file, group->options), &scope);
 	cookie_run_end(&group->cookies);
 	mapping_leave(&scope);
 	settings_restore(level);
@@ -749,16 +786,31 @@ read_group(Prepare *prepare, FileGroup *group)
 
 /* ---------- the whole ---------- */
 
+/* The session that a call names; NULL: none.  Complains about the call's own options by themselves. */
+static pg_uuid_t *
+session_of_call(Jsonb *options)
+{
+	return options_read(OPTIONS_OF_FILES | OPTION_CALL, 1, &options)->session;
+}
+
 pg_uuid_t *
 prepare(const char *connector, const char *mode, Jsonb *options)
 {
 	Prepare		work = {0};
+	pg_uuid_t  *session = session_of_call(options);
 	List	   *groups;
 	ListCell   *cell;
 	ConnectorWork at_work;
 
 	check_mode_name(mode);
 	lock_connector(connector);
+	if (session != NULL)
+	{
+		work.session = session_take(session, connector, mode, &work.batch);
+		if (work.batch != NULL)
+			return work.batch;
+		session_check_options(work.session, options);
+	}
 	work_begin(&at_work, connector);
 	work.connector = config_load(connector);
 	adopt_mapping_tables(work.connector);
@@ -782,6 +834,8 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 		batch_count_prepare(work.batch, lfirst(cell), NULL, &nothing);
 	}
 	quarantine_close(work.quarantine);
+	if (work.session != NULL)
+		session_prepared(work.session, work.batch);
 	cancel_superseded(&work);
 	CRASH_POINT("batch prepared");
 	work_end(&at_work);
@@ -802,6 +856,8 @@ syncup_prepare(PG_FUNCTION_ARGS)
 	pg_uuid_t  *result = palloc(sizeof(pg_uuid_t));
 
 	SPI_connect();
+	if (session_of_call(options) == NULL)
+		session_check_needless(connector);
 	*result = *prepare(connector, mode, options);
 	SPI_finish();
 	PG_RETURN_UUID_P(result);

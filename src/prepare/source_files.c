@@ -31,15 +31,19 @@ look_at_file(void *arg)
 	look->file = source_find(look->path, look->options);
 }
 
-/* Adds a file that a mapping reads; size and time are null where it is not ready. */
+/* Adds a file that a mapping reads, unless it is sent; size and time are null where it is not ready. */
 static void
-add_file(ReturnSetInfo *set, const Mapping *mapping, const char *file)
+add_file(ReturnSetInfo *set, const Mapping *mapping, bool incremental)
 {
-	FileLook	look = {source_path(mapping->connector->directory, file), mapping->options, {0}};
+	FileLook	look = {.options = mapping->options};
 	Datum		values[4] = {0};
 	bool		nulls[4] = {false, false, true, true};
-	ErrorData  *error = guarded(look_at_file, &look);
+	ErrorData  *error;
 
+	if (mapping_is_sent(mapping, incremental))
+		return;
+	look.path = mapping_path(mapping, incremental);
+	error = guarded(look_at_file, &look);
 	if (error != NULL && error->sqlerrcode != ERRCODE_UNDEFINED_FILE &&
 		error->sqlerrcode != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
 		ReThrowError(error);
@@ -51,16 +55,6 @@ add_file(ReturnSetInfo *set, const Mapping *mapping, const char *file)
 		values[3] = TimestampTzGetDatum(look.file.modified);
 		nulls[2] = nulls[3] = false;
 	}
-	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
-}
-
-/* Adds a mapping that reads a relation: there is no file. */
-static void
-add_relation(ReturnSetInfo *set, const Mapping *mapping)
-{
-	Datum		values[4] = {CStringGetTextDatum(mapping->name)};
-	bool		nulls[4] = {false, true, true, true};
-
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
@@ -82,14 +76,11 @@ syncup_source_files(PG_FUNCTION_ARGS)
 		MappingScope scope;
 
 		if (mapping->options->source != NULL)
-		{
-			add_relation((ReturnSetInfo *) fcinfo->resultinfo, mapping);
 			continue;
-		}
 		mapping_enter(&scope, mapping);
-		add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, mapping->file);
+		add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, false);
 		if (mapping->options->incremental_file != NULL)
-			add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, mapping->options->incremental_file);
+			add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, true);
 		mapping_leave(&scope);
 	}
 	SPI_finish();

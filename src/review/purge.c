@@ -5,6 +5,7 @@
 #include "syncup.h"
 
 #include "store/batch.h"
+#include "store/session_store.h"
 #include "config/config.h"
 #include "map/connector.h"
 #include "tool/lock.h"
@@ -26,7 +27,15 @@ PG_FUNCTION_INFO_V1(syncup_run_purge);
 	" AND b.seq IS DISTINCT FROM (SELECT max(k.seq) FROM syncup.batch k WHERE k.connector = " connector \
 	"   AND k.status IN ('applied', 'undone') AND k.mode IN ('initial', 'complete'))"
 
-/* Forgets the old batches of one connector; returns their number. */
+/*
+ * Of sessions in which files were sent those that were never prepared; the others go
+ * with their batches.  One in which somebody is sending just now is left alone.
+ */
+#define OLD_SESSIONS(connector) \
+	"SELECT s.session FROM syncup.upload_session s WHERE s.connector = " connector " AND s.batch IS NULL" \
+	" AND greatest(s.opened_at, (SELECT max(f.sent_at) FROM syncup.upload_file f WHERE f.session = s.session)) < now() - $1"
+
+/* Forgets the old batches and sessions of one connector; returns the number of batches. */
 static int64
 purge_connector(Connector *connector, Datum older_than)
 {
@@ -39,6 +48,7 @@ purge_connector(Connector *connector, Datum older_than)
 		own_sql(psprintf("DELETE FROM %s WHERE batch IN (" OLD_BATCHES("$2") ")",
 						 changes_table(&connector->mappings[i])), lengthof(args), args);
 	}
+	sessions_delete(OLD_SESSIONS("$2") " FOR UPDATE SKIP LOCKED", lengthof(args), args);
 	return batches_delete(OLD_BATCHES("$2"), lengthof(args), args);
 }
 
@@ -81,7 +91,7 @@ static int64
 purge(Datum older_than, bool commits)
 {
 	int64		purged = 0;
-	uint64		count = own_sql("SELECT c.connector, EXISTS (" OLD_BATCHES("c.connector") ") FROM syncup.connector c"
+	uint64		count = own_sql("SELECT c.connector, EXISTS (" OLD_BATCHES("c.connector") ") OR EXISTS (" OLD_SESSIONS("c.connector") ") FROM syncup.connector c"
 								" ORDER BY c.connector",
 								SQL_ARGS(SQL_DATUM(INTERVALOID, older_than)));
 	List	   *names = NIL;

@@ -6,6 +6,7 @@
 
 #include "access/table.h"
 #include "miscadmin.h"
+#include "store/session_store.h"
 #include "tool/sql.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
@@ -99,18 +100,6 @@ batch_queue(const char *connector)
 	for (uint64 i = 0; i < count; i++)
 		queue = lappend(queue, batch_from_row(i));
 	return queue;
-}
-
-ArrayType *
-batch_ids(const List *queue)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * (list_length(queue) + 1));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, queue)
-		ids[count++] = UUIDPGetDatum(&((Batch *) lfirst(cell))->id);
-	return construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 }
 
 bool
@@ -243,6 +232,7 @@ batches_delete(const char *query, int nargs, const SqlArg *args)
 	static const char *const tables[] = {"batch_counter", "batch_cascade", "batch_file", "directory_cookie", "quarantine", "batch"};
 	int64		count = 0;
 
+	sessions_delete(psprintf("SELECT u.session FROM syncup.upload_session u WHERE u.batch IN (%s)", query), nargs, args);
 	for (size_t i = 0; i < lengthof(tables); i++)
 		count = own_sql(psprintf("DELETE FROM syncup.%s WHERE batch IN (%s)", tables[i], query), nargs, args);
 	return count;
@@ -261,6 +251,8 @@ batch_set_status(const pg_uuid_t *id, const char *status)
 			" WHERE batch = $1",
 			SQL_ARGS(SQL_UUID(id), SQL_TEXT(status), SQL_BOOL(synchronized),
 					 SQL_TEXT(acting_role())));
+	if (strcmp(status, "blocked") != 0)
+		session_forget_files(id);
 }
 
 void

@@ -292,7 +292,8 @@ spellings_seek(Spellings *spellings, int side, const char *text)
 		spelling->sought = digest_set_create(sizeof(Found), false);
 		spelling->changed = digest_set_create(0, false);
 		spelling->texts = typed_rows_begin("syncup_sought", 1);
-		typed_rows_text(spelling->texts, "value");
+		TupleDescInitEntry(spelling->texts->tupdesc, 1, "value", TEXTOID, -1, 0);
+		TupleDescInitEntryCollation(spelling->texts->tupdesc, 1, C_COLLATION_OID);
 		MemoryContextSwitchTo(before);
 	}
 	if (spelling->folded && !digest_set_has(spelling->sought, &digest))
@@ -300,7 +301,8 @@ spellings_seek(Spellings *spellings, int side, const char *text)
 		Datum		value = CStringGetTextDatum(text);
 		bool		isnull = false;
 
-		typed_rows_put(spelling->texts, &value, &isnull);
+		tuplestore_putvalues(spelling->texts->store, spelling->texts->tupdesc, &value, &isnull);
+		spelling->texts->count++;
 	}
 	(void) digest_set_add(spelling->sought, &digest);
 	return true;

@@ -107,7 +107,7 @@ SELECT t.refused($$SELECT syncup_map_entity_type('AD', 'x', NULL, 'x.csv', 'id',
 SELECT t.refused($$SELECT syncup_map_entity_type('AD', 'x', 'target.common', NULL, 'id', '{"id": "id"}')$$);
 SELECT t.refused($$SELECT syncup_map_entity_type('AD', 'x', 'target.common', 'x.csv', NULL, '{"id": "id"}')$$);
 SELECT syncup_create_connector('nowhere');
-SELECT t.refused($$SELECT syncup_map_entity_type('nowhere', 'x', 'target.common', 'x.csv', 'id', '{"id": "id"}')$$);
+SELECT t.refused($$SELECT syncup_map_entity_type('nowhere', 'x', 'target.common', 'x.csv', 'id')$$);
 -- Names of tables that collide, and that are too long.
 CREATE TABLE target.a (id int PRIMARY KEY);
 SELECT syncup_create_connector('A', t.dir());

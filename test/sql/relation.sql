@@ -189,7 +189,7 @@ SELECT t.error($$SELECT syncup_prepare('R', 'complete')$$);
 
 CREATE ROLE regress_syncup_reader;
 GRANT USAGE ON SCHEMA src, target, t TO regress_syncup_reader;
-GRANT EXECUTE ON FUNCTION syncup_prepare, syncup_create_connector TO regress_syncup_reader;
+GRANT EXECUTE ON FUNCTION syncup_prepare, syncup_synchronize, syncup_create_connector TO regress_syncup_reader;
 GRANT EXECUTE ON FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) TO regress_syncup_reader;
 GRANT ALL ON ALL TABLES IN SCHEMA target TO regress_syncup_reader;
 SET ROLE regress_syncup_reader;

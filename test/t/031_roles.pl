@@ -1,5 +1,5 @@
-# Who may do what: every object of the extension, for PUBLIC and for the three roles of
-# docs/security.md, made by the very GRANTs that stand there; and the three at work
+# Who may do what: every object of the extension, for PUBLIC and for the roles of
+# docs/security.md, made by the very GRANTs that stand there; and these at work
 # with nothing else, from configuration to undo.
 use strict;
 use warnings;
@@ -57,9 +57,10 @@ SELECT syncup_create_connector('O', '$dir');
 SELECT syncup_map_entity_type('O', 'm', 'hr.other', 'o.csv', 'id', '{"id": "id"}');
 SQL
 my ($grants, $of_targets, $people, $monitoring) = manual('## Three roles');
+my ($senders, $agent) = manual('## Senders');
 like($grants, qr/FOR ROLE postgres/, 'the manual names the owner');
 $grants =~ s/FOR ROLE postgres/FOR ROLE $owner/;
-$node->safe_psql('postgres', $_) for $grants, $of_targets, $people, "CREATE ROLE monitoring; $monitoring";
+$node->safe_psql('postgres', $_) for $grants, $of_targets, $people, "CREATE ROLE monitoring; $monitoring", $senders;
 $node->safe_psql('postgres', <<SQL);
 GRANT SELECT (person, unit), INSERT (person, unit), DELETE ON membership TO sync_operate, sync_configure;
 CREATE ROLE sync_configurator LOGIN IN ROLE sync_configure;
@@ -70,22 +71,25 @@ SQL
 # ---------- every object ----------
 
 # By object, those who may use it: execute, read or enter. L is sync_look, O
-# sync_operate and C sync_configure, which are members of it; P everybody.
+# sync_operate and C sync_configure, which are members of it; S sync_send; P everybody.
 my %may = (
-	(map { ("schema $_" => 'LOC') } qw(syncup syncup_previous syncup_delta syncup_changes)),
+	'schema syncup' => 'LOCS',
+	(map { ("schema $_" => 'LOC') } qw(syncup_previous syncup_delta syncup_changes)),
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error
+		syncup.sender syncup.upload_session syncup.upload_file syncup.upload_part
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status syncup.finding_limit
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
-		syncup.rule syncup.correlation syncup.role_model)),
+		syncup.rule syncup.correlation syncup.role_model syncup.upload)),
+	'view syncup.session' => 'LOCS',
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
 		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.flag_seq_seq)),
-	(map { ("type $_" => 'PLOC') } qw(syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row)),
+	(map { ("type $_" => 'PLOCS') } qw(syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
@@ -94,7 +98,7 @@ my %may = (
 		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text) syncup.exceeded_limits(uuid))),
 	# operate
 	(map { ("function $_" => 'O') } (
-		'syncup_prepare(text,text,jsonb)', 'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
+		'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
 		'syncup_resume(uuid,boolean)', 'syncup_resume(text,boolean)', 'syncup_discard(uuid,text)', 'syncup_discard(text,text)', 'syncup_undo(uuid)')),
 	'procedure syncup_run(text,text,boolean,boolean)' => 'O',
 	(map { ("function $_" => 'O') } (
@@ -103,22 +107,25 @@ my %may = (
 		'syncup_schedule(text,text)', 'syncup_unschedule(text)', 'syncup_note_schedule(text,text)', 'syncup_forget_schedule(text)', 'syncup.systemd_calendar(text)',
 		'syncup_step_at_hand(bigint,text)', 'syncup_batch_totals(uuid)', 'syncup_batch_status(uuid)', 'syncup_must_synchronize(uuid)',
 		'syncup_execute(text,bigint,text,interval)', 'syncup_source_files(text)', 'syncup_analyze_own()',
-		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()', 'syncup_update_expressions(regclass[],boolean)', 'syncup_update_classification(regclass[],boolean)', 'syncup_classify(text,text,boolean)', 'syncup_set_internal_user_profiles(boolean)',
+		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()', 'syncup_update_expressions(regclass[],boolean)',
 		'syncup.synchronized(syncup.result[])', 'syncup.run_program(text,interval)',
-		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain step_set_recently_modified_flag step_update_expressions step_update_classification step_set_internal_user_profiles))),
+		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain))),
 	(map { ("procedure $_" => 'O') } ('syncup_run_job(text,text[],text,text,boolean)', 'syncup_resume_job(bigint,boolean)')),
+	# send
+	'function syncup_prepare(text,text,jsonb)' => 'OS',
+	(map { ("function $_" => 'S') } ('syncup_open_session(text)', 'syncup_upload(uuid,text,integer,bytea,integer)', 'syncup_upload(uuid,text,oid)')),
 	# configure
 	(map { ("function $_" => 'C') } (
 		'syncup_create_connector(text,text,jsonb)', 'syncup_drop_connector(text)', 'syncup_activate(text)', 'syncup_deactivate(text)',
 		'syncup_map_entity_type(text,text,regclass,text,text,jsonb,text[],jsonb)',
 		'syncup_map_entity_type(text,text,regclass,text,text[],jsonb,text[],jsonb)',
 		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
-		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)',
+		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)', 'syncup_grant_sender(text,name)', 'syncup_revoke_sender(text,name)',
 		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
 	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
 	(map { ("function $_" => 'C') } (
-		'syncup_drop_rule(text)', 'syncup_define_expression(regclass,name,text,integer,text)', 'syncup_define_classification(text,text,integer)', 'syncup_define_profile(text,regclass,text,jsonb)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
+		'syncup_drop_rule(text)', 'syncup_define_expression(regclass,name,text,integer,text)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
 		'syncup_define_role(text,regclass,text,text)', 'syncup_define_type_rule(text,text,text,boolean)', 'syncup_define_scalar_rule(text,name,text,jsonb)',
 		'syncup_define_navigation_rule(text,text,text,text,text,boolean)')),
 	(map { ("function $_" => 'O') } (
@@ -136,7 +143,7 @@ my %may = (
 		'expression_values(jsonb)', 'expression_rows(regclass,jsonb,boolean)', 'expression_statement(regclass,jsonb,boolean)', 'expression_of(text,regclass,jsonb)',
 		'check_property(text,regclass,name)', 'reads_column(regrole,jsonb,regclass,text)', 'check_circles(regrole,jsonb,regclass,integer)',
 		'expression_reader(regclass,regrole)', 'expression_relations(text)', 'reset_expressions(regclass)', 'forget_expression(text)',
-		'define_expression(regrole,regclass,name,text,integer,text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
+		'define_expression(regrole,regclass,name,text,integer,text)', 'is_row_error(text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
 		'deferrable_constraints(regclass,boolean)', 'write_expressions(regclass,regrole,jsonb,text)', 'write_apart(regclass,regrole,jsonb,text[])',
 		'update_group(regclass,regrole,jsonb,text)', 'update_expressions(regrole,regclass[],boolean)', 'forget_flags(regclass)',
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
@@ -192,7 +199,7 @@ my %may = (
 	'foreign-data wrapper syncup_ldap' => '',
 	'function syncup.what_exceeds(uuid)' => '',
 	'function syncup.key_values(text)' => '',
-	'function syncup.dn_normal_form(text)' => 'PLOC',
+	'function syncup.dn_normal_form(text)' => 'PLOCS',
 	# called by these, as the owner of the extension
 	(map { ("function syncup.$_" => '') } (
 		'check_options(text,jsonb,jsonb)', 'check_job_owner(regrole,text)', 'lock_job(regrole,text)', 'job_options()', 'create_job(regrole,text,boolean,jsonb)',
@@ -205,15 +212,14 @@ my %may = (
 		'next_step(bigint)', 'step_function(bigint,integer)', 'finish_step(bigint,integer,jsonb,text,text)', 'add_counters(jsonb,jsonb)', 'end_run(bigint)',
 		'session_state()', 'restore_session(text[])', 'cancel_job(regrole,bigint)', 'job_to_resume(regrole,bigint)', 'resume_not_started(regrole,bigint,integer)',
 		'begin_resume(regrole,bigint,boolean)', 'step_at_hand(regrole,bigint,text)', 'batch_totals(regrole,uuid)', 'must_synchronize(regrole,uuid)',
-		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'needs_flags(text)', 'needs_expressions(text)', 'needs_classification(text)', 'needs_profiles(text)',
-		'define_classification(regrole,text,text,integer)', 'classifier(regclass)', 'reset_classification(regclass)', 'forget_classification(text)', 'has_owner(regclass,text)',
-		'classify(regrole,text,text,boolean)', 'ask_classification(regclass,text[])', 'classify_accounts(regclass,regrole,boolean)', 'update_classification(regrole,regclass[],boolean)',
-		'check_profile_role(regrole,text)', 'profile_query(syncup.rule_definition)', 'profile_reader(text)', 'define_profile(regrole,text,regclass,text,jsonb)', 'forget_profile(text)',
-		'is_member(text,text)', 'grant_profile(syncup.rule_definition)', 'set_profile(syncup.rule_definition,boolean)', 'set_internal_user_profiles(regrole,boolean)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
-		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)')),
+		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
+		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)',
+		'may_operate(regrole)', 'check_may_send(regrole,text)', 'check_connector(text)', 'grant_sender(regrole,text,name)', 'revoke_sender(regrole,text,name)',
+		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
+		'upload(regrole,uuid,text,integer,bytea,integer)', 'upload_row()', 'missing_parts(uuid,text)')),
 	# everybody's: they only compute, and views call some
-	'function syncup_format(text,text)' => 'PLOC',
-	(map { ("function syncup.$_" => 'PLOC') } ('cron_field(text,integer,integer,text[])', 'cron_fields(text)', 'next_cron(text,timestamp with time zone)',
+	'function syncup_format(text,text)' => 'PLOCS',
+	(map { ("function syncup.$_" => 'PLOCS') } ('cron_field(text,integer,integer,text[])', 'cron_fields(text)', 'next_cron(text,timestamp with time zone)',
 		'has_pg_cron()', 'is_missing_in_cron(text,oid)')),
 );
 my $walk = <<'SQL';
@@ -232,7 +238,7 @@ SELECT o.type || ' ' || regexp_replace(regexp_replace(o.identity, '^public\.', '
 		END THEN letter END, '' ORDER BY n), '')
 FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 CROSS JOIN pg_identify_object(d.classid, d.objid, 0) AS o
-CROSS JOIN (VALUES (1, 'P', 'public'), (2, 'L', 'sync_look'), (3, 'O', 'sync_operate'), (4, 'C', 'sync_configure')) AS r (n, letter, role)
+CROSS JOIN (VALUES (1, 'P', 'public'), (2, 'L', 'sync_look'), (3, 'O', 'sync_operate'), (4, 'C', 'sync_configure'), (5, 'S', 'sync_send')) AS r (n, letter, role)
 WHERE e.extname = 'syncup'
 GROUP BY 1 ORDER BY 1
 SQL
@@ -242,7 +248,7 @@ for my $row (split /\n/, $node->safe_psql('postgres', $walk))
 	my ($object, $use, $change) = split /\|/, $row, -1;
 	$seen{$object} = 1;
 	is($use, $may{$object} // 'an entry in this test', "who may use $object");
-	is($change, '', "nobody may change $object");
+	is($change, $object eq 'view syncup.upload' ? 'S' : '', "who may change $object");
 }
 is(join(', ', grep { !$seen{$_} } sort keys %may), '', 'every entry has its object');
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid WHERE extname = 'syncup' AND p.prosecdef"), '0', 'no function is SECURITY DEFINER');
@@ -306,6 +312,21 @@ refused('sync_configurator', $_, $_) for "SELECT syncup_prepare('HR', 'complete'
 	"UPDATE syncup.connector SET directory = '/'", "DELETE FROM syncup_previous.hr_people";
 is($node->safe_psql('postgres', "SET ROLE monitoring; SELECT last_status FROM syncup.status WHERE connector = 'HR'"), 'applied', 'monitoring: states');
 is($node->safe_psql('postgres', "SELECT has_table_privilege('monitoring', 'syncup.batch', 'SELECT'), has_table_privilege('monitoring', 'syncup.quarantine', 'SELECT'), has_schema_privilege('monitoring', 'syncup_changes', 'USAGE')"), 'f|f|f', 'monitoring: no data');
+# ---------- an agent ----------
+
+is(as('sync_configurator', $agent =~ s/^CREATE ROLE.*?;\n//mr), '', 'configure: names a sender') if $node->safe_psql('postgres', $agent =~ s/^SELECT.*//msr) eq '';
+my $session = as('hr_agent', "SELECT syncup_open_session('HR')");
+is(as('hr_agent', "COPY syncup.upload FROM stdin;\n$session\tpeople.csv\t1\t1\tid,name,dept\\n9,Ned,IT\\n\n\\.\n"), '', 'send: by COPY');
+is(as('hr_agent', "SELECT syncup_upload('$session', 'members.csv', 1, E'person,unit\\n')"), '', 'send: by a call');
+is(as('hr_agent', "SELECT status, files FROM syncup.session"), 'open|{members.csv,people.csv}', 'send: and sees it');
+refused('hr_agent', $_, $_) for "SELECT * FROM syncup.upload", "SELECT * FROM syncup.upload_part", "SELECT * FROM syncup.batch", "SELECT * FROM syncup.sender", "SELECT * FROM people", "SELECT syncup_synchronize('HR')", "CALL syncup_run('HR', 'complete')",
+	"SELECT syncup_grant_sender('HR', 'nobody')", "SELECT * FROM syncup_csv_header('$dir/people.csv')", "SELECT syncup_preview('HR', 'complete')";
+like(as('hr_agent', "SELECT syncup_prepare('HR', 'complete')"), qr/permission denied to prepare connector "HR" without a session/, 'send: nothing without a session');
+$batch = as('hr_agent', "SELECT syncup_prepare('HR', 'complete', '{\"session\": \"$session\"}')");
+is(as('sync_operator', "SELECT batch, status FROM syncup_synchronize('HR')"), "$batch|blocked", 'send: a batch, which somebody else applies');
+is(as('sync_looker', "SELECT opened_by, status FROM syncup.session"), 'hr_agent|blocked', 'look: who sent');
+is(as('sync_operator', "SELECT FROM syncup_discard('$batch', 'no')"), '', 'operate: or declines');
+
 is(as('sync_configurator', "SELECT FROM syncup_drop_connector('HR')"), '', 'configure: drops the connector');
 
 $node->stop;
