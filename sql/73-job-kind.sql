@@ -263,7 +263,7 @@ RETURNS TABLE (mapping text, file text, size bigint, modified timestamptz)
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_source_files(text) IS
-'The files that the mappings of a connector read, as they lie there now; size null: it is not there, or not ready.';
+'The files that the mappings of a connector read, as they lie there now; size null: it is not there, or not ready; file null: the mapping reads a relation.';
 
 CREATE FUNCTION syncup.step_export(run bigint, step text)
 RETURNS syncup.step_result

@@ -485,13 +485,6 @@ COMMENT ON FUNCTION syncup.forget_expression(text) IS 'Forgets the errors of an 
 
 -- ---------- computing ----------
 
-CREATE FUNCTION syncup.is_row_error(sqlstate text)
-RETURNS boolean
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT left(sqlstate, 2) NOT IN ('08', '0A', '25', '28', '40', '42', '53', '54', '55', '57', '58', 'F0', 'XX') $$;
-COMMENT ON FUNCTION syncup.is_row_error(text) IS 'Whether an error is about the values of a row, not about rights, resources or other sessions.';
-
 -- A query of the keys that are to be looked at, as the relation "given".
 CREATE FUNCTION syncup.given_keys(target regclass, keys text[])
 RETURNS text
@@ -566,7 +559,7 @@ BEGIN
 	BEGIN
 		RETURN syncup.write_expressions(target, owner, rules, syncup.given_keys(target, keys));
 	EXCEPTION WHEN OTHERS THEN
-		IF NOT syncup.is_row_error(SQLSTATE) THEN
+		IF NOT syncup.is_of_a_row(SQLSTATE) THEN
 			RAISE;
 		ELSIF cardinality(keys) = 1 AND jsonb_array_length(rules) = 1 THEN
 			INSERT INTO syncup.expression_error AS e (rule, key, message) VALUES (rules -> 0 ->> 'rule', keys[1], SQLERRM)
@@ -600,7 +593,7 @@ BEGIN
 	BEGIN
 		RETURN syncup.write_expressions(target, owner, rules, given);
 	EXCEPTION WHEN OTHERS THEN
-		IF NOT syncup.is_row_error(SQLSTATE) THEN
+		IF NOT syncup.is_of_a_row(SQLSTATE) THEN
 			RAISE;
 		END IF;
 	END;

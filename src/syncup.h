@@ -14,6 +14,13 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+/* Whether two texts are the same, or both are NULL. */
+static inline bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 /* Settings (SPEC 3, and the history of changes of SPEC 6). */
 extern char *syncup_directories;
 extern int	syncup_keep_changes_for;	/* seconds */

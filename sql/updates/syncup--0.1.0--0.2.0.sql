@@ -173,6 +173,8 @@ DELETE FROM syncup.digest_epoch;
 -- new: 83-correlation
 -- new: 84-role
 -- new: 85-assignment
+-- new: 88-classification
+-- new: 89-after-job
 -- new: 96-replication
 
 -- Rows set aside are counted by themselves. Until now every row of the others was.

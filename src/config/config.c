@@ -540,10 +540,7 @@ is_own_end(const Mapping *association, const AssociationEnd *end)
 static bool
 same_scope(const Mapping *a, const Mapping *b)
 {
-	const char *x = a->options->scope;
-	const char *y = b->options->scope;
-
-	return x == NULL || y == NULL ? x == y : strcmp(x, y) == 0;
+	return same_text(a->options->scope, b->options->scope);
 }
 
 List *
@@ -753,6 +750,27 @@ key_targets(const Mapping *mapping)
 		appendStringInfo(&list, "%s\"%s\"", p == 0 ? "" : p == mapping->nparts - 1 ? " and " : ", ",
 						 mapping->columns[mapping->parts[p]].target);
 	return list.data;
+}
+
+int
+find_source_column(const Mapping *mapping, const char *source)
+{
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (strcmp(mapping->columns[i].source, source) == 0)
+			return i;
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (pg_strcasecmp(mapping->columns[i].source, source) == 0)
+			return i;
+	return -1;
+}
+
+const MappingColumn *
+mapped_column(const Mapping *mapping, const char *target)
+{
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, target) == 0)
+			return &mapping->columns[i];
+	return NULL;
 }
 
 bool

@@ -173,6 +173,12 @@ extern bool is_unique_column(Relation target, AttrNumber attnum);
 extern bool is_indexed_length(const Mapping *mapping, int column, size_t length);
 extern void check_indexed_length(const Mapping *mapping, int column, size_t length);
 
+/* The column of a source name: the same, or else in other capitals; -1: there is none. */
+extern int	find_source_column(const Mapping *mapping, const char *source);
+
+/* The column that is written to a column of the target; NULL: none is. */
+extern const MappingColumn *mapped_column(const Mapping *mapping, const char *target);
+
 /* Whether a column is the key, or part of it, or repeats one. */
 extern bool is_key_column(const Mapping *mapping, int column);
 

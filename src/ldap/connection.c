@@ -4,8 +4,8 @@
  *
  * libldap speaks the protocol; waiting is ours, so that a cancel, a timeout and the
  * end of the server end it: the socket does not block, libldap only ever takes what
- * has come.  But the handshake of TLS waits inside of libldap, where any signal
- * breaks it off: then it is begun again, on a new connection, until the time is up.
+ * has come.  The handshake of TLS, which libldap does not leave before it is done,
+ * waits where its bytes come from: they are read and written here.
  *
  * Configuration files and the environment may tell libldap which certificates to
  * trust.  That they are checked they cannot change.
@@ -13,11 +13,12 @@
 #ifdef SYNCUP_LDAP
 #include "ldap/connection.h"
 
-#include <math.h>
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <openldap.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/ip.h"
@@ -41,6 +42,7 @@ struct Directory
 	LDAP	   *ld;
 	pgsocket	socket;			/* libldap's, once there is ld */
 	bool		counted;		/* among the descriptors of this process */
+	TimestampTz handshake_until;	/* 0: libldap waits for nothing */
 	LDAPMessage *message;		/* at hand */
 	LDAPControl **controls;		/* of the last result */
 	char	   *said;			/* by the directory, of the last result */
@@ -124,23 +126,27 @@ static const struct
 	"What is asked for lies in another directory, and referrals are not followed: create a server for that one."},
 };
 
+/* What libldap itself says of its last error; NULL: nothing. */
+static char *
+libldap_words(const Directory *directory)
+{
+	char	   *text = NULL;
+	char	   *copy;
+
+	if (directory->ld != NULL)
+		ldap_get_option(directory->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
+	copy = text != NULL && *text != '\0' ? pstrdup(text) : NULL;
+	ldap_memfree(text);
+	return copy;
+}
+
 void
 directory_error(Directory *directory, int code, const char *doing)
 {
 	int			sqlstate = ERRCODE_FDW_ERROR;
 	const char *hint = NULL;
-	char	   *said = directory->said;
+	char	   *said = code < 0 ? libldap_words(directory) : directory->said;
 
-	/* libldap's own words, which are not the directory's. */
-	if (code < 0)
-	{
-		char	   *text = NULL;
-
-		if (directory->ld != NULL)
-			ldap_get_option(directory->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &text);
-		said = text != NULL && *text != '\0' ? pstrdup(text) : NULL;
-		ldap_memfree(text);
-	}
 	for (int i = 0; i < lengthof(failures); i++)
 		if (failures[i].code == code)
 		{
@@ -150,7 +156,7 @@ directory_error(Directory *directory, int code, const char *doing)
 	ereport(ERROR,
 			(errcode(sqlstate),
 			 errmsg("%s directory \"%s\": %s", doing, directory->server->name, ldap_err2string(code)),
-			 said ? errdetail("The directory says: %s", said) : 0,
+			 said ? errdetail("%s", said) : 0,
 			 said && code >= 0 ? errdetail_log("What the directory says was sent to the client.") : 0,
 			 hint ? errhint("%s", hint) : 0));
 }
@@ -174,17 +180,26 @@ deadline(const Directory *directory)
 	return GetCurrentTimestamp() + (TimestampTz) (directory->timeout * USECS_PER_SEC);
 }
 
-/* Waits until the socket is ready, or something else happens; errors when the time is up. */
-static void
-wait_socket(Directory *directory, int events, TimestampTz until, const char *doing)
+/* Waits until the socket is ready, something else happens, or a moment has passed; false: the time is up. */
+static bool
+wait_moment(Directory *directory, int events, TimestampTz until)
 {
 	long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
 	if (left <= 0)
-		time_is_up(directory, doing);
+		return false;
 	if (WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH | events,
 						  directory->socket, Min(left, SLICE), PG_WAIT_EXTENSION) & WL_LATCH_SET)
 		ResetLatch(MyLatch);
+	return true;
+}
+
+/* The same where an error may be raised. */
+static void
+wait_socket(Directory *directory, int events, TimestampTz until, const char *doing)
+{
+	if (!wait_moment(directory, events, until))
+		time_is_up(directory, doing);
 	CHECK_FOR_INTERRUPTS();
 }
 
@@ -248,6 +263,78 @@ await_success(Directory *directory, int request, const char *doing)
 	directory_next(directory, request, doing, &message);
 	directory_check(directory, directory_result(directory, message, doing).code, doing);
 }
+
+/* ---------- bytes ---------- */
+
+/*
+ * Whether reading or writing that came to nothing is to be tried again: in a
+ * handshake, once the socket is ready.  No error may be raised, as libldap is at
+ * work: a cancel breaks the handshake off.
+ */
+static bool
+try_again(Directory *directory, int events)
+{
+	if (errno == EINTR)
+		return true;
+	if ((errno != EAGAIN && errno != EWOULDBLOCK) || directory->handshake_until == 0)
+		return false;
+	if (!QueryCancelPending && !ProcDiePending && wait_moment(directory, events, directory->handshake_until))
+		return true;
+	errno = ECONNABORTED;
+	return false;
+}
+
+static int
+set_up_bytes(Sockbuf_IO_Desc *io, void *arg)
+{
+	io->sbiod_pvt = arg;
+	return 0;
+}
+
+static int
+remove_bytes(Sockbuf_IO_Desc *io)
+{
+	return 0;
+}
+
+/* Nothing is kept here that would be ready. */
+static int
+control_bytes(Sockbuf_IO_Desc *io, int option, void *arg)
+{
+	return 0;
+}
+
+static ber_slen_t
+read_bytes(Sockbuf_IO_Desc *io, void *bytes, ber_len_t length)
+{
+	Directory  *directory = io->sbiod_pvt;
+	ssize_t		done;
+
+	do
+		done = recv(directory->socket, bytes, length, 0);
+	while (done < 0 && try_again(directory, WL_SOCKET_READABLE));
+	return done;
+}
+
+static ber_slen_t
+write_bytes(Sockbuf_IO_Desc *io, void *bytes, ber_len_t length)
+{
+	Directory  *directory = io->sbiod_pvt;
+	ssize_t		done;
+
+	do
+		done = send(directory->socket, bytes, length, 0);
+	while (done < 0 && try_again(directory, WL_SOCKET_WRITEABLE));
+	return done;
+}
+
+static int
+close_bytes(Sockbuf_IO_Desc *io)
+{
+	return closesocket(((Directory *) io->sbiod_pvt)->socket);
+}
+
+static Sockbuf_IO bytes_io = {set_up_bytes, remove_bytes, control_bytes, read_bytes, write_bytes, close_bytes};
 
 /* ---------- connecting ---------- */
 
@@ -367,21 +454,23 @@ set_options(Directory *directory)
 	static const int check = LDAP_OPT_X_TLS_DEMAND;
 	static const int tls = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2;
 	static const int as_client = 0;
+	static const struct timeval never = {-1, 0};	/* timeouts are ours */
 	ber_len_t	max = MAX_MESSAGE;
 	Sockbuf    *buffer = NULL;
-	struct timeval timeout = {(time_t) directory->timeout, (suseconds_t) (fmod(directory->timeout, 1) * 1000000)};
 
+	if (ldap_get_option(directory->ld, LDAP_OPT_SOCKBUF, &buffer) != LDAP_OPT_SUCCESS || buffer == NULL ||
+		ber_sockbuf_add_io(buffer, &bytes_io, LBER_SBIOD_LEVEL_PROVIDER, directory) != 0)
+		directory_error(directory, LDAP_LOCAL_ERROR, CONNECTING);
+	ber_sockbuf_ctrl(buffer, LBER_SB_OPT_SET_MAX_INCOMING, &max);
 	set_option(directory, LDAP_OPT_PROTOCOL_VERSION, &version);
 	set_option(directory, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
-	set_option(directory, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
+	set_option(directory, LDAP_OPT_NETWORK_TIMEOUT, &never);
 	set_option(directory, LDAP_OPT_X_TLS_REQUIRE_CERT, &check);
 	set_option(directory, LDAP_OPT_X_TLS_PROTOCOL_MIN, &tls);
 	if (directory->server->ca_file != NULL)
 		set_option(directory, LDAP_OPT_X_TLS_CACERTFILE, directory->server->ca_file);
 	if (directory->server->start_tls || directory->server->scheme == SCHEME_LDAPS)
 		set_option(directory, LDAP_OPT_X_TLS_NEWCTX, &as_client);
-	if (ldap_get_option(directory->ld, LDAP_OPT_SOCKBUF, &buffer) == LDAP_OPT_SUCCESS && buffer != NULL)
-		ber_sockbuf_ctrl(buffer, LBER_SB_OPT_SET_MAX_INCOMING, &max);
 }
 
 /* Connects, and hands the connection to libldap. */
@@ -396,8 +485,7 @@ connect_directory(Directory *directory, TimestampTz until)
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("%s directory \"%s\": %m", CONNECTING, server->name)));
 	directory_check(directory,
-					ldap_init_fd(directory->socket, local ? LDAP_PROTO_IPC : LDAP_PROTO_TCP, server->url, &directory->ld),
-					CONNECTING);
+					ldap_init_fd(directory->socket, LDAP_PROTO_EXT, server->url, &directory->ld), CONNECTING);
 	set_options(directory);
 }
 
@@ -415,35 +503,128 @@ ask_for_tls(Directory *directory)
 	await_success(directory, request, ENCRYPTING);
 }
 
-/* Encrypts the connection; false: a signal came between. */
-static bool
-encrypt(Directory *directory, TimestampTz until)
+/* Encrypts the connection; a code of libldap. */
+static int
+shake_hands(Directory *directory, TimestampTz until)
 {
 	int			code;
-	char	   *why = NULL;
 
 	if (directory->server->start_tls)
 		ask_for_tls(directory);
+	directory->handshake_until = until;
 	code = ldap_install_tls(directory->ld);
+	directory->handshake_until = 0;
 	CHECK_FOR_INTERRUPTS();
-	if (code == LDAP_SUCCESS)
-		return true;
-	if (code == LDAP_TIMEOUT && GetCurrentTimestamp() < until)
-		return false;
-	if (code == LDAP_TIMEOUT)
-		time_is_up(directory, ENCRYPTING);
-	ldap_get_option(directory->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &why);
-	if (why != NULL)
-	{
-		char	   *copy = pstrdup(why);
+	/* libldap may have let it block. */
+	if (code == LDAP_SUCCESS && !pg_set_noblock(directory->socket))
+		code = LDAP_LOCAL_ERROR;
+	return code;
+}
 
-		ldap_memfree(why);
-		why = copy;
-	}
+/* A time of a certificate as YYYYMMDDhhmmss: there are years of two digits, and of four. */
+static char *
+certificate_time(BerElement *element)
+{
+	struct berval time = {0, NULL};
+
+	if (ber_skip_element(element, &time) != 0x17 || time.bv_len < 12)
+		return time.bv_len < 14 ? NULL : pnstrdup(time.bv_val, 14);
+	return psprintf("%s%.12s", *time.bv_val < '5' ? "20" : "19", time.bv_val);
+}
+
+/* The two times between which a certificate is valid; false: it cannot be read. */
+static bool
+certificate_validity(struct berval *certificate, char **from, char **to)
+{
+	BerElement *element = ber_alloc_t(LBER_USE_DER);
+	ber_len_t	length;
+	struct berval skipped;
+
+	if (element == NULL)
+		return false;
+	ber_init2(element, certificate, LBER_USE_DER);
+	(void) ber_skip_tag(element, &length);
+	(void) ber_skip_tag(element, &length);
+	/* version, if any; number, algorithm, issuer */
+	if (ber_peek_tag(element, &length) == 0xa0)
+		(void) ber_skip_element(element, &skipped);
+	for (int i = 0; i < 3; i++)
+		(void) ber_skip_element(element, &skipped);
+	(void) ber_skip_tag(element, &length);
+	*from = certificate_time(element);
+	*to = certificate_time(element);
+	ber_free(element, 0);
+	return *from != NULL && *to != NULL;
+}
+
+/* Whether the name of the server, or the domain that it is in, or its number stands in a certificate. */
+static bool
+certificate_names(const struct berval *certificate, const char *host)
+{
+	const char *domain = strchr(host, '.');
+	unsigned char number[sizeof(struct in6_addr)];
+
+	if (inet_pton(AF_INET, host, number) == 1)
+		return memmem(certificate->bv_val, certificate->bv_len, number, sizeof(struct in_addr)) != NULL;
+	if (inet_pton(AF_INET6, host, number) == 1)
+		return memmem(certificate->bv_val, certificate->bv_len, number, sizeof(struct in6_addr)) != NULL;
+	return memmem(certificate->bv_val, certificate->bv_len, host, strlen(host)) != NULL ||
+		(domain != NULL &&
+		 memmem(certificate->bv_val, certificate->bv_len, psprintf("*%s", domain), strlen(domain) + 1) != NULL);
+}
+
+/*
+ * What is wrong with the certificate, which libldap does not always tell: it is
+ * looked at on another connection, over which nothing else goes.  NULL: nothing
+ * that could be seen.
+ */
+static const char *
+what_is_wrong(Directory *directory, TimestampTz until)
+{
+	static const int never = LDAP_OPT_X_TLS_NEVER;
+	static const int as_client = 0;
+	struct berval certificate = {0, NULL};
+	const char *wrong = NULL;
+	char	   *from;
+	char	   *to;
+	char		now[15];
+	time_t		seconds = time(NULL);
+	struct tm	parts;
+
+	disconnect(directory);
+	connect_directory(directory, until);
+	set_option(directory, LDAP_OPT_X_TLS_REQUIRE_CERT, &never);
+	set_option(directory, LDAP_OPT_X_TLS_NEWCTX, &as_client);
+	if (shake_hands(directory, until) != LDAP_SUCCESS ||
+		ldap_get_option(directory->ld, LDAP_OPT_X_TLS_PEERCERT, &certificate) != LDAP_OPT_SUCCESS ||
+		certificate.bv_len == 0)
+		return NULL;
+	strftime(now, sizeof(now), "%Y%m%d%H%M%S", gmtime_r(&seconds, &parts));
+	if (certificate_validity(&certificate, &from, &to))
+		wrong = strcmp(now, to) > 0 ? "its certificate has expired" :
+			strcmp(now, from) < 0 ? "its certificate is not valid yet" :
+			certificate_names(&certificate, directory->server->host) ? "nobody who is trusted has signed its certificate" :
+			"its certificate is made out to another server";
+	ber_memfree(certificate.bv_val);
+	return wrong;
+}
+
+/* Encrypts the connection. */
+static void
+encrypt(Directory *directory, TimestampTz until)
+{
+	int			code = shake_hands(directory, until);
+	const char *why;
+
+	if (code == LDAP_SUCCESS)
+		return;
+	if (GetCurrentTimestamp() >= until)
+		time_is_up(directory, ENCRYPTING);
+	why = what_is_wrong(directory, until);
 	ereport(ERROR,
 			(errcode(ERRCODE_CONNECTION_FAILURE),
 			 errmsg("%s directory \"%s\": %s", ENCRYPTING, directory->server->name, why ? why : ldap_err2string(code)),
-			 errhint("Its certificate must be valid, be made out to \"%s\", and be signed by whom this machine or the option \"ca_file\" trusts.",
+			 errhint("Its certificate must be valid, be made out to \"%s\", and be signed by whom the option \"ca_file\" names, or else this machine trusts.",
 					 directory->server->host)));
 }
 
@@ -471,7 +652,6 @@ Directory *
 directory_open(const DirectoryServer *server, double timeout)
 {
 	Directory  *directory = palloc0(sizeof(Directory));
-	bool		encrypts = server->start_tls || server->scheme == SCHEME_LDAPS;
 	TimestampTz until;
 
 	directory->server = server;
@@ -482,13 +662,9 @@ directory_open(const DirectoryServer *server, double timeout)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &directory->release);
 
 	until = deadline(directory);
-	for (;;)
-	{
-		connect_directory(directory, until);
-		if (!encrypts || encrypt(directory, until))
-			break;
-		disconnect(directory);
-	}
+	connect_directory(directory, until);
+	if (server->start_tls || server->scheme == SCHEME_LDAPS)
+		encrypt(directory, until);
 	bind_user(directory);
 	return directory;
 }

@@ -86,14 +86,14 @@ end_key_value(EndKey *key, const char *text, bool *isnull)
 }
 
 void
-end_key_describe(TupleDesc tupdesc, int number, const char *name, const AssociationEnd *end)
+end_key_describe(TypedRows *rows, const char *name, const AssociationEnd *end)
 {
 	const MappingColumn *key = key_of_end(end);
-	bool		made = is_key_made(end->entity);
 
-	TupleDescInitEntry(tupdesc, number, name, made ? JSONBOID : key->type, made ? -1 : key->typmod, 0);
-	if (!made)
-		TupleDescInitEntryCollation(tupdesc, number, key->collation);
+	if (is_key_made(end->entity))
+		typed_rows_column(rows, name, JSONBOID, -1, InvalidOid);
+	else
+		typed_rows_column(rows, name, key->type, key->typmod, key->collation);
 }
 
 /* ---------- SQL ---------- */

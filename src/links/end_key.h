@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "format/convert.h"
 #include "config/key.h"
+#include "tool/rows.h"
 
 /* What makes a value of a key's text. */
 typedef struct EndKey
@@ -26,7 +27,7 @@ extern void end_key_init(EndKey *key, const AssociationEnd *end);
 extern Datum end_key_value(EndKey *key, const char *text, bool *isnull);
 
 /* Describes a column of such values. */
-extern void end_key_describe(TupleDesc tupdesc, int number, const char *name, const AssociationEnd *end);
+extern void end_key_describe(TypedRows *rows, const char *name, const AssociationEnd *end);
 
 /*
  * SQL: the key of the entity type's row under an alias; whether that row has a

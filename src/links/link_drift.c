@@ -339,8 +339,7 @@ add_suspect(LinkSearch *search, ItemPointer place)
 
 	stored_table_fetch(member->suspect, search->snapshot, place);
 	stored_fields(member->suspect);
-	tuplestore_putvalues(member->pairs->store, member->pairs->tupdesc, member->suspect->values, member->suspect->nulls);
-	member->pairs->count++;
+	typed_rows_put(member->pairs, member->suspect->values, member->suspect->nulls);
 }
 
 /* Notes a remembered orphan. */
@@ -554,7 +553,7 @@ static bool
 same_values(const AssociationEnd *a, const AssociationEnd *b)
 {
 	return a->entity == b->entity && a->property == b->property && a->match == b->match &&
-		(a->store == NULL ? b->store == NULL : b->store != NULL && strcmp(a->store, b->store) == 0);
+		same_text(a->store, b->store);
 }
 
 /* A side that an earlier member has loaded; NULL: none has. */
@@ -633,20 +632,6 @@ search_links(LinkSearch *search, const pg_uuid_t *batch)
 	return compare_links(search);
 }
 
-/* Begins rows of pairs. */
-static TypedRows *
-begin_pairs(void)
-{
-	TypedRows  *rows = typed_rows_begin("syncup_suspect", 2);
-
-	for (int i = 1; i <= 2; i++)
-	{
-		TupleDescInitEntry(rows->tupdesc, i, psprintf("v%d", i), TEXTOID, -1, 0);
-		TupleDescInitEntryCollation(rows->tupdesc, i, C_COLLATION_OID);
-	}
-	return rows;
-}
-
 static void
 begin_member(Member *member, const Mapping *mapping)
 {
@@ -654,7 +639,9 @@ begin_member(Member *member, const Mapping *mapping)
 	member->previous = stored_table_open(mapping, "syncup_previous");
 	member->suspect = stored_table_open(mapping, "syncup_previous");
 	member->remembered = digest_set_create(0, false);
-	member->pairs = begin_pairs();
+	member->pairs = typed_rows_begin("syncup_suspect", 2);
+	typed_rows_text(member->pairs, "v1");
+	typed_rows_text(member->pairs, "v2");
 }
 
 static void

@@ -414,8 +414,7 @@ add_link(LinkSink *sink, bool deleted, bool kept, char *key1, char *key2, char *
 		values[4] = CStringGetTextDatum(key2);
 	if (is_key_made(sink->mapping))
 		add_link_columns(sink, further, values, nulls);
-	tuplestore_putvalues(sink->links->store, sink->links->tupdesc, values, nulls);
-	sink->links->count++;
+	typed_rows_put(sink->links, values, nulls);
 	pfree(values);
 	pfree(nulls);
 }
@@ -506,8 +505,7 @@ add_unfound(LinkSink *sink, const LookedUp *pair)
 		if (!nulls[UNFOUND_COLUMNS + i])
 			values[UNFOUND_COLUMNS + i] = CStringGetTextDatum(pair->further[i + 2]);
 	}
-	tuplestore_putvalues(sink->unfound->store, sink->unfound->tupdesc, values, nulls);
-	sink->unfound->count++;
+	typed_rows_put(sink->unfound, values, nulls);
 }
 
 /* Remembers a pair no more. */
@@ -731,26 +729,19 @@ keep_sides(LinkSink *sink, const pg_uuid_t *batch)
 static TypedRows *
 begin_links(const Mapping *mapping, const char *name, bool with_texts)
 {
-	int			n = with_texts ? 5 : 3;
-	TypedRows  *rows = typed_rows_begin(name, n + link_columns(mapping));
+	TypedRows  *rows = typed_rows_begin(name, (with_texts ? 5 : 3) + link_columns(mapping));
 
-	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
+	typed_rows_column(rows, "deleted", BOOLOID, -1, InvalidOid);
 	for (int i = 0; i < 2; i++)
-	{
-		end_key_describe(rows->tupdesc, i + 2, i == 0 ? "k1" : "k2", &mapping->ends[i]);
-		if (!with_texts)
-			continue;
-		TupleDescInitEntry(rows->tupdesc, i + 4, i == 0 ? "t1" : "t2", TEXTOID, -1, 0);
-		TupleDescInitEntryCollation(rows->tupdesc, i + 4, C_COLLATION_OID);
-	}
+		end_key_describe(rows, i == 0 ? "k1" : "k2", &mapping->ends[i]);
+	for (int i = 0; i < 2 && with_texts; i++)
+		typed_rows_text(rows, i == 0 ? "t1" : "t2");
 	for (int i = 2; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
-		if (column->target == NULL)
-			continue;
-		TupleDescInitEntry(rows->tupdesc, ++n, psprintf("c%d", column->attnum), column->type, column->typmod, 0);
-		TupleDescInitEntryCollation(rows->tupdesc, n, column->collation);
+		if (column->target != NULL)
+			typed_rows_column(rows, psprintf("c%d", column->attnum), column->type, column->typmod, column->collation);
 	}
 	return rows;
 }
@@ -769,24 +760,17 @@ begin_missed(void)
 static TypedRows *
 begin_unfound(const Mapping *mapping)
 {
-	static const struct
-	{
-		const char *name;
-		Oid			type;
-	}			columns[UNFOUND_COLUMNS] = {
-		{"v1", TEXTOID}, {"v2", TEXTOID}, {"remembered", BOOLOID}, {"found1", BOOLOID}, {"found2", BOOLOID},
-		{"count1", INT8OID}, {"count2", INT8OID}
-	};
 	TypedRows  *rows = typed_rows_begin("syncup_unfound", UNFOUND_COLUMNS + mapping->nstored - 2);
 
-	for (int i = 0; i < UNFOUND_COLUMNS; i++)
-	{
-		TupleDescInitEntry(rows->tupdesc, i + 1, columns[i].name, columns[i].type, -1, 0);
-		if (columns[i].type == TEXTOID)
-			TupleDescInitEntryCollation(rows->tupdesc, i + 1, C_COLLATION_OID);
-	}
+	typed_rows_text(rows, "v1");
+	typed_rows_text(rows, "v2");
+	typed_rows_column(rows, "remembered", BOOLOID, -1, InvalidOid);
+	typed_rows_column(rows, "found1", BOOLOID, -1, InvalidOid);
+	typed_rows_column(rows, "found2", BOOLOID, -1, InvalidOid);
+	typed_rows_column(rows, "count1", INT8OID, -1, InvalidOid);
+	typed_rows_column(rows, "count2", INT8OID, -1, InvalidOid);
 	for (int i = 2; i < mapping->nstored; i++)
-		TupleDescInitEntry(rows->tupdesc, UNFOUND_COLUMNS + i - 1, psprintf("e%d", i), TEXTOID, -1, 0);
+		typed_rows_text(rows, psprintf("e%d", i));
 	return rows;
 }
 
@@ -840,8 +824,7 @@ take_moved(void *arg, uint64 row)
 		if (usual == NULL)
 			continue;
 		value = CStringGetTextDatum(usual);
-		tuplestore_putvalues(texts->rows->store, texts->rows->tupdesc, &value, &isnull);
-		texts->rows->count++;
+		typed_rows_put(texts->rows, &value, &isnull);
 	}
 }
 
@@ -851,8 +834,7 @@ gather_usual(Spellings *spellings, int side, const char *name, const char *moved
 {
 	UsualTexts	texts = {spellings, side, typed_rows_begin(name, 1)};
 
-	TupleDescInitEntry(texts.rows->tupdesc, 1, "value", TEXTOID, -1, 0);
-	TupleDescInitEntryCollation(texts.rows->tupdesc, 1, C_COLLATION_OID);
+	typed_rows_text(texts.rows, "value");
 	if (spellings != NULL)
 		sql_for_each(own_cursor(psprintf("SELECT m.old, m.new FROM %s m", moved), SQL_NO_ARGS), take_moved, &texts);
 	typed_rows_publish(texts.rows);

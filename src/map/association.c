@@ -285,46 +285,6 @@ check_siblings(const Mapping *mapping)
 	}
 }
 
-/* Whether option "constants" gives a column its value. */
-static bool
-is_constant(const Mapping *mapping, const char *name)
-{
-	return mapping->options->constants != NULL &&
-		getKeyJsonValueFromContainer(&mapping->options->constants->root, name, strlen(name), NULL) != NULL;
-}
-
-/* Whether option "columns" fills a column. */
-static bool
-is_link_column(const Mapping *mapping, const char *name)
-{
-	for (int i = 2; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
-			return true;
-	return false;
-}
-
-/* Errors about a column of a link table that an insert could not fill. */
-static void
-check_fillable(const Mapping *mapping, Relation target)
-{
-	TupleDesc	tupdesc = RelationGetDescr(target);
-
-	for (int i = 0; i < tupdesc->natts; i++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
-		const char *name = NameStr(attribute->attname);
-
-		if (attribute->attnotnull && !attribute->atthasdef && !attribute->attidentity &&
-			!attribute->attisdropped && !is_constant(mapping, name) && !is_link_column(mapping, name) && strcmp(name, mapping->ends[0].target) != 0 &&
-			strcmp(name, mapping->ends[1].target) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_NOT_NULL_VIOLATION),
-					 errmsg("column \"%s\" of table %s is not null, has no default and is not mapped",
-							name, mapping->target_name),
-					 errhint("Give it a default, a source column with the option \"columns\", or a value with \"constants\".")));
-	}
-}
-
 /* Looks at a link table. */
 static void
 check_link_table(Mapping *mapping, Relation target)
@@ -446,13 +406,6 @@ draft_association(FunctionCallInfo fcinfo, Connector *connector, const char *nam
 	(void) where_sources(mapping, old);
 	name_stored_columns(mapping);
 	return mapping;
-}
-
-/* Whether two texts, or nulls, are the same. */
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 /* Whether two associations link the same in the same way. */

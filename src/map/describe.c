@@ -70,17 +70,11 @@ look_at_file(void *arg)
 	reader_close(reader);
 }
 
-/* Whether the mapping writes a column of its target. */
-static bool
+bool
 writes_column(const Mapping *mapping, const char *column)
 {
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, column) == 0)
-			return true;
-	for (int i = 0; i < 2 && mapping->association; i++)
-		if (mapping->ends[i].target != NULL && strcmp(mapping->ends[i].target, column) == 0)
-			return true;
-	return false;
+	return mapped_column(mapping, column) != NULL ||
+		(mapping->association && (same_text(mapping->ends[0].target, column) || same_text(mapping->ends[1].target, column)));
 }
 
 /* The columns of the target that are not mapped. */

@@ -14,6 +14,9 @@
  */
 extern void say_what_is_mapped(const Mapping *mapping, Relation target);
 
+/* Whether the mapping writes a column of its target. */
+extern bool writes_column(const Mapping *mapping, const char *column);
+
 /* A hint about a column that a table does not have: the columns that it has. */
 extern char *column_hint(Relation table, const char *wanted);
 

@@ -109,7 +109,13 @@ add_column(Draft *draft, char *source, char *target, char *format)
 {
 	Mapping    *mapping = draft->mapping;
 	MappingColumn *column;
+	const MappingColumn *other = target == NULL ? NULL : mapped_column(mapping, target);
 
+	if (other != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_COLUMN),
+				 errmsg("target column \"%s\" is mapped twice", target),
+				 errdetail("Both \"%s\" and \"%s\" would be written to it.", other->source, source)));
 	if (mapping->ncolumns == draft->capacity)
 	{
 		draft->capacity = draft->capacity ? draft->capacity * 2 : 16;
@@ -117,33 +123,12 @@ add_column(Draft *draft, char *source, char *target, char *format)
 			repalloc(mapping->columns, sizeof(MappingColumn) * draft->capacity) :
 			palloc(sizeof(MappingColumn) * draft->capacity);
 	}
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (target != NULL && mapping->columns[i].target != NULL &&
-			strcmp(mapping->columns[i].target, target) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("target column \"%s\" is mapped twice", target),
-					 errdetail("Both \"%s\" and \"%s\" would be written to it.",
-							   mapping->columns[i].source, source)));
 	column = &mapping->columns[mapping->ncolumns++];
 	memset(column, 0, sizeof(MappingColumn));
 	column->source = source;
 	column->target = target;
 	column->format = format;
 	return column;
-}
-
-/* The mapped column of this source name: exactly, else ignoring case; or -1. */
-static int
-find_source(const Mapping *mapping, const char *source)
-{
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (strcmp(mapping->columns[i].source, source) == 0)
-			return i;
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (pg_strcasecmp(mapping->columns[i].source, source) == 0)
-			return i;
-	return -1;
 }
 
 /* A string of a jsonb value, or an error about the source column. */
@@ -367,7 +352,7 @@ take_unique_keys(Draft *draft, ArrayType *unique_keys)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("unique keys must be names of source columns")));
 		source = TextDatumGetCString(elements[i]);
-		if (find_source(draft->mapping, source) < 0)
+		if (find_source_column(draft->mapping, source) < 0)
 			add_column(draft, source, NULL, NULL);
 	}
 }
@@ -404,7 +389,7 @@ find_where_source(void *arg, const char *name)
 	/* A name that is stored stays as it is. */
 	for (int i = 0; i < 2; i++)
 	{
-		int			column = known[i] == NULL ? -1 : find_source(known[i], source);
+		int			column = known[i] == NULL ? -1 : find_source_column(known[i], source);
 
 		if (column >= 0)
 			source = known[i]->columns[column].source;
@@ -441,7 +426,7 @@ take_where(Draft *draft, const Mapping *old)
 	ListCell   *cell;
 
 	foreach(cell, where_sources(draft->mapping, old))
-		if (find_source(draft->mapping, lfirst(cell)) < 0)
+		if (find_source_column(draft->mapping, lfirst(cell)) < 0)
 			add_column(draft, lfirst(cell), NULL, NULL);
 }
 
@@ -486,7 +471,7 @@ take_former_key(Draft *draft, char **keys, int nkeys, ArrayType *unique_keys)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" is the key itself", option)));
-	if (options->old_key != NULL && find_source(draft->mapping, options->old_key) < 0)
+	if (options->old_key != NULL && find_source_column(draft->mapping, options->old_key) < 0)
 		add_column(draft, options->old_key, NULL, NULL);
 }
 
@@ -503,7 +488,7 @@ take_key(Draft *draft, char **keys, int nkeys)
 	initStringInfo(&made);
 	for (int p = 0; p < nkeys; p++)
 	{
-		int			column = find_source(mapping, keys[p]);
+		int			column = find_source_column(mapping, keys[p]);
 
 		if (column >= 0 && mapping->columns[column].key_part > 0)
 			ereport(ERROR,
@@ -724,7 +709,7 @@ check_columns(Draft *draft)
 static void
 check_key_column(const Mapping *mapping, const char *key)
 {
-	int			column = find_source(mapping, key);
+	int			column = find_source_column(mapping, key);
 	Nearest		nearest = {.wanted = key};
 
 	if (column >= 0 && mapping->columns[column].target != NULL)
@@ -803,31 +788,30 @@ takes_null(Form_pg_attribute attribute)
 	return guarded_values(convert_null, &converter) == NULL;
 }
 
-/* Errors about a column that an insert could not fill. */
-static void
-check_fillable(Draft *draft)
+bool
+is_constant(const Mapping *mapping, const char *name)
 {
-	TupleDesc	tupdesc = RelationGetDescr(draft->target);
-	Mapping    *mapping = draft->mapping;
+	return mapping->options->constants != NULL &&
+		getKeyJsonValueFromContainer(&mapping->options->constants->root, name, strlen(name), NULL) != NULL;
+}
+
+void
+check_fillable(const Mapping *mapping, Relation target)
+{
+	TupleDesc	tupdesc = RelationGetDescr(target);
 
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
 		const char *name = NameStr(attribute->attname);
-		bool		filled = attribute->attisdropped || attribute->atthasdef ||
-			attribute->attidentity || attribute->attgenerated || takes_null(attribute);
 
-		for (int c = 0; c < mapping->ncolumns && !filled; c++)
-			filled = mapping->columns[c].target != NULL &&
-				strcmp(mapping->columns[c].target, name) == 0;
-		if (!filled && mapping->options->constants != NULL)
-			filled = getKeyJsonValueFromContainer(&mapping->options->constants->root,
-												  name, strlen(name), NULL) != NULL;
-		if (!filled)
+		if (!attribute->attisdropped && !attribute->atthasdef && !attribute->attidentity && !attribute->attgenerated &&
+			!takes_null(attribute) && !writes_column(mapping, name) && !is_constant(mapping, name))
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("column \"%s\" of table %s is not null, has no default and is not mapped",
 							name, mapping->target_name),
+					 mapping->association ? errhint("Give it a default, a source column with the option \"columns\", or a value with \"constants\".") :
 					 errhint("Map it, give it a default, or give it a value with the option \"constants\".")));
 	}
 }
@@ -852,12 +836,11 @@ option_column(Draft *draft, const char *option, const char *name)
 				(errcode(ERRCODE_GENERATED_ALWAYS),
 				 errmsg("column \"%s\" of table %s is generated and cannot be written",
 						name, mapping->target_name)));
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("column \"%s\" of option \"%s\" is mapped to source column \"%s\" already",
-							name, option, mapping->columns[i].source)));
+	if (mapped_column(mapping, name) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" of option \"%s\" is mapped to source column \"%s\" already",
+						name, option, mapped_column(mapping, name)->source)));
 	return attribute;
 }
 
@@ -1054,7 +1037,7 @@ check_associations(const Mapping *old, const Mapping *new, ArrayType *unique_key
 
 	for (uint64 row = 0; row < count; row++)
 	{
-		bool		stays = sql_bool(row, 4) && find_source(new, sql_text(row, 3)) >= 0;
+		bool		stays = sql_bool(row, 4) && find_source_column(new, sql_text(row, 3)) >= 0;
 
 		if (!stays || moved)
 			ereport(ERROR,
@@ -1113,7 +1096,7 @@ index_properties(Mapping *entity)
 	}
 	for (uint64 row = 0; row < count; row++)
 	{
-		int			column = find_source(entity, properties[row]);
+		int			column = find_source_column(entity, properties[row]);
 		const char *stored = entity->columns[column].stored;
 
 		index_folded(entity, column, &ends[row]);
@@ -1367,7 +1350,7 @@ same_columns(const Mapping *a, const Mapping *b)
 		const MappingColumn *x = &a->columns[i];
 		const MappingColumn *y = &b->columns[i];
 
-#define SAME(m) ((x->m == NULL) == (y->m == NULL) && (x->m == NULL || strcmp(x->m, y->m) == 0))
+#define SAME(m) same_text(x->m, y->m)
 		if (x->keeps != y->keeps || x->optional != y->optional ||
 			!SAME(source) || !SAME(stored) || !SAME(target) || !SAME(target_type) ||
 			!SAME(change_column) || !SAME(format) || x->insert_only != y->insert_only)
@@ -1381,9 +1364,8 @@ same_columns(const Mapping *a, const Mapping *b)
 static bool
 same_meaning(const Options *a, const Options *b)
 {
-#define SAME(m) ((a->m == NULL) == (b->m == NULL) && (a->m == NULL || strcmp(a->m, b->m) == 0))
-	return SAME(timezone) && SAME(where) && SAME(scope) && SAME(deleted_column);
-#undef SAME
+	return same_text(a->timezone, b->timezone) && same_text(a->where, b->where) &&
+		same_text(a->scope, b->scope) && same_text(a->deleted_column, b->deleted_column);
 }
 
 /* The batch of a connector that waits, of this mode (NULL: of any); NULL: none. */
@@ -1528,7 +1510,7 @@ link_key_columns(const Mapping *mapping, int *count)
 		keys[(*count)++] = mapping->columns[side].source;
 	foreach(cell, names)
 	{
-		int			column = find_source(mapping, lfirst(cell));
+		int			column = find_source_column(mapping, lfirst(cell));
 
 		if (column < 2)
 			ereport(ERROR,
@@ -1789,7 +1771,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	check_key(&draft, keys, nkeys);
 	if (mapping->options->constants != NULL)
 		check_constants(&draft);
-	check_fillable(&draft);
+	check_fillable(mapping, target);
 	if (mapping->options->deleted_column != NULL)
 		check_deleted_column(&draft);
 	if (mapping->options->scope != NULL)

@@ -29,6 +29,12 @@ extern Mapping *begin_mapping(Connector *connector, const char *name, Relation t
 							  const char *file, Jsonb *options, const Mapping *old,
 							  bool association);
 
+/* Whether option "constants" gives a column its value. */
+extern bool is_constant(const Mapping *mapping, const char *name);
+
+/* Errors about a column that an insert could not fill. */
+extern void check_fillable(const Mapping *mapping, Relation target);
+
 /* Errors unless the current user may do this to the table or its column. */
 extern void check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *what);
 

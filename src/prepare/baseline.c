@@ -284,19 +284,6 @@ baseline_fetch(Baseline *baseline, BaselinePlace place, Digest *key,
 	*nulls = table->nulls;
 }
 
-/* The batches of the queue as an array of uuid. */
-static ArrayType *
-queue_array(Baseline *baseline)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * (list_length(baseline->queue) + 1));
-	int			n = 0;
-	ListCell   *cell;
-
-	foreach(cell, baseline->queue)
-		ids[n++] = UUIDPGetDatum(&((Batch *) lfirst(cell))->id);
-	return construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
-}
-
 /* Prepares the two look-ups by key; $2: the other value of a pair, or another text. */
 static void
 prepare_lookups(Baseline *baseline)
@@ -351,7 +338,7 @@ static Queued
 lookup_queued(Baseline *baseline, const SoughtKey *key, Datum second, Datum *values, bool *nulls)
 {
 	KeySearch	search = {baseline, key};
-	Datum		arguments[4] = {key->text, second, PointerGetDatum(queue_array(baseline)), Int64GetDatum(0)};
+	Datum		arguments[4] = {key->text, second, PointerGetDatum(batch_ids(baseline->queue)), Int64GetDatum(0)};
 	Queued		result = QUEUED_NOTHING;
 	uint64		count;
 	SPITupleTable *table;
@@ -460,7 +447,7 @@ baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
 	int			nargs = 1;
 	bool		found;
 
-	args[0] = (SqlArg) SQL_DATUM(UUIDARRAYOID, PointerGetDatum(queue_array(baseline)));
+	args[0] = (SqlArg) SQL_DATUM(UUIDARRAYOID, PointerGetDatum(batch_ids(baseline->queue)));
 	for (int i = 0; i < mapping->nstored; i++)
 	{
 		char	   *value = field_nulls[i] ? NULL : TextDatumGetCString(fields[i]);
@@ -489,7 +476,7 @@ baseline_links_of(Baseline *baseline, const char *first)
 {
 	const Mapping *mapping = baseline->mapping;
 	const char *side = quote_identifier(mapping->columns[0].stored);
-	SqlArg		args[] = {SQL_TEXT(first), SQL_DATUM(UUIDARRAYOID, PointerGetDatum(queue_array(baseline)))};
+	SqlArg		args[] = {SQL_TEXT(first), SQL_DATUM(UUIDARRAYOID, PointerGetDatum(batch_ids(baseline->queue)))};
 	List	   *links = NIL;
 	uint64		count = own_sql(psprintf("SELECT %s FROM %s p WHERE p.%s = $1%s",
 										 stored_columns(mapping, "p."), previous_table(mapping), side,

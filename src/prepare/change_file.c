@@ -143,15 +143,7 @@ begin_sort(ChangeFile *file)
 static int
 find_stored_column(void *arg, const char *name)
 {
-	const Mapping *mapping = arg;
-
-	for (int i = 0; i < mapping->nstored; i++)
-		if (strcmp(mapping->columns[i].source, name) == 0)
-			return i;
-	for (int i = 0; i < mapping->nstored; i++)
-		if (pg_strcasecmp(mapping->columns[i].source, name) == 0)
-			return i;
-	return -1;
+	return find_source_column(arg, name);
 }
 
 ChangeFile *
@@ -1118,7 +1110,7 @@ begin_key(ChangeFile *file)
 
 /* Whether two stored texts are the same. */
 static bool
-same_text(Datum a, bool a_null, Datum b, bool b_null)
+same_field(Datum a, bool a_null, Datum b, bool b_null)
 {
 	if (a_null || b_null)
 		return a_null && b_null;
@@ -1137,7 +1129,7 @@ write_spelling(ChangeFile *file, const Datum *row)
 
 	if (file->key_type.bytewise)
 		return;
-	respelled = file->stored && !same_text(file->before[key], false, row[key], false);
+	respelled = file->stored && !same_field(file->before[key], false, row[key], false);
 	delta_key_spelling(file->delta, respelled ? file->before[key] : (Datum) 0,
 					   baseline_key_hash(file->baseline, row[key], &hash) ? &hash : NULL);
 }
@@ -1164,7 +1156,7 @@ end_key(ChangeFile *file)
 	else if (file->stored && file->exists)
 	{
 		for (int i = 0; i < file->mapping->ncolumns && !changed; i++)
-			changed = !same_text(file->before[i], file->before_nulls[i],
+			changed = !same_field(file->before[i], file->before_nulls[i],
 								 file->now[i], file->now_nulls[i]);
 		if (changed)
 		{

@@ -230,8 +230,6 @@ check_mode(Prepare *prepare)
 
 /* ---------- which files ---------- */
 
-#define SAME_TEXT(m) (((a->m) == NULL) == ((b->m) == NULL) && ((a->m) == NULL || strcmp(a->m, b->m) == 0))
-
 /* Whether two values of options are the same bytes, or both are not given. */
 static bool
 same_value(const void *a, const void *b)
@@ -256,7 +254,7 @@ same_texts(const List *a, const List *b)
 static bool
 same_timezone(const Options *a, const Options *b)
 {
-	return SAME_TEXT(timezone);
+	return same_text(a->timezone, b->timezone);
 }
 
 /* Whether two sets of options read the same file in the same way. */
@@ -264,19 +262,17 @@ static bool
 read_alike(const Options *a, const Options *b)
 {
 	return (a->source == NULL) == (b->source == NULL) && a->csv.delimiter == b->csv.delimiter &&
-		SAME_TEXT(csv.delimiter_text) && a->csv.quote == b->csv.quote &&
+		same_text(a->csv.delimiter_text, b->csv.delimiter_text) && a->csv.quote == b->csv.quote &&
 		a->csv.escape == b->csv.escape && a->csv.lenient == b->csv.lenient &&
-		a->csv.quoted_empty_null == b->csv.quoted_empty_null && SAME_TEXT(csv.trim) &&
+		a->csv.quoted_empty_null == b->csv.quoted_empty_null && same_text(a->csv.trim, b->csv.trim) &&
 		a->encoding == b->encoding && a->header == b->header &&
 		a->skip_lines == b->skip_lines && a->on_error == b->on_error &&
-		a->csv.short_rows == b->csv.short_rows && SAME_TEXT(comment) &&
+		a->csv.short_rows == b->csv.short_rows && same_text(a->comment, b->comment) &&
 		same_texts(a->names, b->names) && same_texts(a->nulls, b->nulls) &&
 		same_value(a->ignore_lines, b->ignore_lines) && same_value(a->trailer, b->trailer) &&
 		same_value(a->commands, b->commands) &&
-		same_timezone(a, b) && SAME_TEXT(command_column);
+		same_timezone(a, b) && same_text(a->command_column, b->command_column);
 }
-
-#undef SAME_TEXT
 
 /* The mapping's options for this call. */
 static Options *

@@ -58,6 +58,16 @@ add_file(ReturnSetInfo *set, const Mapping *mapping, bool incremental)
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
+/* Adds a mapping that reads a relation: there is no file. */
+static void
+add_relation(ReturnSetInfo *set, const Mapping *mapping)
+{
+	Datum		values[4] = {CStringGetTextDatum(mapping->name)};
+	bool		nulls[4] = {false, true, true, true};
+
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
 /*
  * syncup_source_files(connector text) returns table (mapping, file, size,
  * modified): with the caller's rights on files.
@@ -76,7 +86,10 @@ syncup_source_files(PG_FUNCTION_ARGS)
 		MappingScope scope;
 
 		if (mapping->options->source != NULL)
+		{
+			add_relation((ReturnSetInfo *) fcinfo->resultinfo, mapping);
 			continue;
+		}
 		mapping_enter(&scope, mapping);
 		add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, false);
 		if (mapping->options->incremental_file != NULL)

@@ -242,19 +242,6 @@ sorted_query(const Mapping *mapping)
 					mapping->association ? source_columns(mapping, "") : source_key(mapping, ""));
 }
 
-/* The queue's batches, oldest first, as an array. */
-static Datum
-queue_array(List *queue)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * (list_length(queue) + 1));
-	int			count = 0;
-	ListCell   *cell;
-
-	foreach(cell, queue)
-		ids[count++] = UUIDPGetDatum(&((Batch *) lfirst(cell))->id);
-	return PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
-}
-
 /* Writes the source's names of the stored columns, as the end of a header. */
 static void
 write_header(Export *export, const Mapping *mapping)
@@ -274,7 +261,7 @@ write_sorted(Export *export, const Mapping *mapping)
 	csv_writer_begin(export->writer, file_name(mapping, ".sorted.csv"));
 	write_header(export, mapping);
 	sql_for_each(own_cursor(sorted_query(mapping),
-							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, queue_array(export->queue)))),
+							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, PointerGetDatum(batch_ids(export->queue))))),
 				 write_row, &rows);
 }
 
@@ -373,7 +360,7 @@ write_orphans(Export *export, const Mapping *mapping)
 									 made ? stored_key(mapping, "d.") : ends,
 									 source_columns(mapping, "d."), delta_table(mapping),
 									 made ? source_columns(mapping, "") : "1, 2"),
-							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, queue_array(export->queue)),
+							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, PointerGetDatum(batch_ids(export->queue))),
 									 SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name))),
 				 write_row, &rows);
 }

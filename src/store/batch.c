@@ -102,6 +102,18 @@ batch_queue(const char *connector)
 	return queue;
 }
 
+ArrayType *
+batch_ids(const List *queue)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * (list_length(queue) + 1));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, queue)
+		ids[count++] = UUIDPGetDatum(&((Batch *) lfirst(cell))->id);
+	return construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+}
+
 bool
 batch_has_base(const char *connector)
 {

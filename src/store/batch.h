@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "csv/source.h"
 #include "tool/sql.h"
+#include "utils/array.h"
 
 typedef struct Batch
 {
@@ -66,6 +67,9 @@ extern Batch *batch_load(const pg_uuid_t *id);
  * first; an empty list where none does.
  */
 extern List *batch_queue(const char *connector);
+
+/* Their ids as an array. */
+extern ArrayType *batch_ids(const List *queue);
 
 /* Whether an initial or complete batch was applied. */
 extern bool batch_has_base(const char *connector);

@@ -59,8 +59,7 @@ take_row(void *arg, StoredTable *table)
 	}
 	if (nulls[1] ? had_none : !had_none && had == DatumGetInt64(values[1]))
 		return;
-	tuplestore_putvalues(rehash->places->store, rehash->places->tupdesc, values, nulls);
-	rehash->places->count++;
+	typed_rows_put(rehash->places, values, nulls);
 }
 
 /* Takes the hashes of one table anew. */
@@ -71,8 +70,8 @@ rehash_table(const Mapping *mapping, const char *schema, Rehash *rehash)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 
 	rehash->places = typed_rows_begin("syncup_rehashed", 2);
-	TupleDescInitEntry(rehash->places->tupdesc, 1, "place", TIDOID, -1, 0);
-	TupleDescInitEntry(rehash->places->tupdesc, 2, "hash", INT8OID, -1, 0);
+	typed_rows_column(rehash->places, "place", TIDOID, -1, InvalidOid);
+	typed_rows_column(rehash->places, "hash", INT8OID, -1, InvalidOid);
 	stored_table_scan(table, snapshot, NULL, take_row, rehash);
 	UnregisterSnapshot(snapshot);
 	stored_table_close(table);

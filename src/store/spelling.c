@@ -292,8 +292,7 @@ spellings_seek(Spellings *spellings, int side, const char *text)
 		spelling->sought = digest_set_create(sizeof(Found), false);
 		spelling->changed = digest_set_create(0, false);
 		spelling->texts = typed_rows_begin("syncup_sought", 1);
-		TupleDescInitEntry(spelling->texts->tupdesc, 1, "value", TEXTOID, -1, 0);
-		TupleDescInitEntryCollation(spelling->texts->tupdesc, 1, C_COLLATION_OID);
+		typed_rows_text(spelling->texts, "value");
 		MemoryContextSwitchTo(before);
 	}
 	if (spelling->folded && !digest_set_has(spelling->sought, &digest))
@@ -301,8 +300,7 @@ spellings_seek(Spellings *spellings, int side, const char *text)
 		Datum		value = CStringGetTextDatum(text);
 		bool		isnull = false;
 
-		tuplestore_putvalues(spelling->texts->store, spelling->texts->tupdesc, &value, &isnull);
-		spelling->texts->count++;
+		typed_rows_put(spelling->texts, &value, &isnull);
 	}
 	(void) digest_set_add(spelling->sought, &digest);
 	return true;

@@ -194,9 +194,9 @@ begin_rows(const char *name, const char *more, Oid type)
 {
 	TypedRows  *rows = typed_rows_begin(name, 3);
 
-	TupleDescInitEntry(rows->tupdesc, 1, "relid", OIDOID, -1, 0);
-	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
-	TupleDescInitEntry(rows->tupdesc, 3, more, type, -1, 0);
+	typed_rows_column(rows, "relid", OIDOID, -1, InvalidOid);
+	typed_rows_column(rows, "place", TIDOID, -1, InvalidOid);
+	typed_rows_column(rows, more, type, -1, InvalidOid);
 	return rows;
 }
 
@@ -366,16 +366,6 @@ add_nulled(const References *references, TypedRows *gone, TypedRows *taken)
 
 /* ---------- what comes to refer to a row that goes ---------- */
 
-/* The mapped column that writes a column of the target, or -1. */
-static int
-column_written(const Mapping *mapping, const char *name)
-{
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
-			return i;
-	return -1;
-}
-
 /* SQL: the default of a column of an inserted row; NULL where it has none that is always the same. */
 static char *
 default_sql(const Mapping *mapping, const char *column)
@@ -439,14 +429,16 @@ arriving_sql(const Mapping *mapping, const TypedRows *changes, const Reference *
 	for (int n = 0; n < count; n++)
 	{
 		const char *name = NameStr(*DatumGetName(names[n]));
-		int			i = column_written(mapping, name);
+		const MappingColumn *column = mapped_column(mapping, name);
 
-		if (i < 0)
+		if (column == NULL)
 			appendStringInfo(&columns, "%sCASE WHEN %s THEN %s WHEN %s THEN %s ELSE t.%s END", n > 0 ? ", " : "",
 							 is_action(ACTION_INSERT), unmapped_sql(mapping, changes, name),
 							 is_action(ACTION_TAKE), taken_sql(mapping, name, back), quote_identifier(name));
 		else
 		{
+			int			i = column - mapping->columns;
+
 			appendStringInfo(&columns, "%sCASE WHEN s.h%d OR %s THEN s.c%d ELSE t.%s END", n > 0 ? ", " : "",
 							 i + 1, is_action(ACTION_INSERT), i + 1, quote_identifier(name));
 			appendStringInfo(&written, " OR s.h%d", i + 1);

@@ -248,8 +248,7 @@ mend(Search *search, StoredTable *previous)
 	digest.values = typed_source_digest(search->source, &search->epoch, &search->bytes);
 	values[0] = PointerGetDatum(&previous->slot->tts_tid);
 	values[1] = row_digest_datum(&digest);
-	tuplestore_putvalues(search->mended->store, search->mended->tupdesc, values, nulls);
-	search->mended->count++;
+	typed_rows_put(search->mended, values, nulls);
 }
 
 /* Takes a row of previous that the batch does not change. */
@@ -502,8 +501,8 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	search.delta = stored_table_open(mapping, "syncup_delta");
 	search.source = typed_source_begin(mapping);
 	search.mended = typed_rows_begin("syncup_mended", 2);
-	TupleDescInitEntry(search.mended->tupdesc, 1, "place", TIDOID, -1, 0);
-	TupleDescInitEntry(search.mended->tupdesc, 2, "digest", BYTEAOID, -1, 0);
+	typed_rows_column(search.mended, "place", TIDOID, -1, InvalidOid);
+	typed_rows_column(search.mended, "digest", BYTEAOID, -1, InvalidOid);
 	row_bytes_init(&search.bytes);
 	search.anew = digest_set_create(0, false);
 	digest_sums_init(&search.sums, stored_table_estimate(search.previous), budget / 4);

@@ -137,16 +137,6 @@ has_key_of(const Mapping *mapping, const Reader *reader)
 	return true;
 }
 
-/* The mapped column that is written to a column of the target; NULL: there is none. */
-static const MappingColumn *
-mapped_column(const Mapping *mapping, const char *target)
-{
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, target) == 0)
-			return &mapping->columns[i];
-	return NULL;
-}
-
 /*
  * SQL: the text of a table's key in a change, as it is with it, or was before;
  * NULL where the mapping does not write all of its columns.

@@ -62,9 +62,7 @@ change_store_memory(ChangeStore *store)
 void
 change_store_put(ChangeStore *store)
 {
-	tuplestore_putvalues(store->rows->store, store->rows->tupdesc,
-						 store->slot->tts_values, store->slot->tts_isnull);
-	store->rows->count++;
+	typed_rows_put(store->rows, store->slot->tts_values, store->slot->tts_isnull);
 }
 
 void

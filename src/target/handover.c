@@ -19,16 +19,6 @@
 
 /* ---------- columns ---------- */
 
-/* Whether a column of the target is mapped. */
-static bool
-is_mapped(const Mapping *mapping, const char *column)
-{
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, column) == 0)
-			return true;
-	return false;
-}
-
 /* Adds a column with what it becomes; once. */
 static List *
 add_taken(List *columns, const Mapping *mapping, char *name, char *value)
@@ -81,7 +71,7 @@ taken_columns(const Mapping *mapping)
 		const Mapping *other = &connector->mappings[i];
 		char	   *retired = other->association ? NULL : other->options->deleted_column;
 
-		if (retired != NULL && other->target == mapping->target && !is_mapped(mapping, retired))
+		if (retired != NULL && other->target == mapping->target && mapped_column(mapping, retired) == NULL)
 			columns = add_taken(columns, mapping, retired, "NULL");
 	}
 	return columns;

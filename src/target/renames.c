@@ -26,26 +26,17 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* The stored column of a source column; -1: there is none. */
-static int
-stored_column(const Mapping *mapping, const char *source)
-{
-	for (int i = 0; source != NULL && i < mapping->nstored; i++)
-		if (pg_strcasecmp(mapping->columns[i].source, source) == 0)
-			return i;
-	return -1;
-}
-
 int
 former_key_column(const Mapping *mapping)
 {
-	return stored_column(mapping, mapping->options->old_key);
+	return mapping->options->old_key == NULL ? -1 : find_source_column(mapping, mapping->options->old_key);
 }
 
-int
+/* The stored column that a row is known by; -1: there is none. */
+static int
 stable_key_column(const Mapping *mapping)
 {
-	return stored_column(mapping, mapping->options->stable_key);
+	return mapping->options->stable_key == NULL ? -1 : find_source_column(mapping, mapping->options->stable_key);
 }
 
 /* ---------- pairs in the delta ---------- */
@@ -82,8 +73,7 @@ add_key(void *arg, uint64 row)
 		return;
 	values[0] = CStringGetTextDatum(sql_text(row, 1));
 	values[1] = CStringGetTextDatum(sink->value);
-	tuplestore_putvalues(sink->rows->store, sink->rows->tupdesc, values, nulls);
-	sink->rows->count++;
+	typed_rows_put(sink->rows, values, nulls);
 }
 
 /* The keys of a batch's delta that a command names, with what they are paired by: another column, as a key if type is given. */
@@ -97,10 +87,8 @@ keys_of_command(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 
 	digest_epoch_load(&epoch, mapping);
 	sink.epoch = epoch.key;
-	TupleDescInitEntry(sink.rows->tupdesc, 1, "key", TEXTOID, -1, 0);
-	TupleDescInitEntry(sink.rows->tupdesc, 2, "value", TEXTOID, -1, 0);
-	for (int i = 1; i <= 2; i++)
-		TupleDescInitEntryCollation(sink.rows->tupdesc, i, C_COLLATION_OID);
+	typed_rows_text(sink.rows, "key");
+	typed_rows_text(sink.rows, "value");
 	sql_for_each(own_cursor(psprintf("SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND d.%s <> ''",
 									 quote_identifier(mapping->columns[mapping->key].stored), value,
 									 delta_table(mapping), value),

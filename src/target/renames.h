@@ -21,9 +21,8 @@
 #define may_rename(m) \
 	((m)->options->old_key != NULL || (m)->options->stable_key != NULL)
 
-/* The stored column that tells a former key, or by which a row is known; -1: there is none. */
+/* The stored column that tells a former key; -1: there is none. */
 extern int	former_key_column(const Mapping *mapping);
-extern int	stable_key_column(const Mapping *mapping);
 
 /*
  * Finds the keys of a batch's delta that go and come as those of one row, and

@@ -21,14 +21,11 @@
 #include "utils/array.h"
 #include "utils/rel.h"
 
-/* Names a column of the rows after its mapping column. */
+/* Describes the next column of the rows, named after its mapping column. */
 static void
-describe(TypedRows *rows, int number, const char *letter, int column,
-		 Oid type, int32 typmod, Oid collation)
+describe(TypedRows *rows, const char *letter, int column, Oid type, int32 typmod, Oid collation)
 {
-	TupleDescInitEntry(rows->tupdesc, number, psprintf("%s%d", letter, column + 1),
-					   type, typmod, 0);
-	TupleDescInitEntryCollation(rows->tupdesc, number, collation);
+	typed_rows_column(rows, psprintf("%s%d", letter, column + 1), type, typmod, collation);
 }
 
 /* Converters for the mapped columns of a mapping. */
@@ -72,9 +69,7 @@ begin_filling(Filling *filling, TypedRows *rows, const Mapping *mapping, bool fo
 static void
 put(Filling *filling)
 {
-	tuplestore_putvalues(filling->rows->store, filling->rows->tupdesc,
-						 filling->values, filling->nulls);
-	filling->rows->count++;
+	typed_rows_put(filling->rows, filling->values, filling->nulls);
 }
 
 /* Whether source rows say of a stored column if its cell left what is there. */
@@ -97,24 +92,22 @@ begin_source(const Mapping *mapping, bool reviewed)
 	rows = typed_rows_begin("syncup_source", natts + renames + reviewed);
 	rows->renames = renames;
 	rows->reviewed = reviewed;
-	TupleDescInitEntry(rows->tupdesc, 1, "deleted", BOOLOID, -1, 0);
-	natts = 1;
+	typed_rows_column(rows, "deleted", BOOLOID, -1, InvalidOid);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
-			describe(rows, ++natts, "c", i, mapping->columns[i].type,
+			describe(rows, "c", i, mapping->columns[i].type,
 					 mapping->columns[i].typmod, mapping->columns[i].collation);
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (is_flagged(mapping, i))
-			describe(rows, ++natts, "kept", i, BOOLOID, -1, InvalidOid);
+			describe(rows, "kept", i, BOOLOID, -1, InvalidOid);
 	if (renames)
 	{
 		const MappingColumn *key = &mapping->columns[mapping->key];
 
-		TupleDescInitEntry(rows->tupdesc, ++natts, "former", key->type, key->typmod, 0);
-		TupleDescInitEntryCollation(rows->tupdesc, natts, key->collation);
+		typed_rows_column(rows, "former", key->type, key->typmod, key->collation);
 	}
 	if (reviewed)
-		TupleDescInitEntry(rows->tupdesc, ++natts, "changed", NAMEARRAYOID, -1, 0);
+		typed_rows_column(rows, "changed", NAMEARRAYOID, -1, C_COLLATION_OID);
 	return rows;
 }
 
@@ -507,12 +500,8 @@ find_others(const Mapping *mapping, const pg_uuid_t *batch, Form_pg_attribute **
 	{
 		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
 		const char *name = NameStr(attribute->attname);
-		bool		mapped = attribute->attisdropped;
-		JsonbValue	value;
 
-		for (int c = 0; c < mapping->ncolumns && !mapped; c++)
-			mapped = mapping->columns[c].target != NULL && strcmp(mapping->columns[c].target, name) == 0;
-		if (!mapped && getKeyJsonValueFromContainer(&old->root, name, strlen(name), &value) != NULL)
+		if (!attribute->attisdropped && mapped_column(mapping, name) == NULL && has_property(old, name))
 			(*others)[count++] = attribute;
 	}
 	return count;
@@ -533,27 +522,26 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	for (int i = 0; i < mapping->ncolumns; i++)
 		natts += mapping->columns[i].target != NULL ? 3 : 0;
 	rows = typed_rows_begin("syncup_change", natts + nothers + list_length(taken));
-	TupleDescInitEntry(rows->tupdesc, 1, "action", TEXTOID, -1, 0);
-	TupleDescInitEntry(rows->tupdesc, 2, "place", TIDOID, -1, 0);
-	TupleDescInitEntry(rows->tupdesc, 3, "retired", TIMESTAMPTZOID, -1, 0);
-	TupleDescInitEntry(rows->tupdesc, 4, "remembered", BOOLOID, -1, 0);
-	TupleDescInitEntry(rows->tupdesc, CHANGE_NUMBER, "number", INT8OID, -1, 0);
-	natts = CHANGE_NUMBER;
+	typed_rows_text(rows, "action");
+	typed_rows_column(rows, "place", TIDOID, -1, InvalidOid);
+	typed_rows_column(rows, "retired", TIMESTAMPTZOID, -1, InvalidOid);
+	typed_rows_column(rows, "remembered", BOOLOID, -1, InvalidOid);
+	typed_rows_column(rows, "number", INT8OID, -1, InvalidOid);
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
 
 		if (column->target == NULL)
 			continue;
-		describe(rows, ++natts, "c", i, column->type, column->typmod, column->collation);
-		describe(rows, ++natts, "h", i, BOOLOID, -1, InvalidOid);
-		describe(rows, ++natts, "o", i, column->type, column->typmod, column->collation);
+		describe(rows, "c", i, column->type, column->typmod, column->collation);
+		describe(rows, "h", i, BOOLOID, -1, InvalidOid);
+		describe(rows, "o", i, column->type, column->typmod, column->collation);
 	}
 	rows->others = palloc(sizeof(char *) * (nothers + 1));
 	filling.others = palloc0(sizeof(Converter) * (nothers + 1));
 	for (int n = 0; n < nothers; n++)
 	{
-		describe(rows, ++natts, "x", n, others[n]->atttypid, others[n]->atttypmod, others[n]->attcollation);
+		describe(rows, "x", n, others[n]->atttypid, others[n]->atttypmod, others[n]->attcollation);
 		converter_init(&filling.others[n], others[n]->atttypid, others[n]->atttypmod, NULL);
 		rows->others[n] = pstrdup(NameStr(others[n]->attname));
 	}
@@ -564,7 +552,7 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	{
 		const MappingColumn *column = &((TakenColumn *) lfirst(cell))->column;
 
-		describe(rows, ++natts, "k", foreach_current_index(cell), column->type, column->typmod, column->collation);
+		describe(rows, "k", foreach_current_index(cell), column->type, column->typmod, column->collation);
 		converter_init(&filling.taken[foreach_current_index(cell)], column->type, column->typmod, NULL);
 	}
 	rows->written = palloc0(sizeof(bool) * mapping->ncolumns);

@@ -19,6 +19,20 @@ typed_rows_begin(const char *name, int ncolumns)
 }
 
 void
+typed_rows_column(TypedRows *rows, const char *name, Oid type, int32 typmod, Oid collation)
+{
+	TupleDescInitEntry(rows->tupdesc, ++rows->described, name, type, typmod, 0);
+	TupleDescInitEntryCollation(rows->tupdesc, rows->described, collation);
+}
+
+void
+typed_rows_put(TypedRows *rows, Datum *values, bool *nulls)
+{
+	tuplestore_putvalues(rows->store, rows->tupdesc, values, nulls);
+	rows->count++;
+}
+
+void
 typed_rows_publish(TypedRows *rows)
 {
 	sql_register_rows(rows->name, rows->store, rows->tupdesc, Max(rows->count, 1));

@@ -6,6 +6,9 @@
 #define SYNCUP_ROWS_H
 
 #include "syncup.h"
+
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "utils/portal.h"
 #include "utils/tuplestore.h"
 
@@ -31,6 +34,7 @@ typedef struct TypedRows
 	const char *name;
 	Tuplestorestate *store;
 	TupleDesc	tupdesc;
+	int			described;		/* its columns that have a name and type */
 	int64		count;
 	int64		actions[ACTIONS];	/* of changes: how many of each */
 	bool	   *written;		/* of changes: per mapping column, whether any writes it */
@@ -41,8 +45,14 @@ typedef struct TypedRows
 	List	   *taken;			/* of TakenColumn: columns k1 to kn */
 } TypedRows;
 
-/* Rows of a name without columns yet, to be filled and then published. */
+/* Rows of a name without columns yet, to be described, filled and then published. */
 extern TypedRows *typed_rows_begin(const char *name, int ncolumns);
+extern void typed_rows_column(TypedRows *rows, const char *name, Oid type, int32 typmod, Oid collation);
+extern void typed_rows_put(TypedRows *rows, Datum *values, bool *nulls);
+
+/* A column of texts of ours. */
+#define typed_rows_text(rows, name) \
+	typed_rows_column((rows), (name), TEXTOID, -1, C_COLLATION_OID)
 extern void typed_rows_publish(TypedRows *rows);
 
 /* The rows of a cursor, which is closed, with the names that its query gives. */

@@ -8,11 +8,14 @@ use warnings;
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils ();
+use POSIX qw(WNOHANG);
 use Time::HiRes ();
 
 our $base = 'dc=example,dc=org';
 our $admin = "cn=admin,$base";
 our $password = 'Secret of the directory';
+
+my %running;
 
 # A program that users other than root do not find by their path.
 sub program
@@ -89,7 +92,6 @@ maxsize 1073741824
 envflags nosync
 index objectClass,entryUUID,entryCSN eq
 overlay memberof
-memberof-refint TRUE
 overlay syncprov
 $self->{conf}
 CONF
@@ -101,7 +103,7 @@ CONF
 sub load
 {
 	my ($self, $ldif) = @_;
-	$self->run_program(program('slapadd'), '-q', '-f', "$self->{folder}/slapd.conf", \$ldif);
+	$self->run_program(program('slapadd'), '-q', '-w', '-f', "$self->{folder}/slapd.conf", \$ldif);
 	return;
 }
 
@@ -109,14 +111,19 @@ sub start
 {
 	my ($self) = @_;
 	my @urls = ("ldap://127.0.0.1:$self->{port}", $self->{tls} ? "ldaps://127.0.0.1:$self->{tls_port}" : ());
+	$self->{slapd} = fork // die "fork: $!";
+	if (!$self->{slapd})
+	{
+		open STDOUT, '>', "$self->{folder}/log";
+		open STDERR, '>&', \*STDOUT;
+		exec program('slapd'), '-d', '0', '-f', "$self->{folder}/slapd.conf", '-h', join(' ', @urls);
+	}
+	$running{ $self->{slapd} } = 1;
 	my $until = time + 20;
-	my $log = '';
-	$self->{slapd} = IPC::Run::start([ program('slapd'), '-d', '0', '-f', "$self->{folder}/slapd.conf", '-h', join(' ', @urls) ],
-		'<', \undef, '>', \$log, '2>&1');
 	until ($self->answers)
 	{
-		die "slapd does not start: $log\n" if time > $until || !$self->{slapd}->pumpable;
-		$self->{slapd}->pump_nb;
+		die 'slapd does not start: ' . PostgreSQL::Test::Utils::slurp_file("$self->{folder}/log") . "\n"
+		  if time > $until || waitpid($self->{slapd}, WNOHANG);
 		Time::HiRes::sleep(0.05);
 	}
 	return;
@@ -132,13 +139,19 @@ sub stop
 {
 	my ($self) = @_;
 	return unless $self->{slapd};
-	$self->{slapd}->signal('INT');
-	$self->{slapd}->finish;
-	delete $self->{slapd};
+	my $pid = delete $self->{slapd};
+	kill INT => $pid;
+	waitpid $pid, 0;
+	delete $running{$pid};
 	return;
 }
 
-sub DESTROY { my ($self) = @_; local ($?, $@); eval { $self->stop }; return }
+# However the test ends.
+END
+{
+	local $?;
+	for my $pid (keys %running) { kill INT => $pid; waitpid $pid, 0 }
+}
 
 sub url { my ($self) = @_; return "ldap://127.0.0.1:$self->{port}" }
 

@@ -79,7 +79,7 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
 		syncup.sender syncup.upload_session syncup.upload_file syncup.upload_part
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status syncup.finding_limit
@@ -107,9 +107,9 @@ my %may = (
 		'syncup_schedule(text,text)', 'syncup_unschedule(text)', 'syncup_note_schedule(text,text)', 'syncup_forget_schedule(text)', 'syncup.systemd_calendar(text)',
 		'syncup_step_at_hand(bigint,text)', 'syncup_batch_totals(uuid)', 'syncup_batch_status(uuid)', 'syncup_must_synchronize(uuid)',
 		'syncup_execute(text,bigint,text,interval)', 'syncup_source_files(text)', 'syncup_analyze_own()',
-		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()', 'syncup_update_expressions(regclass[],boolean)',
+		'syncup_flag(regclass,text)', 'syncup_set_recently_modified_flag()', 'syncup_update_expressions(regclass[],boolean)', 'syncup_update_classification(regclass[],boolean)', 'syncup_classify(text,text,boolean)', 'syncup_set_internal_user_profiles(boolean)',
 		'syncup.synchronized(syncup.result[])', 'syncup.run_program(text,interval)',
-		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain))),
+		map { "syncup.$_(bigint,text)" } qw(step_export step_prepare step_synchronize resume_synchronize step_sql step_program step_maintain step_set_recently_modified_flag step_update_expressions step_update_classification step_set_internal_user_profiles))),
 	(map { ("procedure $_" => 'O') } ('syncup_run_job(text,text[],text,text,boolean)', 'syncup_resume_job(bigint,boolean)')),
 	# send
 	'function syncup_prepare(text,text,jsonb)' => 'OS',
@@ -125,7 +125,7 @@ my %may = (
 	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
 	(map { ("function $_" => 'C') } (
-		'syncup_drop_rule(text)', 'syncup_define_expression(regclass,name,text,integer,text)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
+		'syncup_drop_rule(text)', 'syncup_define_expression(regclass,name,text,integer,text)', 'syncup_define_classification(text,text,integer)', 'syncup_define_profile(text,regclass,text,jsonb)', 'syncup_create_resource_type(text,regclass,regclass,jsonb)', 'syncup_drop_resource_type(text)', 'syncup_define_correlation(text,text,text,integer)',
 		'syncup_define_role(text,regclass,text,text)', 'syncup_define_type_rule(text,text,text,boolean)', 'syncup_define_scalar_rule(text,name,text,jsonb)',
 		'syncup_define_navigation_rule(text,text,text,text,text,boolean)')),
 	(map { ("function $_" => 'O') } (
@@ -143,7 +143,7 @@ my %may = (
 		'expression_values(jsonb)', 'expression_rows(regclass,jsonb,boolean)', 'expression_statement(regclass,jsonb,boolean)', 'expression_of(text,regclass,jsonb)',
 		'check_property(text,regclass,name)', 'reads_column(regrole,jsonb,regclass,text)', 'check_circles(regrole,jsonb,regclass,integer)',
 		'expression_reader(regclass,regrole)', 'expression_relations(text)', 'reset_expressions(regclass)', 'forget_expression(text)',
-		'define_expression(regrole,regclass,name,text,integer,text)', 'is_row_error(text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
+		'define_expression(regrole,regclass,name,text,integer,text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
 		'deferrable_constraints(regclass,boolean)', 'write_expressions(regclass,regrole,jsonb,text)', 'write_apart(regclass,regrole,jsonb,text[])',
 		'update_group(regclass,regrole,jsonb,text)', 'update_expressions(regrole,regclass[],boolean)', 'forget_flags(regclass)',
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
@@ -212,7 +212,11 @@ my %may = (
 		'next_step(bigint)', 'step_function(bigint,integer)', 'finish_step(bigint,integer,jsonb,text,text)', 'add_counters(jsonb,jsonb)', 'end_run(bigint)',
 		'session_state()', 'restore_session(text[])', 'cancel_job(regrole,bigint)', 'job_to_resume(regrole,bigint)', 'resume_not_started(regrole,bigint,integer)',
 		'begin_resume(regrole,bigint,boolean)', 'step_at_hand(regrole,bigint,text)', 'batch_totals(regrole,uuid)', 'must_synchronize(regrole,uuid)',
-		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
+		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'needs_flags(text)', 'needs_expressions(text)', 'needs_classification(text)', 'needs_profiles(text)',
+		'define_classification(regrole,text,text,integer)', 'classifier(regclass)', 'reset_classification(regclass)', 'forget_classification(text)', 'has_owner(regclass,text)',
+		'classify(regrole,text,text,boolean)', 'ask_classification(regclass,text[])', 'classify_accounts(regclass,regrole,boolean)', 'update_classification(regrole,regclass[],boolean)',
+		'check_profile_role(regrole,text)', 'profile_query(syncup.rule_definition)', 'profile_reader(text)', 'define_profile(regrole,text,regclass,text,jsonb)', 'forget_profile(text)',
+		'is_member(text,text)', 'grant_profile(syncup.rule_definition)', 'set_profile(syncup.rule_definition,boolean)', 'set_internal_user_profiles(regrole,boolean)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
 		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)',
 		'may_operate(regrole)', 'check_may_send(regrole,text)', 'check_connector(text)', 'grant_sender(regrole,text,name)', 'revoke_sender(regrole,text,name)',
 		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
