@@ -82,16 +82,21 @@ COMMENT ON FUNCTION syncup.rule_text(text, text, text, boolean, text) IS
 
 CREATE FUNCTION syncup.find_key(target regclass)
 RETURNS name[]
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(
-		(SELECT k.targets FROM syncup.mapping_key k JOIN syncup.mapping m USING (connector, mapping)
-		WHERE m.target = $1 ORDER BY m.connector COLLATE "C", m.ordinal LIMIT 1),
+BEGIN
+	-- plpgsql keeps the plan: it is asked all the time
+	RETURN coalesce(
+		(SELECT array_agg(c.target ORDER BY c.key_part) FROM syncup.mapping_column c
+		WHERE c.key_part IS NOT NULL AND (c.connector, c.mapping) = (
+			SELECT m.connector, m.mapping FROM syncup.mapping m
+			WHERE m.target = $1 AND m.kind = 'entity type' ORDER BY m.connector COLLATE "C", m.ordinal LIMIT 1)),
 		(SELECT array_agg(a.attname ORDER BY u.n)
 		FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS u (attnum, n)
 		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.attnum
-		WHERE i.indrelid = $1 AND i.indisprimary AND u.n <= i.indnkeyatts))
+		WHERE i.indrelid = $1 AND i.indisprimary AND u.n <= i.indnkeyatts));
+END
 $$;
 COMMENT ON FUNCTION syncup.find_key(regclass) IS
 'The columns that tell the rows of a table apart: those of the key of its mapping, else its primary key; null: there are none.';
@@ -101,13 +106,15 @@ RETURNS name[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	result name[] := syncup.find_key(target);
 BEGIN
-	IF syncup.find_key(target) IS NULL THEN
+	IF result IS NULL THEN
 		RAISE '% has no key', target
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 			HINT = 'Its rows are told apart by the key of its mapping, or by its primary key.';
 	END IF;
-	RETURN syncup.find_key(target);
+	RETURN result;
 END
 $$;
 COMMENT ON FUNCTION syncup.key_columns(regclass) IS

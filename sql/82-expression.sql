@@ -38,14 +38,14 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'It names associations, and at their end a column: "manager.organization.name".';
 	END IF;
 	FOR i IN 1 .. cardinality(names) - 1 LOOP
-		SELECT array_agg(DISTINCT m.mapping), count(DISTINCT (e.target, o.target_column, coalesce(o.store, k.targets[1]))) AS ways,
-			min(e.target::oid) AS relation, min(o.target_column) AS link, min(coalesce(o.store, k.targets[1])) AS stored
+		SELECT count(DISTINCT (e.target, o.target_column, coalesce(o.store, k.target))) AS ways,
+			min(e.target::oid) AS relation, min(o.target_column) AS link, min(coalesce(o.store, k.target)) AS stored
 		INTO found_one
 		FROM syncup.mapping m
 		JOIN syncup.association h USING (connector, mapping)
 		JOIN syncup.association o ON (o.connector, o.mapping, o.side) = (h.connector, h.mapping, 3 - h.side)
 		JOIN syncup.mapping e ON (e.connector, e.mapping) = (o.entity_connector, o.entity)
-		JOIN syncup.mapping_key k ON (k.connector, k.mapping) = (e.connector, e.mapping)
+		JOIN syncup.mapping_column k ON (k.connector, k.mapping) = (e.connector, e.mapping) AND k.key_part = 1
 		WHERE m.target = at AND h.target_column IS NULL AND m.mapping = names[i];
 		IF found_one.ways = 0 THEN
 			here := ARRAY(SELECT DISTINCT m.mapping FROM syncup.mapping m JOIN syncup.association h USING (connector, mapping)
@@ -86,67 +86,85 @@ COMMENT ON FUNCTION syncup.check_column(text, regclass, text) IS 'Errors, naming
 
 -- ---------- SQL around an expression ----------
 
+-- Those that are asked all the time are plpgsql, which keeps their plans.
+
 CREATE FUNCTION syncup.equal_sql(type oid, a text, b text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- the equality of the type's own operator class, wherever it lies
-	SELECT coalesce(
-		(SELECT format('%s OPERATOR(%I.%s) %s', a, n.nspname, o.oprname, b)
-		FROM pg_type t JOIN pg_opclass c ON c.opcintype = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END AND c.opcdefault
-		JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
-		JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype AND p.amopstrategy = 3
-		JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-		WHERE t.oid = type),
-		format('%s OPERATOR(pg_catalog.=) %s', a, b))
+#variable_conflict use_variable
+BEGIN
+	-- of a type of somebody else's the equality of its own operator class, wherever that lies
+	RETURN (SELECT format('%s OPERATOR(%s) %s', a, coalesce(
+		CASE WHEN t.typnamespace <> 'pg_catalog'::regnamespace AND t.typtype NOT IN ('e', 'd') AND t.typelem = 0 THEN
+			(SELECT format('%I.%s', n.nspname, o.oprname)
+			FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
+			JOIN pg_amop p ON p.amopfamily = c.opcfamily AND p.amoplefttype = c.opcintype AND p.amoprighttype = c.opcintype AND p.amopstrategy = 3
+			JOIN pg_operator o ON o.oid = p.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
+			WHERE c.opcintype = t.oid AND c.opcdefault) END, 'pg_catalog.='), b)
+	FROM pg_type d JOIN pg_type t ON t.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END
+	WHERE d.oid = type);
+END
 $$;
 COMMENT ON FUNCTION syncup.equal_sql(oid, text, text) IS 'SQL: whether two values of a type are equal.';
 
 CREATE FUNCTION syncup.is_given(relation regclass, alias text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+BEGIN
 	-- of one column the value itself is looked for: there is an index
-	SELECT CASE WHEN cardinality(k) > 1 OR NOT t.typnamespace = 'pg_catalog'::regnamespace THEN
+	RETURN (SELECT CASE WHEN cardinality(k) > 1 OR NOT t.typnamespace = 'pg_catalog'::regnamespace THEN
 		format('%s IN (SELECT g.key COLLATE "default" FROM given g WHERE g.relation = %s)', syncup.key_of(relation, alias), relation::oid)
 		ELSE format('%I.%I IN (SELECT g.key::%s%s FROM given g WHERE g.relation = %s)', alias, k[1], format_type(a.atttypid, -1),
 			CASE WHEN a.attcollation <> 0 THEN (SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
 				FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) ELSE '' END, relation::oid) END
 	FROM syncup.key_columns(relation) k
-	JOIN pg_attribute a ON a.attrelid = relation AND a.attname = k[1] JOIN pg_type t ON t.oid = a.atttypid
+	JOIN pg_attribute a ON a.attrelid = relation AND a.attname = k[1] JOIN pg_type t ON t.oid = a.atttypid);
+END
 $$;
 COMMENT ON FUNCTION syncup.is_given(regclass, text) IS
 'SQL: whether the key of a row is among those of its table in the relation "given" (relation, key, deleted).';
 
 CREATE FUNCTION syncup.equal_columns(relation regclass, name text, a text, b text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT syncup.equal_sql(c.atttypid, a, b) FROM pg_attribute c WHERE c.attrelid = relation AND c.attname = name
+#variable_conflict use_variable
+BEGIN
+	RETURN (SELECT syncup.equal_sql(c.atttypid, a, b) FROM pg_attribute c WHERE c.attrelid = relation AND c.attname = name);
+END
 $$;
 COMMENT ON FUNCTION syncup.equal_columns(regclass, text, text, text) IS 'The same for values of a column.';
 
 -- A row is found again by its key: where it lies may be read only by who may read all of it.
 CREATE FUNCTION syncup.key_as(target regclass, alias text, named text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(format('%I.%I AS "%s%s"', alias, u.name, named, u.n), ', ' ORDER BY u.n)
-	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n)
+#variable_conflict use_variable
+BEGIN
+	RETURN (SELECT string_agg(format('%I.%I AS "%s%s"', alias, u.name, named, u.n), ', ' ORDER BY u.n)
+	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n));
+END
 $$;
 COMMENT ON FUNCTION syncup.key_as(regclass, text, text) IS 'SQL: the key of a row, column by column, under numbered names.';
 
 CREATE FUNCTION syncup.has_key_as(target regclass, alias text, named text)
 RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(syncup.equal_columns(target, u.name, format('%I.%I', alias, u.name), format('"%s%s"', named, u.n)), ' AND ' ORDER BY u.n)
-	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n)
+#variable_conflict use_variable
+BEGIN
+	RETURN (SELECT string_agg(syncup.equal_columns(target, u.name, format('%I.%I', alias, u.name), format('"%s%s"', named, u.n)), ' AND ' ORDER BY u.n)
+	FROM unnest(syncup.key_columns(target)) WITH ORDINALITY AS u (name, n));
+END
 $$;
 COMMENT ON FUNCTION syncup.has_key_as(regclass, text, text) IS 'SQL: whether a row has the key under these names.';
 
@@ -185,12 +203,12 @@ AS $$
 	)
 	SELECT format('SELECT %8$s FROM %1$s AS r%2$s %3$s WHERE %4$s'
 		' UNION SELECT %8$s FROM %1$s AS r%2$s LEFT %3$s WHERE %5$s IS NOT NULL AND %6$s IS NULL'
-		' AND EXISTS (SELECT FROM given g WHERE g.relation = %7$s AND g.deleted)',
+		' AND EXISTS (SELECT FROM given g WHERE g.relation = %7$s)',
 		target, before, joined, syncup.is_given(relation, 'b' || n), link, stored, relation::oid, syncup.key_as(target, 'r', 'syncup dirty'))
 	FROM way
 $$;
 COMMENT ON FUNCTION syncup.dirty_way(regclass, jsonb) IS
-'SQL: the keys of the rows that lead over these steps to a row in "given", or to none where one was deleted.';
+'SQL: the keys of the rows that lead over these steps to a row in "given", or, where there is one, to no row: it may have been deleted.';
 
 CREATE FUNCTION syncup.dirty_rows(target regclass, rules jsonb)
 RETURNS text
@@ -516,7 +534,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.deferrable_constraints(regclass, boolean) IS 'The constraints of a table that can be deferred, or that are at first.';
 
-CREATE FUNCTION syncup.write_expressions(target regclass, owner regrole, rules jsonb, given text)
+CREATE FUNCTION syncup.write_expressions(target regclass, owner regrole, rules jsonb, statement text, given text)
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -529,7 +547,7 @@ BEGIN
 		EXECUTE format('SET CONSTRAINTS %s IMMEDIATE', syncup.deferrable_constraints(target, false));
 	END IF;
 	WITH written AS MATERIALIZED (
-		SELECT w.key, w.changed FROM syncup.write_as(owner, syncup.expression_statement(target, rules, given IS NOT NULL), given,
+		SELECT w.key, w.changed FROM syncup.write_as(owner, statement, given,
 			(SELECT string_agg(r ->> 'rule', '", "') FROM jsonb_array_elements(rules) r)) AS w (key text, changed boolean[])
 	), flagged AS (
 		INSERT INTO syncup.flag (target, key, reason) SELECT r.relation, w.key, 'expression' FROM unnest(syncup.readers(target)) AS r (relation) CROSS JOIN written w
@@ -542,10 +560,10 @@ BEGIN
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION syncup.write_expressions(regclass, regrole, jsonb, text) IS
-'Computes expressions of one table and owner, of every row or of those that "given" tells of, writes what differs and flags it; how many rows each has written.';
+COMMENT ON FUNCTION syncup.write_expressions(regclass, regrole, jsonb, text, text) IS
+'Runs the statement of expressions of one table and owner, and flags what it writes; how many rows each has written.';
 
-CREATE FUNCTION syncup.write_apart(target regclass, owner regrole, rules jsonb, keys text[])
+CREATE FUNCTION syncup.write_apart(target regclass, owner regrole, rules jsonb, statement text, keys text[])
 RETURNS bigint[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -557,10 +575,11 @@ DECLARE
 	b bigint[];
 BEGIN
 	BEGIN
-		RETURN syncup.write_expressions(target, owner, rules, syncup.given_keys(target, keys));
+		RETURN syncup.write_expressions(target, owner, rules, statement, syncup.given_keys(target, keys));
 	EXCEPTION WHEN OTHERS THEN
 		IF NOT syncup.is_of_a_row(SQLSTATE) THEN
-			RAISE;
+			-- the statements on the way may hold keys
+			RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
 		ELSIF cardinality(keys) = 1 AND jsonb_array_length(rules) = 1 THEN
 			INSERT INTO syncup.expression_error AS e (rule, key, message) VALUES (rules -> 0 ->> 'rule', keys[1], SQLERRM)
 			ON CONFLICT ON CONSTRAINT expression_error_pkey DO UPDATE SET message = excluded.message, tried_again = false;
@@ -569,16 +588,16 @@ BEGIN
 	END;
 	IF cardinality(keys) = 1 THEN
 		FOR i IN 0 .. jsonb_array_length(rules) - 1 LOOP
-			a := a || syncup.write_apart(target, owner, jsonb_build_array(rules -> i), keys);
+			a := a || syncup.write_apart(target, owner, jsonb_build_array(rules -> i), syncup.expression_statement(target, jsonb_build_array(rules -> i), true), keys);
 		END LOOP;
 		RETURN a;
 	END IF;
-	a := syncup.write_apart(target, owner, rules, keys[:half]);
-	b := syncup.write_apart(target, owner, rules, keys[half + 1:]);
+	a := syncup.write_apart(target, owner, rules, statement, keys[:half]);
+	b := syncup.write_apart(target, owner, rules, statement, keys[half + 1:]);
 	RETURN ARRAY(SELECT x + y FROM unnest(a, b) AS u (x, y));
 END
 $$;
-COMMENT ON FUNCTION syncup.write_apart(regclass, regrole, jsonb, text[]) IS
+COMMENT ON FUNCTION syncup.write_apart(regclass, regrole, jsonb, text, text[]) IS
 'The same of rows among which one raises an error: half by half, until it is alone. It keeps its value, and is noted in syncup.expression_error.';
 
 CREATE FUNCTION syncup.update_group(target regclass, owner regrole, rules jsonb, given text)
@@ -591,7 +610,7 @@ DECLARE
 	keys text[];
 BEGIN
 	BEGIN
-		RETURN syncup.write_expressions(target, owner, rules, given);
+		RETURN syncup.write_expressions(target, owner, rules, syncup.expression_statement(target, rules, given IS NOT NULL), given);
 	EXCEPTION WHEN OTHERS THEN
 		IF NOT syncup.is_of_a_row(SQLSTATE) THEN
 			RAISE;
@@ -600,7 +619,7 @@ BEGIN
 	SELECT array_agg(q.key) INTO keys
 	FROM syncup.query_as(owner, format('SELECT %s FROM %s AS r%s', syncup.key_of(target, 'r'), target,
 		CASE WHEN given IS NOT NULL THEN format(' JOIN (%s) AS d ON %s', syncup.dirty_rows(target, rules), syncup.has_key_as(target, 'r', 'syncup dirty')) END), given) AS q (key text);
-	RETURN syncup.write_apart(target, owner, rules, keys);
+	RETURN syncup.write_apart(target, owner, rules, syncup.expression_statement(target, rules, true), keys);
 END
 $$;
 COMMENT ON FUNCTION syncup.update_group(regclass, regrole, jsonb, text) IS

@@ -91,6 +91,15 @@ as_it_was_taken(const TypedRows *changes)
 	return sql.data;
 }
 
+/* Whether a rule computes a column of the target: what stands there is nobody's work. */
+static bool
+is_computed(const Mapping *mapping, const char *column)
+{
+	return own_sql("SELECT FROM syncup.rule_definition WHERE kind = 'expression' AND definition ->> 'property' = $2"
+				   " AND relation IN (SELECT $1 UNION SELECT relid FROM pg_partition_ancestors($1))",
+				   SQL_ARGS(SQL_DATUM(REGCLASSOID, ObjectIdGetDatum(mapping->target)), SQL_TEXT(column))) > 0;
+}
+
 /* SQL: whether nobody has written what is not mapped of a row that was inserted, as far as it was remembered. */
 static char *
 is_untouched(const Mapping *mapping, const TypedRows *changes)
@@ -103,6 +112,8 @@ is_untouched(const Mapping *mapping, const TypedRows *changes)
 	{
 		MappingColumn column = {.target = changes->others[n]};
 
+		if (is_computed(mapping, column.target))
+			continue;
 		column.type = get_atttype(mapping->target, get_attnum(mapping->target, column.target));
 		appendStringInfo(&sql, " AND NOT (s.remembered AND %s)",
 						 distinct_sql(&column, target_column(&column), psprintf("s.x%d", n + 1)));

@@ -144,7 +144,7 @@ my %may = (
 		'check_property(text,regclass,name)', 'reads_column(regrole,jsonb,regclass,text)', 'check_circles(regrole,jsonb,regclass,integer)',
 		'expression_reader(regclass,regrole)', 'expression_relations(text)', 'reset_expressions(regclass)', 'forget_expression(text)',
 		'define_expression(regrole,regclass,name,text,integer,text)', 'given_keys(regclass,text[])', 'given_dirty(regclass,regrole)',
-		'deferrable_constraints(regclass,boolean)', 'write_expressions(regclass,regrole,jsonb,text)', 'write_apart(regclass,regrole,jsonb,text[])',
+		'deferrable_constraints(regclass,boolean)', 'write_expressions(regclass,regrole,jsonb,text,text)', 'write_apart(regclass,regrole,jsonb,text,text[])',
 		'update_group(regclass,regrole,jsonb,text)', 'update_expressions(regrole,regclass[],boolean)', 'forget_flags(regclass)',
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
 		'key_parts(regclass,text)', 'key_is(regclass,text,text)', 'rule_given(regclass,regclass,text)', 'is_of_a_row(text)',
