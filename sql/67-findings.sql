@@ -1,44 +1,10 @@
--- What stands out in a batch (SPEC 6.3).
+-- What stands out in a batch (SPEC 6.3): what syncup.detector looks for, measured.
 --
--- A finding is proved by counts: of the file (what prepare counted, and where
--- in previous the deleted keys lie), of keys that go and come, and of columns
--- (the change rows of updates, one scan for all columns of a mapping). What is
--- worth checking exactly in that scan - which other column the values of a
--- column came from, which one value it got, how its format differs - is first
--- looked for in some 2000 rows, chosen by a hash of their key. A batch without
--- change rows (prepared, or applied without keep_changes) has only findings of
--- its file.
-
-/* ---------- limits ---------- */
-
-CREATE VIEW syncup.finding_limit AS
-SELECT l.*
-FROM (VALUES
-	(1, 'file almost empty', 10, 10, NULL, NULL,
-		'a full extract gives at most "percent" of the rows stored before, where "rows" were stored'),
-	(2, 'file cut', NULL, 10, NULL, NULL,
-		'at least "rows" deleted keys, all beyond one end of the keys that stayed (5 or more)'),
-	(3, 'keys differ only by case or blanks', NULL, 1, NULL, NULL,
-		'at least "rows" deleted keys come back among the inserted ones in another spelling'),
-	(4, 'columns swapped', 90, 10, 3, 50,
-		'as "columns shifted", in both directions'),
-	(5, 'columns shifted', 90, 10, 3, 50,
-		'in "percent" of its changed rows the column holds what another column held, not always the same value; rows where both are null do not count'),
-	(6, 'column emptied', 90, 20, 3, 50,
-		'in "percent" of its changed rows the column had a value and has none any more'),
-	(7, 'format changed', 90, 10, 3, 50,
-		'in "percent" of its changed rows old and new value are the same but for one kind of spelling'),
-	(8, 'constant value', 90, 20, NULL, NULL,
-		'in "percent" of its changed rows the column gets one and the same value'),
-	(9, 'column changed everywhere', 90, 10, NULL, NULL,
-		'the column changes in "percent" of the rows stored before'),
-	(10, 'rows set aside', 1, 10, NULL, NULL,
-		'more than "percent" of the rows read, or more than "rows" times as many as in the last applied batch')
-) AS l (rank, finding, percent, rows, few_rows, few_percent, meaning);
-COMMENT ON VIEW syncup.finding_limit IS
-'From where on something stands out in a batch; rank: the most telling finding first. At least "rows" rows; or at least few_rows, where those are few_percent of the rows stored before.';
-
-/* ---------- values ---------- */
+-- A finding is proved by counts: of the file, of keys that go and come, of links,
+-- and of columns (one scan of the change rows of updates for all columns of a
+-- mapping). What is worth counting exactly there is first looked for in some 600
+-- rows, chosen by a hash of their key. A batch without change rows (prepared, or
+-- applied without keep_changes) has only findings of its file.
 
 CREATE FUNCTION syncup.shorten(value text, width int)
 RETURNS text
@@ -56,292 +22,50 @@ $$;
 COMMENT ON FUNCTION syncup.shorten(text, int) IS
 'A value in one line of at most so many characters.';
 
-CREATE FUNCTION syncup.without_blanks(value text)
+CREATE FUNCTION syncup.way_in_words(way text)
 RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	-- In Unicode also no-break and zero-width spaces and a stray byte order mark.
-	RETURN regexp_replace(value COLLATE "default",
-		CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\s\u00a0\u200b\u202f\ufeff]+' ELSE '\s+' END, '', 'g');
+	RETURN CASE WHEN way = '' THEN ''
+		WHEN jsonb_typeof(way::jsonb) = 'array' THEN (SELECT string_agg('"' || syncup.shorten(v, 40) || '"', ' or ') FROM jsonb_array_elements_text(way::jsonb) AS v)
+		ELSE (SELECT string_agg(format('"%s" -> "%s"', syncup.shorten(v.key, 20), syncup.shorten(v.value, 20)), ', ' ORDER BY v.key) FILTER (WHERE v.place <= 3)
+				|| CASE WHEN count(*) > 3 THEN format(' and %s more', count(*) - 3) ELSE '' END
+			FROM (SELECT e.key COLLATE "C" AS key, e.value, row_number() OVER (ORDER BY e.key COLLATE "C") AS place FROM jsonb_each_text(way::jsonb) AS e) AS v)
+	END;
 END
 $$;
-COMMENT ON FUNCTION syncup.without_blanks(text) IS
-'A value without any blanks.';
+COMMENT ON FUNCTION syncup.way_in_words(text) IS
+'What a detector of columns has found, an array or an object, in words.';
 
-CREATE FUNCTION syncup.bare_key(key text)
+CREATE FUNCTION syncup.examples_in_words(examples jsonb)
 RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	bare text COLLATE "default" := lower(syncup.without_blanks(key) COLLATE "default");
-BEGIN
-	IF bare ~ '^[{(]?[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}[)}]?$' THEN
-		bare := translate(bare, '{}()-', '');
-	END IF;
-	RETURN bare;
-END
+	SELECT string_agg(format(CASE WHEN e.new IS NULL AND e.old IS NULL THEN '"%s"' WHEN e.key = e.old AND e.new IS NULL THEN '"%s"' WHEN e.key = e.old THEN '"%s" as "%3$s"'
+				WHEN NOT x.value ? 'new' THEN '%s: "%2$s"' WHEN NOT x.value ? 'old' THEN '%s: "%3$s"' ELSE '%s: %4$s -> %5$s' END,
+			syncup.shorten(e.key, 36), syncup.shorten(e.old, 40), syncup.shorten(e.new, 40),
+			coalesce('"' || syncup.shorten(e.old, 40) || '"', 'null'), coalesce('"' || syncup.shorten(e.new, 40) || '"', 'null')),
+		', ' ORDER BY x.ordinality)
+	FROM jsonb_array_elements(examples) WITH ORDINALITY AS x
+	CROSS JOIN LATERAL jsonb_to_record(x.value) AS e (key text, old text, new text)
 $$;
-COMMENT ON FUNCTION syncup.bare_key(text) IS
-'A key in lower case and without blanks; a GUID also without braces and dashes.';
+COMMENT ON FUNCTION syncup.examples_in_words(jsonb) IS
+'The examples of a finding in words.';
 
-CREATE FUNCTION syncup.format_difference(old text, new text)
-RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-	-- as in without_blanks(), which is not called for speed
-	blanks CONSTANT text := CASE WHEN getdatabaseencoding() = 'UTF8' THEN '[\s\u00a0\u200b\u202f\ufeff]+' ELSE '\s+' END;
-	a text COLLATE "default" := regexp_replace(old COLLATE "default", blanks, '', 'g');
-	b text COLLATE "default" := regexp_replace(new COLLATE "default", blanks, '', 'g');
-	number CONSTANT text := '^[-+]?[0-9]{1,60}(\.[0-9]{1,60})?$';
-	grouped CONSTANT text := '^[-+]?[0-9][0-9.,'']{0,60}$';
-	date CONSTANT text := '^([0-9]{4}[-./]?[0-9]{1,2}[-./]?[0-9]{1,2}|[0-9]{1,2}[-./]?[0-9]{1,2}[-./]?[0-9]{4}|[0-9]{1,2}[-./][0-9]{1,2}[-./][0-9]{2})(T[0-9]{1,2}:.*)?$';
-	midnight CONSTANT text := 'T00:00(:00([.,]0+)?)?(Z|[-+]00(:?00)?)?$';
-	parts CONSTANT text := '^([0-9]{4}|[0-9]{1,2})[-./]?([0-9]{1,2})[-./]?([0-9]{4}|[0-9]{1,2})(.*)$';
-	day_a text COLLATE "default";
-	day_b text COLLATE "default";
-	part_a text[];
-	part_b text[];
-	a1 int; a2 int; a3 int;
-	b1 int; b2 int; b3 int;
-BEGIN
-	IF a = '' OR b = '' OR old = new THEN
-		RETURN NULL;
-	ELSIF a = b THEN
-		RETURN 'blanks';
-	ELSIF lower(a) = lower(b) THEN
-		RETURN 'upper and lower case';
-	END IF;
-
-	day_a := regexp_replace(btrim(old COLLATE "default"), '\s+', 'T');
-	day_b := regexp_replace(btrim(new COLLATE "default"), '\s+', 'T');
-	IF day_a ~ date AND day_b ~ date THEN
-		day_a := regexp_replace(day_a, midnight, '');
-		day_b := regexp_replace(day_b, midnight, '');
-		IF day_a = day_b THEN
-			RETURN 'a midnight after dates';
-		ELSIF translate(day_a, '-./', '') = translate(day_b, '-./', '') THEN
-			RETURN 'separators of dates';
-		END IF;
-		-- Day, month and year without its century in another order, at the same
-		-- time: three numbers of equal least, greatest and sum are the same ones.
-		part_a := regexp_match(day_a, parts);
-		part_b := regexp_match(day_b, parts);
-		a1 := right(part_a[1], 2); a2 := part_a[2]; a3 := right(part_a[3], 2);
-		b1 := right(part_b[1], 2); b2 := part_b[2]; b3 := right(part_b[3], 2);
-		IF part_a[4] = part_b[4] AND a1 + a2 + a3 = b1 + b2 + b3
-			AND least(a1, a2, a3) = least(b1, b2, b3) AND greatest(a1, a2, a3) = greatest(b1, b2, b3)
-		THEN
-			RETURN 'the order of day, month and year';
-		END IF;
-	END IF;
-
-	-- Numbers, and keys that look like them.
-	IF ltrim(a, '0') = ltrim(b, '0') THEN
-		RETURN 'leading zeros';
-	ELSIF a ~ number AND b ~ number AND a::numeric = b::numeric THEN
-		RETURN 'zeros or signs of numbers';
-	ELSIF a ~ grouped AND b ~ grouped AND translate(a, '.,''+', '') = translate(b, '.,''+', '') THEN
-		RETURN 'decimal or group separators of numbers';
-	ELSIF syncup.bare_key(a) = syncup.bare_key(b) THEN
-		RETURN 'braces or dashes of GUIDs';
-	END IF;
-	RETURN NULL;
-END
-$$;
-COMMENT ON FUNCTION syncup.format_difference(text, text) IS
-'By which one kind of spelling two values differ; null if they differ by more, or not at all.';
-
-/* ---------- findings ---------- */
-
-CREATE FUNCTION syncup.file_findings(batch uuid, mapping text)
-RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-	b syncup.batch;
-	m syncup.mapping;
-	c syncup.batch_counter;
-	least syncup.finding_limit;
-	name text;
-	full_extract boolean;
-	stored bigint;
-	key name;
-	cut record;
-BEGIN
-	SELECT * INTO b FROM syncup.batch t WHERE t.batch = file_findings.batch;
-	SELECT * INTO m FROM syncup.mapping t WHERE t.connector = b.connector AND t.mapping = file_findings.mapping;
-	SELECT * INTO c FROM syncup.batch_counter t WHERE t.batch = b.batch AND t.mapping = m.mapping;
-	IF c.file IS NULL THEN
-		RETURN;
-	END IF;
-	name := regexp_replace(c.file, '^.*/', '');
-	full_extract := b.mode = 'complete' OR b.mode = 'incremental' AND NOT EXISTS (
-		SELECT FROM syncup.connector t
-		WHERE t.connector = b.connector AND (t.options || m.options) ->> 'command_column' IS NOT NULL);
-	-- Before the changes are built: what prepare compared with.
-	stored := coalesce(c.stored_before, c.rows_kept - c.delta_inserted + c.delta_deleted);
-
-	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'file almost empty';
-	IF full_extract AND stored >= least.rows AND c.rows_kept * 100 <= least.percent * stored THEN
-		finding := least.finding;
-		rows := stored - c.rows_kept;
-		message := format('rows to use in %s: %s (%s read), %s %% of the %s stored before; %s missing',
-			name, c.rows_kept, c.rows_read, round(c.rows_kept * 100.0 / stored, 1), stored, rows);
-		RETURN NEXT;
-	END IF;
-
-	-- Previous must be what the batch was compared with, and the caller may see it.
-	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'file cut';
-	IF full_extract AND m.kind = 'entity type' AND c.delta_deleted >= least.rows
-		AND has_schema_privilege('syncup_previous', 'USAGE') AND has_schema_privilege('syncup_delta', 'USAGE')
-		AND NOT EXISTS (
-			SELECT FROM syncup.batch o
-			WHERE o.connector = b.connector AND o.prepared_at IS NOT NULL
-			AND CASE WHEN o.seq > b.seq THEN o.status IN ('applied', 'undone')
-				WHEN o.seq < b.seq THEN o.status IN ('prepared', 'blocked', 'failed') END)
-	THEN
-		SELECT k.stored INTO key
-		FROM syncup.mapping_key k
-		WHERE k.connector = m.connector AND k.mapping = m.mapping;
-		IF has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT')
-			AND has_table_privilege(format('syncup_delta.%I', m.table_name), 'SELECT')
-		THEN
-			-- In the order of the keys' bytes; where all are numbers, also by number.
-			EXECUTE format($sql$
-				WITH gone AS (
-					SELECT count(*) AS count, min(d.key) AS first, max(d.key) AS last,
-						bool_and(d.key ~ '^[0-9]{1,100}$') AS numbers,
-						min(CASE WHEN d.key ~ '^[0-9]{1,100}$' THEN d.key::numeric END) AS first_number,
-						max(CASE WHEN d.key ~ '^[0-9]{1,100}$' THEN d.key::numeric END) AS last_number
-					FROM (SELECT %1$I COLLATE "C" AS key FROM syncup_delta.%2$I WHERE batch = $1 AND command = 'delete') AS d
-				), stayed AS (
-					SELECT count(*) AS count, min(p.key) AS first, max(p.key) AS last,
-						bool_and(p.key ~ '^[0-9]{1,100}$') AS numbers,
-						min(CASE WHEN p.key ~ '^[0-9]{1,100}$' THEN p.key::numeric END) AS first_number,
-						max(CASE WHEN p.key ~ '^[0-9]{1,100}$' THEN p.key::numeric END) AS last_number
-					FROM (SELECT %1$I COLLATE "C" AS key FROM syncup_previous.%2$I) AS p
-					WHERE NOT EXISTS (
-						SELECT FROM syncup_delta.%2$I d
-						WHERE d.batch = $1 AND d.command IN ('delete', 'insert') AND d.%1$I = p.key)
-				)
-				SELECT gone.count AS gone, stayed.count AS stayed, end_of.part, end_of.edge
-				FROM gone, stayed, LATERAL (VALUES
-					(1, 'tail', stayed.last, gone.first > stayed.last),
-					(2, 'head', stayed.first, gone.last < stayed.first),
-					(3, 'tail', stayed.last_number::text, gone.numbers AND stayed.numbers AND gone.first_number > stayed.last_number),
-					(4, 'head', stayed.first_number::text, gone.numbers AND stayed.numbers AND gone.last_number < stayed.first_number)
-				) AS end_of (ordinal, part, edge, beyond)
-				WHERE end_of.beyond AND stayed.count >= 5
-				ORDER BY end_of.ordinal LIMIT 1
-				$sql$, key, m.table_name)
-			INTO cut USING b.batch;
-			IF cut.gone >= least.rows THEN
-				finding := least.finding;
-				rows := cut.gone;
-				message := format(CASE cut.part
-						WHEN 'tail' THEN '%s has lost its tail: all %s deleted keys come after "%s", the last of the %s that stayed'
-						ELSE '%s has lost its head: all %s deleted keys come before "%s", the first of the %s that stayed'
-					END, name, cut.gone, syncup.shorten(cut.edge, 40), cut.stayed);
-				RETURN NEXT;
-			END IF;
-		END IF;
-	END IF;
-
-	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'rows set aside';
-	RETURN QUERY
-	SELECT least.finding, NULL::int, NULL::name, now.count,
-		format('set aside: %s of %s rows of %s (%s %%): %s', now.count, c.rows_read, name,
-			round(now.count * 100.0 / nullif(c.rows_read, 0), 2), now.reasons)
-			|| coalesce('; ' || before.count || ' in the last applied batch', '')
-	FROM (
-		SELECT sum(q.count)::bigint AS count,
-			string_agg(format('%s %s', q.count, q.reason), ', ' ORDER BY q.count DESC, q.reason) AS reasons
-		FROM (
-			SELECT t.reason, count(*) FROM syncup.quarantine t
-			WHERE t.batch = b.batch AND t.mapping = m.mapping GROUP BY t.reason
-		) AS q
-	) AS now
-	LEFT JOIN LATERAL (
-		SELECT (SELECT count(*) FROM syncup.quarantine t WHERE t.batch = o.batch AND t.mapping = m.mapping)
-		FROM syncup.batch o JOIN syncup.batch_counter t USING (batch)
-		WHERE o.connector = b.connector AND o.seq < b.seq AND o.status = 'applied'
-		AND t.mapping = m.mapping AND t.file IS NOT NULL
-		ORDER BY o.seq DESC LIMIT 1
-	) AS before ON true
-	WHERE now.count * 100 > least.percent * c.rows_read
-		OR now.count > least.rows * greatest(before.count, 1);
-END
-$$;
-COMMENT ON FUNCTION syncup.file_findings(uuid, text) IS
-'What stands out in the file of a mapping: almost empty, cut, many rows set aside. See syncup_findings().';
-
-CREATE FUNCTION syncup.key_findings(batch uuid, mapping text)
-RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text)
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-SET datestyle = 'ISO, YMD'
-SET intervalstyle = 'postgres'
-SET timezone = 'UTC'
-SET bytea_output = 'hex'
-AS $$
-#variable_conflict use_column
-DECLARE
-	least syncup.finding_limit;
-	m record;
-	pair record;
-BEGIN
-	SELECT p.table_name, k.changed_key, c.deleted
-	INTO m
-	FROM syncup.batch b
-	JOIN syncup.batch_counter c USING (batch)
-	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
-	JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
-	WHERE b.batch = key_findings.batch AND c.mapping = key_findings.mapping
-		AND p.kind = 'entity type' AND c.inserted > 0 AND c.deleted > 0;
-	IF NOT FOUND THEN
-		RETURN;
-	END IF;
-
-	EXECUTE format($sql$
-		WITH keys AS (
-			SELECT c.command, %1$s COLLATE "default" AS key, syncup.bare_key(%1$s) AS bare
-			FROM syncup_changes.%2$I c
-			WHERE c.batch = $1 AND c.command IN ('delete', 'insert')
-		)
-		SELECT count(DISTINCT gone.key) AS count,
-			min(format('"%%s" as "%%s"', syncup.shorten(gone.key, 40), syncup.shorten(came.key, 40)) COLLATE "C") AS example,
-			bool_or(lower(syncup.without_blanks(gone.key)) <> lower(syncup.without_blanks(came.key))) AS guids
-		FROM keys gone JOIN keys came USING (bare)
-		WHERE gone.command = 'delete' AND came.command = 'insert' AND bare <> ''
-		$sql$, m.changed_key, m.table_name)
-	INTO pair USING key_findings.batch;
-
-	SELECT * INTO least FROM syncup.finding_limit l WHERE l.finding = 'keys differ only by case or blanks';
-	IF pair.count >= least.rows THEN
-		finding := least.finding;
-		column_name := NULL;
-		rows := pair.count;
-		message := format('deleted keys that come back among the inserted ones, other only in %s: %s of %s, for example %s',
-			CASE WHEN pair.guids THEN 'case, blanks or the braces and dashes of GUIDs' ELSE 'case or blanks' END,
-			pair.count, m.deleted, pair.example);
-		RETURN NEXT;
-	END IF;
-END
-$$;
-COMMENT ON FUNCTION syncup.key_findings(uuid, text) IS
-'Deletions that are none: keys that come back in another spelling. See syncup_findings().';
+/* ---------- updates, column by column ---------- */
 
 CREATE FUNCTION syncup.column_findings(batch uuid, mapping text)
-RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text)
+RETURNS TABLE (finding text, ordinal int, column_name name, rows bigint, message text, counter text, explains bigint, examples jsonb, rank int)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+-- The planner does not know yet how much was written, and by itself would not share it out.
+SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
+SET parallel_tuple_cost = 0
+SET jit = off
 SET datestyle = 'ISO, YMD'
 SET intervalstyle = 'postgres'
 SET timezone = 'UTC'
@@ -350,14 +74,21 @@ SET extra_float_digits = 1
 AS $$
 #variable_conflict use_column
 DECLARE
-	sampled CONSTANT bigint := 2000;
+	sampled CONSTANT bigint := 600;
 	m record;
-	cells text;			-- SQL: (ordinal, name, new value, old value) of the columns of a change c
-	candidates jsonb;	-- by column, from the sample: partner, constant, kind
-	counts jsonb;		-- by column that changes, exactly
+	columns text;		-- SQL: the columns of a change c
+	cells text;			-- SQL: (ordinal, changed, old value, new value) of those of a sample s
+	sample jsonb;		-- some changes: key, old, and new by the columns' ordinals
+	asked text;			-- SQL: what each detector says of a cell
+	asked_other text;
+	asked_column text;
+	held text;			-- SQL: whether what it says of a column is so of a cell
+	candidates jsonb;	-- what some cells of a column have in common: ordinal, rank, way
+	counted text;		-- SQL: how often what was found is so
+	counts bigint[];
 BEGIN
-	SELECT p.connector, p.mapping, p.table_name, k.changed_key,
-		c.updated, c.stored_before
+	SELECT p.connector, p.mapping, p.table_name, k.changed_key, c.updated, c.stored_before,
+		(SELECT e.count FROM syncup.explained(b.batch, c.mapping) AS e WHERE e.counter = 'updated_lines' AND e.exceeded) AS exceeding
 	INTO m
 	FROM syncup.batch b
 	JOIN syncup.batch_counter c USING (batch)
@@ -372,174 +103,643 @@ BEGIN
 	-- concat() gives a value as its type writes it, as "old" has it; a cast of
 	-- boolean or inet would not. The key, which never changes, is a column that
 	-- values can come from.
-	SELECT string_agg(format($sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, c.old ->> %2$L)$sql$,
-			k.ordinal, k.target, k.change_column), ', ' ORDER BY k.ordinal)
-	INTO cells
+	SELECT string_agg(format('%L, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%2$I) END', k.ordinal, k.change_column), ', '),
+		string_agg(format('(%s, s.old ? %L, s.old ->> %2$L, s.new ->> %1$L)', k.ordinal, k.target), ', ')
+	INTO columns, cells
 	FROM syncup.mapping_column k
 	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL;
-
 	EXECUTE format($sql$
-		WITH sample AS MATERIALIZED (
-			SELECT %1$s COLLATE "default" AS key, v.ordinal, v.name, v.name = ANY (c.changed) AS changed, v.new,
-				CASE WHEN v.name = ANY (c.changed) THEN v.old ELSE v.new END AS old
-			FROM syncup_changes.%2$I c CROSS JOIN LATERAL (VALUES %3$s) AS v (ordinal, name, new, old)
-			WHERE c.batch = $1 AND c.command = 'update'
-			AND hashtextextended(%1$s COLLATE "default", 0) %% $2 = 0
-		), partners AS (
-			SELECT DISTINCT ON (a.name) a.name, b.name AS partner
-			FROM sample a JOIN sample b ON b.key = a.key AND b.old = a.new AND b.name <> a.name
-			WHERE a.changed
-			GROUP BY a.name, b.name, b.ordinal
-			ORDER BY a.name, count(*) DESC, count(*) FILTER (WHERE b.changed) DESC, b.ordinal
-		), constants AS (
-			SELECT DISTINCT ON (s.name) s.name, s.new AS constant
-			FROM sample s
-			WHERE s.changed AND s.new <> ''
-			GROUP BY s.name, s.new
-			ORDER BY s.name, count(*) DESC, s.new COLLATE "C"
-		), kinds AS (
-			SELECT k.name, k.kind
-			FROM (
-				SELECT s.name, syncup.format_difference(s.old, s.new) AS kind, count(*),
-					sum(count(*)) OVER (PARTITION BY s.name) AS changed
-				FROM sample s WHERE s.changed GROUP BY 1, 2
-			) AS k
-			WHERE k.kind IS NOT NULL AND k.count * 2 > k.changed
-		)
-		SELECT jsonb_agg(found)
-		FROM (SELECT name, partner, constant, kind FROM partners FULL JOIN constants USING (name) FULL JOIN kinds USING (name)) AS found
-		$sql$, m.changed_key, m.table_name, cells)
-	INTO candidates USING column_findings.batch, greatest(m.updated / sampled, 1);
-
-	-- As before, with what to look for in each column.
-	SELECT string_agg(format(
-			$sql$(%s, %L::name, CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%3$I) COLLATE "default" END, c.old ->> %2$L, %4$s, %5$L::text, %6$L::text)$sql$,
-			k.ordinal, k.target, k.change_column,
-			CASE WHEN p.target IS NULL THEN 'NULL'
-				ELSE format('CASE WHEN c.old ? %L THEN c.old ->> %1$L WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%2$I) COLLATE "default" END',
-					p.target, p.change_column) END,
-			s.constant, s.kind), ', ' ORDER BY k.ordinal)
-	INTO cells
-	FROM syncup.mapping_column k
-	LEFT JOIN jsonb_to_recordset(candidates) AS s (name name, partner name, constant text, kind text) ON s.name = k.target
-	LEFT JOIN syncup.mapping_column p ON p.connector = k.connector AND p.mapping = k.mapping AND p.target = s.partner
-	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.key_part IS NULL;
-
-	EXECUTE format($sql$
-		SELECT jsonb_agg(counted)
+		SELECT jsonb_agg(jsonb_build_object('key', c.key, 'old', c.old, 'new', jsonb_build_object(%3$s)))
 		FROM (
-			SELECT v.ordinal,
-				count(*) AS changed,
-				count(*) FILTER (WHERE v.old <> '' AND coalesce(v.new, '') = '') AS emptied,
-				count(*) FILTER (WHERE v.moved) AS moved,
-				count(*) FILTER (WHERE v.moved_nothing) AS moved_nothing,
-				min(v.new) FILTER (WHERE v.moved) <> max(v.new) FILTER (WHERE v.moved) AS moved_varied,
-				count(*) FILTER (WHERE v.same) AS same,
-				CASE WHEN min(v.old) = max(v.old) AND count(v.old) = count(*) THEN min(v.old) END AS same_before,
-				count(*) FILTER (WHERE v.reformatted) AS reformatted,
-				min(format('"%%s" -> "%%s"', left(v.old, 40), left(v.new, 40)) COLLATE "C")
-					FILTER (WHERE v.reformatted) AS example
+			SELECT %1$s COLLATE "default" AS key, c.*
+			FROM syncup_changes.%2$I c
+			WHERE c.batch = $1 AND c.command = 'update' AND hashtextextended(%1$s COLLATE "default", 0) %% $2 = 0
+		) AS c
+		$sql$, m.changed_key, m.table_name, columns)
+	INTO sample USING column_findings.batch, greatest(m.updated / sampled, 1);
+
+	SELECT string_agg(format('(%s, %s(a.old, a.new))', d.rank, d.function), ', ') FILTER (WHERE d.looks_at = 'value'),
+		string_agg(format('(%s, %s(o.old, a.new))', d.rank, d.function), ', ') FILTER (WHERE d.looks_at = 'other column'),
+		string_agg(format('(%s, %s(g.old, g.new))', d.rank, d.function), ', ') FILTER (WHERE d.looks_at = 'column'),
+		string_agg(format('WHEN %s THEN %s(a.old, a.new, d.way)', d.rank, d.holds), ' ') FILTER (WHERE d.looks_at = 'column')
+	INTO asked, asked_other, asked_column, held
+	FROM syncup.detector d;
+	EXECUTE format($sql$
+		WITH cell AS MATERIALIZED (
+			SELECT s.key, v.ordinal, v.changed, CASE WHEN v.changed THEN v.old ELSE v.new END COLLATE "default" AS old, v.new COLLATE "default" AS new
+			FROM jsonb_to_recordset($1) AS s (key text, old jsonb, new jsonb)
+			CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, changed, old, new)
+		), asked AS MATERIALIZED (
+			SELECT a.*, jsonb_build_object('key', a.key, 'old', a.old, 'new', a.new) AS example
+			FROM (SELECT c.*, row_number() OVER (PARTITION BY c.ordinal ORDER BY hashtext(c.key)) AS place FROM cell c WHERE c.changed) AS a
+			WHERE a.place <= 200
+		), seen AS (
+			SELECT a.ordinal, d.rank, d.way, count(*) AS rows, NULL::bigint AS others, array_agg(a.example ORDER BY a.key COLLATE "C") AS examples
+			FROM asked a CROSS JOIN LATERAL (VALUES %s) AS d (rank, way)
+			WHERE d.way IS NOT NULL
+			GROUP BY a.ordinal, d.rank, d.way
+			UNION ALL
+			SELECT a.ordinal, d.rank, o.ordinal::text, count(*), count(*) FILTER (WHERE o.changed), array_agg(a.example ORDER BY a.key COLLATE "C")
+			FROM asked a
+			JOIN cell o ON o.key = a.key AND o.ordinal <> a.ordinal
+			CROSS JOIN LATERAL (VALUES %s) AS d (rank, way)
+			WHERE d.way IS NOT NULL
+			GROUP BY a.ordinal, d.rank, o.ordinal
+			HAVING count(DISTINCT a.new) > 1
+			UNION ALL
+			SELECT d.ordinal, d.rank, d.way, count(*), NULL, array_agg(a.example ORDER BY a.key COLLATE "C")
 			FROM (
-				-- Little is carried into the sort that groups millions of cells.
-				SELECT v.ordinal, v.old COLLATE "C" AS old, v.new COLLATE "C" AS new,
-					v.new = v.partner_old AS moved,
-					v.new IS NULL AND v.partner_old IS NULL AS moved_nothing,
-					v.new = v.constant AS same,
-					CASE WHEN v.kind IS NOT NULL THEN syncup.format_difference(v.old, v.new) = v.kind END AS reformatted
-				FROM syncup_changes.%I c
-				CROSS JOIN LATERAL (VALUES %s) AS v (ordinal, name, new, old, partner_old, constant, kind)
-				WHERE c.batch = $1 AND c.command = 'update' AND v.name = ANY (c.changed)
-				OFFSET 0
-			) AS v
-			GROUP BY v.ordinal
-		) AS counted
-		$sql$, m.table_name, cells)
+				SELECT g.ordinal, d.rank, d.way
+				FROM (SELECT a.ordinal, array_agg(a.old ORDER BY a.place) AS old, array_agg(a.new ORDER BY a.place) AS new FROM asked a GROUP BY a.ordinal) AS g
+				CROSS JOIN LATERAL (VALUES %s) AS d (rank, way)
+				WHERE d.way IS NOT NULL
+				OFFSET 0		-- once, not for each of these rows
+			) AS d
+			JOIN asked a ON a.ordinal = d.ordinal AND CASE d.rank %s END
+			GROUP BY d.ordinal, d.rank, d.way
+		)
+		-- Of each column, in the order of telling, up to the first that is so of nearly all.
+		SELECT jsonb_agg(jsonb_build_object('ordinal', b.ordinal, 'rank', b.rank, 'way', b.way, 'examples', b.examples))
+		FROM (
+			SELECT b.*, count(*) FILTER (WHERE b.share >= 0.9) OVER (PARTITION BY b.ordinal ORDER BY b.rank ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS better
+			FROM (
+				SELECT DISTINCT ON (s.ordinal, s.rank) s.ordinal, s.rank, s.way, s.examples[1:2] AS examples, s.rows / whole.rows::float8 AS share
+				FROM seen s
+				JOIN (SELECT a.ordinal, count(*) AS rows FROM asked a GROUP BY a.ordinal) AS whole USING (ordinal)
+				WHERE s.rows * 2 > whole.rows
+				ORDER BY s.ordinal, s.rank, s.rows DESC, s.others DESC, s.way COLLATE "C"
+			) AS b
+		) AS b
+		WHERE b.better = 0
+		$sql$, cells, asked, asked_other, asked_column, held)
+	INTO candidates USING sample;
+	IF candidates IS NULL THEN
+		RETURN;
+	END IF;
+
+	-- Then all rows, with all columns side by side: a change stays one row. Of each
+	-- column (rank 0) how often it changes, and how often each of these is so.
+	WITH cell AS (
+		SELECT k.ordinal, k.target, format('c.old ? %L', k.target) AS changed, format('o.%I', k.target) AS old,
+			format(CASE k.target_type WHEN 'text' THEN 'c.%1$I COLLATE "default"' ELSE '(CASE WHEN c.%1$I IS DISTINCT FROM NULL THEN concat(c.%1$I) COLLATE "default" END)' END, k.change_column) AS new
+		FROM syncup.mapping_column k
+		WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL
+	)
+	SELECT string_agg(format('count(*) FILTER (WHERE %s%s)', k.changed,
+			CASE d.looks_at
+				WHEN 'value' THEN format(' AND %s(%s, %s) = %L', d.function, k.old, k.new, s.way)
+				WHEN 'other column' THEN format(' AND %s(CASE WHEN %s THEN %s ELSE %s END, %s) IS NOT NULL', d.function, other.changed, other.old, other.new, k.new)
+				WHEN 'column' THEN format(' AND %s(%s, %s, %L)', d.holds, k.old, k.new, s.way) END), ', ' ORDER BY s.ordinal, s.rank),
+		(SELECT string_agg(format('%I text', k.target), ', ') FROM cell k)
+	INTO counted, columns
+	FROM (
+		SELECT s.ordinal, s.rank, s.way FROM jsonb_to_recordset(candidates) AS s (ordinal int, rank int, way text)
+		UNION ALL
+		SELECT DISTINCT s.ordinal, 0, NULL FROM jsonb_to_recordset(candidates) AS s (ordinal int)
+	) AS s
+	JOIN cell k USING (ordinal)
+	LEFT JOIN syncup.detector d USING (rank)
+	LEFT JOIN cell other ON d.looks_at = 'other column' AND other.ordinal::text = s.way;
+	EXECUTE format('SELECT ARRAY[%s] FROM syncup_changes.%I c CROSS JOIN LATERAL jsonb_to_record(c.old) AS o (%s) WHERE c.batch = $1 AND c.command = ''update''',
+		counted, m.table_name, columns)
 	INTO counts USING column_findings.batch;
 
 	RETURN QUERY
-	WITH counted AS (
-		SELECT s.*, CASE WHEN m.stored_before > 0 THEN
-				format(' (%s %% of the %s stored)', round(s.changed * 100.0 / m.stored_before, 1), m.stored_before) END AS share
+	WITH candidate AS (
+		SELECT s.ordinal, s.rank, s.way, s.examples, counts[row_number() OVER (ORDER BY s.ordinal, s.rank)] AS rows
 		FROM (
-			SELECT n.*, k.target AS name, c.partner, c.constant, c.kind
-			FROM jsonb_to_recordset(counts) AS n (ordinal int, changed bigint, emptied bigint,
-				moved bigint, moved_nothing bigint, moved_varied boolean,
-				same bigint, same_before text, reformatted bigint, example text)
-			JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping AND k.ordinal = n.ordinal
-			LEFT JOIN jsonb_to_recordset(candidates) AS c (name name, partner name, constant text, kind text) ON c.name = k.target
+			SELECT s.ordinal, s.rank, s.way, s.examples FROM jsonb_to_recordset(candidates) AS s (ordinal int, rank int, way text, examples jsonb)
+			UNION ALL
+			SELECT DISTINCT s.ordinal, 0, NULL, NULL::jsonb FROM jsonb_to_recordset(candidates) AS s (ordinal int)
 		) AS s
 	), found AS (
-		SELECT s.*, f.finding, f.rows, l.rank
-		FROM counted s
-		CROSS JOIN LATERAL (VALUES
-			-- finding, rows that show it, of so many
-			('columns shifted', CASE WHEN s.moved_varied THEN s.moved END, s.changed - s.moved_nothing),
-			('column emptied', s.emptied, s.changed),
-			('format changed', s.reformatted, s.changed),
-			('constant value', s.same, s.changed),
-			('column changed everywhere', s.changed, m.stored_before)
-		) AS f (finding, rows, whole)
-		JOIN syncup.finding_limit l USING (finding)
-		WHERE f.rows * 100 >= l.percent * f.whole
-		AND (f.rows >= l.rows OR (f.rows >= l.few_rows AND f.rows * 100 >= l.few_percent * m.stored_before))
+		SELECT s.*, changed.rows AS changed, k.target AS name, other.target AS other_name, d.finding, d.looks_at, d.told
+		FROM candidate s
+		JOIN candidate changed ON changed.ordinal = s.ordinal AND changed.rank = 0
+		JOIN syncup.detector d ON d.rank = s.rank
+		JOIN syncup.mapping_column k ON k.connector = m.connector AND k.mapping = m.mapping AND k.ordinal = s.ordinal AND k.key_part IS NULL
+		LEFT JOIN syncup.mapping_column other ON d.looks_at = 'other column' AND other.connector = m.connector AND other.mapping = m.mapping AND other.ordinal::text = s.way
+		WHERE s.rows * 100 >= d.percent * changed.rows
+			AND (s.rows >= d.rows OR s.rows >= d.few_rows AND s.rows * 100 >= d.few_percent * m.stored_before)
+			AND (s.rows * 100 >= coalesce(d.stored_percent, 0) * m.stored_before OR d.stored_percent <= 1 AND s.rows * 100 >= 80 * m.exceeding)
 	), told AS (
 		-- Of each column the most telling.
-		SELECT DISTINCT ON (f.ordinal) f.*,
-			other.name IS NOT NULL AS swapped, other.ordinal AS other_ordinal, other.rows AS other_rows
+		SELECT DISTINCT ON (f.ordinal) f.*, back.ordinal AS back_ordinal, back.rows AS back_rows
 		FROM found f
-		LEFT JOIN found other ON f.finding = 'columns shifted' AND other.finding = f.finding
-			AND other.name = f.partner AND other.partner = f.name
+		LEFT JOIN found back ON back.rank = f.rank AND back.ordinal::text = f.way AND back.way = f.ordinal::text AND f.looks_at = 'other column'
 		ORDER BY f.ordinal, f.rank
 	)
-	SELECT CASE WHEN t.swapped THEN 'columns swapped' ELSE t.finding END, t.ordinal, t.name, t.rows,
-		CASE
-			WHEN t.swapped THEN format('"%s" gets what "%s" held in %s of %s changed rows%s, and "%2$s" what "%1$s" held in %6$s',
-				t.name, t.partner, t.rows, t.changed, t.share, t.other_rows)
-			WHEN t.finding = 'columns shifted' THEN format('"%s" gets what "%s" held in %s of %s changed rows%s',
-				t.name, t.partner, t.rows, t.changed, t.share)
-			WHEN t.finding = 'column emptied' THEN format('"%s" loses its value in %s of %s changed rows%s',
-				t.name, t.rows, t.changed, t.share)
-			WHEN t.finding = 'format changed' THEN format('"%s" differs only in %s in %s of %s changed rows%s: %s',
-				t.name, t.kind, t.rows, t.changed, t.share, syncup.shorten(t.example, 88))
-			WHEN t.finding = 'constant value' THEN format('"%s" becomes "%s" in %s of %s changed rows%s; before: %s',
-				t.name, syncup.shorten(t.constant, 40), t.rows, t.changed, t.share,
-				coalesce('always "' || syncup.shorten(t.same_before, 40) || '"', 'different values'))
-			ELSE format('"%s" changes in %s of the %s rows stored before (%s %%)',
-				t.name, t.rows, m.stored_before, round(t.rows * 100.0 / m.stored_before, 1))
-		END
+	SELECT CASE WHEN t.back_ordinal IS NOT NULL THEN 'columns swapped' ELSE t.finding END, t.ordinal, t.name, t.rows,
+		format('"%s" %s in %s of %s changed rows%s%s', t.name,
+			format(t.told, CASE t.looks_at WHEN 'column' THEN syncup.way_in_words(t.way) WHEN 'other column' THEN t.other_name ELSE t.way END),
+			t.rows, t.changed,
+			CASE WHEN m.stored_before > 0 THEN format(' (%s %% of the %s stored)', round(t.rows * 100.0 / m.stored_before, 1), m.stored_before) END,
+			CASE WHEN t.back_ordinal IS NOT NULL THEN format(', and "%s" what "%s" held in %s', t.other_name, t.name, t.back_rows) END),
+		'updated_lines', t.rows, t.examples, t.rank
 	FROM told t
-	WHERE NOT (t.swapped AND t.other_ordinal < t.ordinal);
+	WHERE t.back_ordinal IS NULL OR t.back_ordinal > t.ordinal;
 END
 $$;
 COMMENT ON FUNCTION syncup.column_findings(uuid, text) IS
 'What stands out in the columns of a mapping''s updates. See syncup_findings().';
 
--- The page calls this: it cannot know the schema of syncup_findings().
-CREATE FUNCTION syncup.findings(batch uuid)
-RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text)
+/* ---------- keys and files ---------- */
+
+CREATE FUNCTION syncup.find_keys_respelled(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD'
+SET intervalstyle = 'postgres'
+SET timezone = 'UTC'
+SET bytea_output = 'hex'
+AS $$
+#variable_conflict use_column
+DECLARE
+	m record;
+	form record;
+	pair record;
+	best bigint := 0;
+	examples jsonb;
+	words text;
+BEGIN
+	SELECT p.table_name, k.changed_key, c.deleted, c.inserted
+	INTO m
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.mapping p ON p.connector = b.connector AND p.mapping = c.mapping
+	JOIN syncup.mapping_key k ON k.connector = p.connector AND k.mapping = p.mapping
+	WHERE b.batch = find_keys_respelled.batch AND c.mapping = find_keys_respelled.mapping
+		AND p.kind = 'entity type' AND c.inserted > 0 AND c.deleted > 0;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+
+	-- Forms that the spellings of a key share, the narrowest first; the last is what
+	-- is left without the beginning and the end that most keys of a side share.
+	FOR form IN
+		SELECT * FROM (VALUES
+			(1, 'case, blanks, or the braces and dashes of GUIDs', 'syncup.bare_key(k.key)'),
+			(2, 'leading zeros', 'ltrim(syncup.bare_key(k.key), ''0'')'),
+			(3, 'signs between letters and digits', 'regexp_replace(syncup.bare_key(k.key), ''[^[:alnum:]]'', '''', ''g'')'),
+			(4, 'a domain', 'lower(regexp_replace(k.key, ''^[^\\]*\\|@.*$'', '''', ''g''))'),
+			(5, 'a beginning or an end', 'substr(left(k.key, char_length(k.key) - k.same_end), k.same_beginning + 1)')
+		) AS f (ordinal, words, form)
+		ORDER BY f.ordinal
+	LOOP
+		EXECUTE format($sql$
+			WITH key AS MATERIALIZED (
+				SELECT c.command, %1$s COLLATE "default" AS key
+				FROM syncup_changes.%2$I c
+				WHERE c.batch = $1 AND c.command IN ('delete', 'insert')
+			), side AS (
+				SELECT k.command,
+					syncup.common_prefix(percentile_disc(0.1) WITHIN GROUP (ORDER BY k.key COLLATE "C"),
+						percentile_disc(0.9) WITHIN GROUP (ORDER BY k.key COLLATE "C")) AS same_beginning,
+					syncup.common_prefix(percentile_disc(0.1) WITHIN GROUP (ORDER BY reverse(k.key) COLLATE "C"),
+						percentile_disc(0.9) WITHIN GROUP (ORDER BY reverse(k.key) COLLATE "C")) AS same_end
+				FROM key k WHERE $2 = 5 GROUP BY k.command
+			), formed AS (
+				SELECT k.command, k.key, %3$s AS form
+				FROM (SELECT k.*, s.same_beginning, s.same_end FROM key k LEFT JOIN side s USING (command)) AS k
+			), pair AS (
+				SELECT gone.key, min(came.key) AS came
+				FROM formed gone JOIN formed came ON came.command = 'insert' AND came.form = gone.form AND came.key <> gone.key
+				WHERE gone.command = 'delete' AND gone.form <> ''
+				GROUP BY gone.key
+			)
+			SELECT count(*) AS count,
+				to_jsonb((array_agg(jsonb_build_object('key', p.key, 'old', p.key, 'new', p.came) ORDER BY p.key COLLATE "C"))[1:2]) AS examples
+			FROM pair p
+			$sql$, m.changed_key, m.table_name, form.form)
+		INTO pair USING find_keys_respelled.batch, form.ordinal;
+		-- What is left of a key may be another's by chance: then it must be so of most.
+		IF pair.count > best AND (form.ordinal < 5 OR pair.count >= 10 AND pair.count * 4 >= greatest(m.deleted, m.inserted) * 3) THEN
+			best := pair.count;
+			examples := pair.examples;
+			words := form.words;
+		END IF;
+		EXIT WHEN best * 10 >= m.deleted * 9;
+	END LOOP;
+	IF best > 0 THEN
+		RETURN NEXT ROW(NULL, NULL, best,
+			format('deleted keys that come back among the inserted ones, other only in %s: %s of %s', words, best, m.deleted),
+			'deleted_lines', best, examples)::syncup.found;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.find_keys_respelled(uuid, text) IS
+'Deletions that are none: keys that come back in another spelling. See syncup_findings().';
+
+CREATE FUNCTION syncup.file_of(batch uuid, mapping text)
+RETURNS TABLE (name text, full_extract boolean, rows_read bigint, rows_kept bigint, stored bigint, kind text, table_name name, key name, comparable boolean, applied boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT c.mapping, f.finding, f.column_name, f.rows, f.message
+	SELECT regexp_replace(c.file, '^.*/', ''),
+		b.mode = 'complete' OR b.mode = 'incremental' AND (k.options || m.options) ->> 'command_column' IS NULL,
+		c.rows_read, c.rows_kept,
+		-- Before the changes are built: what prepare compared with.
+		coalesce(c.stored_before, c.rows_kept - c.delta_inserted + c.delta_deleted),
+		m.kind, m.table_name, key.stored,
+		key.stored IS NOT NULL AND CASE WHEN has_schema_privilege('syncup_previous', 'USAGE') AND has_schema_privilege('syncup_delta', 'USAGE')
+				THEN has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT') AND has_table_privilege(format('syncup_delta.%I', m.table_name), 'SELECT') END
+			AND NOT EXISTS (
+				SELECT FROM syncup.batch o
+				WHERE o.connector = b.connector AND o.prepared_at IS NOT NULL
+				AND CASE WHEN o.seq > b.seq THEN o.status IN ('applied', 'undone')
+					WHEN o.seq < b.seq THEN o.status IN ('prepared', 'blocked', 'failed') END),
+		b.status = 'applied'
 	FROM syncup.batch b
 	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.connector k ON k.connector = b.connector
 	JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+	LEFT JOIN syncup.mapping_key key ON key.connector = m.connector AND key.mapping = m.mapping
+	WHERE b.batch = file_of.batch AND c.mapping = file_of.mapping AND c.file IS NOT NULL
+$$;
+COMMENT ON FUNCTION syncup.file_of(uuid, text) IS
+'The file of a mapping in a batch. full_extract: rows that it lacks are deleted; comparable: previous is what it was compared with, and the caller may see it.';
+
+CREATE FUNCTION syncup.find_file_almost_empty(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NULL, NULL::name, f.stored - f.rows_kept,
+		format('rows to use in %s: %s (%s read), %s %% of the %s stored before; %s missing',
+			f.name, f.rows_kept, f.rows_read, round(f.rows_kept * 100.0 / f.stored, 1), f.stored, f.stored - f.rows_kept),
+		CASE WHEN f.kind = 'entity type' THEN 'deleted_lines' ELSE 'link_deleted_lines' END, c.deleted, NULL::jsonb
+	FROM syncup.file_of(find_file_almost_empty.batch, find_file_almost_empty.mapping) AS f
+	JOIN syncup.batch_counter c ON c.batch = find_file_almost_empty.batch AND c.mapping = find_file_almost_empty.mapping
+	JOIN syncup.detector d ON d.detector = 'file almost empty'
+	WHERE f.full_extract AND f.stored >= d.rows AND f.rows_kept * 100 <= d.percent * f.stored
+$$;
+COMMENT ON FUNCTION syncup.find_file_almost_empty(uuid, text) IS
+'A file that gives next to nothing. See syncup_findings().';
+
+CREATE FUNCTION syncup.gone_came_stayed(table_name name, key name, applied boolean)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(CASE WHEN applied THEN
+			'gone AS MATERIALIZED (SELECT p.* FROM syncup_delta.%1$I p JOIN syncup_delta.%1$I d ON d.batch = p.batch AND d.command = ''delete'' AND d.%2$I = p.%2$I WHERE p.batch = $1 AND p.command = ''before'')'
+		ELSE
+			'gone AS MATERIALIZED (SELECT p.* FROM syncup_previous.%1$I p JOIN syncup_delta.%1$I d ON d.batch = $1 AND d.command = ''delete'' AND d.%2$I = p.%2$I)'
+		END || ', came AS MATERIALIZED (SELECT d.* FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command = ''insert'')'
+			', stayed AS (SELECT p.* FROM syncup_previous.%1$I p WHERE NOT EXISTS (SELECT FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command IN (''delete'', ''insert'') AND d.%2$I = p.%2$I))',
+		table_name, key)
+$$;
+COMMENT ON FUNCTION syncup.gone_came_stayed(name, name, boolean) IS
+'SQL for a WITH: the rows that a batch ($1) deletes and inserts, and the others of previous.';
+
+CREATE FUNCTION syncup.file_cut(batch uuid, mapping text, by_key boolean)
+RETURNS SETOF syncup.found
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	f record;
+	d syncup.detector;
+	deleted bigint;
+	orders jsonb;		-- in which order: number, column, SQL of the value
+	sampled bigint;
+	cut record;
+BEGIN
+	SELECT * INTO f FROM syncup.file_of(file_cut.batch, file_cut.mapping);
+	SELECT * INTO d FROM syncup.detector t WHERE t.detector = 'file cut';
+	SELECT c.delta_deleted INTO deleted FROM syncup.batch_counter c WHERE c.batch = file_cut.batch AND c.mapping = file_cut.mapping;
+	IF NOT coalesce(f.full_extract AND f.comparable, false) OR deleted < d.rows THEN
+		RETURN;
+	END IF;
+	SELECT jsonb_agg(o)
+	INTO orders
+	FROM (
+		SELECT row_number() OVER (ORDER BY o.kind, k.ordinal) AS number, CASE WHEN k.stored <> f.key THEN k.source END AS "column", format(o.value || ' COLLATE "C"', k.stored) AS value
+		FROM syncup.mapping_column k
+		CROSS JOIN (VALUES
+			(1, 'g.%I', true),
+			-- digits of one length are in the order of their numbers
+			(2, '(CASE WHEN length(g.%1$I) <= 100 AND g.%1$I ~ ''^[0-9]+$'' THEN lpad(g.%1$I, 100, ''0'') END)', true),
+			(3, 'lower(g.%I COLLATE "default")', true),
+			(4, 'lower(g.%I COLLATE "default")', false)) AS o (kind, value, of_key)
+		WHERE k.connector = (SELECT b.connector FROM syncup.batch b WHERE b.batch = file_cut.batch) AND k.mapping = file_cut.mapping
+			AND NOT k.repeated AND k.source <> '' AND (k.stored = f.key) = o.of_key AND o.of_key = by_key
+	) AS o;
+
+	-- Between two of the deleted values, which leave some of them out at both ends, lie
+	-- most others of a run, and no row that stayed. First in some rows, of every order;
+	-- then in all rows, of those that may be it.
+	FOREACH sampled IN ARRAY ARRAY[greatest(f.stored / 1000, 1), 1] LOOP
+		EXECUTE format($sql$
+			WITH %1$s, edge AS MATERIALIZED (
+				SELECT v.number, t.trim, percentile_disc(t.trim) WITHIN GROUP (ORDER BY v.value COLLATE "C") COLLATE "C" AS first,
+					percentile_disc(1 - t.trim) WITHIN GROUP (ORDER BY v.value COLLATE "C") COLLATE "C" AS last
+				FROM gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value) CROSS JOIN (VALUES (0.02::float8), (0.12)) AS t (trim)
+				WHERE v.value IS NOT NULL
+				GROUP BY v.number, t.trim
+				HAVING count(*) * 100 >= 98 * (SELECT count(*) FROM gone)
+			), apart AS (
+				SELECT e.number, e.trim, count(*) FILTER (WHERE v.value BETWEEN e.first AND e.last) AS inside,
+					max(v.value) FILTER (WHERE v.value < e.first) COLLATE "C" AS before, count(*) FILTER (WHERE v.value < e.first) AS below,
+					min(v.value) FILTER (WHERE v.value > e.last) COLLATE "C" AS after, count(*) FILTER (WHERE v.value > e.last) AS above
+				FROM (SELECT * FROM stayed g WHERE hashtextextended(g.%3$I, 0) %% $2 = 0) AS g
+				CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
+				JOIN edge e ON e.number = v.number
+				WHERE e.first < e.last
+				GROUP BY e.number, e.trim
+			)
+			SELECT a.number, a.before, a.after, a.below + a.above + a.inside AS stayed, v.gone, v.examples,
+				CASE WHEN a.above * 50 <= a.below THEN 'tail' WHEN a.below * 50 <= a.above THEN 'head' ELSE 'middle' END AS part,
+				array_agg(a.number) OVER () AS numbers
+			FROM apart a
+			CROSS JOIN LATERAL (
+				SELECT count(*) AS gone, to_jsonb((array_agg(jsonb_build_object('key', g.%3$I, 'old', g.%3$I, 'new', NULL) ORDER BY v.value COLLATE "C"))[1:2]) AS examples
+				FROM gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
+				WHERE v.number = a.number AND (v.value > a.before) IS NOT FALSE AND (v.value < a.after) IS NOT FALSE
+			) AS v
+			WHERE a.inside * $2 * 50 <= $3 AND (a.below + a.above) * $2 >= 5 AND a.inside <= a.below + a.above
+			ORDER BY v.gone * 20 / $3 DESC, a.number, v.gone DESC
+			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied),
+			(SELECT string_agg(format('(%s, %s)', o.number, o.value), ', ') FROM jsonb_to_recordset(orders) AS o (number int, value text)), f.key)
+		INTO cut USING file_cut.batch, sampled, deleted;
+		EXIT WHEN cut.number IS NULL OR sampled = 1;
+		SELECT jsonb_agg(o) INTO orders FROM jsonb_array_elements(orders) AS o WHERE (o ->> 'number')::int = ANY (cut.numbers);
+	END LOOP;
+	IF cut.gone >= d.rows AND cut.gone * 100 >= d.percent * deleted THEN
+		RETURN QUERY
+		SELECT NULL::text, NULL::name, cut.gone,
+			format(CASE cut.part
+					WHEN 'tail' THEN '%1$s has lost its tail: %2$s of %3$s deleted keys come after "%4$s", the last of the %5$s that stayed'
+					WHEN 'head' THEN '%1$s has lost its head: %2$s of %3$s deleted keys come before "%6$s", the first of the %5$s that stayed'
+					ELSE '%1$s has lost a part of its middle: %2$s of %3$s deleted keys lie between "%4$s" and "%6$s", two of the %5$s that stayed'
+				END, f.name, cut.gone, deleted, syncup.shorten(ltrim(cut.before, CASE WHEN length(cut.before) = 100 THEN '0' ELSE '' END), 40), cut.stayed,
+				syncup.shorten(ltrim(cut.after, CASE WHEN length(cut.after) = 100 THEN '0' ELSE '' END), 40))
+			|| CASE WHEN o."column" IS NULL THEN '' ELSE format(', in the order of "%s"', o."column") END,
+			'deleted_lines', cut.gone, cut.examples
+		FROM jsonb_to_recordset(orders) AS o (number int, "column" text)
+		WHERE o.number = cut.number;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.file_cut(uuid, text, boolean) IS
+'A file that has lost a part: the deleted keys, or else the values of another column in these rows, are a run of all.';
+
+CREATE FUNCTION syncup.find_file_cut(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT * FROM syncup.file_cut($1, $2, true) $$;
+COMMENT ON FUNCTION syncup.find_file_cut(uuid, text) IS
+'A file that has lost a part, in the order of its keys. See syncup_findings().';
+
+CREATE FUNCTION syncup.find_file_cut_otherwise(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT * FROM syncup.file_cut($1, $2, false) WHERE NOT EXISTS (SELECT FROM syncup.file_cut($1, $2, true)) $$;
+COMMENT ON FUNCTION syncup.find_file_cut_otherwise(uuid, text) IS
+'A file that has lost a part, in the order of another column. See syncup_findings().';
+
+CREATE FUNCTION syncup.traits(value text)
+RETURNS TABLE (kind text, trait text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'is', value
+	UNION ALL
+	SELECT 'ends with', substr(value, p.place::int)
+	FROM generate_series(2, least(char_length(value), 300)) AS p (place)
+	WHERE substr(value, p.place::int, 1) IN ('@', ',')
+	UNION ALL
+	SELECT 'begins with', left(value, p.place::int)
+	FROM generate_series(2, least(char_length(value) - 1, 300)) AS p (place)
+	WHERE substr(value, p.place::int, 1) IN ('/', '\')
+$$;
+COMMENT ON FUNCTION syncup.traits(text) IS
+'What values may have in common: the whole, the ends of a name or address, the beginnings of a path.';
+
+CREATE FUNCTION syncup.find_rows_in_common(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	f record;
+	c syncup.batch_counter;
+	d syncup.detector;
+	of record;
+	cells text;
+	traits jsonb;
+	trait record;
+BEGIN
+	SELECT * INTO f FROM syncup.file_of(find_rows_in_common.batch, find_rows_in_common.mapping);
+	SELECT * INTO d FROM syncup.detector t WHERE t.detector = 'rows in common';
+	SELECT * INTO c FROM syncup.batch_counter t WHERE t.batch = find_rows_in_common.batch AND t.mapping = find_rows_in_common.mapping;
+	IF NOT coalesce(f.comparable, false) THEN
+		RETURN;
+	END IF;
+	SELECT string_agg(format('(%s, g.%I)', k.ordinal, k.stored), ', ')
+	INTO cells
+	FROM syncup.mapping_column k
+	WHERE k.connector = (SELECT b.connector FROM syncup.batch b WHERE b.batch = find_rows_in_common.batch) AND k.mapping = find_rows_in_common.mapping
+		AND NOT k.repeated AND k.source <> '' AND k.stored <> f.key;
+	IF cells IS NULL THEN
+		RETURN;
+	END IF;
+
+	FOR of IN
+		SELECT * FROM (VALUES ('gone', 'deleted', 'deleted_lines', 'old', c.delta_deleted), ('came', 'inserted', 'inserted_lines', 'new', c.delta_inserted))
+			AS s (side, word, counter, place, rows)
+		WHERE s.rows >= d.rows AND f.stored > 0
+	LOOP
+		-- What some of them have in common, and then how many have it, and how many others.
+		EXECUTE format($sql$
+			WITH %1$s, seen AS (
+				SELECT v.ordinal, t.kind, t.trait, count(*) AS rows
+				FROM (SELECT * FROM %2$I g ORDER BY hashtext(g.%3$I) LIMIT 300) AS g
+				CROSS JOIN LATERAL (VALUES %4$s) AS v (ordinal, value)
+				CROSS JOIN LATERAL syncup.traits(v.value) AS t
+				WHERE v.value <> '' AND char_length(t.trait) <= 300
+				GROUP BY v.ordinal, t.kind, t.trait
+			)
+			SELECT jsonb_agg(t) FROM (SELECT s.ordinal, s.kind, s.trait FROM seen s WHERE s.rows * 2 > least($2, 300) ORDER BY s.rows DESC LIMIT 20) AS t
+			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied), of.side, f.key, cells)
+		INTO traits USING find_rows_in_common.batch, of.rows;
+		CONTINUE WHEN traits IS NULL;
+		EXECUTE format($sql$
+			WITH %1$s, trait AS MATERIALIZED (
+				SELECT t.ordinal, t.kind, t.trait COLLATE "C" AS trait, char_length(t.trait) AS length
+				FROM jsonb_to_recordset($3) AS t (ordinal int, kind text, trait text)
+			), has AS (
+				SELECT t.ordinal, t.kind, t.trait, count(*) FILTER (WHERE g.ours) AS ours, count(*) FILTER (WHERE NOT g.ours) AS others,
+					to_jsonb((array_agg(jsonb_build_object('key', g.key, %2$L, g.value) ORDER BY g.key COLLATE "C") FILTER (WHERE g.ours))[1:2]) AS examples
+				FROM (
+					SELECT true AS ours, g.%3$I AS key, v.* FROM %4$I g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
+					UNION ALL
+					SELECT false, NULL, v.* FROM stayed g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
+				) AS g
+				JOIN trait t ON t.ordinal = g.ordinal AND CASE t.kind WHEN 'is' THEN g.value = t.trait
+					WHEN 'ends with' THEN right(g.value, t.length) = t.trait ELSE starts_with(g.value, t.trait) END
+				GROUP BY t.ordinal, t.kind, t.trait
+			)
+			SELECT h.* FROM has h
+			WHERE h.ours * 100 >= $4 * $2 AND h.others * 20 <= h.ours
+			ORDER BY h.ours - h.others DESC, char_length(h.trait) DESC, h.ordinal LIMIT 1
+			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied), of.place, f.key, of.side, cells)
+		INTO trait USING find_rows_in_common.batch, of.rows, traits, d.percent;
+		IF trait.ours >= d.rows THEN
+			RETURN QUERY
+			SELECT NULL::text, k.source::name, trait.ours,
+				format('%s of %s %s rows have a "%s" that %s "%s", and %s of the others', trait.ours, of.rows, of.word, k.source, trait.kind,
+					syncup.shorten(trait.trait, 60), CASE trait.others WHEN 0 THEN 'none' ELSE trait.others::text END),
+				of.counter, trait.ours, trait.examples
+			FROM syncup.mapping_column k
+			WHERE k.connector = (SELECT b.connector FROM syncup.batch b WHERE b.batch = find_rows_in_common.batch) AND k.mapping = find_rows_in_common.mapping
+				AND k.ordinal = trait.ordinal;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.find_rows_in_common(uuid, text) IS
+'A value that nearly all deleted, or inserted, rows have and nearly no other row. See syncup_findings().';
+
+/* ---------- links and rows set aside ---------- */
+
+CREATE FUNCTION syncup.find_ends_not_found(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH lost AS MATERIALIZED (
+		SELECT q.key, q.message FROM syncup.quarantine q
+		WHERE q.batch = find_ends_not_found.batch AND q.mapping = find_ends_not_found.mapping AND q.reason = 'orphan'
+	)
+	SELECT NULL, NULL::name, n.count,
+		format('pairs with an end that is not found: %s of %s read: %s', n.count, c.rows_read, n.reasons)
+			|| coalesce(format('; %s of them have one that %s "%s"', t.count, t.kind, syncup.shorten(t.trait, 60)), ''),
+		'link_deleted_lines', least(n.count, c.deleted), n.examples
+	FROM syncup.batch_counter c
+	JOIN syncup.detector d ON d.detector = 'ends not found'
 	CROSS JOIN LATERAL (
-		SELECT * FROM syncup.file_findings(b.batch, c.mapping)
-		UNION ALL
-		SELECT * FROM syncup.key_findings(b.batch, c.mapping)
-		UNION ALL
-		SELECT * FROM syncup.column_findings(b.batch, c.mapping)
-	) AS f
-	JOIN syncup.finding_limit l USING (finding)
-	WHERE b.batch = findings.batch
-	ORDER BY l.rank, m.ordinal, f.ordinal
+		SELECT sum(r.count)::bigint AS count, string_agg(format('%s %s', r.count, r.message), ', ' ORDER BY r.count DESC, r.message) AS reasons,
+			(SELECT to_jsonb((array_agg(jsonb_build_object('key', l.key) ORDER BY l.key COLLATE "C"))[1:2]) FROM lost l) AS examples
+		FROM (SELECT l.message, count(*) FROM lost l GROUP BY l.message) AS r
+	) AS n
+	LEFT JOIN LATERAL (
+		SELECT t.kind, t.trait, count(DISTINCT l.key) AS count
+		FROM lost l CROSS JOIN LATERAL unnest(string_to_array(l.key, ' -> ')) AS v CROSS JOIN LATERAL syncup.traits(v) AS t
+		GROUP BY t.kind, t.trait
+		HAVING count(DISTINCT l.key) * 100 >= 75 * n.count
+		ORDER BY count(DISTINCT l.key) DESC, char_length(t.trait) DESC, t.trait COLLATE "C" LIMIT 1
+	) AS t ON true
+	WHERE c.batch = find_ends_not_found.batch AND c.mapping = find_ends_not_found.mapping
+		AND n.count >= d.rows AND n.count * 100 > d.percent * c.rows_read
+$$;
+COMMENT ON FUNCTION syncup.find_ends_not_found(uuid, text) IS
+'Links that are none for want of an end, and what those have in common. See syncup_findings().';
+
+CREATE FUNCTION syncup.find_rows_set_aside(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NULL, NULL::name, now.count,
+		format('set aside: %s of %s rows of %s (%s %%): %s', now.count, c.rows_read, regexp_replace(c.file, '^.*/', ''),
+			round(now.count * 100.0 / nullif(c.rows_read, 0), 2), now.reasons)
+			|| coalesce('; ' || before.count || ' in the last applied batch', ''),
+		'set_aside_lines', c.set_aside, NULL::jsonb
+	FROM syncup.batch b
+	JOIN syncup.batch_counter c USING (batch)
+	JOIN syncup.detector d ON d.detector = 'rows set aside'
+	CROSS JOIN LATERAL (
+		SELECT sum(q.count)::bigint AS count,
+			string_agg(format('%s %s', q.count, q.reason), ', ' ORDER BY q.count DESC, q.reason) AS reasons
+		FROM (
+			SELECT t.reason, count(*) FROM syncup.quarantine t
+			WHERE t.batch = b.batch AND t.mapping = c.mapping AND t.reason <> 'orphan' GROUP BY t.reason
+		) AS q
+	) AS now
+	LEFT JOIN LATERAL (
+		SELECT (SELECT count(*) FROM syncup.quarantine t WHERE t.batch = o.batch AND t.mapping = c.mapping AND t.reason <> 'orphan')
+		FROM syncup.batch o JOIN syncup.batch_counter t USING (batch)
+		WHERE o.connector = b.connector AND o.seq < b.seq AND o.status = 'applied'
+		AND t.mapping = c.mapping AND t.file IS NOT NULL
+		ORDER BY o.seq DESC LIMIT 1
+	) AS before ON true
+	WHERE b.batch = find_rows_set_aside.batch AND c.mapping = find_rows_set_aside.mapping AND c.file IS NOT NULL
+		AND (now.count * 100 > d.percent * c.rows_read OR now.count > d.rows * greatest(before.count, 1))
+$$;
+COMMENT ON FUNCTION syncup.find_rows_set_aside(uuid, text) IS
+'Rows set aside beyond the usual. See syncup_findings().';
+
+/* ---------- all together ---------- */
+
+-- What counts is the counter that exceeds a limit: the mapping's, else that of all.
+CREATE FUNCTION syncup.explained(batch uuid, mapping text)
+RETURNS TABLE (counter text, count bigint, exceeded boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT DISTINCT ON (t.counter) t.counter, t.count, t.exceeded
+	FROM syncup.threshold_check t
+	WHERE t.batch = explained.batch AND (t.mapping IS NULL OR t.mapping = explained.mapping)
+	ORDER BY t.counter, t.exceeded DESC, t.mapping NULLS LAST
+$$;
+COMMENT ON FUNCTION syncup.explained(uuid, text) IS
+'Of each counter what a finding of a mapping is to explain, and whether that exceeds a limit.';
+
+-- The page calls this: it cannot know the schema of syncup_findings().
+CREATE FUNCTION syncup.findings(batch uuid)
+RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text, counter text, explains bigint, "of" bigint, examples jsonb)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	calls text;
+BEGIN
+	SELECT string_agg(format($sql$
+			UNION ALL
+			SELECT m.mapping, m.ordinal, %s, coalesce(f.finding, %L), NULL, f.column_name, f.rows, f.message, f.counter, f.explains, f.examples
+			FROM mapping m CROSS JOIN LATERAL %s($1, m.mapping) AS f
+			LEFT JOIN explained e ON e.mapping = m.mapping AND e.counter = f.counter
+			WHERE f.rows * 100 >= %s * m.stored OR e.exceeded AND f.explains * 100 >= 80 * e.count
+			$sql$, d.rank, d.finding, d.function, coalesce(d.stored_percent, 0)), '' ORDER BY d.rank)
+	INTO calls
+	FROM syncup.detector d WHERE d.looks_at = 'mapping';
+	RETURN QUERY EXECUTE format($sql$
+		WITH mapping AS MATERIALIZED (
+			-- before the changes are built, what prepare compared with
+			SELECT c.mapping, m.ordinal, coalesce(c.stored_before, c.rows_kept - c.delta_inserted + c.delta_deleted) AS stored
+			FROM syncup.batch b
+			JOIN syncup.batch_counter c USING (batch)
+			JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping
+			WHERE b.batch = $1
+		), explained AS MATERIALIZED (
+			SELECT m.mapping, e.* FROM mapping m CROSS JOIN LATERAL syncup.explained($1, m.mapping) AS e
+		), found (mapping, ordinal, rank, finding, "column", column_name, rows, message, counter, explains, examples) AS (
+			SELECT m.mapping, m.ordinal, f.rank, f.finding, f.ordinal, f.column_name, f.rows, f.message, f.counter, f.explains, f.examples
+			FROM mapping m CROSS JOIN LATERAL syncup.column_findings($1, m.mapping) AS f
+			%s
+		)
+		SELECT f.mapping, f.finding, f.column_name, f.rows,
+			f.message || CASE WHEN e.count > 0 AND f.explains > 0 THEN format('; explains %%s of %%s', f.explains, syncup.count_in_words(e.count, f.counter)) ELSE '' END,
+			f.counter, f.explains, e.count, f.examples
+		FROM found f
+		LEFT JOIN explained e ON e.mapping = f.mapping AND e.counter = f.counter
+		ORDER BY e.exceeded DESC NULLS LAST, round(f.explains * 10.0 / nullif(e.count, 0)) DESC NULLS LAST, f.rank, f.explains DESC, f.ordinal, f."column"
+		$sql$, calls)
+	USING findings.batch;
+END
 $$;
 COMMENT ON FUNCTION syncup.findings(uuid) IS
 'See syncup_findings().';
 
 CREATE FUNCTION syncup_findings(batch uuid)
-RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text)
+RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text, counter text, explains bigint, "of" bigint, examples jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -557,4 +757,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup_findings(uuid) IS
-'What stands out in a batch, the most telling first: per mapping the finding, its column, the number of rows that show it, and a sentence with the figures (SPEC 6.3). The limits: syncup.finding_limit.';
+'What stands out in a batch, what explains most first: per mapping the finding, its column, the number of rows that show it, a sentence with the figures, how many of how many of a counter that explains, and examples (SPEC 6.3). What is looked for: syncup.detector.';

@@ -131,11 +131,12 @@ BEGIN
 		UNION ALL
 		SELECT 2, 'table', c.relname FROM pg_class c
 		WHERE c.relnamespace = n.oid AND NOT has_table_privilege(c.oid, 'SELECT') AND c.relname IN ('batch', 'batch_counter', 'batch_cascade', 'connector',
-			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'finding_limit', 'mapping_key')
+			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'detector', 'mapping_key')
 		UNION ALL
 		SELECT 3, 'function', p.proname FROM pg_proc p
-		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND p.proname IN ('findings', 'file_findings', 'key_findings', 'column_findings',
-			'sample_changes', 'format_difference', 'bare_key', 'without_blanks', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
+		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND p.proname IN ('findings', 'column_findings', 'find_file_almost_empty',
+			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_rows_set_aside', 'file_of', 'gone_came_stayed', 'traits', 'explained',
+			'way_in_words', 'examples_in_words', 'sample_changes', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
 	) AS o (rank, kind, name)
 	WHERE n.nspname = 'syncup'
 	ORDER BY o.rank, o.name LIMIT 1;
@@ -255,11 +256,11 @@ BEGIN
 		ORDER BY t.mapping NULLS FIRST, syncup.counter_rank(t.counter) LIMIT max_limits);
 
 	-- What stands out.
-	SELECT array_agg(syncup.wrap(format('%s: %s: %s', f.mapping, f.finding, f.message), 2) ORDER BY f.place)
+	SELECT array_agg(syncup.wrap(format('%s: %s: %s', f.mapping, f.finding, f.message) || coalesce('; for example ' || syncup.examples_in_words(f.examples), ''), 2) ORDER BY f.place)
 			FILTER (WHERE f.place <= max_findings)
 		|| ('  and ' || nullif(greatest(count(*) - max_findings, 0), 0) || ' more: see syncup_findings()')
 	INTO part
-	FROM syncup.findings(b.batch) WITH ORDINALITY AS f (mapping, finding, column_name, rows, message, place);
+	FROM syncup.findings(b.batch) WITH ORDINALITY AS f (mapping, finding, column_name, rows, message, counter, explains, of, examples, place);
 	part := nullif(array_remove(part, NULL), '{}');
 	IF part IS NULL THEN
 		SELECT array_agg(syncup.wrap(a.detail, 2) ORDER BY a.what) INTO part FROM (

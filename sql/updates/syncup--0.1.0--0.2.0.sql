@@ -161,6 +161,7 @@ DELETE FROM syncup.digest_epoch;
 -- new: 46-ldap
 -- new: 47-map-suggest
 -- new: 52-prepare-session
+-- new: 65-detector
 -- new: 71-job
 -- new: 72-job-run
 -- new: 73-job-kind
@@ -212,3 +213,14 @@ ALTER TABLE syncup.mapping_column ADD empty text CHECK (empty = 'keep'),
 ALTER TABLE syncup.mapping ALTER COLUMN file DROP NOT NULL;
 -- Links with columns.
 ALTER TABLE syncup.orphan ADD link text COLLATE "C";
+
+-- What stands out: a table of detectors in the place of the view.
+DROP FUNCTION syncup_findings(uuid);
+DROP FUNCTION syncup.findings(uuid);
+DROP FUNCTION syncup.file_findings(uuid, text);
+DROP FUNCTION syncup.key_findings(uuid, text);
+DROP FUNCTION syncup.column_findings(uuid, text);
+DROP FUNCTION syncup.format_difference(text, text);
+DROP FUNCTION syncup.without_blanks(text);
+DROP FUNCTION syncup.bare_key(text);
+DROP VIEW syncup.finding_limit;

@@ -57,8 +57,8 @@ $$;
 \pset footer off
 
 -- The limits, and what they mean.
-SELECT rank, finding, percent, rows, few_rows, few_percent FROM syncup.finding_limit ORDER BY rank;
-SELECT count(*) FROM syncup.finding_limit WHERE meaning = '';
+SELECT rank, detector, finding, looks_at, percent, rows, few_rows, few_percent, stored_percent FROM syncup.detector ORDER BY rank;
+SELECT detector FROM syncup.detector WHERE meaning = '' OR (looks_at <> 'mapping') <> (told <> '');
 SELECT attname, format_type(t, NULL) FROM pg_proc, unnest(proallargtypes, proargnames) AS a (t, attname) WHERE proname = 'syncup_findings';
 
 -- Nothing: the same rows; one row of each command.
@@ -133,8 +133,29 @@ INSERT INTO t.pair VALUES ('Ada', 'ADA'), ('Ada L', ' Ada  L '), ('Ada', 'Ida'),
 	('007', '7'), ('0', '000'), ('10', '1'), ('12.50', '12.5'), ('+5', '5'), ('-5', '5'), ('1.25', '125'), ('1.234,56', '1234.56'), ('1,5', '1.5'), ('1,5', '1.6'),
 	('2024-02-01', '2024-01-02'), ('01.02.2024', '2024-02-01'), ('20240201', '2024-02-01'), ('01/02/2024', '01.02.2024'), ('1.2.24', '2024-02-01'), ('2024-02-01', '2024-03-01'),
 	('2024-02-01', '2024-02-01 00:00:00+00'), ('2024-02-01 10:00:00', '2024-01-02T10:00:00'), ('2024-02-01 10:00:00', '2024-02-01 11:00:00'), ('2024-02-01 10:00:00', '2024-01-02 11:00:00'), ('1/2/2024', '2024-01-02'), ('01.02.2024', '2024-02-02'),
-	('{6F9619FF-8B86-D011-B42D-00CF4FC964FF}', '6f9619ff8b86d011b42d00cf4fc964ff'), ('A-1', 'A1');
-SELECT old, new, syncup.format_difference(old, new), syncup.format_difference(new, old) IS NOT DISTINCT FROM syncup.format_difference(old, new) AS both_ways FROM t.pair;
+	('{6F9619FF-8B86-D011-B42D-00CF4FC964FF}', '6f9619ff8b86d011b42d00cf4fc964ff'), ('A-1', 'A1'),
+	('1234567', '1.23E+06'), ('1234567', '1,23E6'), ('1234567', '2.34E+06'), ('3.1416', '3.14'), ('3.15', '3.1'), ('3.16', '3.3'), ('3', '3.0000001'), ('2024-01-01', '2024-01-02'), ('2024-01-01 10:00', '2024-01-01 11:30'), ('2024-02-31', '2024-03-01'), ('0000-01-01', '0000-01-02'), ('2024-01-01 99:99', '2024-01-01 10:00'),
+	('R&D', 'R&amp;D'), ('R&amp;D', 'R&amp;amp;D'), ('"a"', '&quot;a&quot;'), ('O''Brien', 'O''''Brien'), ('a\b', 'a\\b'), (U&'M\00FCller', U&'M\00C3\00BCller'), (U&'M\00FCller', 'M?ller'), (U&'M\00FCller', 'Mueller'), ('Anna Schmidt', 'Anna Sc'), ('a@x.org', 'a@y.org'), ('7', 'E7'), (U&'\00FCa', U&'\00FCb');
+SELECT syncup.date_parts(v), syncup.date_second(v), v FROM unnest('{2024-02-01,01.02.2024,20240201,31122024,1.2.24,2024-02-01 00:00:00+00,2024-02-01T10:00:00,02/01/2024 10:00,1.234.567,123456,abc,"",2024-01-02 11:00:00.25,2024-01-02 11,2024-1-2-3,2024-01.02}'::text[]) AS v;
+-- Which detectors of a value see a pair, and what they say of it: first those that say it of the pair the other way round as well.
+CREATE FUNCTION t.seen(old text, new text) RETURNS TABLE (detector text, way text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	d record;
+BEGIN
+	FOR d IN SELECT t.* FROM syncup.detector t WHERE t.looks_at = 'value' ORDER BY t.rank LOOP
+		detector := d.detector;
+		EXECUTE format('SELECT %s($1, $2)', d.function) INTO way USING old, new;
+		IF way IS NOT NULL THEN
+			RETURN NEXT;
+		END IF;
+	END LOOP;
+END
+$$;
+SELECT p.old, p.new, string_agg(concat_ws(' ', s.detector, nullif(s.way, '')), ', ') FILTER (WHERE b.detector IS NOT NULL) AS both_ways,
+	string_agg(concat_ws(' ', s.detector, nullif(s.way, '')), ', ') FILTER (WHERE b.detector IS NULL) AS this_way
+FROM t.pair p LEFT JOIN LATERAL t.seen(p.old, p.new) AS s ON true LEFT JOIN LATERAL t.seen(p.new, p.old) AS b ON b.detector = s.detector AND b.way = s.way
+GROUP BY p.old, p.new ORDER BY p.old COLLATE "C", p.new COLLATE "C";
 
 -- A constant value: in 90 % of the changed rows, 20 of them; flags as their type writes them.
 SELECT * FROM t.findings(100, $$id, CASE WHEN x <= 20 THEN 'Same' WHEN x <= 22 THEN 'other' || x ELSE a END, b, c, d, n, day, flag$$);
@@ -297,8 +318,9 @@ RESET client_min_messages;
 CREATE ROLE regress_syncup_report;
 GRANT USAGE ON SCHEMA syncup, syncup_changes, t TO regress_syncup_report;
 GRANT SELECT ON ALL TABLES IN SCHEMA syncup, syncup_changes TO regress_syncup_report;
-GRANT EXECUTE ON FUNCTION syncup_report(uuid), syncup_findings, syncup.findings, syncup.file_findings, syncup.key_findings, syncup.column_findings,
-	syncup.sample_changes, syncup.format_difference, syncup.bare_key, syncup.without_blanks, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank, syncup.exceeded_limits TO regress_syncup_report;
+GRANT EXECUTE ON FUNCTION syncup_report(uuid), syncup_findings, syncup.findings, syncup.column_findings, syncup.find_file_almost_empty, syncup.find_keys_respelled, syncup.find_file_cut, syncup.find_file_cut_otherwise, syncup.file_cut,
+	syncup.find_rows_in_common, syncup.find_ends_not_found, syncup.find_rows_set_aside, syncup.file_of, syncup.gone_came_stayed, syncup.traits, syncup.explained, syncup.way_in_words, syncup.examples_in_words,
+	syncup.sample_changes, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank, syncup.exceeded_limits TO regress_syncup_report;
 SET ROLE regress_syncup_report;
 SELECT finding, column_name, rows FROM syncup_findings(t.last());
 SELECT length(syncup_report(t.last())) > 1000 AS reported;

@@ -118,7 +118,7 @@ foreach my $script (glob "$released/syncup--*.sql")
 # privileges on them are kept by name, and stay the users' own.
 my $first = '0.1.0';
 my $assembled = slurp_file("$scripts/syncup--$first--$version.sql");
-my $drops = "DROP ROUTINE syncup_csv_header;\nDROP VIEW syncup.finding_limit;\n";
+my $drops = "DROP ROUTINE syncup_csv_header;\nDROP VIEW syncup.progress;\n";
 my $remembered = slurp_file("$FindBin::RealBin/../../sql/updates/before");
 (my $dropping = $assembled) =~ s/^\Q$remembered\E/$remembered$drops/m or die 'the update does not begin as it should';
 replace_update($dropping);
@@ -128,17 +128,17 @@ $node->safe_psql('used', <<"SQL");
 CREATE EXTENSION syncup VERSION '$first';
 GRANT EXECUTE ON ROUTINE syncup_csv_header TO operator WITH GRANT OPTION;
 GRANT EXECUTE ON ROUTINE syncup_report TO operator;
-GRANT SELECT ON syncup.finding_limit, syncup.status, syncup.batch TO operator;
+GRANT SELECT ON syncup.progress, syncup.status, syncup.batch TO operator;
 GRANT SELECT (connector) ON syncup.connector TO operator;
-GRANT SELECT (rank) ON syncup.finding_limit TO operator;
+GRANT SELECT (pid) ON syncup.progress TO operator;
 CREATE VIEW watched AS SELECT * FROM syncup.status;
-CREATE VIEW limits AS SELECT * FROM syncup.finding_limit;
+CREATE VIEW limits AS SELECT * FROM syncup.progress;
 INSERT INTO syncup.connector (connector, directory) VALUES ('HR', '$folder');
 SQL
 
 my ($code, undef, $stderr) = $node->psql('used', "ALTER EXTENSION syncup UPDATE TO '$version'");
 isnt($code, 0, 'an update that would drop what a user made stops');
-like($stderr, qr/view limits depends on view syncup\.finding_limit/, 'and names it');
+like($stderr, qr/view limits depends on view syncup\.progress/, 'and names it');
 is($node->safe_psql('used', "SELECT extversion FROM pg_extension WHERE extname = 'syncup'"), $first, 'nothing has changed then');
 
 my $privileges = <<'SQL';

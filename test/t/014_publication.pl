@@ -48,7 +48,7 @@ is($publisher->safe_psql('postgres', $unidentified), '', 'every table of ours ha
 # The subscriber has the same tables; what its installation put into them goes.
 system_or_bail('sh', '-c', "'" . $publisher->config_data('--bindir') . "/pg_dump' --schema-only --no-publications -d '" . $publisher->connstr . " dbname=postgres' -f '$dir/schema.sql'");
 $subscriber->safe_psql('postgres', slurp_file("$dir/schema.sql"));
-$subscriber->safe_psql('postgres', 'TRUNCATE syncup.threshold_limit, syncup.step_kind, syncup.reference_step');
+$subscriber->safe_psql('postgres', q{DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(oid::regclass::text, ', ') FROM pg_class WHERE relnamespace = 'syncup'::regnamespace AND relkind = 'r'); END $$});
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION follower CONNECTION '" . $publisher->connstr . " dbname=postgres' PUBLICATION every_table");
 $subscriber->wait_for_subscription_sync($publisher, 'follower') if $subscriber->can('wait_for_subscription_sync');
 $subscriber->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate NOT IN ('r', 's')") or die 'subscription';

@@ -78,24 +78,25 @@ my %may = (
 	(map { ("table $_" => 'LOC') } qw(
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
-		syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
+		syncup.detector syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
 		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
 		syncup.sender syncup.upload_session syncup.upload_file syncup.upload_part
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
-	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status syncup.finding_limit
+	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
 		syncup.rule syncup.correlation syncup.role_model syncup.upload)),
 	'view syncup.session' => 'LOCS',
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
 		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.flag_seq_seq)),
-	(map { ("type $_" => 'PLOCS') } qw(syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row)),
+	(map { ("type $_" => 'PLOCS') } qw(syncup.found syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
-		syncup.findings(uuid) syncup.file_findings(uuid,text) syncup.key_findings(uuid,text) syncup.column_findings(uuid,text)
-		syncup.sample_changes(uuid,text,integer) syncup.format_difference(text,text) syncup.bare_key(text)
-		syncup.without_blanks(text) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text) syncup.exceeded_limits(uuid))),
+		syncup.findings(uuid) syncup.column_findings(uuid,text) syncup.find_file_almost_empty(uuid,text) syncup.find_keys_respelled(uuid,text) syncup.find_file_cut(uuid,text) syncup.find_file_cut_otherwise(uuid,text) syncup.file_cut(uuid,text,boolean)
+		syncup.find_rows_in_common(uuid,text) syncup.find_ends_not_found(uuid,text) syncup.find_rows_set_aside(uuid,text) syncup.file_of(uuid,text) syncup.gone_came_stayed(name,name,boolean)
+		syncup.traits(text) syncup.explained(uuid,text) syncup.way_in_words(text) syncup.examples_in_words(jsonb)
+		syncup.sample_changes(uuid,text,integer) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text) syncup.exceeded_limits(uuid))),
 	# operate
 	(map { ("function $_" => 'O') } (
 		'syncup_synchronize(text,boolean,boolean,text)', 'syncup_preview(text,text)',
@@ -222,6 +223,10 @@ my %may = (
 		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
 		'upload(regrole,uuid,text,integer,bytea,integer)', 'upload_row()', 'missing_parts(uuid,text)')),
 	# everybody's: they only compute, and views call some
+	(map { ("function syncup.$_" => 'PLOCS') } ('common_prefix(text,text)', 'date_parts(text)', 'date_second(text)', 'without_blanks(text)', 'bare_key(text)', 'detect_number(text)',
+		'detect_constants(text[],text[])', 'detect_recoding(text[],text[])', 'detect_any(text[],text[])', map({ "detect_$_(text,text,text)" } qw(constant recoded change)),
+		map { "detect_$_(text,text)" } qw(emptied filled shifted blanks case midnight date_separators date_order moved leading_zeros number_zeros rounded scientific number_separators
+			guid entities quotes encoding cut suffix prefix))),
 	'function syncup_format(text,text)' => 'PLOCS',
 	(map { ("function syncup.$_" => 'PLOCS') } ('cron_field(text,integer,integer,text[])', 'cron_fields(text)', 'next_cron(text,timestamp with time zone)',
 		'has_pg_cron()', 'is_missing_in_cron(text,oid)')),
