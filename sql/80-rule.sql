@@ -73,6 +73,12 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.check_query(regrole, text, text) IS
 'The relations that a rule''s query reads; errors unless the role may run it, it only reads, and calls no volatile function.';
 
+CREATE FUNCTION syncup.explain_as(role regrole, query text)
+RETURNS json
+AS 'MODULE_PATHNAME', 'syncup_explain_as' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.explain_as(regrole, text) IS 'The plan of a query, made with the role''s rights; it is not run.';
+
 CREATE FUNCTION syncup.rule_text(rule text, part text, expression text, query boolean DEFAULT false, own_schema text DEFAULT '@extschema@')
 RETURNS text
 AS 'MODULE_PATHNAME', 'syncup_rule_text' LANGUAGE C STABLE STRICT PARALLEL UNSAFE
@@ -276,6 +282,7 @@ CREATE FUNCTION syncup.run_rules(statement text, role regrole, queries text[], o
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

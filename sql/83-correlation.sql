@@ -348,7 +348,10 @@ DECLARE
 BEGIN
 	RETURN syncup.run_rules(format($sql$
 		WITH found AS MATERIALIZED (
-			SELECT r.a AS key, syncup.correlation_value(r.vals[1]) AS value, r.message FROM $rules r
+			-- nearly all begin with a visible letter
+			SELECT r.a AS key, CASE WHEN ascii(r.vals[1]) BETWEEN 33 AND 126 AND octet_length(r.vals[1]) <= 1000 THEN r.vals[1]
+				ELSE syncup.correlation_value(r.vals[1]) END AS value, r.message
+			FROM $rules r
 		), removed AS (
 			DELETE FROM syncup.correlation_key c
 			WHERE c.rule = %1$L AND c.side = %2$L AND %3$s AND NOT EXISTS (SELECT FROM found f WHERE f.key = c.key)
@@ -415,10 +418,15 @@ COMMENT ON FUNCTION syncup_compute_correlation_keys(text[], boolean) IS
 
 -- ---------- the match ----------
 
+-- Nothing is known of how many rows the parts of these statements have: a nested loop
+-- of two of them would take for ever.
+
 CREATE FUNCTION syncup.forget_absent(t syncup.resource_type)
 RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
+SET jit = off
 AS $$
 DECLARE
 	owners text[];
@@ -454,6 +462,8 @@ CREATE FUNCTION syncup.match_once(t syncup.resource_type)
 RETURNS text[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off
+SET jit = off
 AS $$
 DECLARE
 	multiple boolean := coalesce((t.options ->> 'correlate_multiple')::boolean, false);

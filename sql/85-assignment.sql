@@ -491,6 +491,7 @@ CREATE FUNCTION syncup.forget_pairs(t syncup.resource_type, kind text, keys text
 RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -985,3 +986,77 @@ AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_decline(bigint[], text) IS
 'Declines what awaits approval, says that a suggested account is not the owner''s, and orders that what is non-conforming becomes as rules wish it. How many were decided.';
+
+-- ---------- looking at a rule ----------
+
+CREATE FUNCTION syncup.plan_in_words(node jsonb)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE part (node, path) AS (
+		SELECT node, ARRAY[0]::bigint[]
+		UNION ALL
+		SELECT c.value, p.path || c.n FROM part p CROSS JOIN LATERAL jsonb_array_elements(p.node -> 'Plans') WITH ORDINALITY c (value, n)
+	)
+	SELECT coalesce(string_agg(format(CASE WHEN p.node ? 'Index Name' THEN 'looks up %1$s by %2$s' ELSE 'reads all of %1$s (%3$s rows)' END,
+			p.node ->> 'Relation Name', p.node ->> 'Index Name', p.node ->> 'Plan Rows')
+		|| CASE WHEN p.node ->> 'Parent Relationship' = 'SubPlan' THEN ' for each row' ELSE '' END, '; ' ORDER BY p.path), 'reads nothing')
+	FROM part p WHERE p.node ? 'Relation Name'
+$$;
+COMMENT ON FUNCTION syncup.plan_in_words(jsonb) IS 'What a plan, as EXPLAIN gives it, reads, and how.';
+
+CREATE FUNCTION syncup.rule_check(caller regrole, rule text)
+RETURNS TABLE (hits bigint, rows bigint, example text, cost text, followed_by text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	d syncup.rule_definition := syncup.check_rule_owner(caller, rule);
+	t syncup.resource_type;
+	target regclass;
+	alias text := 'o';
+	condition text := coalesce(d.definition ->> 'condition', CASE d.kind WHEN 'role' THEN 'false' ELSE 'true' END);
+	value text := '';
+	query text;
+	further text;
+BEGIN
+	SELECT r.* INTO t FROM syncup.resource_type r WHERE r.resource_type = d.resource_type;
+	target := coalesce(t.owner, d.relation);
+	IF d.kind IN ('expression', 'classification') THEN
+		target := d.relation;
+		alias := CASE d.kind WHEN 'expression' THEN 'r' ELSE 'a' END;
+	ELSIF d.kind = 'correlation' THEN
+		value := syncup.rule_text(rule, 'owner_expression', d.definition ->> 'owner');
+		condition := format('pg_catalog.concat(%s) ~ %L', value, '\S');
+	ELSIF d.kind = 'navigation' THEN
+		value := CASE WHEN syncup.is_query(d.definition ->> 'resource') THEN format('ARRAY%s', syncup.rule_text(rule, 'resource', d.definition ->> 'resource', true))
+			ELSE syncup.rule_text(rule, 'resource', d.definition ->> 'resource') END;
+	END IF;
+	query := format('SELECT pg_catalog.count(*), pg_catalog.min(%s) FROM %s %s WHERE %s', syncup.key_of(target, alias), target, alias, syncup.rule_text(rule, 'condition', condition));
+	EXECUTE format('SELECT q.hits, q.example FROM syncup.query_as(%L::regrole, %L) AS q (hits bigint, example text)', d.owner, query) INTO hits, example;
+	EXECUTE format('SELECT q.n FROM syncup.query_as(%L::regrole, %L) AS q (n bigint)', d.owner, format('SELECT pg_catalog.count(*) FROM %s r', target)) INTO rows;
+	IF value <> '' AND example IS NOT NULL THEN
+		EXECUTE format('SELECT %L || q.v FROM syncup.query_as(%L::regrole, %L) AS q (v text)', example || ': ', d.owner,
+			format('SELECT pg_catalog.concat(%s) FROM %s %s WHERE %s = %L', value, target, alias, syncup.key_of(target, alias), example)) INTO example;
+	END IF;
+	cost := syncup.plan_in_words(syncup.explain_as(d.owner, CASE WHEN value = '' THEN query
+		ELSE format('SELECT pg_catalog.concat(%s) FROM %s %s WHERE %s', value, target, alias, syncup.rule_text(rule, 'condition', condition)) END)::jsonb -> 0 -> 'Plan');
+	SELECT string_agg(r.relation::text, ', ' ORDER BY r.relation::text) INTO further
+	FROM syncup.rule_relation r
+	WHERE r.rule = rule AND r.relation NOT IN (d.relation, coalesce(t.owner, d.relation), coalesce(t.account, d.relation))
+		AND NOT (d.kind = 'navigation' AND r.relation IN (SELECT u FROM syncup.association_of(t.account, (d.definition ->> 'connector') || '.' || (d.definition ->> 'association')) l
+			CROSS JOIN LATERAL unnest(ARRAY[l.link, l.other]) u) AND NOT syncup.is_query(d.definition ->> 'resource'));
+	followed_by := CASE WHEN further IS NULL THEN 'complete and dirty runs' ELSE format('complete runs only, where %s changes', further) END;
+	RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION syncup.rule_check(regrole, text) IS 'What syncup_rule_check() does.';
+
+CREATE FUNCTION syncup_rule_check(rule text)
+RETURNS TABLE (hits bigint, rows bigint, example text, cost text, followed_by text)
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_rule_check(text) IS
+'How many rows a rule applies to, of how many; one of them; what it reads, and how; and whether dirty runs follow it, or complete ones only because it reads other tables.';

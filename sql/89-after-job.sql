@@ -67,6 +67,10 @@ INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, option
 -- ---------- classification and profiles ----------
 
 CREATE FUNCTION syncup.step_update_classification(run bigint, step text)
+
+-- ---------- correlation and role model ----------
+
+CREATE FUNCTION syncup.step_compute_correlation_keys(run bigint, step text)
 RETURNS syncup.step_result
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -88,6 +92,22 @@ COMMENT ON FUNCTION syncup.step_update_classification(bigint, text) IS
 'Step kind update_classification: did something if what an account is was written.';
 
 CREATE FUNCTION syncup.step_set_internal_user_profiles(run bigint, step text)
+
+	types text[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(me #> '{options,resource_types}', '[]')));
+	result syncup.step_result;
+	written bigint;
+BEGIN
+	SELECT coalesce(sum(k.written), 0) INTO written
+	FROM @extschema@.syncup_compute_correlation_keys(nullif(types, '{}'), coalesce((me #>> '{options,dirty}')::boolean, false)) k;
+	result.did_something := written > 0;
+	result.counters := jsonb_build_object('keys_written', written);
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.step_compute_correlation_keys(bigint, text) IS
+'Step kind compute_correlation_keys: did something if a key was written.';
+
+CREATE FUNCTION syncup.step_compute_role_model(run bigint, step text)
 RETURNS syncup.step_result
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -126,3 +146,73 @@ INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, option
 	('complete', 'update_classification', 10, '{}', 'always', '{}', 'provisioning', 'syncup.needs_classification', false),
 	('incremental', 'update_classification', 10, '{set_recently_modified_flag}', 'any started', '{"dirty": true}', 'provisioning', 'syncup.needs_classification', false),
 	('complete', 'set_internal_user_profiles', 11, '{fulfill}', 'all did', '{}', 'provisioning', 'syncup.needs_profiles', false);
+
+	types text[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(me #> '{options,resource_types}', '[]')));
+	result syncup.step_result;
+BEGIN
+	SELECT coalesce(jsonb_object_agg(s.state, s.n), '{}') INTO result.counters
+	FROM (
+		SELECT coalesce(m.provisioning_state, 'removed') AS state, sum(m.count) AS n
+		FROM @extschema@.syncup_compute_role_model(nullif(types, '{}'), coalesce((me #>> '{options,dirty}')::boolean, false)) m GROUP BY 1
+	) AS s;
+	result.did_something := result.counters <> '{}';
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.step_compute_role_model(bigint, text) IS
+'Step kind compute_role_model: did something if an assignment was written; its counters are the states that they got into.';
+
+CREATE FUNCTION syncup.needs_correlation(connector text)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT EXISTS (SELECT FROM syncup.rule_definition d WHERE d.kind = 'correlation') $$;
+COMMENT ON FUNCTION syncup.needs_correlation(text) IS 'Whether there is a correlation rule.';
+
+CREATE FUNCTION syncup.needs_role_model(connector text)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT EXISTS (SELECT FROM syncup.resource_type) OR EXISTS (SELECT FROM syncup.rule_definition d WHERE d.kind = 'role') $$;
+COMMENT ON FUNCTION syncup.needs_role_model(text) IS 'Whether there is a resource type or a role.';
+
+INSERT INTO syncup.step_kind (kind, function, connector, options, description, own) VALUES
+	('compute_correlation_keys', 'syncup.step_compute_correlation_keys', 'none', '{"dirty": "boolean", "resource_types": "array"}', 'computes what accounts are matched with owners by', false),
+	('compute_role_model', 'syncup.step_compute_role_model', 'none', '{"dirty": "boolean", "resource_types": "array"}', 'compares who should have what with who has it', false);
+INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, options, part, needed, own)
+SELECT j.job, k.kind, k.level, j.parents, j.start_when, j.options, 'provisioning', k.needed, false
+FROM (VALUES ('complete', '{}'::text[], 'always', '{}'::jsonb), ('incremental', '{set_recently_modified_flag}', 'any started', '{"dirty": true}'), ('initial', '{}', 'always', '{}')) AS j (job, parents, start_when, options)
+CROSS JOIN (VALUES ('compute_correlation_keys', 6, 'syncup.needs_correlation'), ('compute_role_model', 7, 'syncup.needs_role_model')) AS k (kind, level, needed);
+
+-- ---------- what waits for a person (AFTER 7) ----------
+
+CREATE VIEW syncup.to_review AS
+SELECT 'blocked batch' AS what, b.connector AS of, min(b.prepared_at) AS since, count(*) AS count,
+	format('SELECT syncup_report(%L)', (array_agg(b.batch ORDER BY b.seq))[1]) AS shown_by,
+	format('SELECT * FROM syncup_resume(%L)', (array_agg(b.batch ORDER BY b.seq))[1]) AS decided_by
+FROM syncup.batch b WHERE b.status = 'blocked' GROUP BY b.connector
+UNION ALL
+SELECT o.state || ' owner', o.resource_type, min(o.since), count(*),
+	format('SELECT * FROM syncup.ownership WHERE resource_type = %L AND state = %L', o.resource_type, o.state),
+	format('SELECT syncup_decide_owner(%L, account_key, owner_key)', o.resource_type)
+FROM syncup.ownership o WHERE o.state IN ('suggested', 'ambiguous') GROUP BY o.resource_type, o.state
+UNION ALL
+SELECT x.state, x.resource_type, min(x.since), count(*),
+	format('SELECT * FROM syncup.assignment WHERE resource_type = %L AND %s = %L', x.resource_type,
+		CASE x.state WHEN 'non-conforming' THEN 'workflow_state' ELSE 'provisioning_state' END, x.state),
+	CASE x.state WHEN 'rule error' THEN 'mend the data, or the rule: SELECT * FROM syncup.rule' WHEN 'errored' THEN 'SELECT syncup_approve(assignments): it is tried again'
+		ELSE 'SELECT syncup_approve(assignments), SELECT syncup_decline(assignments)' END
+FROM (
+	-- a suggested account is counted as such
+	SELECT CASE WHEN a.workflow_state = 'non-conforming' THEN 'non-conforming' ELSE a.provisioning_state END AS state, a.resource_type, a.state_at AS since
+	FROM syncup.assignment a
+	WHERE (a.provisioning_state IN ('awaiting approval', 'rule error', 'errored') OR a.workflow_state = 'non-conforming')
+		AND (a.provisioning_state <> 'verified' OR a.workflow_state IS NOT NULL)
+		AND NOT (a.provisioning_state = 'awaiting approval' AND a.kind = 'account' AND EXISTS (SELECT FROM syncup.ownership o
+			WHERE o.resource_type = a.resource_type AND o.account_key = a.account_key AND o.state = 'suggested'))
+) AS x GROUP BY x.resource_type, x.state
+UNION ALL
+SELECT 'rule error', d.resource_type, NULL, count(*),
+	format('SELECT * FROM syncup.correlation_key WHERE message IS NOT NULL AND rule = %L', k.rule), 'mend the data, or the rule: SELECT * FROM syncup.rule'
+FROM syncup.correlation_key k JOIN syncup.rule_definition d USING (rule) WHERE k.message IS NOT NULL GROUP BY d.resource_type, k.rule;
+COMMENT ON VIEW syncup.to_review IS 'Everything that waits for a person: what, of which connector or resource type, since when, how many, the call that shows it, and the one that decides.';

@@ -34,6 +34,7 @@
 PG_FUNCTION_INFO_V1(syncup_query_as);
 PG_FUNCTION_INFO_V1(syncup_write_as);
 PG_FUNCTION_INFO_V1(syncup_check_query);
+PG_FUNCTION_INFO_V1(syncup_explain_as);
 PG_FUNCTION_INFO_V1(syncup_rule_text);
 
 /* ---------- the role ---------- */
@@ -53,6 +54,8 @@ role_begin(RoleScope *scope, Oid role, bool read_only)
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	scope->settings = settings_pin(NULL);
 	setting_pin("standard_conforming_strings", "on");
+	/* who calls has set this for statements of its own */
+	setting_pin("enable_nestloop", GetConfigOptionResetString("enable_nestloop"));
 	scope->read_only = XactReadOnly;
 	XactReadOnly |= read_only;
 	SetUserIdAndSecContext(role, scope->context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
@@ -100,17 +103,20 @@ Datum
 syncup_query_as(PG_FUNCTION_ARGS)
 {
 	RoleScope	scope;
+	TypedRows  *given = NULL;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		elog(ERROR, "a query needs a role and a text");
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();
 	if (!PG_ARGISNULL(2))
-		(void) typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
+		given = typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
 	role_begin(&scope, PG_GETARG_OID(0), true);
 	caller_rows(text_to_cstring(PG_GETARG_TEXT_PP(1)), GetActiveSnapshot(),
 				check_columns, keep_row, fcinfo->resultinfo);
 	role_end(&scope);
+	if (given != NULL)
+		typed_rows_forget(given);
 	SPI_finish();
 	return (Datum) 0;
 }
@@ -362,4 +368,26 @@ syncup_check_query(PG_FUNCTION_ARGS)
 	error_context_stack = callback.previous;
 	SPI_finish();
 	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+/*
+ * syncup.explain_as(role regrole, query text) returns json: how a query of a rule
+ * would be run.  Planning calls code, too, and so it has the role's rights.
+ */
+Datum
+syncup_explain_as(PG_FUNCTION_ARGS)
+{
+	char	   *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	MemoryContext context = CurrentMemoryContext;
+	RoleScope	scope;
+	char	   *plan;
+
+	SPI_connect();
+	role_begin(&scope, PG_GETARG_OID(0), true);
+	(void) caller_sql(psprintf("EXPLAIN (FORMAT JSON) %s", query), SQL_NO_ARGS);
+	MemoryContextSwitchTo(context);
+	plan = sql_text(0, 1);
+	role_end(&scope);
+	SPI_finish();
+	PG_RETURN_TEXT_P(cstring_to_text(plan));
 }
