@@ -1046,8 +1046,10 @@ BEGIN
 	SELECT string_agg(r.relation::text, ', ' ORDER BY r.relation::text) INTO further
 	FROM syncup.rule_relation r
 	WHERE r.rule = rule AND r.relation NOT IN (d.relation, coalesce(t.owner, d.relation), coalesce(t.account, d.relation))
-		AND NOT (d.kind = 'navigation' AND r.relation IN (SELECT u FROM syncup.association_of(t.account, (d.definition ->> 'connector') || '.' || (d.definition ->> 'association')) l
-			CROSS JOIN LATERAL unnest(ARRAY[l.link, l.other]) u) AND NOT syncup.is_query(d.definition ->> 'resource'));
+		-- a link flags both its ends
+		AND NOT (d.kind = 'navigation' AND EXISTS (
+			SELECT FROM syncup.association_of(t.account, (d.definition ->> 'connector') || '.' || (d.definition ->> 'association')) l
+			WHERE r.relation = l.link OR r.relation = l.other AND NOT syncup.is_query(d.definition ->> 'resource')));
 	followed_by := CASE WHEN further IS NULL THEN 'complete and dirty runs' ELSE format('complete runs only, where %s changes', further) END;
 	RETURN NEXT;
 END

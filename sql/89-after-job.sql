@@ -67,10 +67,6 @@ INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, option
 -- ---------- classification and profiles ----------
 
 CREATE FUNCTION syncup.step_update_classification(run bigint, step text)
-
--- ---------- correlation and role model ----------
-
-CREATE FUNCTION syncup.step_compute_correlation_keys(run bigint, step text)
 RETURNS syncup.step_result
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -92,22 +88,6 @@ COMMENT ON FUNCTION syncup.step_update_classification(bigint, text) IS
 'Step kind update_classification: did something if what an account is was written.';
 
 CREATE FUNCTION syncup.step_set_internal_user_profiles(run bigint, step text)
-
-	types text[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(me #> '{options,resource_types}', '[]')));
-	result syncup.step_result;
-	written bigint;
-BEGIN
-	SELECT coalesce(sum(k.written), 0) INTO written
-	FROM @extschema@.syncup_compute_correlation_keys(nullif(types, '{}'), coalesce((me #>> '{options,dirty}')::boolean, false)) k;
-	result.did_something := written > 0;
-	result.counters := jsonb_build_object('keys_written', written);
-	RETURN result;
-END
-$$;
-COMMENT ON FUNCTION syncup.step_compute_correlation_keys(bigint, text) IS
-'Step kind compute_correlation_keys: did something if a key was written.';
-
-CREATE FUNCTION syncup.step_compute_role_model(run bigint, step text)
 RETURNS syncup.step_result
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -147,6 +127,36 @@ INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, option
 	('incremental', 'update_classification', 10, '{set_recently_modified_flag}', 'any started', '{"dirty": true}', 'provisioning', 'syncup.needs_classification', false),
 	('complete', 'set_internal_user_profiles', 11, '{fulfill}', 'all did', '{}', 'provisioning', 'syncup.needs_profiles', false);
 
+-- ---------- correlation and role model ----------
+
+CREATE FUNCTION syncup.step_compute_correlation_keys(run bigint, step text)
+RETURNS syncup.step_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	me jsonb := @extschema@.syncup_step_at_hand(run, step);
+	types text[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(me #> '{options,resource_types}', '[]')));
+	result syncup.step_result;
+	written bigint;
+BEGIN
+	SELECT coalesce(sum(k.written), 0) INTO written
+	FROM @extschema@.syncup_compute_correlation_keys(nullif(types, '{}'), coalesce((me #>> '{options,dirty}')::boolean, false)) k;
+	result.did_something := written > 0;
+	result.counters := jsonb_build_object('keys_written', written);
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.step_compute_correlation_keys(bigint, text) IS
+'Step kind compute_correlation_keys: did something if a key was written.';
+
+CREATE FUNCTION syncup.step_compute_role_model(run bigint, step text)
+RETURNS syncup.step_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	me jsonb := @extschema@.syncup_step_at_hand(run, step);
 	types text[] := ARRAY(SELECT jsonb_array_elements_text(coalesce(me #> '{options,resource_types}', '[]')));
 	result syncup.step_result;
 BEGIN

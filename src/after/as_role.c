@@ -158,6 +158,7 @@ Datum
 syncup_write_as(PG_FUNCTION_ARGS)
 {
 	RoleScope	scope;
+	TypedRows  *given = NULL;
 	SPIExecuteOptions options = {0};
 	RuleText	at_hand = {0};
 	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
@@ -168,7 +169,7 @@ syncup_write_as(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();
 	if (!PG_ARGISNULL(2))
-		(void) typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
+		given = typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
 	options.dest = CreateTuplestoreDestReceiver();
 	SetTuplestoreDestReceiverParams(options.dest, ((ReturnSetInfo *) fcinfo->resultinfo)->setResult,
 									((ReturnSetInfo *) fcinfo->resultinfo)->econtext->ecxt_per_query_memory,
@@ -179,6 +180,8 @@ syncup_write_as(PG_FUNCTION_ARGS)
 		elog(ERROR, "a rule's statement could not be executed");
 	role_end(&scope);
 	error_context_stack = callback.previous;
+	if (given != NULL)
+		typed_rows_forget(given);
 	SPI_finish();
 	return (Datum) 0;
 }

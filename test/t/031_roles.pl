@@ -85,7 +85,7 @@ my %may = (
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
-		syncup.rule syncup.correlation syncup.role_model syncup.upload)),
+		syncup.rule syncup.correlation syncup.role_model syncup.to_review syncup.upload)),
 	'view syncup.session' => 'LOCS',
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
 		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.flag_seq_seq)),
@@ -130,12 +130,13 @@ my %may = (
 		'syncup_define_role(text,regclass,text,text)', 'syncup_define_type_rule(text,text,text,boolean)', 'syncup_define_scalar_rule(text,name,text,jsonb)',
 		'syncup_define_navigation_rule(text,text,text,text,text,boolean)')),
 	(map { ("function $_" => 'O') } (
+		'syncup_rule_check(text)', 'syncup.step_compute_correlation_keys(bigint,text)', 'syncup.step_compute_role_model(bigint,text)',
 		'syncup_compute_correlation_keys(text[],boolean)', 'syncup_decide_owner(text,text,text)',
 		'syncup_grant_role(text,text,timestamp with time zone,timestamp with time zone,text)', 'syncup_revoke_role(text,text)',
 		'syncup_compute_role_model(text[],boolean)', 'syncup_preview_role_model(text[],boolean)', 'syncup_approve(bigint[],text)',
 		'syncup_decline(bigint[],text)')),
 	(map { ("function syncup.$_" => '') } (
-		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'rule_text(text,text,text,boolean,text)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
+		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'explain_as(regrole,text)', 'plan_in_words(jsonb)', 'rule_check(regrole,text)', 'needs_correlation(text)', 'needs_role_model(text)', 'rule_text(text,text,text,boolean,text)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
 		'flag(regrole,regclass,text)', 'write_flags(regclass,text[],text)', 'set_recently_modified_flag(regrole)', 'lock_flags(regclass,boolean)', 'begin_reading()',
 		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'flag_owned(uuid)',
 		'write_as(regrole,text,text,text)', 'did_you_mean(text,text[])', 'resolve_binding(text,regclass,text)', 'check_column(text,regclass,text)',
