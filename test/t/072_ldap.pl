@@ -106,6 +106,25 @@ like(failure("SELECT * FROM syncup_read_ldap('nowhere', '$base') AS (dn text)"),
 like(failure("SELECT * FROM syncup_read_ldap_changes('dir', '$base') AS (dn text, command text)"), qr/^42703: column "entryUUID" is missing/, 'changes without entryUUID');
 like(failure("SELECT * FROM syncup_read_ldap_changes('dir', 'cn=Subschema', options => '{\"scope\": \"base\"}') AS (command text, entryuuid text)"), qr/^0A000: the directory does not tell changes\n.*HINT:  Read it with syncup_read_ldap\(\)/s, 'what has no syncrepl');
 
+# What the manual says, as it stands there.
+{
+	my ($chapter) = slurp_file("$FindBin::RealBin/../../docs/sources.md") =~ /^## A directory\n(.*?)^### OpenLDAP/ms;
+	my $url = $directory->url;
+	$node->safe_psql('postgres', 'CREATE DATABASE manual');
+	$node->safe_psql('manual', 'CREATE EXTENSION syncup');
+	my $shown = '';
+	for my $block ($chapter =~ /^```sql\n(.*?)^```/gms)
+	{
+		$block =~ s{ldaps://ldap.example.org}{$url};
+		$block =~ s/cn=sync,dc=example,dc=org', password '…'/$Slapd::admin', password '$Slapd::password'/;
+		$block =~ s/'complete'\)/'complete', force => true)/;
+		$shown .= $node->safe_psql('manual', $block) . "\n";
+	}
+	like($shown, qr/^uid=bo,ou=people,$base\|bo\|Bo\|\|uid=ada,ou=people,$base$/m, 'the manual reads a directory');
+	is($node->safe_psql('manual', 'SELECT a.login, b.login, g.name FROM account a LEFT JOIN account b ON b.id = a.boss LEFT JOIN member m ON m.account = a.id LEFT JOIN grp g ON g.id = m.grp ORDER BY 1'),
+		"ada||all\nbo|ada|", 'and synchronizes it');
+}
+
 # ---------- whose directory ----------
 
 sql(<<SQL);
