@@ -39,16 +39,28 @@ $$;
 COMMENT ON FUNCTION syncup.needs_export(text) IS
 'Whether a prepare of the connector depends on what an export step says: it reads changes of a directory, where that says whether the cookie counts. Files are brought by a step that you add.';
 
+CREATE FUNCTION syncup.needs_prepare(connector text)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT count(*) = 0 OR bool_or(c.directory IS NOT NULL OR m.options ? 'source' OR starts_with(m.file, '/'))
+	FROM syncup.mapping m JOIN syncup.connector c USING (connector)
+	WHERE m.connector = $1
+$$;
+COMMENT ON FUNCTION syncup.needs_prepare(text) IS
+'Whether a job can prepare a connector: not where its files can only be sent by clients, who prepare them.';
+
 INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, continue_on_error, options, part, needed, own) VALUES
 	('complete', 'export', 1, '{}', 'all did', true, '{"ignore_cookie": true}', 'synchronization', 'syncup.needs_export', false),
-	('complete', 'prepare', 2, '{export}', 'all did', false, '{"mode": "complete"}', 'synchronization', NULL, false),
+	('complete', 'prepare', 2, '{export}', 'all did', false, '{"mode": "complete"}', 'synchronization', 'syncup.needs_prepare', false),
 	('complete', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false),
 	('complete', 'maintain', 12, '{}', 'all did', false, '{}', 'synchronization', NULL, false),
 	('incremental', 'export', 1, '{}', 'all did', true, '{}', 'synchronization', 'syncup.needs_export', false),
-	('incremental', 'prepare', 2, '{export}', 'all did', false, '{"mode": "incremental"}', 'synchronization', NULL, false),
+	('incremental', 'prepare', 2, '{export}', 'all did', false, '{"mode": "incremental"}', 'synchronization', 'syncup.needs_prepare', false),
 	('incremental', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false),
 	('initial', 'export', 1, '{}', 'all did', true, '{"ignore_cookie": true}', 'synchronization', 'syncup.needs_export', false),
-	('initial', 'prepare', 2, '{export}', 'all did', false, '{"mode": "initial"}', 'synchronization', NULL, false),
+	('initial', 'prepare', 2, '{export}', 'all did', false, '{"mode": "initial"}', 'synchronization', 'syncup.needs_prepare', false),
 	('initial', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false);
 
 CREATE FUNCTION syncup.is_needed(needed text, connector text)

@@ -214,7 +214,7 @@ my %may = (
 		'next_step(bigint)', 'step_function(bigint,integer)', 'finish_step(bigint,integer,jsonb,text,text)', 'add_counters(jsonb,jsonb)', 'end_run(bigint)',
 		'session_state()', 'restore_session(text[])', 'cancel_job(regrole,bigint)', 'job_to_resume(regrole,bigint)', 'resume_not_started(regrole,bigint,integer)',
 		'begin_resume(regrole,bigint,boolean)', 'step_at_hand(regrole,bigint,text)', 'batch_totals(regrole,uuid)', 'must_synchronize(regrole,uuid)',
-		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'needs_flags(text)', 'needs_expressions(text)', 'needs_classification(text)', 'needs_profiles(text)',
+		'batch_status(regrole,uuid)', 'analyze_own(regrole)', 'needs_export(text)', 'needs_prepare(text)', 'needs_flags(text)', 'needs_expressions(text)', 'needs_classification(text)', 'needs_profiles(text)',
 		'define_classification(regrole,text,text,integer)', 'classifier(regclass)', 'reset_classification(regclass)', 'forget_classification(text)', 'has_owner(regclass,text)',
 		'classify(regrole,text,text,boolean)', 'ask_classification(regclass,text[])', 'classify_accounts(regclass,regrole,boolean)', 'update_classification(regrole,regclass[],boolean)',
 		'check_profile_role(regrole,text)', 'profile_query(syncup.rule_definition)', 'profile_reader(text)', 'define_profile(regrole,text,regclass,text,jsonb)', 'forget_profile(text)',

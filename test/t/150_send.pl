@@ -266,6 +266,29 @@ is($status, 0, 'psql') or diag($stderr);
 query(q{SELECT syncup_synchronize('HR')});
 is(rows(), $rows, 'applied');
 
+# ---------- README, for somebody without any file on the server ----------
+
+my $readme = slurp_file('README.md') =~ s/\r//gr;
+my ($export) = $readme =~ /^## Quick start\n.*?^```\n(employee_id.*?)^```/ms;
+my ($setup) = $readme =~ /^(CREATE EXTENSION syncup;\nCREATE TABLE person.*?)^```/ms;
+ok($setup =~ s/, '\/srv\/exports\/hr'// && $setup =~ s/, key => 'employee_id'\)/, 'employee_id', '{"employee_id": "employee_id", "name": "name", "department": "department", "hired": "hired"}')/, 'the calls of README');
+query('CREATE DATABASE readme');
+my $owner = query('SELECT current_user');
+sub in_readme { return $node->safe_psql('readme', $_[0]) }
+in_readme($setup);
+is(send_files($owner, '-d', 'readme', 'HR', 'initial', write_file('persons.csv', $export)), 0, 'the first run');
+is(in_readme('SELECT line, reason, key, message FROM syncup.quarantine ORDER BY line'), "5|duplicate|1003|key was already given on line 4\n6|null key||\"employee_id\" is empty", 'rows set aside');
+$export = "employee_id,name,department,hired\n1001,Ada Abbott,Finance,2019-04-01\n1002,Bruno Petit,Sales,2020-09-15\n";
+is(send_files($owner, '-d', 'readme', 'HR', 'complete', write_file('persons.csv', $export)), 3, 'the second blocks');
+is(in_readme(q{SELECT count(*) FROM syncup_changes((SELECT blocked FROM syncup.status))}), '4', 'its changes');
+is(in_readme(q{SELECT status, inserted, updated, deleted FROM syncup_resume('HR')}), 'applied|0|1|1', 'resumed');
+is(in_readme('SELECT * FROM person ORDER BY 1'), "1001|Ada Abbott|Finance|2019-04-01|\n1002|Bruno Petit|Sales|2020-09-15|", 'the table');
+is(in_readme(q{SELECT string_agg(j, ' ' ORDER BY j) FROM syncup_create_jobs('HR') j}), 'HR_complete HR_incremental HR_initial', 'jobs');
+is(send_files($owner, '-d', 'readme', '--no-synchronize', 'HR', 'complete', write_file('persons.csv', $export)), 0, 'an export comes');
+in_readme(q{CALL syncup_run_job('HR_complete')});
+is(in_readme(q{SELECT string_agg(step || ' ' || state, ', ' ORDER BY ordinal) FROM syncup.job_step_run}), 'synchronize HR success, maintain success', 'a job does the rest, without preparing anything');
+is(in_readme(q{SELECT (SELECT count(*) FROM syncup.alarm), (SELECT last_status FROM syncup.status)}), '0|applied', 'all is well');
+
 kill 'TERM', $proxy;
 waitpid $proxy, 0;
 $node->stop;
