@@ -365,7 +365,7 @@ keep_values(Cleanser *cleanser)
 		cleanser->lengths[i] = VARSIZE_ANY_EXHDR(DatumGetPointer(values[first]));
 	}
 	for (int i = 0; i < mapping->nstored; i++)
-		if (cleanser->columns[i] < 0)
+		if (cleanser->columns[i] < 0 && mapping->columns[i].optional == OPTIONAL_KEEP)
 			cleanser->kept[i] = kept[i];
 	take_mark(cleanser);
 }

@@ -170,5 +170,17 @@ SELECT syncup_map_entity_type('C', 'm', 'target.k', 'm.csv', 'id');
 SELECT source, stored, empty, optional FROM syncup.mapping_column ORDER BY ordinal;
 SELECT needs_complete FROM syncup.connector;
 
+-- A column whose empty cells keep, and which is null where the file lacks it: that a cell of it was
+-- empty before is not known of it any more, whatever other cells keep.
+CREATE TABLE target.r (id int PRIMARY KEY, a text, b text);
+SELECT t.map('target.r', 'id', '{"id": "id", "a": {"column": "a", "empty": "keep", "optional": "null"}, "b": {"column": "b", "empty": "keep"}}', connector => 'R');
+SELECT t.go('initial', E'id,a,b\n1,x,y\n2,x,y\n', connector => 'R');
+SELECT t.go('incremental', E'id,a,b\n1,,\n2,,y\n', connector => 'R');
+TABLE target.r ORDER BY id;
+SELECT t.go('incremental', E'id,b\n1,\n2,z\n', connector => 'R');
+TABLE target.r ORDER BY id;
+SELECT id, a, b, kept FROM syncup_previous.r_m ORDER BY id;
+SELECT syncup_drop_connector('R');
+
 \set end :srcdir '/include/end.sql'
 \i :end
