@@ -505,20 +505,24 @@ csv_reader_skip_line(CsvReader *reader)
 	return drop_line(reader);
 }
 
+/* Whether the next byte is there, and ends no line. */
+static inline bool
+line_has_begun(const CsvReader *reader)
+{
+	return reader->begin < reader->end &&
+		reader->data[reader->begin] != '\n' && reader->data[reader->begin] != '\r';
+}
+
 /* Skips empty lines; false: nothing follows them. */
 static bool
 skip_empty_lines(CsvReader *reader)
 {
-	for (;;)
+	while (!line_has_begun(reader))
 	{
 		if (reader->begin < reader->end)
 		{
-			char		c = reader->data[reader->begin];
-			size_t		next;
+			size_t		next = after_line_end(reader, reader->begin);
 
-			if (c != '\n' && c != '\r')
-				return true;
-			next = after_line_end(reader, reader->begin);
 			if (next > 0)
 			{
 				reader->begin = next;
@@ -530,6 +534,7 @@ skip_empty_lines(CsvReader *reader)
 			return false;
 		fill(reader);
 	}
+	return true;
 }
 
 /* Makes room for more fields; false: there are CSV_MAX_FIELDS already. */
@@ -796,7 +801,7 @@ done:
  * whether the record is a row.  Where a row is looked for after a fault, it must
  * not be short, whatever the dialect says.
  */
-static bool
+static inline bool
 judge(const CsvReader *reader, size_t start, bool short_rows, Scan *scan)
 {
 	if (scan->fault != CSV_OK)
@@ -1104,7 +1109,7 @@ next_row(CsvReader *reader, CsvRow *row)
 	bool		whole;			/* the record's end is certain */
 
 	leave_overlong(reader);
-	if (!skip_empty_lines(reader))
+	if (!line_has_begun(reader) && !skip_empty_lines(reader))
 		return CSV_END;
 
 	/* scanned again each time more had to be read or looked at */

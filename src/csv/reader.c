@@ -28,6 +28,7 @@ struct Reader
 	char	   *path;
 	Options		options;
 	Source	   *source;
+	bool		is_relation;
 	CsvReader  *csv;
 	MemoryContext context;		/* as long as the reader */
 	MemoryContext row_context;	/* as long as a row */
@@ -47,6 +48,7 @@ struct Reader
 	const char **decoded;		/* per column, where decoding was needed */
 	size_t	   *decoded_length;
 	bool		needs_decoding;
+	bool		is_bare;		/* all its fields are there, and mean what they say */
 	RowFault	fault;
 	int			fault_column;	/* -1: none in particular */
 	char	   *message;
@@ -211,7 +213,7 @@ check_trailer(Reader *reader)
 }
 
 /* The next row or fault of the file, its memory in the reader's context. */
-static CsvStatus
+static inline CsvStatus
 next_csv_row(Reader *reader)
 {
 	CsvStatus	status;
@@ -234,7 +236,7 @@ describe_place(void *arg)
 {
 	Reader	   *reader = arg;
 
-	if (source_is_relation(reader->source))
+	if (reader->is_relation)
 	{
 		if (reader->rows == 0)
 			errcontext("relation %s", reader->path);
@@ -793,6 +795,7 @@ open_reader(const SourceFile *file, const Options *options, bool with_rows)
 	reader->options = *options;
 	reader->choosy = options->comment != NULL || options->ignore_lines != NULL || options->trailer != NULL;
 	reader->source = source_open(file, options, with_rows);
+	reader->is_relation = source_is_relation(reader->source);
 	reader_enter(reader);
 	start(reader);
 	reader_leave(reader);
@@ -905,16 +908,16 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 		 * which must not reach the server's log.
 		 */
 		ereport(NOTICE,
-				(errmsg(source_is_relation(reader->source) ? "the relation has the columns %s" : "the file has the columns %s",
+				(errmsg(reader->is_relation ? "the relation has the columns %s" : "the file has the columns %s",
 						reader_column_list(reader))));
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg(source_is_relation(reader->source) ? "column \"%s\" is missing in relation %s" :
+				 errmsg(reader->is_relation ? "column \"%s\" is missing in relation %s" :
 						"column \"%s\" is missing in the header of file \"%s\"",
 						name, reader->path),
 				 nearest.name ? errdetail("Did you mean \"%s\"?", nearest.name) : 0,
 				 nearest.name ? errdetail_log("The file has a column of a similar name.") : 0,
-				 source_is_relation(reader->source) ? errhint("Names match exactly, else ignoring case; check the relation and the mapping.") :
+				 reader->is_relation ? errhint("Names match exactly, else ignoring case; check the relation and the mapping.") :
 				 reader->options.header ?
 				 errhint("Names match exactly, else ignoring case; check the export, the delimiter and the mapping.") :
 				 errhint("Without a header the columns are column1, column2, and so on.")));
@@ -946,10 +949,12 @@ reader_next(Reader *reader)
 	}
 	if (status == CSV_FAULT)
 		note_csv_fault(reader);
-	else if (!source_is_relation(reader->source) && repeats_header(reader))
+	else if (!reader->is_relation && repeats_header(reader))
 		note_repeated_header(reader);
 	else
 		check_encoding(reader);
+	reader->is_bare = !reader->needs_decoding && reader->options.nulls == NIL &&
+		reader->row.nfields == reader->ncolumns;
 	if (reader->fault != ROW_OK &&
 		(reader->options.on_error == ON_ERROR_STOP ||
 		 reader->row.fault == CSV_UNTERMINATED_AT_END))
@@ -1060,12 +1065,25 @@ means_null(Reader *reader, int column, const char *value, size_t length)
 	return false;
 }
 
-const char *
-reader_field(Reader *reader, int column, size_t *length)
+/* The field of a row that is not bare. */
+static pg_noinline const char *
+meant_field(Reader *reader, int column, size_t *length)
 {
 	const char *value = given_field(reader, column, length);
 
 	return reader->options.nulls != NIL && means_null(reader, column, value, *length) ? NULL : value;
+}
+
+const char *
+reader_field(Reader *reader, int column, size_t *length)
+{
+	const CsvField *field = &reader->row.fields[column];
+
+	/* Asked of every cell. */
+	if (!reader->is_bare)
+		return meant_field(reader, column, length);
+	*length = field->length;
+	return field->data;
 }
 
 bool
@@ -1081,7 +1099,7 @@ int64
 reader_line(const Reader *reader)
 {
 	/* A value may have several lines, a row has one number. */
-	return source_is_relation(reader->source) ? reader->rows : reader->row.line;
+	return reader->is_relation ? reader->rows : reader->row.line;
 }
 
 const char *

@@ -371,7 +371,7 @@ keep_values(Cleanser *cleanser)
 }
 
 /* Whether the key of the row at hand is empty. */
-static bool
+static inline bool
 is_key_empty(const Cleanser *cleanser)
 {
 	const Mapping *mapping = cleanser->mapping;

@@ -19,7 +19,7 @@
 static inline void
 free_row_memory(MemoryContext context, uint64 rows)
 {
-	if (rows % 128 == 0 || MemoryContextMemAllocated(context, false) > 4 * 1024 * 1024)
+	if (rows % 128 == 0 || context->mem_allocated > 4 * 1024 * 1024)
 		MemoryContextReset(context);
 }
 
