@@ -85,6 +85,12 @@ digest_bytes(const DigestKey *key, const void *data, size_t length)
 	return digest;
 }
 
+char *
+digest_text(const Digest *digest)
+{
+	return psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", digest->high, digest->low);
+}
+
 void
 row_bytes_init(RowBytes *bytes)
 {

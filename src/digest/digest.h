@@ -25,6 +25,9 @@ extern void digest_key_random(DigestKey *key);
 /* The digest of some bytes. */
 extern Digest digest_bytes(const DigestKey *key, const void *data, size_t length);
 
+/* In hexadecimal figures. */
+extern char *digest_text(const Digest *digest);
+
 static inline bool
 digest_equal(const Digest *a, const Digest *b)
 {

@@ -1213,19 +1213,6 @@ check_links_scope(const Mapping *mapping, const char *written)
 		refuse_outside_scope(mapping);
 }
 
-/* SQL: ", ..." with what tells links s of one pair apart. */
-static char *
-own_link_key_list(const Mapping *mapping)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (is_link_column(mapping, i) && tells_apart(&mapping->columns[i]))
-			appendStringInfo(&sql, ", %s", link_column(&mapping->columns[i], "s"));
-	return sql.data;
-}
-
 /* Inserts links of these columns, under "s", into a link table. */
 static void
 insert_pairs(const Mapping *mapping, const char *links, const char *order, bool few, int64 count)
@@ -1265,7 +1252,7 @@ insert_links(const Mapping *mapping, const TypedRows *changes, bool back)
 	else
 		insert_pairs(mapping,
 					 psprintf("(SELECT s.* FROM %s WHERE %s) s", change_links(mapping, false), is_action(ACTION_INSERT)),
-					 psprintf("s.k1, s.k2%s", own_link_key_list(mapping)),
+					 psprintf("s.k1, s.k2%s", link_key_list(link_set_begin(list_make1(unconstify(Mapping *, mapping))), "s")),
 					 links_are_few(mapping, changes->count), changes->actions[ACTION_INSERT]);
 }
 

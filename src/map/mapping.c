@@ -329,32 +329,50 @@ take_common_columns(Draft *draft)
 	reader_close(reader);
 }
 
-/* Adds the unique keys that are not mapped to a target column. */
-static void
-take_unique_keys(Draft *draft, ArrayType *unique_keys)
+/* The texts of an array, which must be names; else an error with this message. */
+static List *
+names_of(ArrayType *array, const char *message)
 {
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
+	List	   *names = NIL;
 
-	deconstruct_array(unique_keys, TEXTOID, -1, false, TYPALIGN_INT,
-					  &elements, &nulls, &count);
-	if (count > MAX_UNIQUE_KEYS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("more than %d unique keys", MAX_UNIQUE_KEYS)));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
-		char	   *source;
-
 		if (nulls[i] || VARSIZE_ANY_EXHDR(DatumGetPointer(elements[i])) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unique keys must be names of source columns")));
-		source = TextDatumGetCString(elements[i]);
-		if (find_source_column(draft->mapping, source) < 0)
-			add_column(draft, source, NULL, NULL);
+					 errmsg("%s", message)));
+		names = lappend(names, TextDatumGetCString(elements[i]));
 	}
+	return names;
+}
+
+/* Adds those of source columns that are not mapped: previous keeps them. */
+static void
+take_stored(Draft *draft, List *names)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (find_source_column(draft->mapping, lfirst(cell)) < 0)
+			add_column(draft, lfirst(cell), NULL, NULL);
+}
+
+/* Adds the unique keys that are not mapped to a target column. */
+static List *
+take_unique_keys(Draft *draft, ArrayType *unique_keys)
+{
+	List	   *names = names_of(unique_keys, "unique keys must be names of source columns");
+
+	if (list_length(names) > MAX_UNIQUE_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("more than %d unique keys", MAX_UNIQUE_KEYS)));
+	take_stored(draft, names);
+	return names;
 }
 
 /* What the names in "where" are looked up in. */
@@ -419,34 +437,21 @@ where_sources(const Mapping *mapping, const Mapping *old)
 	return names.sources;
 }
 
-/* Adds the columns that "where" asks and that are not mapped: previous keeps them. */
-static void
-take_where(Draft *draft, const Mapping *old)
+/* Whether there is this name among others, in whatever capitals. */
+static bool
+has_name(List *names, const char *name)
 {
 	ListCell   *cell;
 
-	foreach(cell, where_sources(draft->mapping, old))
-		if (find_source_column(draft->mapping, lfirst(cell)) < 0)
-			add_column(draft, lfirst(cell), NULL, NULL);
-}
-
-/* Whether an array of texts has this one, in whatever capitals. */
-static bool
-has_text(ArrayType *texts, const char *name)
-{
-	Datum	   *elements;
-	int			count;
-
-	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
-	for (int i = 0; i < count; i++)
-		if (pg_strcasecmp(TextDatumGetCString(elements[i]), name) == 0)
+	foreach(cell, names)
+		if (pg_strcasecmp(lfirst(cell), name) == 0)
 			return true;
 	return false;
 }
 
 /* Takes what tells that a key changes: a column of the file, or a unique key. */
 static void
-take_former_key(Draft *draft, char **keys, int nkeys, ArrayType *unique_keys)
+take_former_key(Draft *draft, char **keys, int nkeys, List *unique_keys)
 {
 	const Options *options = draft->mapping->options;
 	const char *option = options->old_key ? "old_key" : "stable_key";
@@ -462,7 +467,7 @@ take_former_key(Draft *draft, char **keys, int nkeys, ArrayType *unique_keys)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" goes with a key of one column", option)));
-	if (options->stable_key != NULL && !has_text(unique_keys, options->stable_key))
+	if (options->stable_key != NULL && !has_name(unique_keys, options->stable_key))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" must be one of the unique keys", option),
@@ -1759,12 +1764,13 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 	Mapping    *mapping = begin_mapping(connector, name, target, optional_text(fcinfo, 3),
 										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), old, false);
 	Draft		draft = {mapping, target, 0};
+	List	   *unique_names;
 
 	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
-	take_unique_keys(&draft, unique_keys);
-	take_where(&draft, old);
+	unique_names = take_unique_keys(&draft, unique_keys);
+	take_stored(&draft, where_sources(mapping, old));
 	take_mark(&draft);
-	take_former_key(&draft, keys, nkeys, unique_keys);
+	take_former_key(&draft, keys, nkeys, unique_names);
 	take_key(&draft, keys, nkeys);
 	settle_repeated(mapping);
 	check_columns(&draft);
@@ -1851,26 +1857,20 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 Datum
 syncup_map_entity_type_by_columns(PG_FUNCTION_ARGS)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
+	List	   *names;
 	char	  **keys;
+	int			count;
 
 	required_argument(fcinfo, 4, "key");
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(4), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &count);
+	names = names_of(PG_GETARG_ARRAYTYPE_P(4), "the columns of a key must be names of source columns");
+	count = list_length(names);
 	if (count < 1 || count > INDEX_MAX_KEYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a key has between 1 and %d columns", INDEX_MAX_KEYS)));
 	keys = palloc(sizeof(char *) * count);
 	for (int p = 0; p < count; p++)
-	{
-		if (nulls[p] || VARSIZE_ANY_EXHDR(DatumGetPointer(elements[p])) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the columns of a key must be names of source columns")));
-		keys[p] = TextDatumGetCString(elements[p]);
-	}
+		keys[p] = list_nth(names, p);
 	map_entity_type(fcinfo, keys, count);
 	PG_RETURN_VOID();
 }

@@ -298,8 +298,7 @@ sort_key(const ChangeFile *file)
 	StringInfoData text;
 
 	if (!file->key_type.bytewise)
-		return cstring_to_text(psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x",
-										file->key_identity.high, file->key_identity.low));
+		return cstring_to_text(digest_text(&file->key_identity));
 	if (!file->mapping->association)
 		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
 	initStringInfo(&text);
@@ -1066,7 +1065,7 @@ delete_formers(ChangeFile *file)
 		{
 			Digest		identity = key_identity(&file->key_type, &file->epoch.key, key_value(&file->key_type, former));
 
-			sort_key = psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", identity.high, identity.low);
+			sort_key = digest_text(&identity);
 		}
 		seen = seen_digest(file, sort_key);
 		if (digest_set_has(file->seen, &seen) || file->counter.deletions_suspended)

@@ -58,7 +58,7 @@ make_value(void *arg)
 	KeySink    *sink = arg;
 	Digest		digest = key_identity(sink->type, &sink->epoch, key_value(sink->type, sink->text));
 
-	sink->value = psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", digest.high, digest.low);
+	sink->value = digest_text(&digest);
 }
 
 static void
@@ -234,73 +234,86 @@ renamed_in(const Connector *connector, Oid table, const char *column)
 	return NULL;
 }
 
+/* A list of columns under an alias, and the joins that give new keys to some of them. */
+typedef struct RenamedColumns
+{
+	const char *alias;
+	StringInfoData columns;
+	StringInfoData joins;
+	int			count;
+} RenamedColumns;
+
+static void
+begin_columns(RenamedColumns *list, const char *alias)
+{
+	list->alias = alias;
+	list->count = 0;
+	initStringInfo(&list->columns);
+	initStringInfo(&list->joins);
+}
+
+/* Adds a column; entity: whose keys stand in it, if some change, else NULL. */
+static void
+add_renamed_column(RenamedColumns *list, const char *name, const Mapping *entity)
+{
+	int			n = list->count++;
+	char	   *column = psprintf("%s.%s", list->alias, quote_identifier(name));
+
+	appendStringInfoString(&list->columns, n ? ", " : "");
+	if (entity == NULL)
+	{
+		appendStringInfoString(&list->columns, column);
+		return;
+	}
+	appendStringInfo(&list->columns, "COALESCE(n%d.key, %s) AS %s", n, column, quote_identifier(name));
+	appendStringInfo(&list->joins, " LEFT JOIN %s n%d ON %s", entity->renamed->name, n,
+					 equal_sql(&entity->columns[entity->key], psprintf("n%d.former", n), column));
+}
+
 char *
 renamed_relation(const Connector *connector, Oid table, const char *relation)
 {
 	Relation	target;
-	StringInfoData columns;
-	StringInfoData joins;
+	RenamedColumns list;
 
 	if (!renames_at_hand(connector))
 		return pstrdup(relation);
-	initStringInfo(&columns);
-	initStringInfo(&joins);
+	begin_columns(&list, "o");
 	target = table_open(table, AccessShareLock);
 	for (int i = 0; i < RelationGetNumberOfAttributes(target); i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(target), i);
-		const char *name = quote_identifier(NameStr(attribute->attname));
-		const Mapping *entity;
+		char	   *name = NameStr(attribute->attname);
 
-		if (attribute->attisdropped ||
-			(pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-			 pg_attribute_aclcheck(table, i + 1, GetUserId(), ACL_SELECT) != ACLCHECK_OK))
-			continue;
-		entity = renamed_in(connector, table, NameStr(attribute->attname));
-		appendStringInfoString(&columns, columns.len ? ", " : "");
-		if (entity == NULL)
-			appendStringInfo(&columns, "o.%s", name);
-		else
-		{
-			appendStringInfo(&columns, "COALESCE(n%d.key, o.%s) AS %s", i, name, name);
-			appendStringInfo(&joins, " LEFT JOIN %s n%d ON %s", entity->renamed->name, i,
-							 equal_sql(&entity->columns[entity->key], psprintf("n%d.former", i), psprintf("o.%s", name)));
-		}
+		if (!attribute->attisdropped &&
+			(pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+			 pg_attribute_aclcheck(table, i + 1, GetUserId(), ACL_SELECT) == ACLCHECK_OK))
+			add_renamed_column(&list, name, renamed_in(connector, table, name));
 	}
 	table_close(target, NoLock);
-	return joins.len == 0 ? pstrdup(relation) :
-		psprintf("(SELECT %s FROM %s o%s)", columns.data, relation, joins.data);
+	return list.joins.len == 0 ? pstrdup(relation) :
+		psprintf("(SELECT %s FROM %s o%s)", list.columns.data, relation, list.joins.data);
 }
 
 TypedRows *
 renamed_links(const Mapping *association, TypedRows *links)
 {
-	StringInfoData columns;
-	StringInfoData joins;
+	RenamedColumns list;
 	TypedRows  *renamed;
 
-	initStringInfo(&columns);
-	initStringInfo(&joins);
+	begin_columns(&list, "l");
 	for (int i = 0; i < links->tupdesc->natts; i++)
 	{
 		char	   *name = NameStr(TupleDescAttr(links->tupdesc, i)->attname);
 		int			side = strcmp(name, "k1") == 0 ? 0 : strcmp(name, "k2") == 0 ? 1 : -1;
 		const Mapping *entity = side < 0 ? NULL : association->ends[side].entity;
 
-		appendStringInfoString(&columns, i ? ", " : "");
-		if (entity == NULL || entity->renamed == NULL)
-		{
-			appendStringInfo(&columns, "l.%s", quote_identifier(name));
-			continue;
-		}
-		appendStringInfo(&columns, "COALESCE(n%d.key, l.%s) AS %s", side, name, name);
-		appendStringInfo(&joins, " LEFT JOIN %s n%d ON %s", entity->renamed->name, side,
-						 equal_sql(&entity->columns[entity->key], psprintf("n%d.former", side), psprintf("l.%s", name)));
+		add_renamed_column(&list, name, entity != NULL && entity->renamed != NULL ? entity : NULL);
 	}
-	if (joins.len == 0)
+	if (list.joins.len == 0)
 		return links;
 	renamed = typed_rows_gather(psprintf("%s_renamed", links->name),
-								caller_cursor(psprintf("SELECT %s FROM %s l%s", columns.data, links->name, joins.data),
+								caller_cursor(psprintf("SELECT %s FROM %s l%s", list.columns.data, links->name, list.joins.data),
 											  SQL_NO_ARGS));
 	typed_rows_forget(links);
 	return renamed;

@@ -73,7 +73,7 @@ BEGIN
 	EXECUTE statement;
 	PERFORM t.unlimited('A', '{"maximum_link_deleted_lines": 1, "maximum_link_inserted_lines": 1}');
 	SELECT * INTO expected FROM t.found('1MB');
-	FOR found IN SELECT m, f.* FROM unnest('{1200kB,64MB}'::text[]) m, t.found(m) f LOOP
+	FOR found IN SELECT m, f.* FROM unnest('{2MB,64MB}'::text[]) m, t.found(m) f LOOP
 		IF (found.result, found.changes, found.orphans, found.counts) IS DISTINCT FROM (expected.result, expected.changes, expected.orphans, expected.counts) THEN
 			RAISE WARNING 'with %: % instead of %; % instead of %; % instead of %; % instead of %', found.m, found.result, expected.result,
 				found.counts, expected.counts, left(found.orphans, 1000), left(expected.orphans, 1000), left(found.changes::text, 2000), left(expected.changes::text, 2000);
@@ -91,7 +91,7 @@ CREATE FUNCTION t.all_links() RETURNS text LANGUAGE sql AS $$
 		UNION ALL SELECT concat_ws(' ', 'by_id', guid, b.usr) FROM target.by_id b JOIN target.usr USING (id)
 		UNION ALL SELECT concat_ws(' ', 'by_number', no + 0.0, usr) FROM target.by_number) l
 $$;
-CALL t.files(13000);
+CALL t.files(15000);
 SELECT syncup_prepare('B', 'initial') IS NOT NULL AS prepared;
 SELECT status FROM syncup_synchronize('B');
 SELECT syncup_prepare('A', 'initial') IS NOT NULL AS prepared;
@@ -137,7 +137,7 @@ $$);
 
 -- Changes of the source at once: ends that come and go, get each other's name or one that two have, pairs that come and go, orphans that are none any more.
 CALL t.edit('users.csv', 's/,u4$/,u0/; s/,u5$/,u4/; s/,u0$/,u5/; s/,u7$/,u6/; /,u9$/d; s/,u100$/,new100/');
-CALL t.edit('pairs.csv', 's/^u2,/u13001,/; s/^u13,/u14,/; /^u99,/d; s/^u100,g1,/new100,g2,/');
+CALL t.edit('pairs.csv', 's/^u2,/u15001,/; s/^u13,/u14,/; /^u99,/d; s/^u100,g1,/new100,g2,/');
 CALL t.drift($$
 	DELETE FROM target.by_key WHERE guid = t.guid(12)::uuid;
 	UPDATE target.by_key SET code = 'other' WHERE guid = t.guid(2)::uuid;
@@ -159,7 +159,7 @@ CALL t.drift($$
 	INSERT INTO target.by_key SELECT guid, code FROM target.usr, target.grp WHERE dn = 'u1' AND no = 10;
 	DELETE FROM target.by_id WHERE id BETWEEN 20 AND 30;
 $$);
-CALL t.files(13000);
+CALL t.files(15000);
 CALL t.drift('');
 SELECT syncup_prepare('B', 'complete') IS NOT NULL AS prepared;
 SELECT status FROM syncup_synchronize('B');
@@ -175,7 +175,7 @@ CALL t.drift($$
 	DELETE FROM target.by_id WHERE id IN (SELECT id FROM target.usr u WHERE u.dn IN ('u2', 'u3', 'u4'));
 $$);
 SELECT dn, count(*) FROM target.by_key JOIN target.usr USING (guid) WHERE dn IN ('u2', 'u3', 'u4', 'u5') GROUP BY dn ORDER BY dn;
-CALL t.files(13000);
+CALL t.files(15000);
 CALL t.drift('');
 
 -- With the rights of the caller, who may read two columns and not every row.
