@@ -134,6 +134,7 @@ load_mappings(Connector *connector)
 		mapping->file = sql_text(i, 4);
 		keys[i] = sql_text(i, 5);
 		mapping->holder = -1;
+		mapping->state = NO_STATE;
 		mapping->own_options = sql_jsonb(i, 6);
 		mapping->table_name = sql_text(i, 7);
 	}
@@ -188,7 +189,6 @@ load_ends(Mapping *mapping)
 		connectors[i] = sql_text(i, 1);
 		entities[i] = sql_text(i, 2);
 		properties[i] = sql_text(i, 3);
-		mapping->ends[i].seen = -1;
 		mapping->ends[i].match = mapping->options->match[i];
 		mapping->ends[i].store = sql_text(i, 4);
 		mapping->ends[i].target = sql_text(i, 5);

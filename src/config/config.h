@@ -55,8 +55,23 @@ typedef struct AssociationEnd
 	char	   *target;			/* column of the association's target; NULL: none */
 	char	   *change_column;	/* name in the change table */
 	MappingColumn stored;		/* what is stored: a column of the entity's target */
-	int64		seen;			/* of another connector: its last batch, seen now */
 } AssociationEnd;
+
+/* What of a mapping is at hand while a batch is prepared or applied: no part of the configuration. */
+typedef struct MappingState
+{
+	bool		called_timezone;	/* prepare was called with another time zone */
+	int64		seen[2];		/* of an end in another connector: its last batch; -1: not seen */
+	bool		tied;			/* written together with others: see constraints.h */
+	struct TypedRows *found;	/* changes at hand: see found_changes.h */
+	bool		renames;		/* some of them change a row's key */
+	struct TypedRows *renamed;	/* these keys, while links are built: see renames.h */
+	bool		takes;			/* some of them take rows outside the scope */
+	List	   *given;			/* of TypedRows: keys of rows that change hands */
+	struct TypedRows *taken;	/* with this batch: see handover.h */
+} MappingState;
+
+#define NO_STATE	((MappingState) {.seen = {-1, -1}})
 
 typedef struct Mapping
 {
@@ -77,15 +92,8 @@ typedef struct Mapping
 	MappingColumn *columns;
 	Options    *options;		/* the connector's, overlaid by its own */
 	Jsonb	   *own_options;
-	bool		called_timezone;	/* prepare was called with another time zone */
 	char	   *table_name;
-	bool		tied;			/* written together with others: see constraints.h */
-	struct TypedRows *found;	/* changes at hand: see change_store.h */
-	bool		renames;		/* some of them change a row's key */
-	struct TypedRows *renamed;	/* these keys, while links are built: see renames.h */
-	bool		takes;			/* some of them take rows outside the scope */
-	List	   *given;			/* of TypedRows: keys of rows that change hands */
-	struct TypedRows *taken;	/* with this batch: see handover.h */
+	MappingState state;
 } Mapping;
 
 typedef struct Connector

@@ -149,7 +149,7 @@ begin_rows(void *arg, TupleDesc tupdesc)
 
 /* Writes a row. */
 static void
-take_row(void *arg, TupleTableSlot *slot)
+spool_row(void *arg, TupleTableSlot *slot)
 {
 	Spool	   *spool = arg;
 
@@ -191,7 +191,7 @@ relation_header(const char *name)
 
 	initStringInfo(&spool.bytes);
 	caller_rows(psprintf("SELECT * FROM %s r LIMIT 0", relation_check_source(name)),
-				GetActiveSnapshot(), begin_rows, take_row, &spool);
+				GetActiveSnapshot(), begin_rows, spool_row, &spool);
 	return spool.bytes.data;
 }
 
@@ -202,7 +202,7 @@ relation_spool(const char *name, int64 *size)
 
 	initStringInfo(&spool.bytes);
 	caller_rows(psprintf("SELECT * FROM %s r", relation_check_source(name)),
-				GetActiveSnapshot(), begin_rows, take_row, &spool);
+				GetActiveSnapshot(), begin_rows, spool_row, &spool);
 	flush(&spool);
 	pfree(spool.bytes.data);
 	if (BufFileSeek(spool.file, 0, 0, SEEK_SET) != 0)

@@ -33,9 +33,9 @@ digest_sums_free(DigestSums *sums)
 }
 
 double
-digest_sums_uneven(DigestSums *sums)
+digest_sums_nonzero(DigestSums *sums)
 {
-	uint64		uneven = 0;
+	uint64		nonzero = 0;
 
 	for (int i = 0; i < SUMS_WAITING; i++)
 	{
@@ -43,6 +43,6 @@ digest_sums_uneven(DigestSums *sums)
 		sums->waiting[i] = (Digest) {0, 0};
 	}
 	for (uint64 i = 0; i <= sums->mask; i++)
-		uneven += sums->sums[i].low != 0 || sums->sums[i].high != 0;
-	return (double) uneven / (sums->mask + 1);
+		nonzero += sums->sums[i].low != 0 || sums->sums[i].high != 0;
+	return (double) nonzero / (sums->mask + 1);
 }

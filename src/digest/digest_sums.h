@@ -4,7 +4,7 @@
  *
  * Each digest is added to one of many sums, chosen by bits of its own, if its
  * row is of the one set, and subtracted if it is of the other.  A sum that is
- * even (zero) in the end says that both sets have the same rows there: digests
+ * zero in the end says that both sets have the same rows there: digests
  * are keyed and 128 bits wide, so that nobody can find rows whose sums cancel
  * each other out.  Neither order nor number of the rows costs memory.
  */
@@ -15,8 +15,8 @@
 
 #define SUMS_WAITING	16		/* a power of two */
 
-/* More of the sums than this share uneven: everything is looked at. */
-#define MANY_UNEVEN		0.4
+/* More of the sums than this share nonzero: everything is looked at. */
+#define MANY_NONZERO		0.4
 
 typedef struct DigestSums
 {
@@ -32,8 +32,8 @@ typedef struct DigestSums
 extern void digest_sums_init(DigestSums *sums, double rows, Size budget);
 extern void digest_sums_free(DigestSums *sums);
 
-/* Adds or subtracts what waits; gives the share of sums that are not even. */
-extern double digest_sums_uneven(DigestSums *sums);
+/* Adds or subtracts what waits; gives the share of sums that are not zero. */
+extern double digest_sums_nonzero(DigestSums *sums);
 
 /* The sum that a digest belongs to. */
 static inline Digest *
@@ -76,16 +76,16 @@ digest_sums_subtract(DigestSums *sums, const Digest *digest)
 	add_digest_soon(sums, digest_sum(sums, digest), negative);
 }
 
-/* Once all is summed up: whether the sum of a digest is even. */
+/* Once all is summed up: whether the sum of a digest is zero. */
 static inline bool
-digest_sums_even(const DigestSums *sums, const Digest *digest)
+digest_sums_zero(const DigestSums *sums, const Digest *digest)
 {
 	const Digest *sum = digest_sum(sums, digest);
 
 	return sum->low == 0 && sum->high == 0;
 }
 
-/* Makes the sum of a digest uneven, so that all of its rows are looked at. */
+/* Makes the sum of a digest nonzero, so that all of its rows are looked at. */
 static inline void
 digest_sums_upset(DigestSums *sums, const Digest *digest)
 {

@@ -8,9 +8,9 @@
  * of each side a map leads from the digest of a value to that of what a link stores
  * of the row that has it; so each pair becomes the digest of its link, and each
  * link of the table, read with the caller's rights, is one.  Both are summed up
- * (digest_sums.h).  Where all sums are even only what the batch touches is left to
+ * (digest_sums.h).  Where all sums are zero only what the batch touches is left to
  * do, as in an incremental run (resolve.c).  Otherwise both are read once more, and
- * the pairs and links of sums that are not even go to the joins, which decide; if
+ * the pairs and links of sums that are not zero go to the joins, which decide; if
  * that would be much, everything is resolved and joined.
  *
  * The joins see some pairs in any case:
@@ -22,7 +22,7 @@
  *	 what equal ones share; pairs that need it are not found by the texts of the rows
  *	 that a batch changes, but here, by what those share.
  *
- * A pair that is not shown is that of a link in an even sum: so a link of the table
+ * A pair that is not shown is that of a link in a sum of zero: so a link of the table
  * that no pair shown leads to is one too many.
  *
  * The digests of links are of bytes, so equal values must have the same bytes,
@@ -102,7 +102,7 @@ typedef struct LinkSearch
 	uint64		read;			/* pairs that have been in it */
 	DigestSums	sums;			/* of previous, less the target */
 	bool		again;			/* the second reading */
-	TypedRows  *target;			/* links of uneven sums; NULL: there are none */
+	TypedRows  *target;			/* links of nonzero sums; NULL: there are none */
 	int64		stored;
 } LinkSearch;
 
@@ -394,7 +394,7 @@ leads_to(LinkSearch *search, int number, Pair *pair, bool *moved)
 	return stored == NULL ? nothing : *stored;
 }
 
-/* Sums up a pair, or in the second reading takes it if its sum is not even. */
+/* Sums up a pair, or in the second reading takes it if its sum is not zero. */
 static void
 compare_pair(LinkSearch *search, Pair *pair)
 {
@@ -417,13 +417,13 @@ compare_pair(LinkSearch *search, Pair *pair)
 		if (!leads || moved)
 			add_suspect(search, &pair->place);
 	}
-	else if (leads && !moved && !digest_sums_even(&search->sums, &link))
+	else if (leads && !moved && !digest_sums_zero(&search->sums, &link))
 		add_suspect(search, &pair->place);
 }
 
 /* Takes a pair of previous: it is looked up when its places in the maps have come. */
 static void
-take_pair(void *arg, StoredTable *previous)
+await_pair(void *arg, StoredTable *previous)
 {
 	LinkSearch *search = arg;
 	Pair	   *pair = &search->ahead[search->read++ % AHEAD];
@@ -448,7 +448,7 @@ read_pairs(LinkSearch *search)
 	for (search->at = search->members; search->at < search->members + search->nmembers; search->at++)
 	{
 		search->read = 0;
-		stored_table_scan(search->at->previous, search->snapshot, NULL, take_pair, search);
+		stored_table_scan(search->at->previous, search->snapshot, NULL, await_pair, search);
 		for (uint64 i = search->read - Min(search->read, AHEAD); i < search->read; i++)
 			compare_pair(search, &search->ahead[i % AHEAD]);
 	}
@@ -456,9 +456,9 @@ read_pairs(LinkSearch *search)
 
 /* ---------- links ---------- */
 
-/* Takes a link of the target off its sum, or in the second reading takes it if that is not even. */
+/* Takes a link of the target off its sum, or in the second reading takes it if that is not zero. */
 static void
-take_link(void *arg, TupleTableSlot *slot)
+compare_link(void *arg, TupleTableSlot *slot)
 {
 	CallerReading *reading = arg;
 	LinkSearch *search = reading->search;
@@ -472,7 +472,7 @@ take_link(void *arg, TupleTableSlot *slot)
 		digest_sums_subtract(&search->sums, &link);
 		search->stored++;
 	}
-	else if (!digest_sums_even(&search->sums, &link))
+	else if (!digest_sums_zero(&search->sums, &link))
 	{
 		tuplestore_puttupleslot(search->target->store, slot);
 		search->target->count++;
@@ -483,7 +483,7 @@ take_link(void *arg, TupleTableSlot *slot)
 static void
 read_links(LinkSearch *search, CallerReading *reading)
 {
-	read_as_caller(reading, psprintf("SELECT t.* FROM %s", stored_links(search->members[0].mapping)), take_link);
+	read_as_caller(reading, psprintf("SELECT t.* FROM %s", stored_links(search->members[0].mapping)), compare_link);
 }
 
 /* Compares the links of the target with the pairs; false: too many differ. */
@@ -496,14 +496,14 @@ compare_links(LinkSearch *search)
 		.sides = {first->sides[0], first->sides[1]},
 		.columns = {first->mapping->ends[0].target, first->mapping->ends[1].target}
 	};
-	double		uneven;
+	double		nonzero;
 
 	read_pairs(search);
 	read_links(search, &reading);
-	uneven = digest_sums_uneven(&search->sums);
-	if (uneven == 0)
+	nonzero = digest_sums_nonzero(&search->sums);
+	if (nonzero == 0)
 		return true;
-	if (uneven > MANY_UNEVEN)
+	if (nonzero > MANY_NONZERO)
 		return false;
 	search->again = true;
 	search->target = typed_rows_begin("syncup_target", 2);

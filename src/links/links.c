@@ -14,7 +14,7 @@
 #include "links/links.h"
 
 #include "access/table.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "links/end_key.h"
 #include "target/failure.h"
 #include "target/handover.h"
@@ -288,7 +288,7 @@ enum
 typedef struct LinkChanges
 {
 	const Mapping *mapping;
-	ChangeStore *store;
+	FoundChanges *store;
 	ChangeCounter *counter;
 	int		   *attributes;		/* of the change table, per column of the set; -1: it has none */
 } LinkChanges;
@@ -335,8 +335,8 @@ write_change(void *arg, uint64 row)
 {
 	LinkSink   *sink = arg;
 	LinkChanges *changes = changes_of_row(sink, row);
-	TupleTableSlot *slot = change_store_slot(changes->store);
-	MemoryContext before = MemoryContextSwitchTo(change_store_memory(changes->store));
+	TupleTableSlot *slot = found_changes_slot(changes->store);
+	MemoryContext before = MemoryContextSwitchTo(found_changes_memory(changes->store));
 	int			last = FOUND_VALUES + (changes->mapping->pairs ? 1 : 0);
 
 	count_change(changes, sql_text(row, FOUND_COMMAND));
@@ -364,15 +364,15 @@ write_change(void *arg, uint64 row)
 			slot->tts_values[n] = datumCopy(value, attribute->attbyval, attribute->attlen);
 	}
 	MemoryContextSwitchTo(before);
-	change_store_put(changes->store);
+	found_changes_put(changes->store);
 }
 
 /* Where the columns of a set stand in the change table of one of its associations. */
 static int *
-change_attributes(const LinkSet *set, const Mapping *mapping, ChangeStore *store)
+change_attributes(const LinkSet *set, const Mapping *mapping, FoundChanges *store)
 {
 	int		   *attributes = palloc(sizeof(int) * (set->ncolumns + 1));
-	TupleDesc	tupdesc = change_store_slot(store)->tts_tupleDescriptor;
+	TupleDesc	tupdesc = found_changes_slot(store)->tts_tupleDescriptor;
 
 	for (int i = 0; i < set->ncolumns; i++)
 	{
@@ -901,7 +901,7 @@ links_build(LinkSet *set, const pg_uuid_t *batch, const LinkDrift *drift, bool w
 		own_sql(psprintf("DELETE FROM %s WHERE batch = $1", changes_table(set->members[i])),
 				SQL_ARGS(SQL_UUID(batch)));
 		sink.changes[i].mapping = set->members[i];
-		sink.changes[i].store = change_store_open(set->members[i]);
+		sink.changes[i].store = found_changes_begin(set->members[i]);
 		sink.changes[i].counter = &set->counters[i];
 		sink.changes[i].attributes = change_attributes(set, set->members[i], sink.changes[i].store);
 	}
@@ -919,7 +919,7 @@ links_build(LinkSet *set, const pg_uuid_t *batch, const LinkDrift *drift, bool w
 		find_stray_links(&sink);
 	settings_restore(level);
 	for (int i = 0; i < set->nmembers; i++)
-		change_store_close(sink.changes[i].store);
+		found_changes_end(sink.changes[i].store);
 	link_set_forget(set);
 }
 
@@ -1281,7 +1281,7 @@ link_holders(const Mapping *mapping, const TypedRows *changes, bool back)
 }
 
 void
-links_insert(const Mapping *mapping, const TypedRows *changes, bool back)
+links_write(const Mapping *mapping, const TypedRows *changes, bool back)
 {
 	if (mapping->pairs)
 	{

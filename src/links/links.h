@@ -77,7 +77,7 @@ extern TypedRows *links_changes(const Mapping *mapping, const pg_uuid_t *batch, 
 
 /* Writes them: what goes, before the rows linked to do; what comes, after them. */
 extern void links_delete(const Mapping *mapping, const TypedRows *changes, bool back);
-extern void links_insert(const Mapping *mapping, const TypedRows *changes, bool back);
+extern void links_write(const Mapping *mapping, const TypedRows *changes, bool back);
 
 /* The query of changes that are done already or stale: place, state, key. */
 extern char *links_review_sql(const Mapping *mapping, bool back);

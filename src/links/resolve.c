@@ -601,7 +601,7 @@ is_missed(const LookedUp *pair, int side, int state)
 
 /* Takes a pair that was looked up by the text of its values. */
 static void
-take_pair(void *arg, uint64 row)
+take_by_text(void *arg, uint64 row)
 {
 	LinkSink   *sink = arg;
 	LookedUp	pair = read_pair(sink, row);
@@ -937,7 +937,7 @@ look_up_some(LinkSink *sink, Scope scope, int nargs, const SqlArg *args)
 	given[6] = scope == PAIRS_RELATED ? typed_rows_gather(PAIRS, own_cursor(related_pairs_sql(mapping), 1, args)) :
 		scope == PAIRS_UNFOUND ? typed_rows_gather(PAIRS, own_cursor(unfound_pairs_sql(mapping), SQL_NO_ARGS)) :
 		typed_rows_gather(PAIRS, own_cursor(touched_pairs_sql(mapping, sink->twins, scope == PAIRS_SUSPECT), nargs, args));
-	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_pair, sink);
+	sql_for_each(own_cursor(pair_lookup_sql(mapping), SQL_NO_ARGS), take_by_text, sink);
 	for (int i = 0; i < lengthof(given); i++)
 		typed_rows_forget(given[i]);
 }
@@ -954,7 +954,7 @@ look_up(LinkSink *sink, const pg_uuid_t *batch, Scope scope)
 													 1, args));
 
 	if (scope == PAIRS_ALL)
-		sql_for_each(own_cursor(all_lookup_sql(mapping), lengthof(args), args), take_pair, sink);
+		sql_for_each(own_cursor(all_lookup_sql(mapping), lengthof(args), args), take_by_text, sink);
 	else
 		look_up_some(sink, scope, lengthof(args), args);
 	typed_rows_forget(delta);
@@ -975,8 +975,8 @@ see_others(Mapping *mapping)
 				" FROM syncup.association a WHERE a.connector = $1 AND a.mapping = $2 AND a.side = $4",
 				SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
 						 SQL_TEXT(end->entity->connector->name), SQL_INT4(i + 1)));
-		end->seen = sql_int8(0, 1);
-		news |= sql_text(0, 2) == NULL || sql_int8(0, 2) != end->seen;
+		mapping->state.seen[i] = sql_int8(0, 1);
+		news |= sql_text(0, 2) == NULL || sql_int8(0, 2) != sql_int8(0, 1);
 	}
 	return news;
 }
@@ -1208,7 +1208,7 @@ record_seen(const Mapping *mapping)
 		if (!is_own_end(mapping, &mapping->ends[i]))
 			own_sql("UPDATE syncup.association SET seen = nullif($4, -1) WHERE connector = $1 AND mapping = $2 AND side = $3",
 					SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name),
-							 SQL_INT4(i + 1), SQL_INT8(mapping->ends[i].seen)));
+							 SQL_INT4(i + 1), SQL_INT8(mapping->state.seen[i])));
 }
 
 void

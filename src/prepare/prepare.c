@@ -395,7 +395,7 @@ group_files(Prepare *prepare, Jsonb *options)
 
 		mapping_enter(&scope, mapping);
 		mapping->options = call_options(prepare, mapping, options);
-		mapping->called_timezone = !same_timezone(usual, mapping->options);
+		mapping->state.called_timezone = !same_timezone(usual, mapping->options);
 		files = find_files(prepare, mapping);
 		mapping_leave(&scope);
 		if (files == NIL)

@@ -7,7 +7,7 @@
 
 #include "synchronize/apply.h"
 #include "store/batch.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "synchronize/changes.h"
 #include "config/config.h"
 #include "synchronize/flags.h"

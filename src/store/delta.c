@@ -120,7 +120,7 @@ add_digest(DeltaWriter *writer, TupleTableSlot *slot, const Digest *values)
 	}
 	digest.row = row_bytes_digest(&writer->bytes, &writer->epoch->key);
 	/* In another time zone than the mapping's own the values were others. */
-	if (values != NULL && !writer->mapping->called_timezone)
+	if (values != NULL && !writer->mapping->state.called_timezone)
 		digest.values = *values;
 	slot->tts_values[writer->digest] = row_digest_datum(&digest);
 	slot->tts_isnull[writer->digest] = false;

@@ -36,7 +36,7 @@ make_value(void *arg)
 
 /* Notes the hash of the key of a row, if it is not the one that stands there. */
 static void
-take_row(void *arg, StoredTable *table)
+rehash_row(void *arg, StoredTable *table)
 {
 	Rehash	   *rehash = arg;
 	bool		isnull;
@@ -72,7 +72,7 @@ rehash_table(const Mapping *mapping, const char *schema, Rehash *rehash)
 	rehash->places = typed_rows_begin("syncup_rehashed", 2);
 	typed_rows_column(rehash->places, "place", TIDOID, -1, InvalidOid);
 	typed_rows_column(rehash->places, "hash", INT8OID, -1, InvalidOid);
-	stored_table_scan(table, snapshot, NULL, take_row, rehash);
+	stored_table_scan(table, snapshot, NULL, rehash_row, rehash);
 	UnregisterSnapshot(snapshot);
 	stored_table_close(table);
 	typed_rows_publish(rehash->places);

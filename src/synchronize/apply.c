@@ -346,13 +346,13 @@ insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where, con
 
 /* Writes what changes and what comes. */
 static void
-apply_inserts(Application *application)
+apply_writes(Application *application)
 {
 	const Mapping *mapping = application->mapping;
 
 	if (mapping->association)
 	{
-		links_insert(mapping, application->changes, application->back);
+		links_write(mapping, application->changes, application->back);
 		return;
 	}
 	if (!application->back)
@@ -429,14 +429,14 @@ apply_changes(Connector *connector, const pg_uuid_t *batch, bool back)
 	if (together && writing == NULL)
 		writing = writing_begin();
 	apply_steps(connector, batch, back, false, true, apply_deletes);
-	apply_steps(connector, batch, back, false, false, apply_inserts);
+	apply_steps(connector, batch, back, false, false, apply_writes);
 	if (writing != NULL && !(renames && back))
 	{
 		writing_end(writing);
 		writing = NULL;
 		constraints_check_inserted(connector, batch, back);
 	}
-	apply_steps(connector, batch, back, true, false, apply_inserts);
+	apply_steps(connector, batch, back, true, false, apply_writes);
 	if (renames && back)
 		renames_apply(connector, batch, true);
 	if (writing != NULL)

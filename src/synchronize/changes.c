@@ -18,7 +18,7 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "target/handover.h"
 #include "config/key.h"
 #include "lib/stringinfo.h"
@@ -98,7 +98,7 @@ typedef struct ChangeSink
 {
 	const Mapping *mapping;
 	pg_uuid_t	batch;
-	ChangeStore *store;
+	FoundChanges *store;
 	Converter  *converters;		/* for output, per mapping column */
 	int			nmapped;
 	int		   *mapped;			/* indexes of mapped columns */
@@ -165,20 +165,20 @@ StaticAssertDecl(FOUND_VALUES == FOUND_COLUMNS + 1, "config_check_key() must kno
 #define IS_DISTINCT(n)		(FOUND_VALUES + 3 * (n) + 2)
 
 /* What the present row does. */
-typedef struct FoundChange
+typedef struct Judged
 {
 	const char *command;		/* insert, update or delete */
 	bool		insert;
 	bool		delete;
 	bool		take;			/* an insert, of a row outside the scope */
 	char	   *retired;		/* when the target row was, or NULL */
-} FoundChange;
+} Judged;
 
 /* Tells what the present row does, and counts it. */
 static void
-judge(ChangeSink *sink, uint64 row, FoundChange *found)
+judge(ChangeSink *sink, uint64 row, Judged *found)
 {
-	memset(found, 0, sizeof(FoundChange));
+	memset(found, 0, sizeof(Judged));
 	found->retired = sql_text(row, FOUND_RETIRED);
 	if (!sql_bool(row, FOUND_SOURCE) || sql_bool(row, FOUND_DELETED))
 	{
@@ -214,9 +214,9 @@ write_change(void *arg, uint64 row)
 {
 	ChangeSink *sink = arg;
 	const Mapping *mapping = sink->mapping;
-	FoundChange found;
-	TupleTableSlot *slot = change_store_slot(sink->store);
-	MemoryContext before = MemoryContextSwitchTo(change_store_memory(sink->store));
+	Judged found;
+	TupleTableSlot *slot = found_changes_slot(sink->store);
+	MemoryContext before = MemoryContextSwitchTo(found_changes_memory(sink->store));
 	JsonbParseState *old = NULL;
 	Datum	   *changed = palloc(sizeof(Datum) * (sink->nmapped + list_length(sink->taken)));
 	int			nchanged = 0;
@@ -280,7 +280,7 @@ write_change(void *arg, uint64 row)
 		slot->tts_isnull[CHANGE_OLD] = false;
 	}
 	MemoryContextSwitchTo(before);
-	change_store_put(sink->store);
+	found_changes_put(sink->store);
 }
 
 /* Prepares to write changes of a mapping. */
@@ -323,7 +323,7 @@ begin_sink(ChangeSink *sink, Mapping *mapping, const pg_uuid_t *batch,
 	}
 	table_close(target, NoLock);
 	sink->taken = taken_columns(mapping);
-	sink->store = change_store_open(mapping);
+	sink->store = found_changes_begin(mapping);
 }
 
 /* ---------- the query ---------- */
@@ -467,10 +467,10 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 									   !complete && is_few(mapping, source->count), SQL_NO_ARGS),
 				 write_change, &sink);
 	settings_restore(level);
-	change_store_close(sink.store);
+	found_changes_end(sink.store);
 	typed_rows_forget(source);
-	mapping->takes = counter->taken > 0;
-	mapping->renames = sink.mapping_renames;
+	mapping->state.takes = counter->taken > 0;
+	mapping->state.renames = sink.mapping_renames;
 }
 
 void

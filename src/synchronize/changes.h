@@ -13,7 +13,7 @@
 
 /*
  * Finds what the typed source rows change in the mapping's target (SPEC 5.2) and
- * has it at hand (change_store.h); forgets the rows.  complete: every row of
+ * has it at hand (found_changes.h); forgets the rows.  complete: every row of
  * the target is looked at, or, where target is not NULL, every one of these
  * (drift.h).  keep_missing: rows that the source does not have are left alone.
  */

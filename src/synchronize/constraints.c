@@ -15,7 +15,7 @@
 #include "synchronize/apply.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "synchronize/changes.h"
 #include "synchronize/flags.h"
 #include "target/handover.h"
@@ -646,9 +646,9 @@ constraints_tie(Connector *connector)
 	{
 		Mapping    *mapping = &connector->mappings[i];
 
-		mapping->tied = false;
+		mapping->state.tied = false;
 		for (uint64 row = 0; row < count; row++)
-			mapping->tied |= !mapping->association && mapping->target == sql_oid(row, 1);
+			mapping->state.tied |= !mapping->association && mapping->target == sql_oid(row, 1);
 	}
 	return count > 0;
 }

@@ -6,13 +6,13 @@
  * anybody did to it since (SPEC 5.2).  Beside each row of previous stands the
  * digest of the values that its texts become in the target (row_digest.h).  So
  * previous is read, and every row of the target, with the caller's rights, and
- * the digests of both are summed up (digest_sums.h).  Where the sums are even,
+ * the digests of both are summed up (digest_sums.h).  Where the sums are zero,
  * the target has, byte for byte, the rows that previous says: neither they nor
  * their texts are converted or joined.  Mostly that is so everywhere, and only
  * the batch's delta is left to do, as in an incremental run.
  *
  * Otherwise both are read once more, at the same snapshot, and the rows of the
- * sums that are not even go, with the delta, to the join in changes.c, which
+ * sums that are not zero go, with the delta, to the join in changes.c, which
  * decides; so do those of the sums that hold rows which the delta changes.  If
  * that would be much, everything is converted and joined.  A digest that is
  * missing or of an old epoch only makes that more, and is mended on the way.
@@ -39,7 +39,7 @@
 #include "utils/snapmgr.h"
 
 /* The search under way. */
-typedef struct Search
+typedef struct RowSearch
 {
 	const Mapping *mapping;
 	DigestEpoch epoch;
@@ -67,13 +67,13 @@ typedef struct Search
 	TypedRows  *target;
 	TypedRows  *mended;			/* "syncup_mended": places and digests in previous */
 	RowBytes	bytes;
-} Search;
+} RowSearch;
 
 /* ---------- the delta ---------- */
 
 /* The hash of the value of a key, as a member of a set. */
 static Digest
-hash_key_value(Search *search, Datum value)
+hash_key_value(RowSearch *search, Datum value)
 {
 	Digest		digest = {1, 0};
 
@@ -87,7 +87,7 @@ hash_key_value(Search *search, Datum value)
 static void
 take_present(void *arg, StoredTable *delta)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	bool		inserted = stored_command_is(delta, "insert");
 
 	if (stored_command_is(delta, "keep"))
@@ -118,7 +118,7 @@ take_present(void *arg, StoredTable *delta)
 static void
 take_deleted(void *arg, StoredTable *delta)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 
 	if (stored_command_is(delta, "delete") && !is_renamed_away(delta))
 		typed_source_add(search->source, delta, SOURCE_DELETED);
@@ -126,14 +126,14 @@ take_deleted(void *arg, StoredTable *delta)
 
 /* Whether a key belongs to this class. */
 static inline bool
-in_class(const Search *search, const Digest *key)
+in_class(const RowSearch *search, const Digest *key)
 {
 	return (key->high & (search->classes - 1)) == search->class;
 }
 
 /* Notes that the batch changes the row of a key. */
 static void
-note_changed_key(Search *search, const Digest *key, bool is_present)
+note_changed_key(RowSearch *search, const Digest *key, bool is_present)
 {
 	bool	   *present;
 
@@ -147,7 +147,7 @@ note_changed_key(Search *search, const Digest *key, bool is_present)
 static void
 note_changed(void *arg, StoredTable *delta)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	Digest		key;
 
 	if (stored_command_is(delta, "keep"))
@@ -162,7 +162,7 @@ note_changed(void *arg, StoredTable *delta)
 static void
 take_kept(void *arg, StoredTable *delta)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	Digest		key;
 	uint32		number;
 
@@ -181,7 +181,7 @@ take_kept(void *arg, StoredTable *delta)
 
 /* Notes the keys of the delta that are of this class, and takes its kept ones. */
 static void
-load_delta(Search *search, const pg_uuid_t *batch)
+load_delta(RowSearch *search, const pg_uuid_t *batch)
 {
 	search->changed = digest_set_create(sizeof(bool), false);
 	stored_table_scan(search->delta, search->snapshot, batch, note_changed, search);
@@ -196,7 +196,7 @@ load_delta(Search *search, const pg_uuid_t *batch)
 
 /* Whether the digest of the values of the row at hand is known. */
 static bool
-knows_values(const Search *search, StoredTable *previous, Digest *values)
+knows_values(const RowSearch *search, StoredTable *previous, Digest *values)
 {
 	RowDigest	kept;
 
@@ -210,7 +210,7 @@ knows_values(const Search *search, StoredTable *previous, Digest *values)
 static void
 expect(void *arg, StoredTable *previous)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	Digest		values;
 
 	search->rows++;
@@ -220,15 +220,15 @@ expect(void *arg, StoredTable *previous)
 		search->stale++;
 }
 
-/* Makes the sum of a row that the batch changes uneven. */
+/* Makes the sum of a row that the batch changes nonzero. */
 static void
 upset_changed(void *arg, StoredTable *previous)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	Digest		values;
 	Digest		key;
 
-	if (!knows_values(search, previous, &values) || !digest_sums_even(&search->sums, &values))
+	if (!knows_values(search, previous, &values) || !digest_sums_zero(&search->sums, &values))
 		return;
 	key = stored_key_digest(previous, &search->epoch);
 	if (digest_set_has(search->changed, &key))
@@ -237,7 +237,7 @@ upset_changed(void *arg, StoredTable *previous)
 
 /* Notes what should stand beside a row of previous. */
 static void
-mend(Search *search, StoredTable *previous)
+mend(RowSearch *search, StoredTable *previous)
 {
 	RowDigest	digest = {.epoch = search->epoch.epoch};
 	Datum		values[2];
@@ -255,7 +255,7 @@ mend(Search *search, StoredTable *previous)
 static void
 take_unchanged(void *arg, StoredTable *previous)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	Digest		key = stored_key_digest(previous, &search->epoch);
 	Digest		values;
 
@@ -266,14 +266,14 @@ take_unchanged(void *arg, StoredTable *previous)
 		mend(search, previous);
 }
 
-/* The same, if it is of a sum that is not even, or of none. */
+/* The same, if it is of a sum that is not zero, or of none. */
 static void
-take_uneven(void *arg, StoredTable *previous)
+take_nonzero(void *arg, StoredTable *previous)
 {
-	Search	   *search = arg;
+	RowSearch  *search = arg;
 	Digest		values;
 
-	if (!knows_values(search, previous, &values) || !digest_sums_even(&search->sums, &values))
+	if (!knows_values(search, previous, &values) || !digest_sums_zero(&search->sums, &values))
 		take_unchanged(arg, previous);
 }
 
@@ -282,7 +282,7 @@ take_uneven(void *arg, StoredTable *previous)
 /* The target as it is read. */
 typedef struct TargetReading
 {
-	Search	   *search;
+	RowSearch  *search;
 	bool		again;			/* the second reading */
 	TupleDesc	tupdesc;
 	int			last;			/* attribute that is needed */
@@ -331,7 +331,7 @@ begin_reading(void *arg, TupleDesc tupdesc)
 static Digest
 target_digest(TargetReading *reading, TupleTableSlot *slot)
 {
-	Search	   *search = reading->search;
+	RowSearch  *search = reading->search;
 
 	row_bytes_reset(&search->bytes);
 	for (int i = 0; i < search->mapping->ncolumns; i++)
@@ -349,7 +349,7 @@ target_digest(TargetReading *reading, TupleTableSlot *slot)
 static bool
 comes_anew(TargetReading *reading, TupleTableSlot *slot)
 {
-	Search	   *search = reading->search;
+	RowSearch  *search = reading->search;
 	const Mapping *mapping = search->mapping;
 	Datum		values[INDEX_MAX_KEYS];
 	Digest		key;
@@ -382,7 +382,7 @@ static void
 read_row(void *arg, TupleTableSlot *slot)
 {
 	TargetReading *reading = arg;
-	Search	   *search = reading->search;
+	RowSearch  *search = reading->search;
 	Digest		digest;
 	bool		current;
 
@@ -395,7 +395,7 @@ read_row(void *arg, TupleTableSlot *slot)
 		if (current && !comes_anew(reading, slot))
 			digest_sums_subtract(&search->sums, &digest);
 	}
-	else if (!current || !digest_sums_even(&search->sums, &digest) || comes_anew(reading, slot))
+	else if (!current || !digest_sums_zero(&search->sums, &digest) || comes_anew(reading, slot))
 	{
 		tuplestore_puttupleslot(search->target->store, slot);
 		search->target->count++;
@@ -425,28 +425,28 @@ typedef enum Extent
 
 /* Sums up previous and the target. */
 static Extent
-sum_up(Search *search, TargetReading *reading)
+sum_up(RowSearch *search, TargetReading *reading)
 {
-	double		uneven;
+	double		nonzero;
 
 	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
-	if (search->stale > search->rows * MANY_UNEVEN)
+	if (search->stale > search->rows * MANY_NONZERO)
 		return DRIFT_MUCH;
 	search->stored = 0;
 	read_target(reading);
-	uneven = digest_sums_uneven(&search->sums);
-	if (uneven == 0 && search->stale == 0)
+	nonzero = digest_sums_nonzero(&search->sums);
+	if (nonzero == 0 && search->stale == 0)
 		return DRIFT_NONE;
-	return uneven > MANY_UNEVEN ? DRIFT_MUCH : DRIFT_SOME;
+	return nonzero > MANY_NONZERO ? DRIFT_MUCH : DRIFT_SOME;
 }
 
-/* Takes the rows of previous and target whose sums are not even. */
+/* Takes the rows of previous and target whose sums are not zero. */
 static void
-take_some(Search *search, const pg_uuid_t *batch, TargetReading *reading)
+take_some(RowSearch *search, const pg_uuid_t *batch, TargetReading *reading)
 {
 	load_delta(search, batch);
 	stored_table_scan(search->previous, search->snapshot, NULL, upset_changed, search);
-	stored_table_scan(search->previous, search->snapshot, NULL, take_uneven, search);
+	stored_table_scan(search->previous, search->snapshot, NULL, take_nonzero, search);
 	digest_set_free(search->changed);
 	reading->again = true;
 	search->target = typed_rows_begin("syncup_target", reading->tupdesc->natts);
@@ -457,7 +457,7 @@ take_some(Search *search, const pg_uuid_t *batch, TargetReading *reading)
 
 /* Writes the digests that were missing. */
 static void
-mend_previous(Search *search)
+mend_previous(RowSearch *search)
 {
 	if (search->mended->count > 0)
 	{
@@ -472,7 +472,7 @@ mend_previous(Search *search)
 
 /* Takes all of previous that the batch does not change, some keys after the other. */
 static void
-take_all(Search *search, const pg_uuid_t *batch, Size budget)
+take_all(RowSearch *search, const pg_uuid_t *batch, Size budget)
 {
 	while (search->delta_rows * 32.0 / search->classes > budget)
 		search->classes *= 2;
@@ -489,7 +489,7 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 {
 	Size		budget = (Size) maintenance_work_mem * 1024;
 	Drift	   *drift = palloc0(sizeof(Drift));
-	Search		search = {.mapping = mapping, .classes = 1, .stored = -1};
+	RowSearch	search = {.mapping = mapping, .classes = 1, .stored = -1};
 	TargetReading reading = {.search = &search};
 	Extent		extent;
 

@@ -17,7 +17,7 @@
 #include "links/links.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "tool/rows.h"
 #include "tool/sql.h"
 #include "utils/array.h"

@@ -11,7 +11,7 @@
 
 #include "access/xact.h"
 #include "synchronize/apply.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "synchronize/changes.h"
 #include "commands/async.h"
 #include "map/connector.h"
@@ -378,7 +378,7 @@ load_mapping(BatchWork *work, Mapping *mapping)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("%s is not empty any more", mapping->target_name),
 				 errhint("Prepare a complete run instead.")));
-	writing = mapping->tied ? NULL : writing_begin();
+	writing = mapping->state.tied ? NULL : writing_begin();
 	if (mapping->association)
 		load_links(mapping, batch);
 	else
@@ -428,10 +428,7 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		/* What a batch that failed had at hand went with its subtransaction. */
-		connector->mappings[i].found = NULL;
-		connector->mappings[i].taken = NULL;
-		connector->mappings[i].renamed = NULL;
-		connector->mappings[i].given = NIL;
+		connector->mappings[i].state = NO_STATE;
 		config_check_target(&connector->mappings[i]);
 	}
 

@@ -9,7 +9,7 @@
 #include "target/handover.h"
 
 #include "catalog/pg_type.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "target/target.h"
 #include "lib/stringinfo.h"
 #include "tool/sql.h"
@@ -154,7 +154,7 @@ check_settled(const Mapping *mapping, const char *let_go)
 {
 	if (caller_sql(psprintf("SELECT %s FROM %s w WHERE NOT EXISTS (SELECT FROM (%s) g"
 							" WHERE g.relid OPERATOR(pg_catalog.=) w.relid AND g.place OPERATOR(pg_catalog.=) w.place) LIMIT 1",
-							key_text_sql(mapping, "w"), mapping->taken->name, let_go), SQL_NO_ARGS) > 0)
+							key_text_sql(mapping, "w"), mapping->state.taken->name, let_go), SQL_NO_ARGS) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("a key of the source belongs to a row of %s outside the scope of the mapping",
@@ -174,9 +174,9 @@ settle_mapping(Connector *connector, int number, const pg_uuid_t *batch)
 	MappingScope scope;
 
 	mapping_enter(&scope, mapping);
-	mapping->taken = wanted_rows(mapping, batch, psprintf("syncup_wanted%d", number));
+	mapping->state.taken = wanted_rows(mapping, batch, psprintf("syncup_wanted%d", number));
 	initStringInfo(&let_go);
-	appendStringInfo(&let_go, "SELECT relid, place FROM %s WHERE false", mapping->taken->name);
+	appendStringInfo(&let_go, "SELECT relid, place FROM %s WHERE false", mapping->state.taken->name);
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *other = &connector->mappings[i];
@@ -184,9 +184,9 @@ settle_mapping(Connector *connector, int number, const pg_uuid_t *batch)
 
 		if (!is_sibling(mapping, other))
 			continue;
-		given = let_go_rows(other, batch, mapping->taken, psprintf("syncup_let_go%d_%d", number, i));
+		given = let_go_rows(other, batch, mapping->state.taken, psprintf("syncup_let_go%d_%d", number, i));
 		mark_given(other, batch, given);
-		other->given = lappend(other->given, given);
+		other->state.given = lappend(other->state.given, given);
 		appendStringInfo(&let_go, " UNION ALL SELECT relid, place FROM %s", given->name);
 	}
 	check_settled(mapping, let_go.data);
@@ -202,7 +202,7 @@ void
 handover_settle(Connector *connector, const pg_uuid_t *batch)
 {
 	for (int i = 0; i < connector->nmappings; i++)
-		if (!connector->mappings[i].association && connector->mappings[i].takes)
+		if (!connector->mappings[i].association && connector->mappings[i].state.takes)
 			settle_mapping(connector, i, batch);
 }
 
@@ -214,12 +214,12 @@ handover_forget(Connector *connector)
 		Mapping    *mapping = &connector->mappings[i];
 		ListCell   *cell;
 
-		if (mapping->taken != NULL)
-			typed_rows_forget(mapping->taken);
-		foreach(cell, mapping->given)
+		if (mapping->state.taken != NULL)
+			typed_rows_forget(mapping->state.taken);
+		foreach(cell, mapping->state.given)
 			typed_rows_forget(lfirst(cell));
-		mapping->taken = NULL;
-		mapping->given = NIL;
+		mapping->state.taken = NULL;
+		mapping->state.given = NIL;
 	}
 }
 
@@ -233,7 +233,7 @@ is_given(const Mapping *mapping)
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "false");
-	foreach(cell, mapping->given)
+	foreach(cell, mapping->state.given)
 		appendStringInfo(&sql, " OR EXISTS (SELECT FROM %s g WHERE %s)", ((TypedRows *) lfirst(cell))->name,
 						 same_key(mapping, "g"));
 	return sql.data;
@@ -242,6 +242,6 @@ is_given(const Mapping *mapping)
 char *
 is_taken(const Mapping *mapping)
 {
-	return mapping->taken == NULL ? "false" :
-		psprintf("EXISTS (SELECT FROM %s w WHERE %s)", mapping->taken->name, same_key(mapping, "w"));
+	return mapping->state.taken == NULL ? "false" :
+		psprintf("EXISTS (SELECT FROM %s w WHERE %s)", mapping->state.taken->name, same_key(mapping, "w"));
 }

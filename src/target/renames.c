@@ -10,7 +10,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "target/target.h"
@@ -182,8 +182,8 @@ renames_begin(Connector *connector, const pg_uuid_t *batch)
 	{
 		Mapping    *mapping = &connector->mappings[i];
 
-		if (!mapping->association && mapping->renames)
-			mapping->renamed = gather_renames(mapping, batch, psprintf("syncup_renamed%d", i), false);
+		if (!mapping->association && mapping->state.renames)
+			mapping->state.renamed = gather_renames(mapping, batch, psprintf("syncup_renamed%d", i), false);
 	}
 }
 
@@ -194,9 +194,9 @@ renames_end(Connector *connector)
 	{
 		Mapping    *mapping = &connector->mappings[i];
 
-		if (mapping->renamed != NULL)
-			typed_rows_forget(mapping->renamed);
-		mapping->renamed = NULL;
+		if (mapping->state.renamed != NULL)
+			typed_rows_forget(mapping->state.renamed);
+		mapping->state.renamed = NULL;
 	}
 }
 
@@ -204,7 +204,7 @@ bool
 renames_at_hand(const Connector *connector)
 {
 	for (int i = 0; i < connector->nmappings; i++)
-		if (connector->mappings[i].renamed != NULL)
+		if (connector->mappings[i].state.renamed != NULL)
 			return true;
 	return false;
 }
@@ -219,14 +219,14 @@ renamed_in(const Connector *connector, Oid table, const char *column)
 
 		if (mapping->target != table)
 			continue;
-		if (!mapping->association && mapping->renamed != NULL &&
+		if (!mapping->association && mapping->state.renamed != NULL &&
 			strcmp(mapping->columns[mapping->key].target, column) == 0)
 			return mapping;
 		for (int side = 0; side < 2 && mapping->association; side++)
 		{
 			const AssociationEnd *end = &mapping->ends[side];
 
-			if (end->target != NULL && end->store == NULL && end->entity->renamed != NULL &&
+			if (end->target != NULL && end->store == NULL && end->entity->state.renamed != NULL &&
 				strcmp(end->target, column) == 0)
 				return end->entity;
 		}
@@ -266,7 +266,7 @@ add_renamed_column(RenamedColumns *list, const char *name, const Mapping *entity
 		return;
 	}
 	appendStringInfo(&list->columns, "COALESCE(n%d.key, %s) AS %s", n, column, quote_identifier(name));
-	appendStringInfo(&list->joins, " LEFT JOIN %s n%d ON %s", entity->renamed->name, n,
+	appendStringInfo(&list->joins, " LEFT JOIN %s n%d ON %s", entity->state.renamed->name, n,
 					 equal_sql(&entity->columns[entity->key], psprintf("n%d.former", n), column));
 }
 
@@ -308,7 +308,7 @@ renamed_links(const Mapping *association, TypedRows *links)
 		int			side = strcmp(name, "k1") == 0 ? 0 : strcmp(name, "k2") == 0 ? 1 : -1;
 		const Mapping *entity = side < 0 ? NULL : association->ends[side].entity;
 
-		add_renamed_column(&list, name, entity != NULL && entity->renamed != NULL ? entity : NULL);
+		add_renamed_column(&list, name, entity != NULL && entity->state.renamed != NULL ? entity : NULL);
 	}
 	if (list.joins.len == 0)
 		return links;
@@ -361,7 +361,7 @@ rename_rows(Connector *connector, const Mapping *mapping, const pg_uuid_t *batch
 {
 	const MappingColumn *key = &mapping->columns[mapping->key];
 	TypedRows  *renames = gather_renames(mapping, batch, "syncup_renaming", back);
-	Writing    *writing = mapping->tied ? NULL : writing_begin();
+	Writing    *writing = mapping->state.tied ? NULL : writing_begin();
 
 	if (renames->count > 0)
 	{

@@ -35,7 +35,7 @@ extern bool is_renamed_away(StoredTable *delta);
 
 /*
  * While links are built the targets are seen as they will be once keys have
- * changed: these are at hand in mapping->renamed ("former" and "key").
+ * changed: these are at hand in mapping->state.renamed ("former" and "key").
  */
 extern void renames_begin(Connector *connector, const pg_uuid_t *batch);
 extern void renames_end(Connector *connector);

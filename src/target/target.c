@@ -414,7 +414,7 @@ write_rows(const Mapping *mapping, const char *sql, PlanKind kind, int64 expecte
 void
 write_statement(const Mapping *mapping, const char *sql, PlanKind kind, int64 expected)
 {
-	Writing    *writing = mapping->tied ? NULL : writing_begin();
+	Writing    *writing = mapping->state.tied ? NULL : writing_begin();
 
 	write_rows(mapping, sql, kind, expected);
 	if (writing != NULL)

@@ -11,7 +11,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
-#include "target/change_store.h"
+#include "target/found_changes.h"
 #include "format/convert.h"
 #include "target/handover.h"
 #include "lib/stringinfo.h"

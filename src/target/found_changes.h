@@ -1,27 +1,27 @@
 /*
- * change_store.h
+ * found_changes.h
  *		The changes that were found for a mapping: rows of its change table.
  */
-#ifndef SYNCUP_CHANGE_STORE_H
-#define SYNCUP_CHANGE_STORE_H
+#ifndef SYNCUP_FOUND_CHANGES_H
+#define SYNCUP_FOUND_CHANGES_H
 
 #include "syncup.h"
 #include "config/config.h"
 #include "executor/tuptable.h"
 
-typedef struct ChangeStore ChangeStore;
+typedef struct FoundChanges FoundChanges;
 
 /*
  * Begins the changes of a mapping; those it had at hand are forgotten.  A slot
  * is filled as that of a TableWriter is.
  */
-extern ChangeStore *change_store_open(Mapping *mapping);
-extern TupleTableSlot *change_store_slot(ChangeStore *store);
-extern MemoryContext change_store_memory(ChangeStore *store);
-extern void change_store_put(ChangeStore *store);
+extern FoundChanges *found_changes_begin(Mapping *mapping);
+extern TupleTableSlot *found_changes_slot(FoundChanges *store);
+extern MemoryContext found_changes_memory(FoundChanges *store);
+extern void found_changes_put(FoundChanges *store);
 
 /* From now on they are the mapping's changes at hand. */
-extern void change_store_close(ChangeStore *store);
+extern void found_changes_end(FoundChanges *store);
 
 /* Writes the changes at hand, if any, to the change table. */
 extern void changes_save(Mapping *mapping);
@@ -38,4 +38,4 @@ extern const char *changes_place(const Mapping *mapping);
 extern void changes_publish(const Mapping *mapping);
 extern void changes_unpublish(const Mapping *mapping);
 
-#endif							/* SYNCUP_CHANGE_STORE_H */
+#endif							/* SYNCUP_FOUND_CHANGES_H */

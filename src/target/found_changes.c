@@ -1,5 +1,5 @@
 /*
- * change_store.c
+ * found_changes.c
  *		The changes that were found for a mapping: rows of its change table.
  *
  * Most batches are applied as soon as their changes are found, in the same
@@ -7,7 +7,7 @@
  * at hand instead: in memory, and in a temporary file where they are many.  Only
  * what is blocked, or to be kept, is written to the table.
  */
-#include "target/change_store.h"
+#include "target/found_changes.h"
 
 #include "access/table.h"
 #include "miscadmin.h"
@@ -20,7 +20,7 @@
 
 #define RELATION	"syncup_found"
 
-struct ChangeStore
+struct FoundChanges
 {
 	Mapping    *mapping;
 	TypedRows  *rows;
@@ -28,10 +28,10 @@ struct ChangeStore
 	MemoryContext row_context;
 };
 
-ChangeStore *
-change_store_open(Mapping *mapping)
+FoundChanges *
+found_changes_begin(Mapping *mapping)
 {
-	ChangeStore *store = palloc0(sizeof(ChangeStore));
+	FoundChanges *store = palloc0(sizeof(FoundChanges));
 	Relation	table = table_open(config_table(mapping, "syncup_changes"), AccessShareLock);
 
 	changes_forget(mapping);
@@ -46,7 +46,7 @@ change_store_open(Mapping *mapping)
 }
 
 TupleTableSlot *
-change_store_slot(ChangeStore *store)
+found_changes_slot(FoundChanges *store)
 {
 	ExecClearTuple(store->slot);
 	MemoryContextReset(store->row_context);
@@ -54,29 +54,29 @@ change_store_slot(ChangeStore *store)
 }
 
 MemoryContext
-change_store_memory(ChangeStore *store)
+found_changes_memory(FoundChanges *store)
 {
 	return store->row_context;
 }
 
 void
-change_store_put(ChangeStore *store)
+found_changes_put(FoundChanges *store)
 {
 	typed_rows_put(store->rows, store->slot->tts_values, store->slot->tts_isnull);
 }
 
 void
-change_store_close(ChangeStore *store)
+found_changes_end(FoundChanges *store)
 {
 	ExecDropSingleTupleTableSlot(store->slot);
 	MemoryContextDelete(store->row_context);
-	store->mapping->found = store->rows;
+	store->mapping->state.found = store->rows;
 }
 
 void
 changes_save(Mapping *mapping)
 {
-	TypedRows  *rows = mapping->found;
+	TypedRows  *rows = mapping->state.found;
 	TupleTableSlot *row;
 	TableWriter *writer;
 
@@ -115,33 +115,33 @@ changes_save(Mapping *mapping)
 void
 changes_forget(Mapping *mapping)
 {
-	if (mapping->found != NULL)
-		tuplestore_end(mapping->found->store);
-	mapping->found = NULL;
+	if (mapping->state.found != NULL)
+		tuplestore_end(mapping->state.found->store);
+	mapping->state.found = NULL;
 }
 
 const char *
 changes_relation(const Mapping *mapping)
 {
-	return mapping->found != NULL ? RELATION : changes_table(mapping);
+	return mapping->state.found != NULL ? RELATION : changes_table(mapping);
 }
 
 const char *
 changes_place(const Mapping *mapping)
 {
-	return mapping->found != NULL ? "NULL::tid" : "ctid";
+	return mapping->state.found != NULL ? "NULL::tid" : "ctid";
 }
 
 void
 changes_publish(const Mapping *mapping)
 {
-	if (mapping->found != NULL)
-		typed_rows_publish(mapping->found);
+	if (mapping->state.found != NULL)
+		typed_rows_publish(mapping->state.found);
 }
 
 void
 changes_unpublish(const Mapping *mapping)
 {
-	if (mapping->found != NULL)
+	if (mapping->state.found != NULL)
 		sql_forget_rows(RELATION);
 }
