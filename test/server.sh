@@ -39,6 +39,9 @@ quietly() {
 remove_work() {
 	cd /
 	[ -n "${work:-}" ] || return 0
+	find "$work" -name slapd.pid 2>/dev/null | while IFS= read -r file; do
+		kill "$(cat "$file")" 2>/dev/null || :
+	done
 	find "$work" -name postmaster.pid 2>/dev/null | while IFS= read -r file; do
 		as_server "$bin/pg_ctl" -D "${file%/*}" -m immediate -s stop \
 			>/dev/null 2>&1 </dev/null || :
@@ -165,6 +168,43 @@ start_server() {
 		return 1
 	}
 	export PGHOST="$server.socket" PGPORT=5432 PGUSER=postgres
+}
+
+# start_directory NAME: OpenLDAP's slapd in $work/NAME, on a socket, with the entries
+# that standard input has as LDIF; its base is dc=example,dc=org. It tells changes
+# (syncprov) and keeps memberOf. LDAP_URL, LDAP_ADMIN and LDAP_PASSWORD lead to it.
+# Debian: slapd, ldap-utils. (TAP tests: test/oracle/Slapd.pm)
+start_directory() {
+	directory=$work/$1
+	as_server mkdir "$directory" "$directory/data"
+	LDAP_URL=ldapi://$(echo "$directory/socket" | sed 's|/|%2F|g')
+	LDAP_ADMIN=cn=admin,dc=example,dc=org
+	LDAP_PASSWORD=secret
+	export LDAP_URL LDAP_ADMIN LDAP_PASSWORD
+	as_server tee "$directory/slapd.conf" >/dev/null <<-CONF
+		include /etc/ldap/schema/core.schema
+		include /etc/ldap/schema/cosine.schema
+		include /etc/ldap/schema/inetorgperson.schema
+		modulepath /usr/lib/ldap
+		moduleload back_mdb
+		moduleload syncprov
+		moduleload memberof
+		pidfile $directory/slapd.pid
+		database mdb
+		suffix dc=example,dc=org
+		rootdn $LDAP_ADMIN
+		rootpw $LDAP_PASSWORD
+		directory $directory/data
+		maxsize 1073741824
+		envflags nosync
+		index objectClass,entryUUID,entryCSN eq
+		overlay memberof
+		overlay syncprov
+		syncprov-sessionlog 100000
+	CONF
+	quietly as_server /usr/sbin/slapadd -q -w -f "$directory/slapd.conf" || return 1
+	# it goes to the background once it listens
+	quietly as_server /usr/sbin/slapd -f "$directory/slapd.conf" -h "$LDAP_URL" </dev/null
 }
 
 stop_server() {
