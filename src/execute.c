@@ -11,7 +11,6 @@
 #include "miscadmin.h"
 #include "tool/sql.h"
 #include "storage/latch.h"
-#include "utils/builtins.h"
 #include "utils/timeout.h"
 
 PG_FUNCTION_INFO_V1(syncup_execute);

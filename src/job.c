@@ -24,7 +24,6 @@
 #include "nodes/parsenodes.h"
 #include "tool/sql.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"

@@ -8,7 +8,6 @@
  */
 #include "syncup.h"
 
-#include "access/xact.h"
 #include "store/batch.h"
 #include "map/connector.h"
 #include "tool/crash_point.h"
@@ -18,7 +17,6 @@
 #include "prepare/prepare.h"
 #include "tool/sql.h"
 #include "synchronize/synchronize.h"
-#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(syncup_run);
 

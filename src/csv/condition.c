@@ -25,7 +25,6 @@
 #include "parser/parse_clause.h"
 #include "parser/parse_collate.h"
 #include "parser/parser.h"
-#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 /* Whether a statement parsed from an expression holds one and nothing else. */

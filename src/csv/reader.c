@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "tool/nearest.h"
 #include "regex/regex.h"
-#include "utils/regproc.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
 

@@ -34,7 +34,6 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/acl.h"
-#include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #define CHUNK	(128 * 1024)

@@ -20,7 +20,6 @@
  */
 #include "digest/digest_set.h"
 
-#include "utils/memutils.h"
 
 struct DigestSet
 {

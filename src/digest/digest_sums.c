@@ -4,7 +4,6 @@
  */
 #include "digest/digest_sums.h"
 
-#include "utils/memutils.h"
 
 #define MIN_SUMS		256
 #define ROWS_PER_SUM	64

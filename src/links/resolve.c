@@ -35,7 +35,6 @@
 #include "links/end_key.h"
 #include "config/key.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "store/quarantine.h"
 #include "store/spelling.h"
 #include "tool/sql.h"

@@ -14,7 +14,6 @@
 #include "catalog/pg_type.h"
 #include "map/connector.h"
 #include "map/describe.h"
-#include "lib/stringinfo.h"
 #include "tool/lock.h"
 #include "tool/nearest.h"
 #include "tool/sql.h"

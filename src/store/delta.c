@@ -12,7 +12,6 @@
 #include "tool/rows.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 struct DeltaWriter
 {

@@ -30,7 +30,6 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
 
 /* Rows named when changes are refused. */
 #define MAX_NAMED_ROWS	10

@@ -16,26 +16,17 @@
 #include "synchronize/changes.h"
 
 #include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "target/found_changes.h"
 #include "target/handover.h"
 #include "config/key.h"
 #include "lib/stringinfo.h"
 #include "links/links.h"
-#include "miscadmin.h"
-#include "tool/plans.h"
-#include "target/renames.h"
 #include "tool/sql.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
-#include "catalog/pg_operator.h"
-#include "utils/typcache.h"
 
 /* ---------- SQL about columns ---------- */
 

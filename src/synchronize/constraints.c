@@ -12,11 +12,9 @@
 #include "synchronize/constraints.h"
 
 #include "access/table.h"
-#include "synchronize/apply.h"
 #include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "target/found_changes.h"
-#include "synchronize/changes.h"
 #include "synchronize/flags.h"
 #include "target/handover.h"
 #include "links/end_key.h"

@@ -25,16 +25,15 @@
 #include "synchronize/drift.h"
 
 #include "access/xact.h"
-#include "synchronize/changes.h"
 #include "store/digest_epoch.h"
 #include "digest/digest_set.h"
 #include "config/key.h"
 #include "digest/digest_sums.h"
 #include "miscadmin.h"
 #include "target/renames.h"
+#include "target/target.h"
 #include "tool/sql.h"
 #include "store/stored_table.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 

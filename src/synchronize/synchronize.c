@@ -30,7 +30,6 @@
 #include "links/link_drift.h"
 #include "tool/lock.h"
 #include "map/mapping.h"
-#include "miscadmin.h"
 #include "config/progress.h"
 #include "target/renames.h"
 #include "links/resolve.h"

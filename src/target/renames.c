@@ -21,7 +21,6 @@
 #include "miscadmin.h"
 #include "tool/plans.h"
 #include "tool/sql.h"
-#include "target/typed_rows.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"

@@ -7,8 +7,6 @@
  */
 #include "target/target.h"
 
-#include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"

@@ -15,7 +15,6 @@
 #include "format/convert.h"
 #include "target/handover.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "target/renames.h"
 #include "tool/sql.h"
 #include "utils/array.h"

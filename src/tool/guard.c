@@ -7,7 +7,6 @@
 #include "tool/guard.h"
 
 #include "access/xact.h"
-#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 /* Calls work(arg) in a subtransaction, which is kept or not. */
