@@ -604,7 +604,7 @@ BEGIN
 		WHEN r.cancel_requested THEN 'cancelled' ELSE coalesce(first_bad.state, 'success') END;
 	message := CASE state
 		WHEN 'success' THEN NULL
-		WHEN 'blocked' THEN format('job "%s" is blocked: run %s, step "%s"%s', r.job, run, first_bad.step, ', batch ' || first_bad.batch)
+		WHEN 'blocked' THEN format('job "%s" is blocked: run %s, step "%s"%s', r.job, run, first_bad.step, ', batch ' || (SELECT b.batch FROM syncup.batch b WHERE b.batch = first_bad.batch))
 		WHEN 'error' THEN format('job "%s" failed: run %s, step "%s" ended in error', r.job, run, first_bad.step)
 		WHEN 'warning' THEN format('job "%s" ended with a warning: run %s, step "%s"', r.job, run, first_bad.step)
 		ELSE format('job "%s" was cancelled: run %s', r.job, run) END;
@@ -612,7 +612,7 @@ BEGIN
 		WHEN 'blocked' THEN format('Look at SELECT syncup_report(''%s''); then CALL syncup_resume_job(%s), or SELECT syncup_discard(''%s'').', first_bad.batch, run, first_bad.batch)
 		WHEN 'success' THEN NULL
 		ELSE format('See SELECT * FROM syncup.job_step_run WHERE run = %s; then CALL syncup_resume_job(%s).', run, run) END;
-	IF state = 'blocked' AND first_bad.batch IS NULL THEN
+	IF state = 'blocked' AND NOT EXISTS (SELECT FROM syncup.batch b WHERE b.batch = first_bad.batch) THEN
 		hint := format('See SELECT * FROM syncup.job_step_run WHERE run = %s; then CALL syncup_resume_job(%s).', run, run);
 	END IF;
 	UPDATE syncup.step_record x

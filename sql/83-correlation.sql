@@ -177,9 +177,8 @@ BEGIN
 				USING ERRCODE = 'invalid_parameter_value', HINT = '0 is off.';
 		END IF;
 	END LOOP;
-	IF options ? 'fulfill' AND coalesce(options #>> '{fulfill,kind}', '') NOT IN ('internal', 'sql', 'csv', 'json', 'program', 'ldap', 'manual') THEN
-		RAISE 'option "fulfill" of %: kind "%" is not possible', what, coalesce(options #>> '{fulfill,kind}', '')
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'It is an object whose "kind" is "internal", "sql", "csv", "json", "program", "ldap" or "manual".';
+	IF options ? 'fulfill' THEN
+		PERFORM syncup.check_fulfill(resource_type, options -> 'fulfill');
 	END IF;
 END
 $$;
@@ -255,6 +254,8 @@ BEGIN
 	DELETE FROM syncup.ownership o WHERE o.resource_type = t.resource_type;
 	DELETE FROM syncup.assignment x WHERE x.resource_type = t.resource_type;
 	DELETE FROM syncup.evaluated e WHERE e.resource_type = t.resource_type;
+	DELETE FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type;
+	DELETE FROM syncup.order_limit o WHERE o.resource_type = t.resource_type;
 	DELETE FROM syncup.consumer c WHERE c.consumer IN ('compute_correlation_keys ' || t.resource_type, 'compute_role_model ' || t.resource_type);
 	DELETE FROM syncup.resource_type r WHERE r.resource_type = t.resource_type;
 END

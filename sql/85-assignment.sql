@@ -775,6 +775,7 @@ BEGIN
 	FOR e IN SELECT x.key, x.value FROM jsonb_each(syncup.expire_transmitted(t, at)) x LOOP
 		counts := counts || jsonb_build_object('kind', e.key, 'counts', jsonb_build_object('errored', e.value));
 	END LOOP;
+	PERFORM syncup.settle_orders(t);
 	PERFORM syncup.mark_seen(consumer);
 	RETURN QUERY
 	SELECT c ->> 'kind', nullif(s.key, 'removed'), sum(s.value::bigint)::bigint

@@ -194,6 +194,103 @@ SELECT j.job, k.kind, k.level, j.parents, j.start_when, j.options, 'provisioning
 FROM (VALUES ('complete', '{}'::text[], 'always', '{}'::jsonb), ('incremental', '{set_recently_modified_flag}', 'any started', '{"dirty": true}'), ('initial', '{}', 'always', '{}')) AS j (job, parents, start_when, options)
 CROSS JOIN (VALUES ('compute_correlation_keys', 6, 'syncup.needs_correlation'), ('compute_role_model', 7, 'syncup.needs_role_model')) AS k (kind, level, needed);
 
+-- ---------- orders ----------
+
+CREATE FUNCTION syncup.step_resource_types(me jsonb)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT nullif(ARRAY(SELECT jsonb_array_elements_text(coalesce(me #> '{options,resource_types}', '[]'))), '{}') $$;
+COMMENT ON FUNCTION syncup.step_resource_types(jsonb) IS 'What the option "resource_types" of a step restricts it to; null: all.';
+
+-- The generation stands where other kinds have their batch: resuming releases just it.
+CREATE FUNCTION syncup.step_generate_provisioning_orders(run bigint, step text)
+RETURNS syncup.step_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	me jsonb := @extschema@.syncup_step_at_hand(run, step);
+	result syncup.step_result;
+	generated bigint;
+	blocked bigint;
+BEGIN
+	SELECT count(*), count(*) FILTER (WHERE o.state = 'blocked'), (array_agg(o.generation))[1] INTO generated, blocked, result.batch
+	FROM @extschema@.syncup_generate_provisioning_orders(syncup.step_resource_types(me),
+		(me ->> 'force')::boolean OR coalesce((me #>> '{options,force}')::boolean, false)) o;
+	result.state := CASE WHEN blocked > 0 THEN 'blocked' ELSE 'success' END;
+	-- those that are to be tried again are to be fulfilled as well
+	result.did_something := generated > 0 OR @extschema@.syncup_orders_due(syncup.step_resource_types(me));
+	result.counters := jsonb_build_object('orders', generated, 'blocked', blocked);
+	result.message := CASE WHEN blocked > 0 THEN format('%s orders are blocked: generation %s', blocked, result.batch) END;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.step_generate_provisioning_orders(bigint, text) IS
+'Step kind generate_provisioning_orders: did something if an order was generated, or an older one is due; blocked if limits are exceeded.';
+
+CREATE FUNCTION syncup.resume_provisioning_orders(run bigint, step text)
+RETURNS syncup.step_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	me jsonb := @extschema@.syncup_step_at_hand(run, step);
+	result syncup.step_result;
+	released bigint := 0;
+BEGIN
+	result.batch := me ->> 'batch';
+	BEGIN
+		released := @extschema@.syncup_release_orders(result.batch);
+	EXCEPTION WHEN undefined_object THEN
+		result.message := format('the orders of generation %s were released, declined or superseded meanwhile', result.batch);
+	END;
+	result.did_something := released > 0;
+	result.counters := jsonb_build_object('orders', released);
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.resume_provisioning_orders(bigint, text) IS
+'Where a run is resumed that orders had blocked: releases exactly these, unless somebody has decided meanwhile.';
+
+CREATE FUNCTION syncup.step_fulfill(run bigint, step text)
+RETURNS syncup.step_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	me jsonb := @extschema@.syncup_step_at_hand(run, step);
+	result syncup.step_result;
+	slice record;
+BEGIN
+	SELECT * INTO slice FROM @extschema@.syncup_fulfill_slice(syncup.step_resource_types(me), format('run %s %s', run, step));
+	result.more := slice.more;
+	result.did_something := slice.processed > 0;
+	result.message := slice.message;
+	result.counters := jsonb_build_object('processed', slice.processed, 'executed', slice.executed, 'errored', slice.errored);
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.step_fulfill(bigint, text) IS 'Step kind fulfill: did something if an order was processed; commits between slices.';
+
+CREATE FUNCTION syncup.needs_orders(connector text)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT EXISTS (SELECT FROM syncup.resource_type) $$;
+COMMENT ON FUNCTION syncup.needs_orders(text) IS 'Whether there is a resource type.';
+
+INSERT INTO syncup.step_kind (kind, function, resume_function, connector, options, description, own) VALUES
+	('generate_provisioning_orders', 'syncup.step_generate_provisioning_orders', 'syncup.resume_provisioning_orders', 'none', '{"resource_types": "array", "force": "boolean"}', 'makes orders of what should be and is not', false),
+	('fulfill', 'syncup.step_fulfill', NULL, 'none', '{"resource_types": "array"}', 'executes orders', false);
+INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, continue_on_error, options, part, needed, own) VALUES
+	('complete', 'generate_provisioning_orders', 8, '{}', 'always', false, '{}', 'provisioning', 'syncup.needs_orders', false),
+	('complete', 'fulfill', 9, '{generate_provisioning_orders}', 'all did', true, '{}', 'provisioning', 'syncup.needs_orders', false),
+	('incremental', 'generate_provisioning_orders', 8, '{}', 'always', false, '{}', 'provisioning', 'syncup.needs_orders', false),
+	('incremental', 'fulfill', 9, '{generate_provisioning_orders}', 'all did', true, '{}', 'provisioning', 'syncup.needs_orders', false),
+	('initial', 'generate_provisioning_orders', 8, '{}', 'always', false, '{"force": true}', 'provisioning', 'syncup.needs_orders', false),
+	('initial', 'fulfill', 9, '{generate_provisioning_orders}', 'all did', true, '{}', 'provisioning', 'syncup.needs_orders', false);
+
 -- ---------- what waits for a person (AFTER 7) ----------
 
 CREATE VIEW syncup.to_review AS

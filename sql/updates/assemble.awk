@@ -9,8 +9,8 @@
 #    REPLACE, and each comment: a member of the extension is replaced and keeps its
 #    OID and privileges; one that the update dropped, or that is new, is created; one
 #    that somebody else made stops the update (PostgreSQL says so, CVE-2022-2625)
-#    Fragments that the released version did not have, named in the update's own part
-#    by a line "-- new: NN-name ...", are taken whole.
+#    Fragments that the released version did not have are taken whole: all but those
+#    that the update's own part names in its lines "-- had: NN-name ...".
 # 4. "after": takes new functions from PUBLIC, gives GRANTs back
 #
 # A statement of a fragment begins in column 0 and ends with a line that ends with
@@ -28,17 +28,17 @@ FILENAME == own {
 	print
 	if (/^\\echo /)
 		copy(before)
-	if (/^-- new: /)
+	if (/^-- had: /)
 		for (i = 3; i <= NF; i++)
-			is_new[$i ".sql"]
+			had[$i ".sql"]
 	next
 }
 
 FNR == 1 {
 	name = FILENAME
 	sub(/.*\//, "", name)
-	whole = name in is_new
-	delete is_new[name]
+	whole = !(name in had)
+	delete had[name]
 }
 
 whole {
@@ -72,7 +72,7 @@ END {
 		print "a statement does not end: " FILENAME >"/dev/stderr"
 		exit 1
 	}
-	for (name in is_new) {
+	for (name in had) {
 		print "there is no fragment " name >"/dev/stderr"
 		exit 1
 	}

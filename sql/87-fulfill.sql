@@ -1,0 +1,805 @@
+-- Fulfilment: orders are executed, by the kind that their resource type names, and
+-- what became of each is recorded (AFTER 5).
+--
+-- An order is marked transmitted, and that is committed; then it is executed, and
+-- that is committed. What a crash leaves between the two is known by its executor:
+-- a session that is gone. Kinds that bring the same to pass however often they do it
+-- begin anew; of others the outcome is unknown, and a person has to look.
+
+CREATE TABLE syncup.fulfill_kind (
+	kind text PRIMARY KEY,
+	function text NOT NULL,
+	slice int NOT NULL,
+	at_once boolean NOT NULL DEFAULT false,
+	idempotent boolean NOT NULL DEFAULT false,
+	options jsonb NOT NULL DEFAULT '{}',
+	needed text[] NOT NULL DEFAULT '{}',
+	description text
+);
+COMMENT ON TABLE syncup.fulfill_kind IS 'How orders are executed: a row and a function (t syncup.resource_type, orders uuid[]) that returns a row per order: order_id, state (executed, errored, unknown, transmitted: somebody will report), error.';
+COMMENT ON COLUMN syncup.fulfill_kind.slice IS 'so many orders are handed to the function at once';
+COMMENT ON COLUMN syncup.fulfill_kind.at_once IS 'what it does is in the transaction that records it: there is nothing to be marked beforehand';
+COMMENT ON COLUMN syncup.fulfill_kind.idempotent IS 'an order may be executed again after a crash; the option "idempotent" of the resource type says otherwise';
+COMMENT ON COLUMN syncup.fulfill_kind.options IS 'names of its options, and their types; retries, retry_delay and idempotent are everybody''s';
+COMMENT ON COLUMN syncup.fulfill_kind.needed IS 'options that must be given';
+
+CREATE TYPE syncup.order_result AS (order_id uuid, state text, error text);
+COMMENT ON TYPE syncup.order_result IS 'What became of an order.';
+
+CREATE FUNCTION syncup.check_fulfill(resource_type text, fulfill jsonb)
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	k syncup.fulfill_kind;
+	what text := format('option "fulfill" of resource type "%s"', resource_type);
+	missing text;
+BEGIN
+	SELECT x.* INTO k FROM syncup.fulfill_kind x WHERE x.kind = fulfill ->> 'kind';
+	IF k.kind IS NULL THEN
+		RAISE '%: kind "%" is not possible', what, coalesce(fulfill ->> 'kind', '') USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'It is an object whose "kind" is ' || (SELECT string_agg(format('"%s"', x.kind), ', ' ORDER BY x.kind) FROM syncup.fulfill_kind x) || '.';
+	END IF;
+	PERFORM syncup.check_options(what, k.options || '{"kind": "text", "retries": "number", "retry_delay": "interval", "idempotent": "boolean"}', fulfill);
+	SELECT string_agg(format('"%s"', n), ', ') INTO missing FROM unnest(k.needed) n WHERE fulfill ->> n IS NULL;
+	IF missing IS NOT NULL THEN
+		RAISE '% needs %', what, missing USING ERRCODE = 'invalid_parameter_value', HINT = format('Kind "%s": %s.', k.kind, k.description);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.check_fulfill(text, jsonb) IS 'Errors, naming the option, unless a resource type can be fulfilled so.';
+
+CREATE FUNCTION syncup.is_of_the_server(sqlstate text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT left(sqlstate, 2) IN ('40', '57') OR sqlstate IN ('53200', '53300') $$;
+COMMENT ON FUNCTION syncup.is_of_the_server(text) IS 'Whether an error is no order''s: a cancel, a shutdown, a conflict, the lack of memory. It ends the call, which can be made again.';
+
+-- ---------- what kinds read of orders ----------
+
+CREATE FUNCTION syncup.orders_given(t syncup.resource_type, orders uuid[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT o.order_id, o.change_type, o.document, o.document -> ''Changes'' AS changes, nullif(o.document -> ''Resource'', ''null'') AS resource, o.account_key AS b, %s AS bk FROM syncup.provisioning_order o WHERE o.order_id = ANY (%L::uuid[])',
+		syncup.key_parts(t.account, 'o.account_key'), orders)
+$$;
+COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The query of what statements on an account''s table see of orders, as "given".';
+
+CREATE FUNCTION syncup.scalars_of(t syncup.resource_type, changes jsonb)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(a.attname ORDER BY a.attnum), '{}') FROM jsonb_object_keys(changes) k (name)
+	JOIN pg_attribute a ON a.attrelid = t.account AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+COMMENT ON FUNCTION syncup.scalars_of(syncup.resource_type, jsonb) IS 'The columns of the account that a document changes.';
+
+CREATE FUNCTION syncup.links_of(t syncup.resource_type, changes jsonb)
+RETURNS TABLE (association text, added text[], removed text[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT e.key, ARRAY(SELECT x ->> 'key' FROM jsonb_array_elements(e.value -> 'Added') x), ARRAY(SELECT x ->> 'key' FROM jsonb_array_elements(e.value -> 'Removed') x)
+	FROM jsonb_each(changes) e
+	WHERE e.key <> ALL (syncup.scalars_of(t, changes)) AND jsonb_typeof(e.value) = 'object'
+$$;
+COMMENT ON FUNCTION syncup.links_of(syncup.resource_type, jsonb) IS 'The associations that a document changes, with the keys of the other sides that come and go.';
+
+-- ---------- internal: the account's own table ----------
+
+-- What is there is compared with what was read when the order was made: it may be as
+-- ordered already, or somebody has changed it since.
+CREATE FUNCTION syncup.compare_orders(t syncup.resource_type, orders uuid[])
+RETURNS TABLE (order_id uuid, verdict text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns text[] := ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum);
+BEGIN
+	-- typed values are compared as their texts
+	RETURN QUERY EXECUTE format('SELECT q.order_id, q.verdict FROM syncup.query_as(%L::regrole, %L, %L) AS q (order_id uuid, verdict text)', t.role,
+		format($q$
+			SELECT g.order_id, CASE WHEN a.bk IS NULL THEN CASE g.change_type WHEN 'Deleted' THEN 'done' ELSE 'the account is not there' END
+				ELSE (SELECT CASE WHEN count(*) FILTER (WHERE d.touched AND d.now IS DISTINCT FROM d.read AND d.now IS DISTINCT FROM d.ordered) = 0 THEN 'go'
+						ELSE string_agg(pg_catalog.format('%%s has changed since: it was %%s, it is %%s%%s', d.name, coalesce(d.read, 'null'), coalesce(d.now, 'null'),
+							CASE WHEN g.change_type = 'Deleted' THEN '' ELSE ', it is to be ' || coalesce(d.ordered, 'null') END), '; ')
+							FILTER (WHERE d.touched AND d.now IS DISTINCT FROM d.read AND d.now IS DISTINCT FROM d.ordered) END
+					FROM (VALUES %s) AS d (name, now, read, ordered, touched)) END
+			FROM given g
+			LEFT JOIN LATERAL (SELECT a.*, g.bk FROM %s a WHERE %s) AS a ON true
+			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.resource) AS r
+			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.changes) AS c$q$,
+			(SELECT string_agg(format('(%L, a.%s::text, r.%s::text, CASE WHEN g.change_type = ''Deleted'' THEN NULL ELSE c.%s::text END, g.change_type = ''Deleted'' OR g.changes ? %L)', (parse_ident(u))[1], u, u, u, (parse_ident(u))[1])
+				, ', ') FROM unnest(columns) u),
+			t.account, syncup.key_is(t.account, 'a', 'g.bk')),
+		syncup.orders_given(t, orders));
+END
+$$;
+COMMENT ON FUNCTION syncup.compare_orders(syncup.resource_type, uuid[]) IS
+'Of orders that modify or delete accounts: go; done: there is nothing to do; else what has changed since they were made.';
+
+CREATE FUNCTION syncup.write_accounts(t syncup.resource_type, change_type text, columns name[], orders uuid[])
+RETURNS TABLE (order_id uuid, key text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	names text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) c);
+	vals text := (SELECT string_agg(format('v.%I', c), ', ') FROM unnest(columns) c);
+	statement text;
+BEGIN
+	IF change_type = 'Added' THEN
+		statement := CASE WHEN columns = '{}' THEN format('INSERT INTO %s AS a DEFAULT VALUES RETURNING %s', t.account, syncup.key_of(t.account, 'a'))
+			ELSE format('INSERT INTO %s AS a (%s) SELECT %s FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v RETURNING %4$s',
+				t.account, names, vals, syncup.key_of(t.account, 'a')) END;
+	ELSIF change_type = 'Deleted' THEN
+		statement := format('DELETE FROM %s a USING given g WHERE %s RETURNING g.b', t.account, syncup.key_is(t.account, 'a', 'g.bk'));
+	ELSE
+		statement := format('UPDATE %s a SET (%s) = ROW(%s) FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v WHERE %4$s RETURNING g.b',
+			t.account, names, vals, syncup.key_is(t.account, 'a', 'g.bk'));
+	END IF;
+	-- which order a new row is of is asked only where there is one
+	RETURN QUERY EXECUTE format('SELECT CASE WHEN cardinality($1) = 1 THEN $1[1] END, w.key FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (key text)',
+		t.role, statement, syncup.orders_given(t, orders), format('fulfil %s', t.resource_type))
+	USING orders;
+END
+$$;
+COMMENT ON FUNCTION syncup.write_accounts(syncup.resource_type, text, name[], uuid[]) IS
+'Executes orders of one kind, which change the same columns, on the account''s table with the rights of the resource type''s role; the keys of the rows.';
+
+CREATE FUNCTION syncup.write_links(t syncup.resource_type, key text, changes jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	c record;
+	l record;
+	own text;
+	other text;
+	given text;
+	statement text;
+BEGIN
+	FOR c IN SELECT * FROM syncup.links_of(t, changes) LOOP
+		SELECT * INTO l FROM syncup.association_of(t.account, c.association);
+		own := coalesce(l.own_store, (syncup.key_columns(t.account))[1]);
+		other := coalesce(l.other_store, (syncup.key_columns(l.other))[1]);
+		given := format('SELECT %s AS ak, %s AS bk, k.added FROM (SELECT %L::text AS a, u.b, u.added FROM (SELECT unnest(%L::text[]) AS b, true AS added UNION ALL SELECT unnest(%L::text[]), false) AS u) AS k',
+			syncup.key_parts(t.account, 'k.a'), syncup.key_parts(l.other, 'k.b'), key, c.added, c.removed);
+		IF l.single AND l.other_column IS NOT NULL THEN
+			statement := format('UPDATE %s a SET %I = (SELECT x.%I FROM given g JOIN %s x ON %s WHERE g.added LIMIT 1) WHERE EXISTS (SELECT FROM given g WHERE %s) RETURNING 1',
+				t.account, l.other_column, other, l.other, syncup.key_is(l.other, 'x', 'g.bk'), syncup.key_is(t.account, 'a', 'g.ak'));
+		ELSE
+			statement := format('WITH gone AS (DELETE FROM %1$s l USING given g, %2$s a, %3$s x WHERE NOT g.added AND %4$s AND %5$s AND l.%6$I = a.%7$I AND l.%8$I = x.%9$I RETURNING 1)
+				INSERT INTO %1$s (%6$I, %8$I) SELECT a.%7$I, x.%9$I FROM given g JOIN %2$s a ON %4$s JOIN %3$s x ON %5$s
+				WHERE g.added AND NOT EXISTS (SELECT FROM %1$s l WHERE l.%6$I = a.%7$I AND l.%8$I = x.%9$I) RETURNING 1',
+				l.link, t.account, l.other, syncup.key_is(t.account, 'a', 'g.ak'), syncup.key_is(l.other, 'x', 'g.bk'), l.own_column, own, l.other_column, other);
+		END IF;
+		EXECUTE format('SELECT count(*) FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (n int)', t.role, statement, given, format('fulfil %s', t.resource_type));
+		PERFORM syncup.write_flags(l.other, c.added || c.removed, 'fulfill');
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.write_links(syncup.resource_type, text, jsonb) IS
+'Writes the links of an account that a document adds and removes, where the association has them.';
+
+CREATE FUNCTION syncup.fulfill_one(t syncup.resource_type, o syncup.provisioning_order)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	columns name[] := syncup.scalars_of(t, o.document -> 'Changes');
+	key text := o.account_key;
+BEGIN
+	IF o.change_type <> 'Modified' OR columns <> '{}' THEN
+		SELECT w.key INTO key FROM syncup.write_accounts(t, o.change_type, columns, ARRAY[o.order_id]) w;
+		IF key IS NULL THEN
+			RETURN 'the account was not written: a trigger, or row security, left it out';
+		END IF;
+	END IF;
+	IF o.change_type <> 'Deleted' THEN
+		PERFORM syncup.write_links(t, key, o.document -> 'Changes');
+	END IF;
+	PERFORM syncup.write_flags(t.account, ARRAY[key], 'fulfill');
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	IF syncup.is_of_the_server(SQLSTATE) THEN
+		RAISE;
+	END IF;
+	RETURN SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_one(syncup.resource_type, syncup.provisioning_order) IS 'Executes one order on the account''s table; null, or why it could not.';
+
+CREATE FUNCTION syncup.fulfill_internal(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	ready uuid[] := '{}';
+	c record;
+	g record;
+	o syncup.provisioning_order;
+	keys text[];
+	error text;
+BEGIN
+	FOR c IN
+		SELECT x.order_id, coalesce(v.verdict, 'go') AS verdict FROM syncup.provisioning_order x
+		LEFT JOIN syncup.compare_orders(t, ARRAY(SELECT y.order_id FROM syncup.provisioning_order y WHERE y.order_id = ANY (orders) AND y.change_type <> 'Added')) v USING (order_id)
+		WHERE x.order_id = ANY (orders) ORDER BY x.seq
+	LOOP
+		IF c.verdict = 'go' THEN
+			ready := ready || c.order_id;
+		ELSE
+			RETURN NEXT (c.order_id, CASE c.verdict WHEN 'done' THEN 'executed' ELSE 'errored' END, nullif(c.verdict, 'done'))::syncup.order_result;
+		END IF;
+	END LOOP;
+	-- together where they change the same columns and no links; where that fails, one by one
+	FOR g IN
+		SELECT x.change_type, syncup.scalars_of(t, x.document -> 'Changes') AS columns, array_agg(x.order_id ORDER BY x.seq) AS orders,
+			bool_and(NOT EXISTS (SELECT FROM syncup.links_of(t, x.document -> 'Changes'))) AS alike
+		FROM syncup.provisioning_order x WHERE x.order_id = ANY (ready) GROUP BY 1, 2 ORDER BY min(x.seq)
+	LOOP
+		keys := NULL;
+		IF g.alike AND cardinality(g.orders) > 1 AND (g.change_type = 'Deleted' OR g.columns <> '{}') THEN
+			BEGIN
+				keys := ARRAY(SELECT w.key FROM syncup.write_accounts(t, g.change_type, g.columns, g.orders) w);
+				IF cardinality(keys) <> cardinality(g.orders) THEN
+					RAISE SQLSTATE 'SU009';
+				END IF;
+				PERFORM syncup.write_flags(t.account, keys, 'fulfill');
+			EXCEPTION WHEN OTHERS THEN
+				IF syncup.is_of_the_server(SQLSTATE) THEN
+					RAISE;
+				END IF;
+				keys := NULL;
+			END;
+		END IF;
+		FOR o IN SELECT x.* FROM syncup.provisioning_order x WHERE x.order_id = ANY (g.orders) ORDER BY x.seq LOOP
+			error := CASE WHEN keys IS NULL THEN syncup.fulfill_one(t, o) END;
+			RETURN NEXT (o.order_id, CASE WHEN error IS NULL THEN 'executed' ELSE 'errored' END, error)::syncup.order_result;
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_internal(syncup.resource_type, uuid[]) IS 'Kind internal: writes the account''s own table, and flags it.';
+
+-- ---------- sql: a function of the user's ----------
+
+CREATE FUNCTION syncup.fulfill_sql(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	o uuid;
+	error text;
+BEGIN
+	FOREACH o IN ARRAY orders LOOP
+		BEGIN
+			EXECUTE format('SELECT w.error FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (error text)', t.role,
+				format('SELECT %s(g.document)::text FROM given g', t.options #>> '{fulfill,function}'), syncup.orders_given(t, ARRAY[o]), format('fulfil %s', t.resource_type))
+			INTO error;
+		EXCEPTION WHEN OTHERS THEN
+			IF syncup.is_of_the_server(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			error := SQLERRM;
+		END;
+		RETURN NEXT (o, CASE WHEN coalesce(error, '') = '' THEN 'executed' ELSE 'errored' END, nullif(error, ''))::syncup.order_result;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_sql(syncup.resource_type, uuid[]) IS 'Kind sql: calls a function (document jsonb) that returns null, or the error, as text.';
+
+-- ---------- csv: a file of changes ----------
+
+CREATE FUNCTION syncup.append_lines(role regrole, path text, header text, lines text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_append_lines' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.append_lines(regrole, text, text, text) IS
+'Adds lines to a file on the server, all or none, with the role''s right to write there; a new file begins with the header, one with another header is refused.';
+
+CREATE FUNCTION syncup.write_file(role regrole, path text, content text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_write_file' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.write_file(regrole, text, text) IS
+'Writes a file on the server, whole or not at all, with the role''s right to write there.';
+
+CREATE FUNCTION syncup.csv_line(cells text[])
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	-- an empty cell is null, a quoted one the empty text: RFC 4180
+	SELECT string_agg(CASE WHEN c IS NULL THEN '' WHEN c = '' OR c ~ '[",\r\n]' OR c ~ '^\s|\s$' THEN '"' || replace(c, '"', '""') || '"' ELSE c END, ',' ORDER BY n) || E'\r\n'
+	FROM unnest(cells) WITH ORDINALITY u (c, n)
+$$;
+COMMENT ON FUNCTION syncup.csv_line(text[]) IS 'A line of CSV.';
+
+-- Keys first, then what rules give; in a file of links the keys of both sides.
+CREATE FUNCTION syncup.csv_columns_of(t syncup.resource_type)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT k.keys || ARRAY(SELECT DISTINCT (r.definition ->> 'property')::name COLLATE "C" FROM syncup.rules_of(t.resource_type, 'scalar') r
+		WHERE (r.definition ->> 'property')::name <> ALL (k.keys) ORDER BY 1)
+	FROM syncup.key_columns(t.account) AS k (keys)
+$$;
+COMMENT ON FUNCTION syncup.csv_columns_of(syncup.resource_type) IS 'The columns of the file of changes of a resource type.';
+
+CREATE FUNCTION syncup.csv_lines(t syncup.resource_type, orders uuid[], columns name[])
+RETURNS TABLE (order_id uuid, line text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT q.order_id, syncup.csv_line(q.cells) FROM syncup.query_as(%L::regrole, %L, %L) AS q (order_id uuid, cells text[])', t.role,
+		format($q$
+			SELECT g.order_id, ARRAY[CASE g.change_type WHEN 'Added' THEN 'insert' WHEN 'Deleted' THEN 'delete' ELSE 'update' END, %s]::text[]
+			FROM given g
+			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s, g.resource) AS r
+			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.changes) AS c$q$,
+			(SELECT string_agg(CASE WHEN u.c = ANY (syncup.key_columns(t.account)) THEN format('coalesce(r.%I, c.%I)::text', u.c, u.c)
+				-- in an update an empty cell means unchanged
+				ELSE format('CASE WHEN g.changes ? %L THEN CASE WHEN g.change_type = ''Modified'' THEN coalesce(c.%I::text, ''NULL_NULL'') ELSE c.%I::text END END', u.c, u.c, u.c) END, ', ' ORDER BY u.n)
+				FROM unnest(columns) WITH ORDINALITY u (c, n)),
+			t.account),
+		syncup.orders_given(t, orders));
+END
+$$;
+COMMENT ON FUNCTION syncup.csv_lines(syncup.resource_type, uuid[], name[]) IS 'Orders as lines of a file of changes.';
+
+CREATE FUNCTION syncup.fulfill_csv(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := t.options -> 'fulfill';
+	command text := coalesce(f ->> 'command_column', 'command');
+	columns name[] := syncup.csv_columns_of(t);
+	stamp text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS');
+	lines text;
+	l record;
+	o syncup.provisioning_order;
+	error text;
+BEGIN
+	FOR o IN SELECT x.* FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) ORDER BY x.seq LOOP
+		error := CASE WHEN f ->> 'link_file' IS NULL AND EXISTS (SELECT FROM syncup.links_of(t, o.document -> 'Changes'))
+				THEN 'links cannot be written: the resource type has no option "link_file" in "fulfill"'
+			WHEN f ->> 'link_file' IS NOT NULL AND o.change_type = 'Added' AND EXISTS (SELECT FROM syncup.links_of(t, o.document -> 'Changes'))
+				AND NOT (o.document -> 'Changes') ?& syncup.key_columns(t.account)::text[] THEN 'links of an account without a key cannot be written: no rule gives its key' END;
+		IF error IS NOT NULL THEN
+			orders := array_remove(orders, o.order_id);
+			RETURN NEXT (o.order_id, 'errored', error)::syncup.order_result;
+		END IF;
+	END LOOP;
+	SELECT string_agg(c.line, '' ORDER BY x.seq) INTO lines FROM syncup.csv_lines(t, orders, columns) c JOIN syncup.provisioning_order x USING (order_id)
+	WHERE x.change_type <> 'Modified' OR syncup.scalars_of(t, x.document -> 'Changes') <> '{}';
+	IF lines IS NOT NULL THEN
+		PERFORM syncup.append_lines(t.role, replace(f ->> 'file', '{time}', stamp), syncup.csv_line(command || columns::text[]), lines);
+	END IF;
+	FOR l IN
+		SELECT k.association, string_agg(syncup.csv_line(ARRAY[k.command, coalesce(x.account_key, x.document #>> ARRAY['Changes', (syncup.key_columns(t.account))[1]]), k.key]), '' ORDER BY x.seq, k.command DESC, k.key) AS lines
+		FROM syncup.provisioning_order x
+		CROSS JOIN LATERAL (
+			SELECT a.association, 'insert' AS command, unnest(a.added) AS key FROM syncup.links_of(t, x.document -> 'Changes') a
+			UNION ALL
+			SELECT a.association, 'delete', unnest(a.removed) FROM syncup.links_of(t, x.document -> 'Changes') a) k
+		WHERE x.order_id = ANY (orders) GROUP BY k.association ORDER BY 1
+	LOOP
+		PERFORM syncup.append_lines(t.role, replace(replace(f ->> 'link_file', '{time}', stamp), '{association}', l.association),
+			syncup.csv_line(ARRAY[command, 'account', 'resource']), l.lines);
+	END LOOP;
+	RETURN QUERY SELECT u, 'executed', NULL::text FROM unnest(orders) u;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_csv(syncup.resource_type, uuid[]) IS
+'Kind csv: appends to a file of changes (file), and to one of links per association (link_file, with {association} in its name); {time} in a name: another file each time.';
+
+-- ---------- json, manual: somebody reports ----------
+
+CREATE FUNCTION syncup.orders_document(orders uuid[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(E'{"ProvisioningOrdersList": [\n%s\n]}\n', string_agg(o.document::text, E',\n' ORDER BY o.seq))
+	FROM syncup.provisioning_order o WHERE o.order_id = ANY (orders)
+$$;
+COMMENT ON FUNCTION syncup.orders_document(uuid[]) IS 'Orders as a file that scripts read.';
+
+CREATE FUNCTION syncup.write_order_files(role regrole, directory text, told uuid[], orders_per_file int)
+RETURNS TABLE (file text, orders bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	stamp text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISSUS');
+	part uuid[];
+BEGIN
+	FOR i IN 0 .. (cardinality(told) + orders_per_file - 1) / orders_per_file - 1 LOOP
+		part := told[i * orders_per_file + 1 : (i + 1) * orders_per_file];
+		file := format('%s/orders_%s_%s.json', rtrim(directory, '/'), stamp, i + 1);
+		orders := cardinality(part);
+		PERFORM syncup.write_file(role, file, syncup.orders_document(part));
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.write_order_files(regrole, text, uuid[], int) IS 'Writes orders to files, so many to each: the files.';
+
+CREATE FUNCTION syncup.fulfill_json(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM syncup.write_order_files(t.role, t.options #>> '{fulfill,directory}', orders, coalesce((t.options #>> '{fulfill,orders_per_file}')::int, 100));
+	RETURN QUERY SELECT u, 'transmitted', NULL::text FROM unnest(orders) u;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_json(syncup.resource_type, uuid[]) IS 'Kind json: files of orders, for an agent that reports with syncup_report_order().';
+
+CREATE FUNCTION syncup.fulfill_manual(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT u, 'transmitted', NULL::text FROM unnest(orders) u $$;
+COMMENT ON FUNCTION syncup.fulfill_manual(syncup.resource_type, uuid[]) IS 'Kind manual: waits for a person, who reports with syncup_report_order().';
+
+-- ---------- program ----------
+
+CREATE FUNCTION syncup.run_orders(role regrole, command text, ids uuid[], documents text[], max_in_flight int, timeout_ms int)
+RETURNS TABLE (order_id uuid, sent boolean, answer text, failure text)
+AS 'MODULE_PATHNAME', 'syncup_run_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.run_orders(regrole, text, uuid[], text[], int, int) IS
+'Runs a program of the operating system that is told documents, a line each, of which so many at most are not answered yet, and answers a line each that names the order. failure: why it was given up. The role is a member of pg_execute_server_program.';
+
+CREATE FUNCTION syncup.answer_of(order_id uuid, answer text)
+RETURNS syncup.order_result
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	said jsonb;
+BEGIN
+	said := answer::jsonb;
+	IF jsonb_typeof(said) = 'object' AND (said ->> 'OrderId')::uuid = order_id AND coalesce(jsonb_typeof(said -> 'Error'), 'null') IN ('null', 'string') THEN
+		RETURN (order_id, CASE WHEN coalesce(said ->> 'Error', '') = '' THEN 'executed' ELSE 'errored' END, nullif(said ->> 'Error', ''))::syncup.order_result;
+	END IF;
+	RETURN (order_id, 'unknown', 'the program''s answer is none: ' || left(answer, 200))::syncup.order_result;
+EXCEPTION WHEN data_exception THEN
+	RETURN (order_id, 'unknown', 'the program''s answer is none: ' || left(answer, 200))::syncup.order_result;
+END
+$$;
+COMMENT ON FUNCTION syncup.answer_of(uuid, text) IS 'What the line {"OrderId", "Error"} of a program says of an order.';
+
+CREATE FUNCTION syncup.fulfill_program(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	f jsonb := t.options -> 'fulfill';
+	documents text[] := ARRAY(SELECT o.document::text FROM unnest(orders) WITH ORDINALITY u (id, n) JOIN syncup.provisioning_order o ON o.order_id = u.id ORDER BY u.n);
+BEGIN
+	RETURN QUERY
+	SELECT (CASE WHEN r.answer IS NOT NULL THEN syncup.answer_of(r.order_id, r.answer)
+		WHEN r.sent THEN (r.order_id, 'unknown', r.failure)::syncup.order_result
+		ELSE (r.order_id, 'errored', 'not told: ' || r.failure)::syncup.order_result END).*
+	FROM syncup.run_orders(t.role, f ->> 'command', orders, documents, coalesce((f ->> 'max_in_flight')::int, 1),
+		(1000 * coalesce(extract(epoch FROM (f ->> 'timeout')::interval), 60))::int) r;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_program(syncup.resource_type, uuid[]) IS 'Kind program: one process for many orders, a line of JSON each; what it does not answer has an unknown outcome.';
+
+INSERT INTO syncup.fulfill_kind (kind, function, slice, at_once, idempotent, options, needed, description) VALUES
+	('internal', 'syncup.fulfill_internal', 1000, true, true, '{}', '{}', 'writes the account''s own table'),
+	('sql', 'syncup.fulfill_sql', 1, false, false, '{"function": "text"}', '{function}', 'calls "function", which takes a document (jsonb) and returns null or an error (text)'),
+	('csv', 'syncup.fulfill_csv', 1000, false, true, '{"file": "text", "link_file": "text", "command_column": "text"}', '{file}', 'appends to "file", a file of changes'),
+	('json', 'syncup.fulfill_json', 10000, false, true, '{"directory": "text", "orders_per_file": "number"}', '{directory}', 'writes files of orders to "directory" for an agent that reports back'),
+	('program', 'syncup.fulfill_program', 100, false, false, '{"command": "text", "max_in_flight": "number", "timeout": "interval"}', '{command}', 'runs "command", which reads orders and writes answers, a line of JSON each'),
+	('manual', 'syncup.fulfill_manual', 1000, true, true, '{}', '{}', 'waits for a person');
+
+-- ---------- one slice after the other ----------
+
+CREATE FUNCTION syncup.mark_assignments(orders uuid[], state text, message text)
+RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE syncup.assignment x
+	SET provisioning_state = $2, message = $3, state_at = CASE WHEN x.provisioning_state = $2 THEN x.state_at ELSE now() END, changed_at = clock_timestamp()
+	FROM syncup.provisioning_order o
+	WHERE o.order_id = ANY (orders) AND x.assignment = ANY (o.assignments) AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
+		AND (x.provisioning_state, x.message) IS DISTINCT FROM ($2, $3)
+$$;
+COMMENT ON FUNCTION syncup.mark_assignments(uuid[], text, text) IS 'Brings the assignments that orders are for into a state.';
+
+CREATE FUNCTION syncup.record_result(t syncup.resource_type, r syncup.order_result, reporter name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	f jsonb := coalesce(t.options -> 'fulfill', '{}');
+	delay interval := coalesce((f ->> 'retry_delay')::interval, '1 minute');
+BEGIN
+	UPDATE syncup.provisioning_order o
+	SET state = r.state, error = r.error, executor = NULL, reported_by = coalesce(reporter, o.reported_by),
+		attempts = o.attempts + CASE WHEN r.state IN ('executed', 'errored', 'unknown') THEN 1 ELSE 0 END,
+		executed_at = CASE WHEN r.state = 'executed' THEN now() ELSE o.executed_at END,
+		-- twice as long each time, a day at most
+		next_attempt = CASE WHEN r.state = 'errored' AND o.attempts < coalesce((f ->> 'retries')::int, 5) THEN now() + least(delay * power(2, least(o.attempts, 30)), greatest(delay, '1 day')) END
+	WHERE o.order_id = r.order_id;
+	PERFORM syncup.mark_assignments(ARRAY[r.order_id], CASE r.state WHEN 'unknown' THEN 'errored' ELSE r.state END,
+		CASE r.state WHEN 'unknown' THEN 'outcome unknown: ' || coalesce(r.error, '') ELSE r.error END);
+END
+$$;
+COMMENT ON FUNCTION syncup.record_result(syncup.resource_type, syncup.order_result, name) IS
+'Records what became of an order; one that errored is tried again after a growing delay, "retries" times (5).';
+
+CREATE FUNCTION syncup.record_executed(orders uuid[])
+RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	UPDATE syncup.provisioning_order o SET state = 'executed', error = NULL, executor = NULL, attempts = o.attempts + 1, executed_at = now(), next_attempt = NULL,
+		transmitted_at = coalesce(o.transmitted_at, now())
+	WHERE o.order_id = ANY (orders);
+	SELECT syncup.mark_assignments(orders, 'executed', NULL);
+$$;
+COMMENT ON FUNCTION syncup.record_executed(uuid[]) IS 'Records that orders were executed.';
+
+CREATE FUNCTION syncup.is_running(executor text)
+RETURNS boolean
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_stat_activity a
+		WHERE a.pid = split_part(executor, ' ', 1)::int AND a.pid <> pg_backend_pid() AND extract(epoch FROM a.backend_start)::text = split_part(executor, ' ', 2)
+			AND a.state IN ('active', 'idle in transaction', 'fastpath function call'))
+$$;
+COMMENT ON FUNCTION syncup.is_running(text) IS 'Whether a session that executes orders is still at it.';
+
+-- What a session that is gone was about to do, or did.
+CREATE FUNCTION syncup.recover_orders(t syncup.resource_type, k syncup.fulfill_kind, executor text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	o syncup.provisioning_order;
+BEGIN
+	FOR o IN
+		SELECT x.* FROM syncup.provisioning_order x
+		WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor IS NOT NULL AND x.executor <> executor AND NOT syncup.is_running(x.executor)
+		ORDER BY x.seq
+	LOOP
+		IF coalesce((t.options #>> '{fulfill,idempotent}')::boolean, k.idempotent) THEN
+			UPDATE syncup.provisioning_order x SET state = 'pending', executor = NULL WHERE x.order_id = o.order_id;
+			PERFORM syncup.mark_assignments(ARRAY[o.order_id], 'pending', NULL);
+		ELSE
+			PERFORM syncup.record_result(t, (o.order_id, 'unknown', 'the session ended while it was executed')::syncup.order_result);
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.recover_orders(syncup.resource_type, syncup.fulfill_kind, text) IS
+'Orders whose executor is gone: to be done again where that does no harm, else of unknown outcome.';
+
+CREATE FUNCTION syncup.due_orders(t syncup.resource_type, k syncup.fulfill_kind)
+RETURNS uuid[]
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ARRAY(
+		SELECT o.order_id FROM syncup.provisioning_order o
+		WHERE o.resource_type = t.resource_type AND (o.state = 'pending' OR o.state = 'errored' AND o.next_attempt <= clock_timestamp())
+			-- not before an older one of the same account has come to its end
+			AND NOT EXISTS (SELECT FROM syncup.provisioning_order p WHERE p.resource_type = o.resource_type AND p.owner_key IS NOT DISTINCT FROM o.owner_key
+				AND p.account_key IS NOT DISTINCT FROM o.account_key AND p.seq < o.seq AND p.state = 'transmitted')
+		ORDER BY o.seq LIMIT k.slice)
+$$;
+COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind) IS 'The next orders of a resource type that are to be executed.';
+
+CREATE FUNCTION syncup.orders_due(caller regrole, resource_types text[])
+RETURNS boolean
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM syncup.resource_types(caller, resource_types) t JOIN syncup.fulfill_kind k ON k.kind = t.options #>> '{fulfill,kind}'
+		WHERE syncup.due_orders(t, k) <> '{}')
+$$;
+COMMENT ON FUNCTION syncup.orders_due(regrole, text[]) IS 'What syncup_orders_due() does.';
+
+CREATE FUNCTION syncup_orders_due(resource_types text[])
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_orders_due(text[]) IS 'Whether an order waits to be executed now, or again.';
+
+CREATE FUNCTION syncup.execute_orders(t syncup.resource_type, k syncup.fulfill_kind, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	results syncup.order_result[];
+	r syncup.order_result;
+BEGIN
+	BEGIN
+		EXECUTE format('SELECT array_agg(r) FROM %s($1, $2) r', k.function) INTO results USING t, orders;
+	EXCEPTION WHEN OTHERS THEN
+		IF syncup.is_of_the_server(SQLSTATE) THEN
+			RAISE;
+		END IF;
+		-- what the kind did before it failed is not known, but where it may be done again, or was not allowed
+		results := ARRAY(SELECT (u, CASE WHEN k.idempotent OR left(SQLSTATE, 2) = '42' THEN 'errored' ELSE 'unknown' END, SQLERRM)::syncup.order_result FROM unnest(orders) u);
+	END;
+	PERFORM syncup.record_executed(ARRAY(SELECT u.order_id FROM unnest(results) u WHERE u.state = 'executed'));
+	FOR r IN SELECT * FROM unnest(results) u WHERE u.state <> 'executed' LOOP
+		PERFORM syncup.record_result(t, r);
+	END LOOP;
+	RETURN QUERY SELECT * FROM unnest(results);
+END
+$$;
+COMMENT ON FUNCTION syncup.execute_orders(syncup.resource_type, syncup.fulfill_kind, uuid[]) IS 'Executes orders by the function of their kind, and records what became of them.';
+
+CREATE FUNCTION syncup.fulfill_slice(caller regrole, resource_types text[], token text, OUT more boolean, OUT processed bigint, OUT executed bigint, OUT errored bigint, OUT message text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	types syncup.resource_type[] := ARRAY(SELECT t FROM syncup.resource_types(caller, resource_types) t);
+	executor text := (SELECT format('%s %s %s', a.pid, extract(epoch FROM a.backend_start), token) FROM pg_stat_activity a WHERE a.pid = pg_backend_pid());
+	t syncup.resource_type;
+	k syncup.fulfill_kind;
+	orders uuid[];
+	busy text;
+BEGIN
+	more := false;
+	processed := 0;
+	executed := 0;
+	errored := 0;
+	FOREACH t IN ARRAY types LOOP
+		SELECT x.* INTO k FROM syncup.fulfill_kind x WHERE x.kind = t.options #>> '{fulfill,kind}';
+		CONTINUE WHEN k.kind IS NULL;
+		SELECT min(x.executor) INTO busy FROM syncup.provisioning_order x
+		WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor IS NOT NULL AND x.executor <> executor AND syncup.is_running(x.executor);
+		IF busy IS NOT NULL THEN
+			message := concat_ws('; ', message, format('orders of resource type "%s" are executed by process %s', t.resource_type, split_part(busy, ' ', 1)));
+			CONTINUE;
+		END IF;
+		PERFORM syncup.recover_orders(t, k, executor);
+		orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor = executor ORDER BY x.seq);
+		IF orders = '{}' THEN
+			orders := syncup.due_orders(t, k);
+			CONTINUE WHEN orders = '{}';
+			UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
+			PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);
+			IF NOT k.at_once THEN
+				more := true;
+				RETURN;
+			END IF;
+		END IF;
+		SELECT count(*), count(*) FILTER (WHERE r.state = 'executed'), count(*) FILTER (WHERE r.state IN ('errored', 'unknown')) INTO processed, executed, errored
+		FROM syncup.execute_orders(t, k, orders) r;
+		more := true;
+		RETURN;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_slice(regrole, text[], text) IS 'What syncup_fulfill_slice() does.';
+
+CREATE FUNCTION syncup_fulfill_slice(resource_types text[], token text)
+RETURNS TABLE (more boolean, processed bigint, executed bigint, errored bigint, message text)
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_fulfill_slice(text[], text) IS
+'The next piece of what syncup_fulfill() does, to be committed before the next: marks some orders as transmitted, or executes those that the call with the same token has marked. more: there is more to do.';
+
+CREATE PROCEDURE syncup_fulfill(resource_types text[] DEFAULT NULL)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	token pg_catalog.text := pg_catalog.gen_random_uuid()::pg_catalog.text;
+	slice record;
+BEGIN
+	LOOP
+		SELECT * INTO slice FROM @extschema@.syncup_fulfill_slice(resource_types, token);
+		COMMIT;
+		EXIT WHEN NOT slice.more;
+	END LOOP;
+	IF slice.message IS NOT NULL THEN
+		RAISE NOTICE '%', slice.message;
+	END IF;
+END
+$$;
+COMMENT ON PROCEDURE syncup_fulfill(text[]) IS
+'Executes the orders that are due, of resource types or of all, each by the kind that its resource type names (option "fulfill"). Commits as it goes.';
+
+-- ---------- reports ----------
+
+CREATE FUNCTION syncup.report_order(caller regrole, order_id uuid, error text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	o syncup.provisioning_order;
+	t syncup.resource_type;
+BEGIN
+	SELECT x.* INTO o FROM syncup.provisioning_order x WHERE x.order_id = order_id FOR UPDATE;
+	SELECT x.* INTO t FROM syncup.resource_type x WHERE x.resource_type = o.resource_type;
+	IF t.resource_type IS NULL OR NOT pg_has_role(caller, t.role, 'MEMBER') THEN
+		RAISE 'order % does not exist', order_id USING ERRCODE = 'undefined_object', HINT = 'See syncup.provisioning_order: those of resource types whose role you are a member of are yours to report on.';
+	ELSIF o.state = 'transmitted' AND o.executor IS NOT NULL AND syncup.is_running(o.executor) THEN
+		RAISE 'order % is being executed by process %', order_id, split_part(o.executor, ' ', 1) USING ERRCODE = 'lock_not_available';
+	ELSIF o.state NOT IN ('transmitted', 'unknown', 'errored', 'executed') THEN
+		RAISE 'order % is %', order_id, o.state USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'What was transmitted can be reported on.';
+	END IF;
+	PERFORM syncup.record_result(t, (order_id, CASE WHEN coalesce(error, '') = '' THEN 'executed' ELSE 'errored' END, nullif(error, ''))::syncup.order_result, caller::text::name);
+END
+$$;
+COMMENT ON FUNCTION syncup.report_order(regrole, uuid, text) IS 'What syncup_report_order() does.';
+
+CREATE FUNCTION syncup_report_order(order_id uuid, error text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_report_order(uuid, text) IS
+'Says what became of an order that an agent or a person executes: done, or the error. Of one whose outcome was unknown it settles that.';
+
+CREATE FUNCTION syncup.write_orders(caller regrole, directory text, orders_per_file int)
+RETURNS TABLE (file text, orders bigint)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	types text[] := ARRAY(SELECT t.resource_type FROM syncup.resource_types(caller, NULL) t);
+	told uuid[];
+BEGIN
+	IF coalesce(orders_per_file, 0) < 1 THEN
+		RAISE 'orders_per_file must be at least 1' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.resource_type = ANY (types) AND o.state = 'pending' ORDER BY o.seq FOR UPDATE);
+	RETURN QUERY SELECT * FROM syncup.write_order_files(caller, directory, told, orders_per_file);
+	UPDATE syncup.provisioning_order o SET state = 'transmitted', transmitted_at = now() WHERE o.order_id = ANY (told);
+	PERFORM syncup.mark_assignments(told, 'transmitted', NULL);
+END
+$$;
+COMMENT ON FUNCTION syncup.write_orders(regrole, text, int) IS 'What syncup_write_orders() does.';
+
+CREATE FUNCTION syncup_write_orders(directory text, orders_per_file int DEFAULT 100)
+RETURNS TABLE (file text, orders bigint)
+AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup_write_orders(text, int) IS
+'Writes all pending orders to files of a directory on the server, {"ProvisioningOrdersList": [...]}, as transmitted: whoever executes them reports with syncup_report_order().';

@@ -1,0 +1,289 @@
+-- Provisioning orders and their fulfilment (AFTER 5).
+\getenv srcdir PG_ABS_SRCDIR
+\set begin :srcdir '/include/begin.sql'
+\i :begin
+\pset null '(null)'
+\pset format unaligned
+SET client_min_messages = warning;
+CREATE TABLE target.person (id int PRIMARY KEY, name text, grade int, boss int, gone boolean NOT NULL DEFAULT false);
+CREATE TABLE target.account (login text PRIMARY KEY, mail text, tags text[], grade int CHECK (grade < 100), note text DEFAULT 'new');
+INSERT INTO target.person VALUES (1, 'ada', 1), (2, 'bo', 2), (3, 'cy', 3), (4, 'di', 4);
+SELECT syncup_create_resource_type('AD', 'target.person', 'target.account', '{"review": false, "remove_orphans": false, "active": "true", "fulfill": {"kind": "internal"}, "limits": {"max_percentage_inserted_lines": 0}}');
+SELECT syncup_define_correlation('AD', 'o.name', 'a.login');
+SELECT syncup_define_type_rule('AD', 'NOT o.gone');
+SELECT syncup_define_scalar_rule('AD', 'login', 'o.name');
+SELECT syncup_define_scalar_rule('AD', 'mail', $$o.name || '@example.org'$$);
+SELECT syncup_define_scalar_rule('AD', 'tags', $$ARRAY[o.name, 'a,b']$$);
+SELECT syncup_define_scalar_rule('AD', 'grade', 'o.grade');
+CREATE VIEW t.orders AS
+SELECT owner_key AS owner, account_key AS account, change_type AS change, document -> 'Changes' AS changes, state, attempts, error,
+	next_attempt IS NOT NULL AS again FROM syncup.provisioning_order ORDER BY seq;
+CREATE FUNCTION t.model() RETURNS TABLE (kind text, state text, count bigint) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM syncup_compute_correlation_keys();
+	RETURN QUERY SELECT m.kind, m.provisioning_state, m.count FROM syncup_compute_role_model() m;
+END $$;
+CREATE FUNCTION t.generate(force boolean DEFAULT false) RETURNS TABLE (owner text, account text, change text, changes jsonb, state text) LANGUAGE sql AS
+$$ SELECT owner_key, account_key, change_type, document -> 'Changes', state FROM syncup_generate_provisioning_orders(NULL, force) $$;
+
+-- A document, whole.
+SELECT * FROM t.model();
+SELECT regexp_replace(regexp_replace(jsonb_pretty(document), '"OrderId": "[^"]*"', '"OrderId": "<id>"'), '"AssignedResourceTypeId": \d+', '"AssignedResourceTypeId": <n>'), document ->> 'OrderId' = order_id::text AS its_id
+FROM syncup_generate_provisioning_orders('{AD}') WHERE owner_key = '1';
+-- generated once, whatever is asked; executed in the account's table; verified when it is read
+SELECT * FROM t.generate();
+SELECT owner, change, state FROM t.orders;
+CALL syncup_fulfill();
+SELECT owner, change, state, attempts FROM t.orders;
+SELECT * FROM target.account ORDER BY login;
+SELECT provisioning_state, count(*) FROM syncup.assignment GROUP BY 1;
+SELECT * FROM t.model();
+SELECT * FROM t.generate();
+SELECT owner, state FROM t.orders;
+CALL syncup_fulfill('{AD}');
+-- who has what, why, by which order
+SELECT x.account_key, x.property, x.expected, x.rule, o.change_type, o.state FROM syncup.assignment x JOIN syncup.provisioning_order o ON x.owner_key = o.owner_key
+WHERE x.property = 'mail' AND x.account_key = 'ada';
+
+-- One value is refused: that order alone. Somebody has changed another since: both values are told. A third is so already.
+UPDATE target.person SET grade = CASE id WHEN 1 THEN 100 WHEN 4 THEN 4 ELSE grade + 10 END;
+SELECT * FROM t.model();
+SELECT * FROM t.generate(true);
+UPDATE target.account SET grade = 7 WHERE login = 'bo';
+UPDATE target.account SET grade = 13 WHERE login = 'cy';
+CALL syncup_fulfill();
+SELECT owner, changes, state, attempts, error, again FROM t.orders WHERE state <> 'verified';
+SELECT login, grade FROM target.account ORDER BY login;
+SELECT owner_key, expected, current, provisioning_state, message FROM syncup.assignment WHERE property = 'grade' ORDER BY 1;
+-- tried again later, not now; a newer wish supersedes it
+CALL syncup_fulfill();
+SELECT owner, attempts FROM t.orders WHERE state = 'errored';
+UPDATE syncup.provisioning_order SET next_attempt = now() WHERE state = 'errored';
+CALL syncup_fulfill();
+SELECT owner, state, attempts, again, (SELECT round(extract(epoch FROM next_attempt - now())) FROM syncup.provisioning_order p WHERE p.owner_key = o.owner AND p.state = 'errored') AS seconds FROM t.orders o WHERE state = 'errored';
+UPDATE target.person SET grade = 50 WHERE id IN (1, 2);
+SELECT * FROM t.model();
+SELECT * FROM t.generate(true);
+SELECT owner, changes, state FROM t.orders WHERE state NOT IN ('verified', 'executed');
+CALL syncup_fulfill();
+SELECT * FROM t.model();
+SELECT owner, changes, state, error FROM t.orders WHERE state NOT IN ('verified');
+SELECT login, grade FROM target.account ORDER BY login;
+
+-- Limits: one in four is 25 %, two are blocked, all of the call. Released: exactly those. Declined: nothing, and not asked again.
+UPDATE target.person SET gone = true WHERE id IN (3, 4);
+SELECT * FROM t.model();
+SELECT owner, change, state FROM t.generate();
+SELECT resource_type, change_type, count, maximum, base, max_percentage, exceeded, waived FROM syncup.order_limit WHERE exceeded;
+CALL syncup_fulfill();
+SELECT syncup_decline_orders(generation, 'no') FROM syncup.provisioning_order WHERE state = 'blocked' GROUP BY generation;
+SELECT owner, change, state, error FROM t.orders WHERE change = 'Deleted';
+SELECT * FROM t.generate();
+SELECT owner_key, kind, provisioning_state, workflow_state, comment FROM syncup.assignment WHERE workflow_state IS NOT NULL ORDER BY 1;
+SELECT syncup_approve(array_agg(assignment), 'yes') FROM syncup.assignment WHERE workflow_state = 'declined';
+SELECT owner, change, state FROM t.generate();
+UPDATE target.account SET note = 'touched' WHERE login = 'di';
+SELECT syncup_release_orders(generation) FROM syncup.provisioning_order WHERE state = 'blocked' GROUP BY generation;
+CALL syncup_fulfill();
+SELECT owner, change, state, error FROM t.orders WHERE change = 'Deleted';
+SELECT login FROM target.account ORDER BY 1;
+SELECT t.error($$SELECT syncup_release_orders('00000000-0000-0000-0000-000000000000')$$);
+SELECT t.error($$SELECT syncup_decline_orders('00000000-0000-0000-0000-000000000000')$$);
+
+-- sql: a function of the user's, its errors and its exceptions
+CREATE FUNCTION target.tell(document jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	IF document #>> '{Changes,grade}' = '61' THEN RETURN 'no such grade'; END IF;
+	IF document #>> '{Changes,grade}' = '62' THEN RAISE 'broken'; END IF;
+	UPDATE target.account SET grade = (document #>> '{Changes,grade}')::int WHERE login = document #>> '{Resource,login}';
+	RETURN NULL;
+END $$;
+SELECT syncup_create_resource_type('AD', 'target.person', 'target.account', '{"fulfill": {"kind": "sql", "function": "target.tell", "retries": 0}}');
+UPDATE target.person SET grade = 60 + id, gone = id > 3;
+INSERT INTO target.person VALUES (5, 'bo2', 60);
+SELECT * FROM t.model();
+SELECT owner, change, changes FROM t.generate(true);
+CALL syncup_fulfill();
+SELECT owner, change, state, error, again FROM t.orders WHERE state IN ('executed', 'errored') AND changes ? 'grade' ORDER BY owner;
+-- what a crash left is not done again where that might do harm
+UPDATE syncup.provisioning_order SET state = 'transmitted', executor = '1 1 x' WHERE owner_key = '5' AND state IN ('executed', 'errored');
+CALL syncup_fulfill();
+SELECT owner, state, error, again FROM t.orders WHERE state = 'unknown';
+SELECT owner_key, provisioning_state, message FROM syncup.assignment WHERE owner_key = '5' AND kind = 'account';
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE state = 'unknown';
+SELECT owner, state FROM t.orders WHERE owner = '5';
+DELETE FROM target.person WHERE id > 4;
+
+-- csv: the file that is written is a file of changes; synchronized, it verifies the orders
+SELECT syncup_drop_resource_type('AD');
+SELECT count(*) FROM syncup.provisioning_order;
+CREATE TABLE target.user_account (login text PRIMARY KEY, mail text, tags text[], grade int);
+CREATE TABLE target.grp (id text PRIMARY KEY);
+CREATE TABLE target.member (grp text, login text, PRIMARY KEY (grp, login));
+CALL t.shell('printf "login,mail,tags,grade\r\n" > accounts.csv; printf "id\r\ng1\r\ng2\r\n" > groups.csv; printf "grp,login\r\n" > members.csv; echo account,resource > links_member.csv');
+SELECT syncup_create_connector('A', t.dir());
+SELECT syncup_map_entity_type('A', 'account', 'target.user_account', 'accounts.csv', 'login', '{"login": "login", "mail": "mail", "tags": "tags", "grade": "grade"}', options => '{"incremental_file": "changes.csv", "command_column": "command"}');
+SELECT syncup_map_entity_type('A', 'grp', 'target.grp', 'groups.csv', 'id');
+SELECT syncup_map_association('A', 'member', 'links_member.csv', 'resource', 'grp.id', 'account', 'account.login', 'target.member', 'grp', 'login', '{"command_column": "command"}');
+SELECT syncup_set_thresholds('A', '{"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0, "max_link_percentage_inserted_lines": 0, "max_link_percentage_deleted_lines": 0}');
+CALL syncup_run('A', 'initial');
+UPDATE target.person SET grade = CASE WHEN id = 1 THEN NULL ELSE id END, gone = id > 3, name = CASE id WHEN 2 THEN 'bo "x", ' ELSE name END;
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', jsonb_build_object('review', false, 'limits', '{"max_percentage_inserted_lines": 0}'::jsonb,
+	'fulfill', jsonb_build_object('kind', 'csv', 'file', t.dir() || '/changes.csv')));
+SELECT syncup_define_correlation('C', 'o.name', 'a.login'), syncup_define_type_rule('C', 'NOT o.gone'), syncup_define_scalar_rule('C', 'login', 'o.name'),
+	syncup_define_scalar_rule('C', 'mail', $$o.name || '@example.org'$$), syncup_define_scalar_rule('C', 'tags', $$ARRAY[o.name, 'a,b']$$), syncup_define_scalar_rule('C', 'grade', 'o.grade'),
+	syncup_define_navigation_rule('C', 'member', $$CASE WHEN o.grade = 3 THEN 'g2' ELSE 'g1' END$$);
+SELECT * FROM t.model();
+SELECT owner, account, change, changes FROM t.generate();
+CALL syncup_fulfill();
+SELECT owner, change, state, error FROM t.orders;
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', jsonb_build_object('fulfill', jsonb_build_object('kind', 'csv', 'file', t.dir() || '/changes.csv', 'link_file', t.dir() || '/links_{association}.csv')));
+CALL t.shell('rm links_member.csv');
+UPDATE syncup.provisioning_order SET next_attempt = now() WHERE state = 'errored';
+CALL syncup_fulfill();
+SELECT owner, change, state, error FROM t.orders;
+SELECT * FROM t.read('changes.csv');
+SELECT * FROM t.read('links_member.csv');
+CALL syncup_run('A', 'incremental');
+SELECT login, mail, tags, grade FROM target.user_account ORDER BY login;
+SELECT * FROM target.member ORDER BY 1, 2;
+SELECT * FROM t.model();
+SELECT owner, state FROM t.orders;
+SELECT * FROM t.generate();
+-- a change, an emptied value, a link that moves, an account that goes
+UPDATE target.person SET grade = CASE id WHEN 1 THEN 3 ELSE NULL END WHERE id < 3;
+UPDATE target.person SET gone = true WHERE id = 3;
+SELECT * FROM t.model();
+SELECT owner, change, changes FROM t.generate(true);
+CALL syncup_fulfill();
+SELECT * FROM t.read('changes.csv') OFFSET 3;
+SELECT * FROM t.read('links_member.csv') OFFSET 3;
+CALL syncup_run('A', 'incremental');
+SELECT * FROM t.model();
+SELECT owner, change, state FROM t.orders;
+SELECT login, grade FROM target.user_account ORDER BY login;
+SELECT * FROM target.member ORDER BY 1, 2;
+SELECT * FROM t.generate();
+-- another header, half a line
+CALL t.shell('mv changes.csv older.csv; printf "command,login\r\n" > changes.csv');
+UPDATE target.person SET grade = 33 WHERE id = 1;
+SELECT * FROM t.model();
+SELECT owner, change, changes FROM t.generate(true);
+CALL syncup_fulfill();
+SELECT owner, state, replace(error, t.dir(), '<dir>') AS error FROM t.orders WHERE state = 'errored';
+CALL t.shell('printf "command,login,grade,mail,tags\r\nupd" > changes.csv');
+UPDATE syncup.provisioning_order SET next_attempt = now() WHERE state = 'errored';
+CALL syncup_fulfill();
+SELECT owner, state, replace(error, t.dir(), '<dir>') AS error FROM t.orders WHERE state = 'errored';
+
+-- json: files for an agent, which reports
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', jsonb_build_object('fulfill', jsonb_build_object('kind', 'json', 'directory', t.dir(), 'orders_per_file', 1)));
+UPDATE syncup.provisioning_order SET next_attempt = now() WHERE state = 'errored';
+CALL syncup_fulfill();
+SELECT owner, state, attempts, error FROM t.orders WHERE state = 'transmitted';
+CALL t.shell('cat orders_*.json > all.json');
+SELECT jsonb_array_length(j -> 'ProvisioningOrdersList'), j #> '{ProvisioningOrdersList,0,Changes}' FROM (SELECT pg_read_file(t.dir() || '/all.json')::jsonb) AS f (j);
+SELECT syncup_report_order(order_id, 'no connection') FROM syncup.provisioning_order WHERE state = 'transmitted';
+SELECT owner, state, attempts, error, again FROM t.orders WHERE state = 'errored';
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE state = 'errored';
+SELECT owner, state, error, again FROM t.orders WHERE state = 'executed';
+SELECT t.error($$SELECT syncup_report_order(order_id) FROM (SELECT order_id FROM syncup.provisioning_order WHERE state = 'verified' LIMIT 1) v$$);
+SELECT t.error($$SELECT syncup_report_order('00000000-0000-0000-0000-000000000000')$$);
+-- what has not been found in time has errored
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"transmitted_validity": "1 hour"}');
+UPDATE syncup.assignment SET state_at = now() - interval '2 hours' WHERE provisioning_state = 'executed';
+SELECT * FROM t.model();
+SELECT owner, state, error FROM t.orders WHERE state = 'errored';
+SELECT t.error($$SELECT * FROM syncup_write_orders(t.dir(), 0)$$);
+SELECT syncup_approve(array_agg(assignment)) FROM syncup.assignment WHERE provisioning_state = 'errored';
+SELECT owner, state FROM t.generate(true);
+SELECT replace(regexp_replace(file, '_[0-9T]+_', '_<time>_'), t.dir(), '<dir>') AS file, orders FROM syncup_write_orders(t.dir());
+SELECT owner, state FROM t.orders WHERE state = 'transmitted';
+
+-- program: one process, a line each; what it says of which order
+CALL t.write('tell', E'#!/bin/sh\nwhile read -r line; do\n  id=$(printf "%s" "$line" | sed "s/.*\\"OrderId\\": \\"\\([^\\"]*\\)\\".*/\\1/")\n  echo "$line" >> told\n  case $line in\n  *\'"Owner": {"id": 3,\'*) echo garbage; echo "{\\"OrderId\\": \\"$id\\", \\"Error\\": null}"; echo "{\\"OrderId\\": \\"$id\\", \\"Error\\": \\"late\\"}" ;;\n  *\'"Owner": {"id": 4,\'*) echo "{\\"OrderId\\": \\"00000000-0000-0000-0000-000000000000\\"}"; echo "{\\"OrderId\\": \\"$id\\", \\"Error\\": \\"no such user\\"}" ;;\n  *\'"Owner": {"id": 7,\'*) echo "$id is done" ;;\n  *\'"Owner": {"id": 8,\'*) echo "{\\"OrderId\\": \\"$id\\"}" ;;\n  *) echo out of order >&2; exit 3 ;;\n  esac\ndone\n');
+CALL t.shell('chmod +x tell');
+TRUNCATE syncup.provisioning_order;
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', jsonb_build_object('transmitted_validity', NULL,
+	'fulfill', jsonb_build_object('kind', 'program', 'command', 'cd ' || t.dir() || ' && ./tell', 'max_in_flight', 2, 'retries', 0)));
+UPDATE target.person SET gone = false, grade = 40 + id;
+INSERT INTO target.person VALUES (7, 'ed', 1), (8, 'flo', 2);
+UPDATE syncup.assignment SET provisioning_state = 'pending', workflow_state = 'approved', approved_at = now() WHERE provisioning_state NOT IN ('verified');
+SELECT * FROM t.model();
+SELECT owner, change FROM t.generate(true);
+CALL syncup_fulfill();
+SELECT owner, change, state, CASE WHEN error ~ 'answer is none' THEN left(error, 35) ELSE error END AS error, again FROM t.orders;
+-- it does not answer; it cannot be started; the role must not
+UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "program", "command": "sleep 100", "timeout": "300 ms", "retries": 0}}');
+CALL syncup_fulfill();
+SELECT owner, state, error FROM t.orders WHERE owner = '7';
+UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "program", "command": "exec /nonexistent", "retries": 0}}');
+CALL syncup_fulfill();
+SELECT owner, state IN ('errored', 'unknown') AS not_done, error ~ 'nonexistent|reads no more' AS told FROM t.orders WHERE owner = '7';
+DROP ROLE IF EXISTS regress_syncup_weak;
+CREATE ROLE regress_syncup_weak;
+UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
+UPDATE syncup.resource_type SET role = 'regress_syncup_weak';
+GRANT USAGE ON SCHEMA target TO regress_syncup_weak;
+CALL syncup_fulfill();
+SELECT owner, state, error FROM t.orders WHERE owner = '7';
+-- files likewise, and tables
+UPDATE syncup.resource_type SET options = options || jsonb_build_object('fulfill', jsonb_build_object('kind', 'json', 'directory', t.dir()));
+UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
+CALL syncup_fulfill();
+SELECT owner, state, replace(error, t.dir(), '<dir>') AS error FROM t.orders WHERE owner = '7';
+UPDATE syncup.resource_type SET options = options || '{"fulfill": {"kind": "internal"}}';
+UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
+CALL syncup_fulfill();
+SELECT owner, state, error FROM t.orders WHERE owner = '7';
+UPDATE syncup.resource_type SET role = session_user::regrole;
+REVOKE ALL ON SCHEMA target FROM regress_syncup_weak;
+DROP ROLE regress_syncup_weak;
+
+-- manual: a person does it, and says so; of the same account nothing is told before that has come to its end
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "manual"}}');
+TRUNCATE syncup.provisioning_order;
+UPDATE syncup.assignment SET provisioning_state = 'verified', expected = current WHERE account_key = 'ada' AND kind = 'scalar';
+UPDATE target.person SET grade = 50 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT count(*) AS others FROM t.generate(true) WHERE owner <> '1';
+CALL syncup_fulfill();
+SELECT owner, changes, state FROM t.orders WHERE owner = '1';
+UPDATE target.person SET grade = 51 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT owner, change, changes FROM t.generate(true);
+CALL syncup_fulfill();
+SELECT owner, changes, state FROM t.orders WHERE owner = '1';
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE owner_key = '1' AND state = 'transmitted';
+CALL syncup_fulfill();
+SELECT owner, changes, state FROM t.orders WHERE owner = '1';
+
+-- In a job: a limit blocks the step and the run; resuming releases just those, and goes on.
+TRUNCATE syncup.provisioning_order;
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "internal"}, "limits": {"max_percentage_updated_lines": 1}}');
+UPDATE target.person SET grade = 77 WHERE id = 1;
+UPDATE syncup.assignment SET provisioning_state = 'verified', verified_at = now(), expected = current, verified_expected = current WHERE account_key = 'ada' AND kind = 'scalar';
+SELECT syncup_create_job('P'), syncup_add_step('P', 'keys', 'compute_correlation_keys'), syncup_add_step('P', 'model', 'compute_role_model', start_when => 'always'),
+	syncup_add_step('P', 'orders', 'generate_provisioning_orders', start_when => 'always'), syncup_add_step('P', 'tell', 'fulfill', parents => '{orders}');
+CALL syncup_run_job('P');
+SELECT step, state, did_something, reason, counters FROM syncup.job_step_run WHERE run = (SELECT max(run) FROM syncup.job_run) ORDER BY ordinal;
+SELECT owner, state FROM t.orders WHERE owner = '1';
+SELECT max(run) AS run FROM syncup.job_run \gset
+CALL syncup_resume_job(:run);
+SELECT step, kind, state, did_something, counters - 'rows' FROM syncup.job_step_run WHERE run = (SELECT max(run) FROM syncup.job_run) ORDER BY ordinal;
+SELECT owner, changes, state FROM t.orders WHERE owner = '1';
+SELECT login, grade FROM target.user_account WHERE login = 'ada';
+CALL syncup_run_job('P');
+SELECT step, state, did_something FROM syncup.job_step_run WHERE run = (SELECT max(run) FROM syncup.job_run) ORDER BY ordinal;
+
+-- What cannot be said
+SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "mail"}}')$$);
+SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "csv"}}')$$);
+SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "internal", "file": "x"}}')$$);
+SELECT t.error($$SELECT * FROM syncup_generate_provisioning_orders('{AX}')$$);
+SELECT t.error($$CALL syncup_fulfill('{AX}')$$);
+
+\set end :srcdir '/include/end.sql'
+\i :end
