@@ -155,34 +155,9 @@ $$;
 -- They are taken at the next run, with a new epoch.
 DELETE FROM syncup.digest_epoch;
 
-<<<<<<< HEAD
--- Fragments that 0.1.0 did not have, and replica identities of their tables.
--- new: 36-csv-dialect
--- new: 37-csv-profile
--- new: 46-ldap
--- new: 47-map-suggest
--- new: 52-prepare-session
--- new: 65-detector
--- new: 71-job
--- new: 72-job-run
--- new: 73-job-kind
--- new: 74-job-reference
--- new: 75-job-schedule
--- new: 76-job-status
--- new: 80-rule
--- new: 81-flag
--- new: 82-expression
--- new: 83-correlation
--- new: 84-role
--- new: 85-assignment
--- new: 88-classification
--- new: 89-after-job
--- new: 96-replication
-=======
 -- Fragments that 0.1.0 had; the others are taken whole, with replica identities of their tables.
 -- had: 00-schema 10-map-connector 20-map-entity-type 22-map-association 23-digest 25-map-threshold 30-store-batch 35-csv 40-format 45-review-export
 -- had: 50-prepare 60-synchronize-threshold 62-synchronize 63-run 64-preview 66-review 67-findings 68-report 77-job-progress 90-status 99-privileges
->>>>>>> 4a9e62f (Orders: what should be and is not, as documents; fulfilment in pieces, by kinds)
 
 -- Rows set aside are counted by themselves. Until now every row of the others was.
 ALTER TABLE syncup.batch_counter ADD filtered bigint NOT NULL DEFAULT 0, ADD set_aside bigint NOT NULL DEFAULT 0;

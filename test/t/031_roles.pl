@@ -79,7 +79,7 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.detector syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
+		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.provisioning_order syncup.order_limit syncup.fulfill_kind syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
 		syncup.sender syncup.upload_session syncup.upload_file syncup.upload_part
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status
@@ -88,8 +88,8 @@ my %may = (
 		syncup.rule syncup.correlation syncup.role_model syncup.to_review syncup.upload)),
 	'view syncup.session' => 'LOCS',
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
-		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.flag_seq_seq)),
-	(map { ("type $_" => 'PLOCS') } qw(syncup.found syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row)),
+		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.provisioning_order_seq_seq syncup.flag_seq_seq)),
+	(map { ("type $_" => 'PLOCS') } qw(syncup.found syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row syncup.order_result)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
@@ -115,6 +115,10 @@ my %may = (
 	# send
 	'function syncup_prepare(text,text,jsonb)' => 'OS',
 	(map { ("function $_" => 'S') } ('syncup_open_session(text)', 'syncup_upload(uuid,text,integer,bytea,integer)', 'syncup_upload(uuid,text,oid)')),
+	(map { ("function $_" => 'O') } ('syncup_generate_provisioning_orders(text[],boolean)', 'syncup_release_orders(uuid)', 'syncup_decline_orders(uuid,text)',
+		'syncup_report_order(uuid,text)', 'syncup_write_orders(text,integer)', 'syncup_fulfill_slice(text[],text)', 'syncup_orders_due(text[])', 'syncup.step_resource_types(jsonb)',
+		'syncup.step_generate_provisioning_orders(bigint,text)', 'syncup.resume_provisioning_orders(bigint,text)', 'syncup.step_fulfill(bigint,text)')),
+	'procedure syncup_fulfill(text[])' => 'O',
 	# configure
 	(map { ("function $_" => 'C') } (
 		'syncup_create_connector(text,text,jsonb)', 'syncup_drop_connector(text)', 'syncup_activate(text)', 'syncup_deactivate(text)',
@@ -223,6 +227,23 @@ my %may = (
 		'may_operate(regrole)', 'check_may_send(regrole,text)', 'check_connector(text)', 'grant_sender(regrole,text,name)', 'revoke_sender(regrole,text,name)',
 		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
 		'upload(regrole,uuid,text,integer,bytea,integer)', 'upload_row()', 'missing_parts(uuid,text)')),
+	(map { ("function syncup.$_" => '') } (
+		'answer_of(uuid,text)', 'append_lines(regrole,text,text,text)', 'blocked_orders(regrole,uuid)', 'check_fulfill(text,jsonb)',
+		'check_order_limits(syncup.resource_type,uuid,boolean)', 'compare_orders(syncup.resource_type,uuid[])', 'csv_columns_of(syncup.resource_type)',
+		'csv_line(text[])', 'csv_lines(syncup.resource_type,uuid[],name[])', 'decline_orders(regrole,uuid,text)',
+		'due_orders(syncup.resource_type,syncup.fulfill_kind)', 'execute_orders(syncup.resource_type,syncup.fulfill_kind,uuid[])',
+		'fulfill_csv(syncup.resource_type,uuid[])', 'fulfill_internal(syncup.resource_type,uuid[])', 'fulfill_json(syncup.resource_type,uuid[])',
+		'fulfill_manual(syncup.resource_type,uuid[])', 'fulfill_one(syncup.resource_type,syncup.provisioning_order)',
+		'fulfill_program(syncup.resource_type,uuid[])', 'fulfill_slice(regrole,text[],text)', 'fulfill_sql(syncup.resource_type,uuid[])',
+		'generate_orders(syncup.resource_type,uuid,regrole)', 'generate_provisioning_orders(regrole,text[],boolean)', 'is_of_the_server(text)',
+		'is_running(text)', 'links_of(syncup.resource_type,jsonb)', 'mark_assignments(uuid[],text,text)', 'missing_ends(syncup.resource_type,bigint[])',
+		'needs_orders(text)', 'order_documents(syncup.resource_type)', 'orders_document(uuid[])', 'orders_due(regrole,text[])',
+		'orders_given(syncup.resource_type,uuid[])', 'orders_wanted(syncup.resource_type)', 'record_executed(uuid[])',
+		'record_result(syncup.resource_type,syncup.order_result,name)', 'recover_orders(syncup.resource_type,syncup.fulfill_kind,text)',
+		'release_orders(regrole,uuid)', 'report_order(regrole,uuid,text)', 'run_orders(regrole,text,uuid[],text[],integer,integer)',
+		'scalars_of(syncup.resource_type,jsonb)', 'settle_orders(syncup.resource_type)', 'write_accounts(syncup.resource_type,text,name[],uuid[])',
+		'write_file(regrole,text,text)', 'write_links(syncup.resource_type,text,jsonb)', 'write_order_files(regrole,text,uuid[],integer)',
+		'write_orders(regrole,text,integer)')),
 	# everybody's: they only compute, and views call some
 	(map { ("function syncup.$_" => 'PLOCS') } ('common_prefix(text,text)', 'date_parts(text)', 'date_second(text)', 'without_blanks(text)', 'bare_key(text)', 'detect_number(text)',
 		'detect_constants(text[],text[])', 'detect_recoding(text[],text[])', 'detect_any(text[],text[])', map({ "detect_$_(text,text,text)" } qw(constant recoded change)),
