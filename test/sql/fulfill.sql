@@ -212,7 +212,7 @@ UPDATE syncup.assignment SET provisioning_state = 'pending', workflow_state = 'a
 SELECT * FROM t.model();
 SELECT owner, change FROM t.generate(true);
 CALL syncup_fulfill();
-SELECT owner, change, state, CASE WHEN error ~ 'answer is none' THEN left(error, 35) ELSE error END AS error, again FROM t.orders;
+SELECT owner, change, state, CASE WHEN error ~ 'answer is none' THEN left(error, 28) ELSE error END AS error, again FROM t.orders;
 -- it does not answer; it cannot be started; the role must not
 UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
 SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "program", "command": "sleep 100", "timeout": "300 ms", "retries": 0}}');
