@@ -321,5 +321,14 @@ FROM (
 UNION ALL
 SELECT 'rule error', d.resource_type, NULL, count(*),
 	format('SELECT * FROM syncup.correlation_key WHERE message IS NOT NULL AND rule = %L', k.rule), 'mend the data, or the rule: SELECT * FROM syncup.rule'
-FROM syncup.correlation_key k JOIN syncup.rule_definition d USING (rule) WHERE k.message IS NOT NULL GROUP BY d.resource_type, k.rule;
+FROM syncup.correlation_key k JOIN syncup.rule_definition d USING (rule) WHERE k.message IS NOT NULL GROUP BY d.resource_type, k.rule
+UNION ALL
+SELECT 'blocked orders', min(o.resource_type), min(o.created_at), count(*), format('SELECT * FROM syncup.provisioning_order WHERE generation = %L', o.generation),
+	format('SELECT syncup_release_orders(%L), SELECT syncup_decline_orders(%1$L)', o.generation)
+FROM syncup.provisioning_order o WHERE o.state = 'blocked' GROUP BY o.generation
+UNION ALL
+SELECT CASE o.state WHEN 'transmitted' THEN 'manual order' ELSE o.state || ' order' END, o.resource_type, min(coalesce(o.transmitted_at, o.created_at)), count(*),
+	format('SELECT * FROM syncup.provisioning_order WHERE resource_type = %L AND state = %L', o.resource_type, o.state), 'SELECT syncup_report_order(order_id, error)'
+FROM syncup.provisioning_order o JOIN syncup.resource_type t USING (resource_type)
+WHERE o.state IN ('errored', 'unknown') OR o.state = 'transmitted' AND t.options #>> '{fulfill,kind}' = 'manual' GROUP BY o.resource_type, o.state;
 COMMENT ON VIEW syncup.to_review IS 'Everything that waits for a person: what, of which connector or resource type, since when, how many, the call that shows it, and the one that decides.';

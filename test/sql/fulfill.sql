@@ -260,6 +260,8 @@ SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE owner_
 CALL syncup_fulfill();
 SELECT owner, changes, state FROM t.orders WHERE owner = '1';
 
+SELECT what, of, count, regexp_replace(shown_by, '[0-9a-f-]{36}', '<uuid>') AS shown_by, decided_by FROM syncup.to_review WHERE what ~ 'order' ORDER BY 1;
+
 -- In a job: a limit blocks the step and the run; resuming releases just those, and goes on.
 TRUNCATE syncup.provisioning_order;
 SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "internal"}, "limits": {"max_percentage_updated_lines": 1}}');
