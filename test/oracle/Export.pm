@@ -11,7 +11,7 @@ use Encode ();
 use Exporter 'import';
 use IO::Compress::Gzip ();
 
-our @EXPORT_OK = qw(pick chance mappings new_source change_source random_dialect remove_file write_extract write_changes);
+our @EXPORT_OK = qw(pick chance mappings new_source change_source random_dialect remove_file write_extract write_changes shuffle);
 
 # ---------- chance ----------
 

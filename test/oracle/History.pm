@@ -6,7 +6,7 @@ package History;
 use strict;
 use warnings;
 use Compare;
-use Export qw(pick chance mappings new_source change_source random_dialect remove_file write_extract write_changes);
+use Export qw(pick chance mappings new_source change_source random_dialect remove_file write_extract write_changes shuffle);
 use Exporter 'import';
 use File::Path ();
 use JSON::PP ();
@@ -286,7 +286,7 @@ sub export_files
 		duplicates => chance(0.9) ? $settings{duplicates} : pick('first', 'reject'),
 		on_error => $quarantine ? 'quarantine' : 'stop',
 		reject_limit => chance(0.95) ? 1_000_000 : pick(0, 1, 3));
-	my (%files, %texts, %own);
+	my (%files, %texts, %own, @paths);
 
 	for my $file (qw(people words items))
 	{
@@ -312,6 +312,7 @@ sub export_files
 			$written = write_extract("$folder/files", $name, $source, $file, $dialect, %how);
 		}
 		$texts{$file} = Model::read_file($written->{text}, $dialect);
+		push @paths, $written->{path};
 		note_step("  $written->{path}" . ($changes ? ' (changes)' : ''));
 	}
 	for my $mapping (mappings())
@@ -320,7 +321,7 @@ sub export_files
 		$files{ $mapping->{name} } = $texts{$file};
 		$own{ $mapping->{name} } = { %options, $settings{changes}{$file} ? (command_column => 'command') : () };
 	}
-	return { dialect => $dialect, options => \%options, files => \%files, own => \%own };
+	return { dialect => $dialect, options => \%options, files => \%files, own => \%own, paths => \@paths };
 }
 
 # The connector reads its files so from now on.
@@ -464,6 +465,27 @@ sub check_results
 
 # ---------- steps ----------
 
+# A client sends the files in parts, in any order; result: the session.
+sub send_files
+{
+	my (@paths) = @_;
+	my $session = $compare->sql("SELECT syncup_open_session('$connector')");
+	for my $path (@paths)
+	{
+		open my $file, '<:raw', $path or die "$path: $!";
+		my $content = do { local $/; <$file> };
+		my ($name) = $path =~ m{([^/]+)$};
+		my $size = 1 + int(length($content) * pick(1, 0.6, 0.3));
+		my @parts = unpack "(a$size)*", $content;
+		for my $part (shuffle(1 .. @parts))
+		{
+			my $hex = unpack 'H*', $parts[ $part - 1 ];
+			$compare->sql("SELECT syncup_upload('$session', '$name', $part, '\\x$hex'" . (chance(0.5) ? ', ' . @parts : '') . ')');
+		}
+	}
+	return $session;
+}
+
 # Prepares; result: the batch, or undef where the model says that it is refused.
 sub prepare
 {
@@ -475,7 +497,18 @@ sub prepare
 	$remember->();
 	my ($batch, $error) = $model->prepare($mode, $is_empty, $export->{files}, $export->{own});
 	note_step("prepare $mode" . ($error ? " (refused: $error)" : " (batch $batch->{number})") . ' ' . $json->encode($export->{options}));
-	my $out = operate("SELECT syncup_prepare('$connector', '$mode'" . ($by_connector ? '' : ', ' . literal($json->encode($export->{options}))) . ')', $error);
+	my %options = $by_connector ? () : %{ $export->{options} };
+	my $away;
+	if (chance(0.3))
+	{
+		# what was sent is read, and nothing that lies there
+		$options{session} = send_files(@{ $export->{paths} });
+		$away = "$folder/away";
+		rename "$folder/files", $away or die "$away: $!";
+		note_step("  sent in session $options{session}");
+	}
+	my $out = operate("SELECT syncup_prepare('$connector', '$mode', " . literal($json->encode(\%options)) . ')', $error);
+	if ($away) { rename $away, "$folder/files" or die "$away: $!" }
 	if ($batch)
 	{
 		$batch->{uuid} //= $out;
