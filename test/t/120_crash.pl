@@ -40,7 +40,7 @@ note 'The extension knows no places: kills are at random moments only.' if !$has
 # Where each operation can be stopped.
 my @reading = ('batch queued', 'reading a row', 'reading a change', 'file read', 'batch prepared');
 my @building = ('building changes', 'changes built', 'thresholds checked');
-my @applying = ('applying changes', 'changes applied', 'previous written', 'rows forgotten');
+my @applying = ('applying changes', 'changes applied', 'flags written', 'previous written', 'rows forgotten');
 my @ending = ('before commit', 'after commit');
 my %places = (
 	prepare => [ @reading, @ending ],
