@@ -27,20 +27,18 @@ no_such_connector(const char *name)
 {
 	uint64		count = own_sql("SELECT connector FROM syncup.connector ORDER BY connector COLLATE \"C\"",
 								SQL_NO_ARGS);
-	Nearest		nearest = {.wanted = name};
-	NameList	list = {0};
+	NameList	list = {.wanted = name};
 
 	for (uint64 i = 0; i < count; i++)
 	{
 		char	   *connector = sql_text(i, 1);
 
 		name_list_add(&list, connector, NULL);
-		nearest_try(&nearest, connector);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("connector \"%s\" does not exist", name),
-			 count ? errhint("%sExisting connectors: %s.", did_you_mean(&nearest), name_list_text(&list)) :
+			 count ? errhint("%sExisting connectors: %s.", did_you_mean(&list), name_list_text(&list)) :
 			 errhint("Create one with syncup_create_connector().")));
 }
 
@@ -270,20 +268,18 @@ config_forget(const char *connector, const char *mapping)
 Mapping *
 config_find_mapping(Connector *connector, const char *name)
 {
-	Nearest		nearest = {.wanted = name};
-	NameList	list = {0};
+	NameList	list = {.wanted = name};
 
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		if (strcmp(connector->mappings[i].name, name) == 0)
 			return &connector->mappings[i];
 		name_list_add(&list, connector->mappings[i].name, NULL);
-		nearest_try(&nearest, connector->mappings[i].name);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("connector \"%s\" has no mapping \"%s\"", connector->name, name),
-			 list.count ? errhint("%sIts mappings: %s.", did_you_mean(&nearest), name_list_text(&list)) :
+			 list.count ? errhint("%sIts mappings: %s.", did_you_mean(&list), name_list_text(&list)) :
 			 errhint("It has no mapping yet: see syncup_map_entity_type().")));
 	return NULL;				/* not reached */
 }

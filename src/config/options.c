@@ -580,7 +580,7 @@ static const OptionKind *
 find_option(const char *name, int allowed)
 {
 	StringInfoData names;
-	Nearest		nearest = {.wanted = name};
+	NameList	nearest = {.wanted = name};
 	const OptionKind *elsewhere = NULL;
 
 	for (size_t i = 0; i < lengthof(option_kinds); i++)
@@ -598,7 +598,7 @@ find_option(const char *name, int allowed)
 		{
 			appendStringInfo(&names, "%s%s", names.len ? ", " : "",
 							 option_kinds[i].name);
-			nearest_try(&nearest, option_kinds[i].name);
+			name_list_add(&nearest, option_kinds[i].name, NULL);
 		}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -897,10 +897,10 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 		column = match_column(reader, lower_case(name), true);
 	if (column < 0 && !missing_ok)
 	{
-		Nearest		nearest = {.wanted = name};
+		NameList	nearest = {.wanted = name};
 
 		for (int i = 0; i < reader->ncolumns; i++)
-			nearest_try(&nearest, reader->names[i]);
+			name_list_add(&nearest, reader->names[i], NULL);
 
 		/*
 		 * Told to the client only: in a file without header these are values,
@@ -914,8 +914,8 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 				 errmsg(reader->is_relation ? "column \"%s\" is missing in relation %s" :
 						"column \"%s\" is missing in the header of file \"%s\"",
 						name, reader->path),
-				 nearest.name ? errdetail("Did you mean \"%s\"?", nearest.name) : 0,
-				 nearest.name ? errdetail_log("The file has a column of a similar name.") : 0,
+				 nearest.nearest ? errdetail("Did you mean \"%s\"?", nearest.nearest) : 0,
+				 nearest.nearest ? errdetail_log("The file has a column of a similar name.") : 0,
 				 reader->is_relation ? errhint("Names match exactly, else ignoring case; check the relation and the mapping.") :
 				 reader->options.header ?
 				 errhint("Names match exactly, else ignoring case; check the export, the delimiter and the mapping.") :

@@ -187,7 +187,7 @@ static int
 hint_usage(const char *spec)
 {
 	int			length = strcspn(spec, ":");
-	Nearest		nearest = {.wanted = pnstrdup(spec, length)};
+	NameList	nearest = {.wanted = pnstrdup(spec, length)};
 	StringInfoData usages;
 	StringInfoData list;
 
@@ -196,7 +196,7 @@ hint_usage(const char *spec)
 	for (int i = 0; i < lengthof(formats); i++)
 	{
 		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", formats[i].usage);
-		nearest_try(&nearest, formats[i].name);
+		name_list_add(&nearest, formats[i].name, NULL);
 		if (strcmp(formats[i].name, nearest.wanted) == 0)
 			appendStringInfo(&usages, "%s%s", usages.len ? ", " : "", formats[i].usage);
 	}

@@ -183,7 +183,7 @@ static void
 check_name(const char *name, Oid catalog)
 {
 	StringInfoData names;
-	Nearest		nearest = {.wanted = name};
+	NameList	nearest = {.wanted = name};
 
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(wrapper_options); i++)
@@ -193,7 +193,7 @@ check_name(const char *name, Oid catalog)
 		if (strcmp(wrapper_options[i].name, name) == 0)
 			return;
 		appendStringInfo(&names, "%s%s", names.len ? ", " : "", wrapper_options[i].name);
-		nearest_try(&nearest, wrapper_options[i].name);
+		name_list_add(&nearest, wrapper_options[i].name, NULL);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

@@ -31,22 +31,20 @@ no_such_property(const Connector *connector, const char *property)
 								" unnest(array_append(unique_keys, key)) AS column_name WHERE connector = $1 AND kind = 'entity type'"
 								" ORDER BY 1",
 								SQL_ARGS(SQL_TEXT(connector->name)));
-	Nearest		nearest = {.wanted = property};
-	NameList	list = {0};
+	NameList	list = {.wanted = property};
 
 	for (uint64 i = 0; i < count; i++)
 	{
 		char	   *name = sql_text(i, 1);
 
 		name_list_add(&list, name, NULL);
-		nearest_try(&nearest, name);
 	}
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("property \"%s\" does not exist", property),
 			 count ? errhint("%sA property is entity_type.source_column, a key or unique key: %s; of another connector, connector.entity_type.source_column.",
-							 did_you_mean(&nearest), name_list_text(&list)) :
+							 did_you_mean(&list), name_list_text(&list)) :
 			 errhint("A property is entity_type.source_column: map the entity type first with syncup_map_entity_type().")));
 }
 
@@ -68,10 +66,10 @@ nearest_unique_key(char **names)
 								" UNION ALL SELECT c.source FROM syncup.mapping m JOIN syncup.mapping_column c USING (connector, mapping)"
 								" WHERE connector = $1 AND mapping = $2 AND c.source = m.key AND c.key_part = 1",
 								SQL_ARGS(SQL_TEXT(names[0]), SQL_TEXT(names[1])));
-	Nearest		nearest = {.wanted = names[2]};
+	NameList	nearest = {.wanted = names[2]};
 
 	for (uint64 i = 0; i < count; i++)
-		nearest_try(&nearest, sql_text(i, 1));
+		name_list_add(&nearest, sql_text(i, 1), NULL);
 	return did_you_mean(&nearest);
 }
 

@@ -235,10 +235,10 @@ check_limits(Jsonb *limits, Mapping *mapping)
 						 (SqlArg) {BOOLOID, BoolGetDatum(mapping && mapping->association), mapping == NULL})) > 0)
 	{
 		char	   *names = sql_text(0, 2);
-		Nearest		nearest = {.wanted = sql_text(0, 1)};
+		NameList	nearest = {.wanted = sql_text(0, 1)};
 
 		for (char *name = strtok(pstrdup(names), ", "); name != NULL; name = strtok(NULL, ", "))
-			nearest_try(&nearest, name);
+			name_list_add(&nearest, name, NULL);
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown limit \"%s\"", nearest.wanted),

@@ -36,13 +36,13 @@ is_used(const int *found, int nfound, int column)
 static void
 add_missing(FileLook *look, const Reader *reader, const char *source)
 {
-	Nearest		nearest = {.wanted = source};
+	NameList	nearest = {.wanted = source};
 
 	for (int i = 0; i < reader_columns(reader); i++)
-		nearest_try(&nearest, reader_column_name(reader, i));
+		name_list_add(&nearest, reader_column_name(reader, i), NULL);
 	name_list_add(&look->missing, source, NULL);
-	if (nearest.name != NULL && look->missing.shown == look->missing.count)
-		appendStringInfo(&look->missing.text, " (did you mean \"%s\"?)", nearest.name);
+	if (nearest.nearest != NULL && look->missing.shown == look->missing.count)
+		appendStringInfo(&look->missing.text, " (did you mean \"%s\"?)", nearest.nearest);
 }
 
 /* Reads the header. */
@@ -149,8 +149,7 @@ char *
 column_hint(Relation table, const char *wanted)
 {
 	TupleDesc	tupdesc = RelationGetDescr(table);
-	Nearest		nearest = {.wanted = wanted};
-	NameList	list = {0};
+	NameList	list = {.wanted = wanted};
 
 	for (int i = 0; i < tupdesc->natts; i++)
 	{
@@ -158,8 +157,7 @@ column_hint(Relation table, const char *wanted)
 
 		if (attribute->attisdropped)
 			continue;
-		nearest_try(&nearest, NameStr(attribute->attname));
 		name_list_add(&list, NameStr(attribute->attname), NULL);
 	}
-	return psprintf("%sIts columns: %s.", did_you_mean(&nearest), name_list_text(&list));
+	return psprintf("%sIts columns: %s.", did_you_mean(&list), name_list_text(&list));
 }

@@ -150,19 +150,17 @@ static const char *const column_properties[] = {"column", "format", "write", "em
 static void
 refuse_property(const char *name, const char *source)
 {
-	Nearest		nearest = {.wanted = name};
-	NameList	list = {0};
+	NameList	list = {.wanted = name};
 
 	for (size_t i = 0; i < lengthof(column_properties); i++)
 	{
-		nearest_try(&nearest, column_properties[i]);
 		name_list_add(&list, column_properties[i], NULL);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown property \"%s\" in the mapping of source column \"%s\"",
 					name, source),
-			 errhint("%sValid properties: %s.", did_you_mean(&nearest), name_list_text(&list))));
+			 errhint("%sValid properties: %s.", did_you_mean(&list), name_list_text(&list))));
 }
 
 /* Whether a property has the one word that it takes, or the other: anything else is an error. */
@@ -715,13 +713,13 @@ static void
 check_key_column(const Mapping *mapping, const char *key)
 {
 	int			column = find_source_column(mapping, key);
-	Nearest		nearest = {.wanted = key};
+	NameList	nearest = {.wanted = key};
 
 	if (column >= 0 && mapping->columns[column].target != NULL)
 		return;
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (mapping->columns[i].target != NULL)
-			nearest_try(&nearest, mapping->columns[i].source);
+			name_list_add(&nearest, mapping->columns[i].source, NULL);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("key \"%s\" is not mapped to a column of table %s",

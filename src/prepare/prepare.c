@@ -184,13 +184,13 @@ void
 check_mode_name(const char *mode)
 {
 	static const char *const modes[] = {"initial", "complete", "incremental"};
-	Nearest		nearest = {.wanted = mode};
+	NameList	nearest = {.wanted = mode};
 
 	for (size_t i = 0; i < lengthof(modes); i++)
 	{
 		if (strcmp(mode, modes[i]) == 0)
 			return;
-		nearest_try(&nearest, modes[i]);
+		name_list_add(&nearest, modes[i], NULL);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

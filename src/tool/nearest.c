@@ -16,30 +16,31 @@ PG_FUNCTION_INFO_V1(syncup_did_you_mean);
 #define MAX_DISTANCE	4
 #define MAX_LENGTH		255
 
-void
-nearest_try(Nearest *nearest, const char *name)
+/* Compares the wanted name with one of those that there are. */
+static void
+compare_name(NameList *list, const char *name)
 {
-	int			wanted_length = strlen(nearest->wanted);
+	int			wanted_length = strlen(list->wanted);
 	int			length = strlen(name);
-	int			limit = nearest->name ? nearest->distance - 1 :
-		Min(MAX_DISTANCE, pg_mbstrlen(nearest->wanted) / 2);
+	int			limit = list->nearest ? list->distance - 1 :
+		Min(MAX_DISTANCE, pg_mbstrlen(list->wanted) / 2);
 	int			distance;
 
 	if (wanted_length > MAX_LENGTH || length > MAX_LENGTH || limit < 0)
 		return;
-	distance = pg_strcasecmp(nearest->wanted, name) == 0 ? 0 :
-		varstr_levenshtein_less_equal(nearest->wanted, wanted_length, name, length,
+	distance = pg_strcasecmp(list->wanted, name) == 0 ? 0 :
+		varstr_levenshtein_less_equal(list->wanted, wanted_length, name, length,
 									  1, 1, 1, limit, true);
 	if (distance > limit)
 		return;
-	nearest->name = name;
-	nearest->distance = distance;
+	list->nearest = name;
+	list->distance = distance;
 }
 
 char *
-did_you_mean(const Nearest *nearest)
+did_you_mean(const NameList *list)
 {
-	return nearest->name ? psprintf("Did you mean \"%s\"? ", nearest->name) : "";
+	return list->nearest ? psprintf("Did you mean \"%s\"? ", list->nearest) : "";
 }
 
 /* A list stops here. */
@@ -48,6 +49,8 @@ did_you_mean(const Nearest *nearest)
 void
 name_list_add(NameList *list, const char *name, const char *other)
 {
+	if (list->wanted != NULL)
+		compare_name(list, name);
 	if (list->count++ == 0)
 		initStringInfo(&list->text);
 	if (list->text.len > ENOUGH_BYTES)
@@ -72,7 +75,7 @@ name_list_text(NameList *list)
 Datum
 syncup_did_you_mean(PG_FUNCTION_ARGS)
 {
-	Nearest		nearest = {.wanted = text_to_cstring(PG_GETARG_TEXT_PP(0))};
+	NameList	list = {.wanted = text_to_cstring(PG_GETARG_TEXT_PP(0))};
 	Datum	   *names;
 	bool	   *nulls;
 	int			count;
@@ -80,6 +83,6 @@ syncup_did_you_mean(PG_FUNCTION_ARGS)
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
 	for (int i = 0; i < count; i++)
 		if (!nulls[i])
-			nearest_try(&nearest, TextDatumGetCString(names[i]));
-	PG_RETURN_TEXT_P(cstring_to_text(did_you_mean(&nearest)));
+			name_list_add(&list, TextDatumGetCString(names[i]), NULL);
+	PG_RETURN_TEXT_P(cstring_to_text(did_you_mean(&list)));
 }

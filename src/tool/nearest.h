@@ -9,29 +9,22 @@
 #include "syncup.h"
 #include "lib/stringinfo.h"
 
-typedef struct Nearest
-{
-	const char *wanted;
-	const char *name;			/* the best so far; NULL: none is like it */
-	int			distance;
-} Nearest;
-
-/* Compares the wanted name with one of those that there are. */
-extern void nearest_try(Nearest *nearest, const char *name);
-
-/* For a hint, in front of others: a sentence and a blank, or nothing. */
-extern char *did_you_mean(const Nearest *nearest);
-
-/* Names for a message, as many as a person reads; begins as {0}. */
+/* Names for a message, as many as a person reads; begins as {0}, or with the one that is wanted and is none. */
 typedef struct NameList
 {
+	const char *wanted;			/* NULL: none is */
 	StringInfoData text;
 	int			count;
 	int			shown;
+	const char *nearest;		/* to the wanted one so far; NULL: none is like it */
+	int			distance;
 } NameList;
 
 /* Adds a name; with other, where that is not the same: "name" to "other". */
 extern void name_list_add(NameList *list, const char *name, const char *other);
+
+/* For a hint, in front of others: a sentence and a blank about the nearest, or nothing. */
+extern char *did_you_mean(const NameList *list);
 
 /* "a", "b", and 3 more; NULL for no name. */
 extern char *name_list_text(NameList *list);

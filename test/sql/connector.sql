@@ -71,7 +71,7 @@ SELECT syncup_prepare('AD', 'complete') IS NOT NULL AS prepared;
 -- Dropped, with all of its own; never its target. Another one stays.
 SELECT syncup_drop_connector('AD');
 SELECT * FROM target.person;
-SELECT name, 'left over' AS is FROM t.snapshot() WHERE name LIKE '%ad\_%';
+SELECT name, 'left over' AS is FROM t.snapshot() WHERE name LIKE '%.ad\_%';
 SELECT connector FROM syncup.connector
 UNION ALL SELECT connector FROM syncup.mapping
 UNION ALL SELECT connector FROM syncup.mapping_column
