@@ -549,8 +549,13 @@ BEGIN
 	WITH written AS MATERIALIZED (
 		SELECT w.key, w.changed FROM syncup.write_as(owner, statement, given,
 			(SELECT string_agg(r ->> 'rule', '", "') FROM jsonb_array_elements(rules) r)) AS w (key text, changed boolean[])
+	), many AS MATERIALIZED (
+		-- to look at all of the table is cheaper then
+		SELECT count(*) > 10000 AS are FROM written
 	), flagged AS (
-		INSERT INTO syncup.flag (target, key, reason) SELECT r.relation, w.key, 'expression' FROM unnest(syncup.readers(target)) AS r (relation) CROSS JOIN written w
+		INSERT INTO syncup.flag (target, key, reason) SELECT r.relation, k.key, 'expression'
+		FROM unnest(syncup.readers(target)) AS r (relation)
+		CROSS JOIN (SELECT w.key FROM written w WHERE NOT (SELECT m.are FROM many m) UNION ALL SELECT NULL FROM many m WHERE m.are) AS k
 	)
 	SELECT array_agg((SELECT count(*) FROM written w WHERE w.changed[n]) ORDER BY n) INTO result
 	FROM generate_series(1, jsonb_array_length(rules)) n;
