@@ -60,16 +60,20 @@ SELECT status FROM syncup_synchronize('HR');
 SQL
 write_file('person.csv', "id,name,dn\n,nobody,\n9,new,d9\n9,twice,d9\n60,sixty,d60\n");
 write_file('unit.csv', "code,title\n" . rows(2, 11, 'new'));
+# One of its files was sent; another session is open.
+my ($sent, $open) = map { $node->safe_psql('postgres', "SELECT syncup_open_session('HR')") } 1, 2;
+$node->safe_psql('postgres', "SELECT syncup_upload('$_', 'unit.csv', 1, '" . slurp_file("$dir/unit.csv") . "')") for $sent, $open;
 is( $node->safe_psql('postgres', <<SQL), "blocked", 'one is blocked, one waits');
 SELECT status FROM (SELECT syncup_prepare('AD', 'complete')) AS p, syncup_synchronize('AD');
-SELECT 'never' FROM syncup_prepare('HR', 'complete') b WHERE b IS NULL;
+SELECT 'never' FROM syncup_prepare('HR', 'complete', '{"session": "$sent"}') b WHERE b IS NULL;
 SQL
 
-# Every table of ours and of the targets, as text; keys of digests are not dumped.
+# Every table of ours and of the targets, as text; keys of digests are not dumped, and of
+# what clients sent the record is, of sessions that gave a batch.
 my $contents = <<'SQL';
 SELECT table_schema, table_name, query_to_xml(format('SELECT * FROM %I.%I t ORDER BY t::text COLLATE "C"', table_schema, table_name), true, false, '')
 FROM information_schema.tables
-WHERE table_schema ~ '^(syncup|target)' AND table_type = 'BASE TABLE' AND table_name <> 'digest_epoch' ORDER BY 1, 2
+WHERE table_schema ~ '^(syncup|target)' AND table_type = 'BASE TABLE' AND table_name NOT IN ('digest_epoch', 'upload_session', 'upload_file', 'upload_part') ORDER BY 1, 2
 SQL
 my $before = $node->safe_psql('postgres', $contents);
 like($before, qr/sixty/, 'there is something to compare');
@@ -93,6 +97,7 @@ $node->command_ok([ @restore, '--section=pre-data', "$dump.custom" ], 'restore b
 $node->command_ok([ @restore, '--section=data', '-L', "$dump.list", "$dump.custom" ], 'its data in reverse');
 $node->command_ok([ @restore, '--section=post-data', "$dump.custom" ], 'and the rest');
 is($node->safe_psql($_, $contents), $before, "database $_ is the same") for qw(restored other);
+is($node->safe_psql($_, 'SELECT session, status, files, bytes > 0, (SELECT count(*) FROM syncup.upload_part) FROM syncup.session'), "$sent|prepared|{unit.csv}|t|0", 'and knows what was sent, without its contents') for qw(restored other);
 
 # The original must not help. DROP EXTENSION takes what it made, without CASCADE,
 # and the targets keep their rows.
