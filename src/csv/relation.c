@@ -76,28 +76,45 @@ flush(Spool *spool)
 	resetStringInfo(&spool->bytes);
 }
 
+/* Of eight bytes, a bit for each that is the one of which the mask has eight. */
+static inline uint64
+bytes_equal(uint64 bytes, uint64 mask)
+{
+	uint64		different = bytes ^ mask;
+
+	return (different - UINT64CONST(0x0101010101010101)) & ~different & UINT64CONST(0x8080808080808080);
+}
+
 /* Whether a value stands in quotes: most have no such character. */
 static inline bool
 needs_quotes(const char *value, size_t length)
 {
-	for (size_t i = 0; i < length; i++)
-		if (value[i] == '"' || value[i] == ',' || value[i] == '\n' || value[i] == '\r')
+	size_t		done = 0;
+
+	for (; done + sizeof(uint64) <= length; done += sizeof(uint64))
+	{
+		uint64		bytes;
+
+		memcpy(&bytes, value + done, sizeof(uint64));
+		if (bytes_equal(bytes, UINT64CONST(0x2222222222222222)) |	/* quote */
+			bytes_equal(bytes, UINT64CONST(0x2C2C2C2C2C2C2C2C)) |	/* comma */
+			bytes_equal(bytes, UINT64CONST(0x0A0A0A0A0A0A0A0A)) |
+			bytes_equal(bytes, UINT64CONST(0x0D0D0D0D0D0D0D0D)))
+			return true;
+	}
+	for (; done < length; done++)
+		if (value[done] == '"' || value[done] == ',' || value[done] == '\n' || value[done] == '\r')
 			return true;
 	return length == 0;
 }
 
-/* Adds a value as a field. */
+/* Adds a value as a field, quoted: what quotes it holds are doubled. */
 static void
-add_field(Spool *spool, const char *value, size_t length)
+add_quoted(Spool *spool, const char *value, size_t length)
 {
 	const char *end = value + length;
 	const char *quote;
 
-	if (!needs_quotes(value, length))
-	{
-		appendBinaryStringInfo(&spool->bytes, value, length);
-		return;
-	}
 	appendStringInfoChar(&spool->bytes, '"');
 	while ((quote = memchr(value, '"', end - value)) != NULL)
 	{
@@ -107,6 +124,23 @@ add_field(Spool *spool, const char *value, size_t length)
 	}
 	appendBinaryStringInfo(&spool->bytes, value, end - value);
 	appendStringInfoChar(&spool->bytes, '"');
+}
+
+/* Adds a value as a field. */
+static inline void
+add_field(Spool *spool, const char *value, size_t length)
+{
+	StringInfo	bytes = &spool->bytes;
+
+	if (needs_quotes(value, length))
+		add_quoted(spool, value, length);
+	else
+	{
+		if (length >= bytes->maxlen - bytes->len)
+			enlargeStringInfo(bytes, length);
+		memcpy(bytes->data + bytes->len, value, length);
+		bytes->len += length;
+	}
 }
 
 /* Ends a line: one that is empty would be no row, so a single column has another one beside it. */
