@@ -885,14 +885,21 @@ COMMENT ON FUNCTION syncup.decidable(regrole, bigint[]) IS 'Assignments that the
 
 CREATE FUNCTION syncup.decide(caller regrole, x syncup.assignment, state text, workflow text, comment text)
 RETURNS bigint
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
+BEGIN
 	UPDATE syncup.assignment a
-	SET provisioning_state = $3, workflow_state = $4, comment = $5, approved_by = pg_get_userbyid(caller), approved_at = now(), message = NULL,
-		state_at = CASE WHEN a.provisioning_state = $3 THEN a.state_at ELSE now() END, changed_at = clock_timestamp()
-	WHERE a.assignment = x.assignment
-	RETURNING 1::bigint
+	SET provisioning_state = state, workflow_state = workflow, comment = comment, approved_by = pg_get_userbyid(caller), approved_at = now(), message = NULL,
+		state_at = CASE WHEN a.provisioning_state = state THEN a.state_at ELSE now() END, changed_at = clock_timestamp()
+	WHERE a.assignment = x.assignment;
+	-- whether an account is to be says whether its values and links are looked at
+	IF x.kind = 'account' AND x.owner_key IS NOT NULL THEN
+		PERFORM syncup.write_flags(t.owner, ARRAY[x.owner_key], 'manual') FROM syncup.resource_type t WHERE t.resource_type = x.resource_type;
+	END IF;
+	RETURN 1;
+END
 $$;
 COMMENT ON FUNCTION syncup.decide(regrole, syncup.assignment, text, text, text) IS 'Writes what a person decided about an assignment.';
 
