@@ -51,7 +51,7 @@
 #include "utils/typcache.h"
 
 /* Pairs between the one that is read and the one that is looked up. */
-#define AHEAD			16
+#define PAIRS_AHEAD		16
 
 /* One side of the pairs. */
 typedef struct Side
@@ -98,7 +98,7 @@ typedef struct LinkSearch
 	RowBytes	bytes;
 	double		budget;			/* memory that is left for sides */
 
-	Pair		ahead[AHEAD];	/* a ring */
+	Pair		ahead[PAIRS_AHEAD];	/* a ring */
 	uint64		read;			/* pairs that have been in it */
 	DigestSums	sums;			/* of previous, less the target */
 	bool		again;			/* the second reading */
@@ -426,9 +426,9 @@ static void
 await_pair(void *arg, StoredTable *previous)
 {
 	LinkSearch *search = arg;
-	Pair	   *pair = &search->ahead[search->read++ % AHEAD];
+	Pair	   *pair = &search->ahead[search->read++ % PAIRS_AHEAD];
 
-	if (search->read > AHEAD)
+	if (search->read > PAIRS_AHEAD)
 		compare_pair(search, pair);
 	pair->place = previous->slot->tts_tid;
 	for (int i = 0; i < 2; i++)
@@ -449,8 +449,8 @@ read_pairs(LinkSearch *search)
 	{
 		search->read = 0;
 		stored_table_scan(search->at->previous, search->snapshot, NULL, await_pair, search);
-		for (uint64 i = search->read - Min(search->read, AHEAD); i < search->read; i++)
-			compare_pair(search, &search->ahead[i % AHEAD]);
+		for (uint64 i = search->read - Min(search->read, PAIRS_AHEAD); i < search->read; i++)
+			compare_pair(search, &search->ahead[i % PAIRS_AHEAD]);
 	}
 }
 

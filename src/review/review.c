@@ -32,9 +32,6 @@ PG_FUNCTION_INFO_V1(syncup_discard);
 PG_FUNCTION_INFO_V1(syncup_discard_named);
 PG_FUNCTION_INFO_V1(syncup_undo);
 
-/* Rows named when a batch is refused. */
-#define MAX_NAMED_ROWS	10
-
 /* Loads a batch, locks its connector, and loads it again as it then is. */
 static Batch *
 lock_batch(const pg_uuid_t *id, Connector **connector)

@@ -31,9 +31,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* Rows named when changes are refused. */
-#define MAX_NAMED_ROWS	10
-
 /* The stored changes of a mapping, ready to be written. */
 typedef struct Application
 {

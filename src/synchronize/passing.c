@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "nodes/bitmapset.h"
 #include "optimizer/optimizer.h"
+#include "target/failure.h"
 #include "target/target.h"
 #include "tool/sql.h"
 #include "utils/array.h"
@@ -24,9 +25,6 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-
-/* Rows named when there is no order. */
-#define MAX_NAMED_ROWS	10
 
 /* Indexes that are looked at: bits of a number. */
 #define MAX_INDEXES		(62 - PLACE_BITS)

@@ -8,6 +8,9 @@
 #include "syncup.h"
 #include "config/config.h"
 
+/* Rows that a message names. */
+#define MAX_NAMED_ROWS	10
+
 /* The failure of a batch in a sentence, for syncup.batch. */
 extern char *failure_message(const Connector *connector, const ErrorData *error);
 
