@@ -107,7 +107,7 @@ BEGIN
 		ELSIF jsonb_typeof(o.value) <> type THEN
 			RAISE 'option "%" of % takes %', o.key, what,
 				CASE wanted #>> '{}' WHEN 'text' THEN 'a text' WHEN 'interval' THEN 'an interval, as text'
-					WHEN 'boolean' THEN 'true or false' WHEN 'number' THEN 'a number' ELSE 'a list' END
+					WHEN 'boolean' THEN 'true or false' WHEN 'number' THEN 'a number' WHEN 'object' THEN 'an object' ELSE 'a list' END
 				USING ERRCODE = 'invalid_parameter_value';
 		ELSIF wanted = '"interval"' THEN
 			BEGIN

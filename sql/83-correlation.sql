@@ -211,13 +211,13 @@ BEGIN
 	END IF;
 	options := jsonb_strip_nulls(coalesce(old.options, '{}') || coalesce(options, '{}'));
 	PERFORM syncup.check_resource_type_options(caller, resource_type, owner, options);
-	PERFORM syncup.check_query(caller, what, format('SELECT %s FROM %s o', syncup.key_of(owner, 'o'), owner)),
-		syncup.check_query(caller, what, format('SELECT %s FROM %s a', syncup.key_of(account, 'a'), account));
+	PERFORM syncup.check_query(caller, 'resource type ' || resource_type, format('SELECT %s FROM %s o', syncup.key_of(owner, 'o'), owner)),
+		syncup.check_query(caller, 'resource type ' || resource_type, format('SELECT %s FROM %s a', syncup.key_of(account, 'a'), account));
 	IF options ? 'active' THEN
-		PERFORM syncup.check_query(caller, what, format('SELECT %s IS TRUE FROM %s o', syncup.rule_text(what, 'option "active"', options ->> 'active'), owner));
+		PERFORM syncup.check_query(caller, 'resource type ' || resource_type, format('SELECT %s IS TRUE FROM %s o', syncup.rule_text('resource type ' || resource_type, 'option "active"', options ->> 'active'), owner));
 	END IF;
 	IF options ? 'owner_required' THEN
-		PERFORM syncup.check_query(caller, what, format('SELECT o.%I FROM %s o', options ->> 'owner_required', owner));
+		PERFORM syncup.check_query(caller, 'resource type ' || resource_type, format('SELECT o.%I FROM %s o', options ->> 'owner_required', owner));
 	END IF;
 	INSERT INTO syncup.resource_type AS t (resource_type, owner, account, options, role)
 	VALUES (resource_type, owner, account, options, caller)
