@@ -1,0 +1,239 @@
+-- What was forgotten, or has become wrong since: each finding with what to type (SPEC
+-- 2.3). The next check is a row and a function.
+
+CREATE TYPE syncup.ailment AS (severity text, object text, problem text, remedy text);
+COMMENT ON TYPE syncup.ailment IS 'What is wrong: error (a run will fail or does), warning (it may do harm), notice (it could be better); with what; and what to type.';
+
+CREATE TABLE syncup.doctor_check (
+	name text PRIMARY KEY,
+	place int NOT NULL,
+	function text NOT NULL
+);
+COMMENT ON TABLE syncup.doctor_check IS 'What syncup_doctor() looks at: functions (connector text) returns setof syncup.ailment.';
+
+-- ---------- what runs say themselves ----------
+
+CREATE FUNCTION syncup.ails_alarms(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN a.what IN ('rows set aside', 'deletions suspended') THEN 'warning' ELSE 'error' END,
+		CASE WHEN a.job IS NOT NULL THEN format('job "%s"', a.job) ELSE format('connector "%s"', a.connector) END, concat_ws(': ', a.what, a.detail), a.call
+	FROM syncup.alarm a WHERE $1 IS NULL OR a.connector = $1
+$$;
+COMMENT ON FUNCTION syncup.ails_alarms(text) IS 'What needs a person now: blocked, failed, too old, a scheduled job that failed, did not start or is missing.';
+
+CREATE FUNCTION syncup.ails_jobs(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'notice', format('connector "%s"', c.connector), 'no job runs it: it runs when somebody calls it', format('SELECT syncup_create_jobs(%L); SELECT syncup_schedule(%L), syncup_schedule(%L);', c.connector, c.connector || '_complete', c.connector || '_incremental')
+	FROM syncup.connector c
+	WHERE c.active AND ($1 IS NULL OR c.connector = $1) AND NOT EXISTS (SELECT FROM syncup.step_definition s WHERE s.connector = c.connector)
+		AND EXISTS (SELECT FROM syncup.mapping m WHERE m.connector = c.connector)
+	UNION ALL
+	SELECT 'notice', format('connector "%s"', c.connector), 'it is deactivated', format('SELECT syncup_activate(%L);', c.connector)
+	FROM syncup.connector c WHERE NOT c.active AND ($1 IS NULL OR c.connector = $1)
+	UNION ALL
+	SELECT 'warning', format('connector "%s"', c.connector), 'it has no mapping', 'SELECT syncup_suggest(''/its/directory''); proposes some.'
+	FROM syncup.connector c WHERE ($1 IS NULL OR c.connector = $1) AND NOT EXISTS (SELECT FROM syncup.mapping m WHERE m.connector = c.connector)
+$$;
+COMMENT ON FUNCTION syncup.ails_jobs(text) IS 'Connectors that nothing runs.';
+
+-- ---------- files ----------
+
+CREATE FUNCTION syncup.ails_files(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	c record;
+	f record;
+BEGIN
+	FOR c IN SELECT x.connector FROM syncup.connector x WHERE x.active AND (connector IS NULL OR x.connector = connector) ORDER BY 1 LOOP
+		BEGIN
+			FOR f IN SELECT * FROM @extschema@.syncup_source_files(c.connector) LOOP
+				IF f.file IS NOT NULL AND f.size IS NULL THEN
+					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" is not there, or not ready', f.file), 'bring the export there, or name another file in the mapping''s call')::syncup.ailment;
+				ELSIF f.modified < now() - interval '7 days' THEN
+					RETURN NEXT ('warning', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" was written %s days ago', f.file, extract(day FROM now() - f.modified)),
+						format('mend the export; to be told earlier: SELECT syncup_create_connector(%L, options => ''{"max_age": "1 day"}'');', c.connector))::syncup.ailment;
+				END IF;
+			END LOOP;
+		EXCEPTION WHEN OTHERS THEN
+			RETURN NEXT ('error', format('connector "%s"', c.connector), SQLERRM, 'see docs/errors.md')::syncup.ailment;
+		END;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.ails_files(text) IS 'Files that are not there, cannot be read, or are old.';
+
+-- ---------- targets ----------
+
+CREATE FUNCTION syncup.mapped_targets(connector text)
+RETURNS TABLE (connector text, mapping text, target regclass, kind text, target_columns name[], key_columns name[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT m.connector, m.mapping, m.target, m.kind,
+		CASE m.kind WHEN 'entity type' THEN ARRAY(SELECT k.target FROM syncup.mapping_column k WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL ORDER BY k.ordinal)
+			ELSE ARRAY(SELECT a.target_column FROM syncup.association a WHERE a.connector = m.connector AND a.mapping = m.mapping AND a.target_column IS NOT NULL ORDER BY a.side) END,
+		ARRAY(SELECT k.target FROM syncup.mapping_column k WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.key_part IS NOT NULL ORDER BY k.key_part)
+	FROM syncup.mapping m WHERE $1 IS NULL OR m.connector = $1
+$$;
+COMMENT ON FUNCTION syncup.mapped_targets(text) IS 'The targets of mappings, with the columns that are written.';
+
+CREATE FUNCTION syncup.ails_targets(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), 'its target is gone', format('SELECT syncup_drop_mapping(%L, %L);', m.connector, m.mapping)
+	FROM syncup.mapped_targets($1) m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target)
+	UNION ALL
+	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('column "%s" of %s is gone', u.name, m.target), 'map it again with "columns" that are there'
+	FROM syncup.mapped_targets($1) m CROSS JOIN unnest(m.target_columns) AS u (name)
+	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target)
+		AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = m.target AND a.attname = u.name AND a.attnum > 0 AND NOT a.attisdropped)
+	UNION ALL
+	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('nothing makes the key %s of %s unique', (SELECT string_agg(k, ', ') FROM unnest(m.key_columns) k), m.target),
+		format('ALTER TABLE %s ADD UNIQUE (%s);', m.target, (SELECT string_agg(quote_ident(k), ', ') FROM unnest(m.key_columns) k))
+	FROM syncup.mapped_targets($1) m
+	WHERE m.kind = 'entity type' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target)
+		AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = m.target AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+			AND ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = m.target AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) ORDER BY 1) = ARRAY(SELECT k FROM unnest(m.key_columns) k ORDER BY 1))
+	UNION ALL
+	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('role %I must not %s %s', current_user, lower(p.name), m.target), format('GRANT %s ON %s TO %I;', p.name, m.target, current_user)
+	FROM syncup.mapped_targets($1) m CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS p (name)
+	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target) AND m.target_columns <> '{}'
+		AND NOT CASE p.name WHEN 'DELETE' THEN m.kind = 'association' AND cardinality(m.target_columns) = 1 OR has_table_privilege(m.target, 'DELETE')
+			WHEN 'UPDATE' THEN m.kind = 'association' AND cardinality(m.target_columns) = 2 OR m.kind = 'entity type' AND m.target_columns <@ m.key_columns OR has_any_column_privilege(m.target, 'UPDATE')
+			WHEN 'INSERT' THEN m.kind = 'association' AND cardinality(m.target_columns) = 1 OR has_any_column_privilege(m.target, 'INSERT')
+			ELSE has_any_column_privilege(m.target, 'SELECT') END
+$$;
+COMMENT ON FUNCTION syncup.ails_targets(text) IS 'Targets, columns and keys that are gone, and rights that the current role lacks.';
+
+CREATE FUNCTION syncup.ails_indexes(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH looked_up AS (
+		-- ends of links, and what refers to a target: rows that go are looked for there
+		SELECT m.target AS relation, u.name, format('link table %s', m.target) AS object FROM syncup.mapped_targets($1) m CROSS JOIN unnest(m.target_columns) AS u (name) WHERE m.kind = 'association'
+		UNION
+		SELECT f.conrelid, a.attname, format('table %s', f.conrelid::regclass)
+		FROM syncup.mapped_targets($1) m JOIN pg_constraint f ON f.contype = 'f' AND f.confrelid = m.target AND cardinality(f.conkey) = 1
+		JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1]
+		WHERE m.kind = 'entity type'
+	)
+	SELECT 'warning', l.object, format('no index begins with column "%s", by which rows are looked for when others go', l.name), format('CREATE INDEX ON %s (%I);', l.relation::regclass, l.name)
+	FROM looked_up l JOIN pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
+	WHERE NOT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indrelid = l.relation AND i.indisvalid AND i.indpred IS NULL AND a.attname = l.name)
+$$;
+COMMENT ON FUNCTION syncup.ails_indexes(text) IS 'Columns that are looked up without an index.';
+
+-- ---------- limits ----------
+
+CREATE FUNCTION syncup.ails_limits(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'warning', format('connector "%s"', t.connector), format('nothing limits %s', replace(t.counter, '_', ' ')),
+		format('SELECT syncup_set_thresholds(%L, ''{"max_%spercentage_%s": 5}'');', t.connector, CASE WHEN t.counter LIKE 'link%' THEN 'link_' ELSE '' END, regexp_replace(t.counter, '^link_', ''))
+	FROM syncup.threshold t
+	WHERE t.mapping IS NULL AND ($1 IS NULL OR t.connector = $1) AND t.counter IN ('deleted_lines', 'link_deleted_lines', 'updated_lines')
+		AND coalesce(t.maximum, 0) = 0 AND coalesce(t.max_percentage, 0) = 0
+		AND EXISTS (SELECT FROM syncup.mapping m WHERE m.connector = t.connector AND (m.kind = 'association') = (t.counter LIKE 'link%'))
+	UNION ALL
+	SELECT 'notice', format('connector "%s"', t.connector), format('limit %s of %s was never nearly reached in %s batches of a year: at most %s', t.maximum, replace(t.counter, '_', ' '), h.batches, h.most),
+		format('SELECT syncup_set_thresholds(%L, ''{"maximum_%s": %s}'');', t.connector, t.counter, greatest(10, 3 * h.most))
+	FROM syncup.threshold t
+	CROSS JOIN LATERAL (
+		SELECT count(*) AS batches, coalesce(max(n.n), 0) AS most
+		FROM (SELECT b.batch, sum(CASE t.counter WHEN 'inserted_lines' THEN c.inserted WHEN 'updated_lines' THEN c.updated ELSE c.deleted END) AS n
+			FROM syncup.batch b JOIN syncup.batch_counter c USING (batch) JOIN syncup.mapping m ON m.connector = b.connector AND m.mapping = c.mapping AND m.kind = 'entity type'
+			WHERE b.connector = t.connector AND b.status = 'applied' AND b.mode <> 'initial' AND b.synchronized_at > now() - interval '1 year' GROUP BY b.batch) n) AS h
+	WHERE t.mapping IS NULL AND ($1 IS NULL OR t.connector = $1) AND t.counter IN ('inserted_lines', 'updated_lines', 'deleted_lines')
+		AND h.batches >= 100 AND t.maximum > greatest(100, 20 * h.most)
+$$;
+COMMENT ON FUNCTION syncup.ails_limits(text) IS 'Limits that are off, or so high that they guard nothing.';
+
+-- ---------- the server ----------
+
+CREATE FUNCTION syncup.ails_tables(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'warning', format('table %s', s.relid::regclass), format('%s of %s rows are dead', s.n_dead_tup, s.n_dead_tup + s.n_live_tup), format('VACUUM %s;', s.relid::regclass)
+	FROM pg_stat_user_tables s
+	WHERE s.schemaname IN ('syncup', 'syncup_previous', 'syncup_delta', 'syncup_changes') AND s.n_dead_tup > 100000 AND s.n_dead_tup > s.n_live_tup AND $1 IS NULL
+	UNION ALL
+	SELECT 'notice', format('table %s', c.oid::regclass), format('it has grown to %s, with batches since %s', pg_size_pretty(pg_total_relation_size(c.oid)), (SELECT min(b.prepared_at)::date FROM syncup.batch b)),
+		'SELECT syncup_purge(''90 days'');'
+	FROM pg_class c WHERE c.oid IN ('syncup.quarantine'::regclass, 'syncup.batch_counter'::regclass, 'syncup.batch'::regclass) AND pg_total_relation_size(c.oid) > 1024 * 1024 * 1024 AND $1 IS NULL
+	UNION ALL
+	SELECT 'notice', format('connector "%s"', b.connector), format('%s batches are older than a year', count(*)), 'SELECT syncup_purge(''1 year'');'
+	FROM syncup.batch b WHERE b.prepared_at < now() - interval '13 months' AND ($1 IS NULL OR b.connector = $1) GROUP BY b.connector HAVING count(*) >= 100
+$$;
+COMMENT ON FUNCTION syncup.ails_tables(text) IS 'Tables of ours that grow.';
+
+CREATE FUNCTION syncup.ails_settings(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT w.severity, format('setting %s', w.name), w.problem, w.remedy
+	FROM (VALUES
+		('notice', 'maintenance_work_mem', pg_size_bytes(current_setting('maintenance_work_mem')) < 64 * 1024 * 1024, 'files of many rows are read more than once', 'ALTER SYSTEM SET maintenance_work_mem = ''256MB''; SELECT pg_reload_conf();'),
+		('warning', 'autovacuum', current_setting('autovacuum') = 'off', 'nothing tidies syncup''s tables, nor yours', 'ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf();'),
+		('error', 'fsync', current_setting('fsync') = 'off', 'a crash of the machine destroys the database', 'ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();'),
+		('error', 'full_page_writes', current_setting('full_page_writes') = 'off', 'a crash of the machine may destroy the database', 'ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();'),
+		('warning', 'statement_timeout', current_setting('statement_timeout') <> '0', 'a run that takes longer is cancelled', format('ALTER ROLE %I SET statement_timeout = 0;', current_user)),
+		('warning', 'track_activities', current_setting('track_activities') = 'off', 'syncup.progress and fulfilment do not see who is at work', 'ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf();'),
+		('notice', 'syncup.keep_changes_for', coalesce(current_setting('syncup.keep_changes_for', true), '0') = '0', 'changes of applied batches are not kept: they cannot be undone', format('ALTER DATABASE %I SET syncup.keep_changes_for = ''30d'';', current_database()))
+	) AS w (severity, name, wrong, problem, remedy)
+	WHERE w.wrong AND $1 IS NULL
+$$;
+COMMENT ON FUNCTION syncup.ails_settings(text) IS 'Settings that make runs slow, or data unsafe.';
+
+INSERT INTO syncup.doctor_check (name, place, function) VALUES
+	('alarms', 1, 'syncup.ails_alarms'),
+	('targets', 2, 'syncup.ails_targets'),
+	('files', 3, 'syncup.ails_files'),
+	('indexes', 4, 'syncup.ails_indexes'),
+	('limits', 5, 'syncup.ails_limits'),
+	('jobs', 6, 'syncup.ails_jobs'),
+	('tables', 7, 'syncup.ails_tables'),
+	('settings', 8, 'syncup.ails_settings');
+
+CREATE FUNCTION syncup_doctor(connector text DEFAULT NULL)
+RETURNS TABLE (severity text, object text, problem text, remedy text)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	c syncup.doctor_check;
+	found_ailments syncup.ailment[] := '{}';
+	some_ailments syncup.ailment[];
+BEGIN
+	IF syncup_doctor.connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector x WHERE x.connector = syncup_doctor.connector) THEN
+		RAISE 'connector "%" does not exist', syncup_doctor.connector USING ERRCODE = 'undefined_object';
+	END IF;
+	FOR c IN SELECT * FROM syncup.doctor_check d ORDER BY d.place LOOP
+		EXECUTE format('SELECT array_agg(a) FROM %s($1) a', c.function) INTO some_ailments USING syncup_doctor.connector;
+		found_ailments := found_ailments || coalesce(some_ailments, '{}');
+	END LOOP;
+	RETURN QUERY SELECT a.severity, a.object, a.problem, a.remedy FROM unnest(found_ailments) WITH ORDINALITY AS a (severity, object, problem, remedy, n)
+	ORDER BY array_position(ARRAY['error', 'warning', 'notice'], a.severity), a.n;
+END
+$$;
+COMMENT ON FUNCTION syncup_doctor(text) IS
+'What is wrong or was forgotten, of a connector or of all and the server, the worst first: with what, and what to type. It looks with the rights of the caller and changes nothing.';

@@ -1,0 +1,72 @@
+-- syncup_doctor: every row of it provoked once.
+\getenv srcdir PG_ABS_SRCDIR
+\set begin :srcdir '/include/begin.sql'
+\i :begin
+\pset format unaligned
+SET client_min_messages = warning;
+SET statement_timeout = 0;
+CREATE FUNCTION t.doctor(connector text DEFAULT NULL) RETURNS TABLE (severity text, object text, problem text, remedy text) LANGUAGE sql AS
+$$ SELECT d.severity, d.object, replace(d.problem, t.dir(), '<dir>'), regexp_replace(d.remedy, '''[0-9a-f-]{36}''', '<batch>') FROM syncup_doctor(connector) d WHERE d.object !~ '^setting' $$;
+-- nothing there, nothing wrong but the settings of a test's server
+SELECT * FROM t.doctor();
+CREATE TABLE target.usr (id int, name text, PRIMARY KEY (id));
+CREATE TABLE target.team (id text PRIMARY KEY);
+CREATE TABLE target.member (team text, usr int, UNIQUE (team, usr));
+CREATE TABLE target.badge (n int PRIMARY KEY, usr int REFERENCES target.usr ON DELETE CASCADE);
+CALL t.shell($$printf 'id,name\n1,a\n' >usr.csv; printf 'id\nt\n' >team.csv; printf 'team,usr\nt,1\n' >member.csv$$);
+SELECT syncup_create_connector('E');
+SELECT syncup_create_connector('A', t.dir());
+SELECT syncup_map_entity_type('A', 'usr', 'target.usr', 'usr.csv', 'id'), syncup_map_entity_type('A', 'team', 'target.team', 'team.csv', 'id'),
+	syncup_map_association('A', 'member', 'member.csv', 'team', 'team.id', 'usr', 'usr.id', 'target.member', 'team', 'usr');
+-- indexes, jobs, a connector without mappings
+SELECT * FROM t.doctor();
+-- each remedy takes its row away
+SELECT remedy AS statement FROM t.doctor('A') WHERE severity = 'warning' \gexec
+SELECT syncup_create_jobs('A');
+SELECT syncup_drop_connector('E');
+SELECT * FROM t.doctor();
+-- files: gone, old; limits off; deactivated; a run that blocks
+CALL t.shell('rm team.csv; touch -d "9 days ago" usr.csv');
+SELECT syncup_set_thresholds('A', '{"maximum_deleted_lines": 0, "max_percentage_deleted_lines": 0, "maximum_link_deleted_lines": 0, "max_link_percentage_deleted_lines": 0}');
+SELECT * FROM t.doctor('A');
+CALL t.shell('printf "id\nt\n" >team.csv; touch usr.csv');
+SELECT remedy AS statement FROM t.doctor('A') WHERE severity = 'warning' \gexec
+CALL syncup_run('A', 'complete');
+SELECT * FROM t.doctor('A');
+SELECT count(*) FROM syncup_resume('A');
+SELECT syncup_deactivate('A');
+SELECT * FROM t.doctor('A');
+SELECT syncup_activate('A');
+-- a limit that guards nothing: a hundred runs of nothing
+DO $$ BEGIN FOR i IN 1 .. 101 LOOP PERFORM syncup_prepare('A', 'incremental'); PERFORM FROM syncup_synchronize('A'); END LOOP; END $$;
+SELECT syncup_set_thresholds('A', '{"maximum_updated_lines": 5000}');
+SELECT * FROM t.doctor('A');
+-- history of years, dead rows
+UPDATE syncup.batch SET prepared_at = now() - interval '2 years';
+SELECT * FROM t.doctor() WHERE problem ~ 'older';
+-- rights of another role
+DROP ROLE IF EXISTS regress_syncup_sick;
+CREATE ROLE regress_syncup_sick;
+GRANT USAGE ON SCHEMA syncup, target, t TO regress_syncup_sick;
+GRANT SELECT ON ALL TABLES IN SCHEMA syncup TO regress_syncup_sick;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA syncup, public TO regress_syncup_sick;
+GRANT pg_read_server_files TO regress_syncup_sick;
+GRANT SELECT, INSERT (id, name), UPDATE (name) ON target.usr TO regress_syncup_sick;
+SET ROLE regress_syncup_sick;
+SELECT severity, object, problem, remedy FROM syncup_doctor('A') WHERE severity = 'error';
+RESET ROLE;
+-- columns, keys and targets that are gone
+ALTER TABLE target.usr DROP COLUMN name, DROP CONSTRAINT usr_pkey CASCADE;
+DROP TABLE target.member;
+SELECT * FROM t.doctor('A') WHERE severity = 'error';
+-- settings
+BEGIN;
+SET LOCAL maintenance_work_mem = '1MB';
+SET LOCAL statement_timeout = '5s';
+SELECT severity, object, problem FROM syncup_doctor() WHERE object IN ('setting maintenance_work_mem', 'setting statement_timeout', 'setting syncup.keep_changes_for') ORDER BY 2;
+COMMIT;
+SELECT t.error($$SELECT * FROM syncup_doctor('X')$$);
+DROP OWNED BY regress_syncup_sick;
+DROP ROLE regress_syncup_sick;
+\set end :srcdir '/include/end.sql'
+\i :end
