@@ -79,7 +79,7 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.detector syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.provisioning_order syncup.order_limit syncup.fulfill_kind syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
+		syncup.configuration_part syncup.doctor_check syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.provisioning_order syncup.order_limit syncup.fulfill_kind syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
 		syncup.sender syncup.upload_session syncup.upload_file syncup.upload_part
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status
@@ -89,7 +89,7 @@ my %may = (
 	'view syncup.session' => 'LOCS',
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
 		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.provisioning_order_seq_seq syncup.flag_seq_seq)),
-	(map { ("type $_" => 'PLOCS') } qw(syncup.found syncup.result syncup.parent_outcome syncup.step_result syncup.rule_row syncup.order_result)),
+	(map { ("type $_" => 'PLOCS') } qw(syncup.found syncup.result syncup.parent_outcome syncup.step_result syncup.configured syncup.ailment syncup.rule_row syncup.order_result)),
 	# look
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid) syncup_report(text) syncup.batch_named(text) syncup_findings(uuid)
@@ -196,6 +196,19 @@ my %may = (
 		'syncup.options_in_sql(jsonb)', 'syncup.suggested_table(integer)', 'syncup.suggested_entity_type(integer,text)',
 		'syncup.suggested_link(integer,integer,text)', 'syncup.suggested_pairs(integer,text)', 'syncup.suggested_text(text,text)',
 		'syncup.suggest_end(text,text)', 'syncup_suggest(text,text,jsonb)', 'syncup_suggest(text)')),
+	# documents and doctor
+	(map { ("function $_" => 'LOC') } (
+		'syncup.associations_there(text)', 'syncup.configuration_there(text)', 'syncup.connectors_there(text)', 'syncup.entity_types_there(text)',
+		'syncup.jobs_there(text)', 'syncup.limits_there(text)', 'syncup.mapped_columns(text,text)', 'syncup.resource_types_there(text)',
+		'syncup.rules_there(text)', 'syncup.senders_there(text)', 'syncup.steps_there(text)', 'syncup_export_configuration(text)')),
+	(map { ("function $_" => 'C') } (
+		'syncup.argument(jsonb,text)', 'syncup.association_call(text,jsonb)', 'syncup.call_of(text,jsonb,text[])', 'syncup.check_document(jsonb)',
+		'syncup.connector_call(text,jsonb)', 'syncup.entity_type_call(text,jsonb)', 'syncup.import_part(syncup.configuration_part,jsonb)',
+		'syncup.job_call(text,jsonb)', 'syncup.limits_call(text,jsonb)', 'syncup.resource_type_call(text,jsonb)', 'syncup.rule_call(text,jsonb)',
+		'syncup.sender_call(text,jsonb)', 'syncup.step_call(text,jsonb)', 'syncup_import_configuration(jsonb,boolean)')),
+	(map { ("function $_" => 'O') } (
+		'syncup.ails_alarms(text)', 'syncup.ails_files(text)', 'syncup.ails_indexes(text)', 'syncup.ails_jobs(text)', 'syncup.ails_limits(text)',
+		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
 	'function syncup_purge(interval)' => '',
