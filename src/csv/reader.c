@@ -38,6 +38,7 @@ struct Reader
 	bool	   *used;
 	CsvField   *header;			/* the fields of the header line as read, or NULL */
 	bool		first_pending;	/* a file without header: its first row waits */
+	CsvStatus	first_status;	/* what it is */
 	bool		choosy;			/* some lines are no rows */
 	int64		rows;			/* so far, those with a fault too */
 	bool		has_trailer;	/* it was met, and says */
@@ -617,13 +618,29 @@ reader_raw(Reader *reader)
 
 /* ---------- opening ---------- */
 
-/* Skips lines and, where there is one, reads the header. */
+/* Errors if a row has not as many fields as option "names" has names. */
+static void
+check_names(const Reader *reader)
+{
+	if (reader->options.names != NIL && list_length(reader->options.names) != reader->row.nfields &&
+		(reader->row.fault == CSV_TOO_FEW_FIELDS || reader->row.fault == CSV_TOO_MANY_FIELDS))
+		ereport(ERROR,
+				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				 errmsg("option \"names\" has %d names, but the file has %d columns",
+						list_length(reader->options.names), reader->row.nfields)));
+}
+
+/*
+ * Skips lines and reads the header or, where there is none, the first row.  If names
+ * say how many fields it has to have it is a row as any other.
+ */
 static void
 read_header(Reader *reader)
 {
 	CsvStatus	status;
 
 	csv_memory_context = reader->context;
+	csv_reader_expect(reader->csv, list_length(reader->options.names));
 	for (int64 i = 0; i < reader->options.skip_lines; i++)
 		if (!csv_reader_skip_line(reader->csv))
 			break;
@@ -634,24 +651,14 @@ read_header(Reader *reader)
 				 reader->options.header ?
 				 errmsg("file has no header line") : errmsg("file has no rows"),
 				 errhint("The export probably failed.")));
-	if (status == CSV_FAULT)
+	reader->first_status = status;
+	if (status == CSV_FAULT &&
+		(reader->options.names == NIL || reader->options.on_error == ON_ERROR_STOP))
 	{
+		check_names(reader);
 		note_csv_fault(reader);
 		reader_raise(reader);
 	}
-}
-
-/* Gives the columns of a file without header the names of option "names". */
-static void
-take_names(Reader *reader)
-{
-	if (list_length(reader->options.names) != reader->ncolumns)
-		ereport(ERROR,
-				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("option \"names\" has %d names, but the file has %d columns",
-						list_length(reader->options.names), reader->ncolumns)));
-	for (int i = 0; i < reader->ncolumns; i++)
-		reader->names[i] = list_nth(reader->options.names, i);
 }
 
 /* Remembers the fields of the header line as they stand there. */
@@ -690,20 +697,20 @@ repeats_header(const Reader *reader)
 static void
 name_columns(Reader *reader)
 {
-	CsvRow	   *row = &reader->row;
+	const CsvRow *row = &reader->row;
+	List	   *given = reader->options.names;
+	int			n = given != NIL ? list_length(given) : row->nfields;
 
-	reader->ncolumns = row->nfields;
-	reader->names = palloc(sizeof(char *) * row->nfields);
-	reader->used = palloc(sizeof(bool) * row->nfields);
-	reader->decoded = palloc0(sizeof(char *) * row->nfields);
-	reader->decoded_length = palloc0(sizeof(size_t) * row->nfields);
+	reader->ncolumns = n;
+	reader->names = palloc(sizeof(char *) * n);
+	reader->used = palloc(sizeof(bool) * n);
+	reader->decoded = palloc0(sizeof(char *) * n);
+	reader->decoded_length = palloc0(sizeof(size_t) * n);
 
 	/* While the header itself is read, every field counts. */
-	memset(reader->used, true, sizeof(bool) * row->nfields);
-	for (int i = 0; i < row->nfields; i++)
-		reader->names[i] = psprintf("column%d", i + 1);
-	if (!reader->options.header && reader->options.names != NIL)
-		take_names(reader);
+	memset(reader->used, true, sizeof(bool) * n);
+	for (int i = 0; i < n; i++)
+		reader->names[i] = given != NIL ? list_nth(given, i) : psprintf("column%d", i + 1);
 	if (reader->options.header)
 	{
 		reader->fault = ROW_OK;
@@ -711,7 +718,7 @@ name_columns(Reader *reader)
 		if (reader->fault != ROW_OK)
 			reader_raise(reader);
 		keep_header(reader);
-		for (int i = 0; i < row->nfields; i++)
+		for (int i = 0; i < n; i++)
 		{
 			size_t		length;
 			const char *name = given_field(reader, i, &length);
@@ -719,7 +726,7 @@ name_columns(Reader *reader)
 			reader->names[i] = name ? pnstrdup(name, length) : pstrdup("");
 		}
 	}
-	memset(reader->used, false, sizeof(bool) * row->nfields);
+	memset(reader->used, false, sizeof(bool) * n);
 }
 
 /* The ASCII characters of a text. */
@@ -931,14 +938,17 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 bool
 reader_next(Reader *reader)
 {
-	CsvStatus	status = CSV_ROW;
+	CsvStatus	status;
 
 	reader->fault = ROW_OK;
 	reader->at_column = -1;
 	if (reader->needs_decoding)
 		MemoryContextReset(reader->row_context);
 	if (reader->first_pending)
+	{
 		reader->first_pending = false;
+		status = reader->first_status;
+	}
 	else
 		status = next_csv_row(reader);
 	if (status == CSV_END)

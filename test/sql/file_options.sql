@@ -56,6 +56,13 @@ SELECT t.csv(E'1,2\n3,4\n', '{"header": false, "names": ["x", "y"]}');
 CALL t.write('csv', E'1,2\n');
 SELECT y FROM syncup_read_csv(t.dir() || '/csv', '{"header": false, "names": ["x", "y"]}') AS (y int);
 SELECT t.csv_error(E'1,2\n', '{"header": false, "names": ["x"]}');
+-- With names the first row is a row as any other: short, or set aside.
+SELECT t.csv_error(E'1\n', '{"header": false, "names": ["x", "y"]}');
+SELECT t.csv(E'1\n2,b\n', '{"header": false, "names": ["x", "y"], "short_rows": "pad"}');
+SELECT t.csv(E'1\n2,b\n3,c,d\n4,e\n', '{"header": false, "names": ["x", "y"], "on_error": "quarantine"}');
+SELECT t.csv(E'1,a,b\n2,b\n', '{"header": false, "names": ["x", "y"], "on_error": "quarantine"}');
+SELECT t.csv(E'1,"a"b\n2,b\n', '{"header": false, "names": ["x", "y"], "on_error": "quarantine"}');
+SELECT t.csv_error(E'1,"a"b\n2,b\n', '{"header": false, "on_error": "quarantine"}');
 SELECT t.csv_error(E'1,2\n', '{"names": ["x", "y"]}');
 SELECT t.csv_error(E'1,2\n', '{"header": false, "names": "x"}');
 
