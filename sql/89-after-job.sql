@@ -330,5 +330,15 @@ UNION ALL
 SELECT CASE o.state WHEN 'transmitted' THEN 'manual order' ELSE o.state || ' order' END, o.resource_type, min(coalesce(o.transmitted_at, o.created_at)), count(*),
 	format('SELECT * FROM syncup.provisioning_order WHERE resource_type = %L AND state = %L', o.resource_type, o.state), 'SELECT syncup_report_order(order_id, error)'
 FROM syncup.provisioning_order o JOIN syncup.resource_type t USING (resource_type)
-WHERE o.state IN ('errored', 'unknown') OR o.state = 'transmitted' AND t.options #>> '{fulfill,kind}' = 'manual' GROUP BY o.resource_type, o.state;
+WHERE o.state IN ('errored', 'unknown') OR o.state = 'transmitted' AND t.options #>> '{fulfill,kind}' = 'manual' GROUP BY o.resource_type, o.state
+UNION ALL
+SELECT 'rule error', d.relation::text, min(e.since), count(*), format('SELECT * FROM syncup.expression_error WHERE rule = %L', e.rule), 'mend the data, or the rule: SELECT * FROM syncup.rule'
+FROM syncup.expression_error e JOIN syncup.rule_definition d USING (rule) GROUP BY d.relation, e.rule
+UNION ALL
+SELECT CASE c.state WHEN 'suggested' THEN 'suggested classification' ELSE 'rule error' END, coalesce(c.resource_type, c.account::text), min(c.since), count(*),
+	format('SELECT * FROM syncup.classification WHERE account = %L::regclass AND state = %L', c.account, c.state), 'SELECT syncup_classify(resource_type, account_key)'
+FROM syncup.classification c WHERE c.state IN ('suggested', 'rule error') GROUP BY c.account, c.resource_type, c.state
+UNION ALL
+SELECT 'profile not given', p.profile, min(p.since), count(*), format('SELECT * FROM syncup.profile_assignment WHERE profile = %L AND message IS NOT NULL', p.profile), 'mend the data, or the rule: SELECT * FROM syncup.rule'
+FROM syncup.profile_assignment p WHERE p.message IS NOT NULL GROUP BY p.profile;
 COMMENT ON VIEW syncup.to_review IS 'Everything that waits for a person: what, of which connector or resource type, since when, how many, the call that shows it, and the one that decides.';

@@ -79,12 +79,16 @@ check_columns(void *arg, TupleDesc tupdesc)
 	TupleDesc	wanted = ((ReturnSetInfo *) arg)->setDesc;
 
 	if (tupdesc->natts != wanted->natts)
-		elog(ERROR, "a rule gives %d columns, not %d", tupdesc->natts, wanted->natts);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("a rule gives %d columns, not %d", tupdesc->natts, wanted->natts)));
 	for (int i = 0; i < wanted->natts; i++)
 		if (TupleDescAttr(tupdesc, i)->atttypid != TupleDescAttr(wanted, i)->atttypid)
-			elog(ERROR, "column %d of a rule is of type %s, not %s", i + 1,
-				 format_type_be(TupleDescAttr(tupdesc, i)->atttypid),
-				 format_type_be(TupleDescAttr(wanted, i)->atttypid));
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column %d of a rule is of type %s, not %s", i + 1,
+							format_type_be(TupleDescAttr(tupdesc, i)->atttypid),
+							format_type_be(TupleDescAttr(wanted, i)->atttypid))));
 }
 
 static void
@@ -106,7 +110,9 @@ syncup_query_as(PG_FUNCTION_ARGS)
 	TypedRows  *given = NULL;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		elog(ERROR, "a query needs a role and a text");
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a query needs a role and a text")));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();
 	if (!PG_ARGISNULL(2))
@@ -164,7 +170,9 @@ syncup_write_as(PG_FUNCTION_ARGS)
 	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(3))
-		elog(ERROR, "a statement needs a role, a text and a rule");
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a statement needs a role, a text and a rule")));
 	at_hand.rule = text_to_cstring(PG_GETARG_TEXT_PP(3));
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();

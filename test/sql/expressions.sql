@@ -134,6 +134,7 @@ SELECT syncup_define_expression('target.person', 'n', '100 / (r.id - 2)');
 SELECT syncup_define_expression('target.person', 'mail', $$r.login || repeat('x', r.id * r.id)$$);
 SELECT * FROM syncup_update_expressions(dirty => true) WHERE rows > 0;
 SELECT rule, key, message, tried_again FROM syncup.expression_error ORDER BY 1, 2;
+SELECT what, of, count, shown_by FROM syncup.to_review ORDER BY shown_by;
 SELECT id, login, mail, n FROM target.person ORDER BY id;
 -- They are tried again, whether flagged or not.
 UPDATE target.person SET login = '' WHERE id = 4;
