@@ -254,9 +254,8 @@ directory_result(Directory *directory, LDAPMessage *message, const char *doing)
 	return result;
 }
 
-/* Waits for an answer of one message; errors unless it says success. */
-static void
-await_success(Directory *directory, int request, const char *doing)
+void
+directory_await(Directory *directory, int request, const char *doing)
 {
 	LDAPMessage *message;
 
@@ -500,7 +499,7 @@ ask_for_tls(Directory *directory)
 	int			request;
 
 	directory_check(directory, ldap_start_tls(directory->ld, NULL, NULL, &request), ENCRYPTING);
-	await_success(directory, request, ENCRYPTING);
+	directory_await(directory, request, ENCRYPTING);
 }
 
 /* Encrypts the connection; a code of libldap. */
@@ -645,7 +644,7 @@ bind_user(Directory *directory)
 	directory_check(directory,
 					ldap_sasl_bind(directory->ld, server->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL, &request),
 					LOGGING_IN);
-	await_success(directory, request, LOGGING_IN);
+	directory_await(directory, request, LOGGING_IN);
 }
 
 Directory *

@@ -41,6 +41,9 @@ typedef struct DirectoryResult
 
 extern DirectoryResult directory_result(Directory *directory, LDAPMessage *message, const char *doing);
 
+/* Waits for an answer of one message, as that to a change; errors unless it says success. */
+extern void directory_await(Directory *directory, int request, const char *doing);
+
 /* Raises the error of a code that libldap or the directory returned. */
 pg_noreturn extern void directory_error(Directory *directory, int code, const char *doing);
 

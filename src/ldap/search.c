@@ -199,9 +199,8 @@ next_page(Directory *directory, DirectoryResult result, struct berval *cookie)
 	ber_memfree(next.bv_val);
 }
 
-/* Says that parts of the tree lie elsewhere. */
-static void
-note_continuations(int64 count)
+void
+directory_note_continuations(int64 count)
 {
 	if (count > 0)
 		ereport(NOTICE,
@@ -241,7 +240,7 @@ directory_search(Directory *directory, const DirectorySearch *search, EntryVisit
 		next_page(directory, result, &cookie);
 	} while (cookie.bv_len > 0);
 	MemoryContextDelete(row);
-	note_continuations(continuations);
+	directory_note_continuations(continuations);
 }
 
 /* ---------- which attributes there are ---------- */

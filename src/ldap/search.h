@@ -57,6 +57,9 @@ extern DirectoryEntry *directory_entry(Directory *directory, const DirectorySear
  */
 extern void directory_check_attributes(Directory *directory, int count, char **attributes);
 
+/* Says that so many parts of the tree lie elsewhere, if there are any. */
+extern void directory_note_continuations(int64 count);
+
 #define READING	"could not read"
 
 #endif							/* SYNCUP_LDAP_SEARCH_H */

@@ -22,6 +22,7 @@ typedef struct SyncWork
 	ChangeVisitor visit;
 	void	   *arg;
 	bytea	   *cookie;			/* the newest that was told */
+	int64		continuations;	/* in other directories */
 	bool		present;		/* the directory tells what is there instead of what went */
 	MemoryContext context;
 } SyncWork;
@@ -280,6 +281,8 @@ take_answer(SyncWork *work, int request)
 			take_entry(work, message);
 		else if (type == LDAP_RES_INTERMEDIATE)
 			take_information(work, message);
+		else if (type == LDAP_RES_SEARCH_REFERENCE)
+			work->continuations++;
 		MemoryContextSwitchTo(work->context);
 	}
 	if (type == LDAP_RES_SEARCH_RESULT)
@@ -296,6 +299,7 @@ directory_changes(Directory *directory, const DirectorySearch *search, const byt
 	take_answer(&work, ask_for_changes(&work));
 	if (since != NULL && work.present)
 		return false;
+	directory_note_continuations(work.continuations);
 	/* A directory that has nothing to tell may leave it out. */
 	if (work.cookie == NULL && since != NULL)
 		work.cookie = unconstify(bytea *, since);
