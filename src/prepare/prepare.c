@@ -590,6 +590,7 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 		const Mapping *mapping = change_file_mapping(lfirst(cell));
 		int64		taken = change_file_end(lfirst(cell));
 
+		/* What a directory tells is new: the cookie sees to that. */
 		if (!group->cookies.used)
 			change_files_remember(prepare->batch, mapping, group->file, digest);
 		if (group->options->pattern)
@@ -609,8 +610,7 @@ unread_changes(Prepare *prepare, FileGroup *group, bytea *digest, ChangeFile **c
 		Mapping    *mapping = lfirst(cell);
 		ChangeFile **of = &changes[foreach_current_index(cell)];
 
-		/* What a directory tells is new: the cookie sees to that. */
-		if (!group->cookies.used && change_files_were_read(mapping, group->file, digest))
+		if (change_files_were_read(mapping, group->file, digest))
 			continue;
 		if (*of == NULL)
 			*of = change_file_open(mapping, mapping->options, prepare->batch,

@@ -320,7 +320,7 @@ for my $round (1 .. 25)
 	if ($action eq 'discard')
 	{
 		sql("SELECT syncup_prepare('D', 'incremental')");
-		changes(1 + rand 4);
+		changes(rand 3);
 		sql("SELECT syncup_prepare('D', 'incremental')") if rand() < 0.5;
 		sql("SELECT syncup_discard(batch) FROM syncup.batch WHERE status = 'prepared' ORDER BY seq LIMIT 1");
 		is(sql("SELECT needs_complete FROM syncup.connector"), 'f', 'a batch of a directory that is declined can be read again');
