@@ -500,13 +500,15 @@ for my $keeps_back (0, 1)
 		my $part = @values > 3 ? 'member;range=' . ($first // 0) . '-' . (($first // 0) + 2) : "member;range=$first-*";
 		@values = @values[ 0 .. 2 ] if @values > 3;
 		@values = () if $keeps_back && defined $first && $first > 3;
-		syswrite $client, FakeDirectory::entry($id, defined $first ? $base : "cn=g,$base", [ 'member' ], [ $part, @values ], [ 'cn', 'g' ], [ 'userCertificate;binary', "\x30\0" ]);
+		syswrite $client, FakeDirectory::entry($id, defined $first ? $base : "cn=g,$base", [ 'member' ], [ $part, @values ], [ 'cn', 'g' ], [ 'userCertificate;binary', "\x30\0" ],
+			[ 'objectGUID', pack('H*', 'ff19966f868bd011b42d00cf4fc964ff') ]);
 		syswrite $client, FakeDirectory::result($id, 0x65, 0);
 	});
 	sql("ALTER SERVER dir OPTIONS (SET url '" . $fake->url . "')");
-	my $members = "SELECT array_to_string(member, ' '), cn, usercertificate FROM syncup_read_ldap('dir', '$base') AS (member text[], cn text, usercertificate text)";
+	my $members = "SELECT array_to_string(member, ' '), cn, usercertificate, syncup_format(objectguid, 'guid:hex')
+		FROM syncup_read_ldap('dir', '$base') AS (member text[], cn text, usercertificate text, objectguid text)";
 	if ($keeps_back) { like(failure($members), qr/^HV000: could not read directory: it keeps values of attribute "member" back/, 'ranges that do not come') }
-	else { is(sql($members), join(' ', map { sprintf 'm%02d', $_ } 0 .. 9) . '|g|3000', 'ranges are fetched whole') }
+	else { is(sql($members), join(' ', map { sprintf 'm%02d', $_ } 0 .. 9) . '|g|3000|6f9619ff-8b86-11d0-b42d-00cf4fc964ff', 'ranges are fetched whole') }
 }
 
 # ---------- a real one that refuses ----------
