@@ -193,6 +193,23 @@ $$;
 COMMENT ON FUNCTION syncup.mark_seen(text, regclass) IS
 'A consumer is done, in the transaction of its work: it has seen what was flagged when it began; of one of its tables, or all.';
 
+CREATE FUNCTION syncup.bound_flags(target regclass, most int DEFAULT 100000)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF EXISTS (SELECT FROM syncup.flag f WHERE f.target = target OFFSET most) THEN
+		DELETE FROM syncup.flag f WHERE f.target = target
+			AND f.seq IN (SELECT x.seq FROM syncup.flag x WHERE x.target = target FOR UPDATE SKIP LOCKED);
+		INSERT INTO syncup.flag (target, reason) VALUES (target, 'synchronize');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.bound_flags(regclass, int) IS
+'Where so many flags of a table wait that nobody seems to look at them, one of the whole table takes their place.';
+
 -- ---------- public ----------
 
 CREATE FUNCTION syncup.flag(caller regrole, target regclass, key text)

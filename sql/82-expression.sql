@@ -19,7 +19,7 @@ SELECT pg_catalog.pg_extension_config_dump('syncup.expression_error', '');
 
 -- ---------- what is bound ----------
 
--- {"steps": [{"relation": oid, "link": column, "stored": column}, …], "column": name}
+-- {"steps": [{"relation": oid, "link": column, "stored": column}, ...], "column": name}
 CREATE FUNCTION syncup.resolve_binding(rule text, target regclass, binding text)
 RETURNS jsonb
 LANGUAGE plpgsql STABLE

@@ -159,7 +159,7 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_classify(text, text, boolean) IS
 'A person decides that an account is of a resource type, or, false, of none: no rule changes that.';
 
--- What rules say of accounts, {"rule": {"hits": [key, …], "errors": {key: message}}, …}.
+-- What rules say of accounts, {"rule": {"hits": [key, ...], "errors": {key: message}}, ...}.
 CREATE FUNCTION syncup.ask_classification(account regclass, keys text[])
 RETURNS TABLE (rule text, resource_type text, confidence int, seq bigint, account_key text, message text)
 LANGUAGE plpgsql

@@ -298,6 +298,7 @@ flags_write(Connector *connector, const pg_uuid_t *changes, bool back, const pg_
 		mapping_leave(&scope);
 	}
 	own_sql("SELECT syncup.flag_owned($1)", SQL_ARGS(SQL_UUID(as)));
+	own_sql("SELECT syncup.bound_flags(t.target) FROM (SELECT DISTINCT target FROM syncup.consumer) AS t", SQL_NO_ARGS);
 	settings_restore(level);
 }
 

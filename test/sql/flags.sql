@@ -224,12 +224,22 @@ SELECT syncup.flag('regress_flag', 'target.person', '1');
 RESET ROLE;
 SELECT t.look('p', 'target.person', 'target.org');
 
+-- Too many that nobody looks at become one.
+SELECT t.look('p', 'target.person', 'target.org');
+SELECT syncup_flag('target.person', k::text) FROM generate_series(1, 5) k \g /dev/null
+SELECT syncup.bound_flags('target.person', 1000);
+SELECT t.look('p', 'target.person', 'target.org');
+SELECT syncup_flag('target.person', k::text) FROM generate_series(1, 6) k \g /dev/null
+SELECT syncup.bound_flags('target.person', 5);
+SELECT count(*), count(key) FROM syncup.flag WHERE target = 'target.person'::regclass;
+SELECT t.look('p', 'target.person', 'target.org');
+
 -- A table that is gone takes its flags and readers along.
 SELECT syncup_flag('target.soft', '1');
 SELECT syncup_drop_mapping('R', 'soft');
 DROP TABLE target.soft;
 SELECT syncup_set_recently_modified_flag();
-SELECT consumer, target FROM syncup.consumer ORDER BY 1, 2::text;
+SELECT consumer, target FROM syncup.consumer ORDER BY consumer, target::text;
 DROP OWNED BY regress_flag;
 DROP ROLE regress_flag;
 \set end :srcdir '/include/end.sql'
