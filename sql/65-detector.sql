@@ -192,7 +192,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (octet_length(old) <> char_length(old) OR octet_length(new) <> char_length(new) OR old || new ~ '[^\x01-\x7F]')
 	AND regexp_replace(old, '[^\x01-\x7F]+|\?', '', 'g') = regexp_replace(new, '[^\x01-\x7F]+|\?', '', 'g') THEN '' END;
 COMMENT ON FUNCTION syncup.detect_encoding(text, text) IS
-'The same but for characters beyond ASCII: Müller becomes MÃ¼ller or M?ller.';
+'The same but for characters beyond ASCII: those of two bytes read as two, or a question mark for each.';
 
 CREATE FUNCTION syncup.detect_cut(old text, new text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
