@@ -495,8 +495,9 @@ AS $$
 BEGIN
 	DELETE FROM syncup.expression_error e WHERE e.rule = rule;
 	DELETE FROM syncup.consumer c USING syncup.rule_definition d
-	WHERE d.rule = rule AND c.consumer = syncup.expression_reader(d.relation, d.owner)
-		AND NOT EXISTS (SELECT FROM syncup.rule_definition o WHERE o.kind = 'expression' AND o.relation = d.relation AND o.owner = d.owner AND o.rule <> rule);
+	WHERE d.rule = rule AND starts_with(c.consumer, format('expressions of %s by ', d.relation)) AND NOT EXISTS (
+		SELECT FROM syncup.rule_definition o
+		WHERE o.kind = 'expression' AND o.relation = d.relation AND o.rule <> rule AND c.consumer = syncup.expression_reader(o.relation, o.owner));
 END
 $$;
 COMMENT ON FUNCTION syncup.forget_expression(text) IS 'Forgets the errors of an expression that is dropped, and who reads flags for it. The values that it gave stay.';

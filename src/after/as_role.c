@@ -30,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 PG_FUNCTION_INFO_V1(syncup_query_as);
 PG_FUNCTION_INFO_V1(syncup_write_as);
@@ -51,6 +52,11 @@ typedef struct RoleScope
 static void
 role_begin(RoleScope *scope, Oid role, bool read_only)
 {
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the role that defined the rule was dropped"),
+				 errhint("Drop the rule and define it again, as a role that is there: see syncup.rule.")));
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	scope->settings = settings_pin(NULL);
 	setting_pin("standard_conforming_strings", "on");

@@ -269,9 +269,11 @@ UPDATE target.own SET v = NULL;
 SELECT * FROM syncup_update_expressions('{target.own}');
 TABLE target.own;
 
-SELECT syncup_drop_rule(rule) FROM syncup.rule;
-SELECT count(*) AS consumers FROM syncup.consumer;
+SELECT syncup_drop_rule(rule) FROM syncup.rule WHERE rule <> 'expression own.v';
 DROP OWNED BY regress_rule, regress_other;
 DROP ROLE regress_rule, regress_other;
+SELECT t.error($$SELECT * FROM syncup_update_expressions()$$);
+SELECT syncup_drop_rule(rule) FROM syncup.rule;
+SELECT count(*) AS consumers FROM syncup.consumer;
 \set end :srcdir '/include/end.sql'
 \i :end
