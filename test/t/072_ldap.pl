@@ -312,7 +312,7 @@ compare('ignored');
 
 my %done;
 my $knows_places = $crash->knows_places;
-for my $round (1 .. 25)
+for my $round (1 .. 20)
 {
 	changes(1 + rand 8);
 	my $action = any(qw(run run discard block resume undo wait kill kill complete restart ignore));
@@ -378,6 +378,10 @@ like($notice, qr/applied: 20000 inserted, 0 updated, 0 deleted/, 'and all is rea
 changes(3);
 is(run_batch('incremental', ', force => true'), '', 'then changes again');
 compare('twenty thousand');
+changes(3);
+sql("SELECT syncup_discard(syncup_prepare('D', 'incremental'))");
+is(run_batch('incremental', ', force => true'), '', 'what was declined, and nothing else');
+compare('declined');
 
 # ---------- mappings that lose something ----------
 
