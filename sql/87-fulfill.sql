@@ -70,13 +70,21 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The query of what statements on an account''s table see of orders, as "given".';
 
+CREATE FUNCTION syncup.are_links(value jsonb)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT jsonb_typeof(value) = 'object' AND jsonb_typeof(value -> 'Added') = 'array' AND jsonb_typeof(value -> 'Removed') = 'array' $$;
+COMMENT ON FUNCTION syncup.are_links(jsonb) IS 'Whether a member of a document''s "Changes" is an association, which may be called like a column.';
+
 CREATE FUNCTION syncup.scalars_of(t syncup.resource_type, changes jsonb)
 RETURNS name[]
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(array_agg(a.attname ORDER BY a.attnum), '{}') FROM jsonb_object_keys(changes) k (name)
-	JOIN pg_attribute a ON a.attrelid = t.account AND a.attname = k.name AND a.attnum > 0 AND NOT a.attisdropped
+	SELECT coalesce(array_agg(a.attname ORDER BY a.attnum), '{}') FROM jsonb_each(changes) k
+	JOIN pg_attribute a ON a.attrelid = t.account AND a.attname = k.key AND a.attnum > 0 AND NOT a.attisdropped
+	WHERE NOT syncup.are_links(k.value)
 $$;
 COMMENT ON FUNCTION syncup.scalars_of(syncup.resource_type, jsonb) IS 'The columns of the account that a document changes.';
 
@@ -87,7 +95,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT e.key, ARRAY(SELECT x ->> 'key' FROM jsonb_array_elements(e.value -> 'Added') x), ARRAY(SELECT x ->> 'key' FROM jsonb_array_elements(e.value -> 'Removed') x)
 	FROM jsonb_each(changes) e
-	WHERE e.key <> ALL (syncup.scalars_of(t, changes)) AND jsonb_typeof(e.value) = 'object'
+	WHERE syncup.are_links(e.value)
 $$;
 COMMENT ON FUNCTION syncup.links_of(syncup.resource_type, jsonb) IS 'The associations that a document changes, with the keys of the other sides that come and go.';
 
@@ -515,12 +523,176 @@ END
 $$;
 COMMENT ON FUNCTION syncup.fulfill_program(syncup.resource_type, uuid[]) IS 'Kind program: one process for many orders, a line of JSON each; what it does not answer has an unknown outcome.';
 
+-- ---------- ldap ----------
+
+CREATE FUNCTION syncup.ldap_orders(role regrole, server text, timeout float8, orders jsonb)
+RETURNS TABLE (order_id uuid, error text)
+AS 'MODULE_PATHNAME', 'syncup_ldap_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
+'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, links: [{dn, attribute, value, add}]}]; null, or why one could not be.';
+
+-- Values of a document as those of an attribute: texts, or octets of a bytea.
+CREATE FUNCTION syncup.ldap_values(value jsonb, is_bytea boolean)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(jsonb_agg(CASE WHEN is_bytea THEN jsonb_build_object('hex', substr(v.t, 3)) WHEN v.t IN ('true', 'false') AND jsonb_typeof(v.j) = 'boolean' THEN to_jsonb(upper(v.t)) ELSE to_jsonb(v.t) END ORDER BY v.n), '[]')
+	FROM (SELECT e.j, e.j #>> '{}' AS t, e.n FROM jsonb_array_elements(CASE jsonb_typeof(value) WHEN 'array' THEN value WHEN 'null' THEN '[]' ELSE jsonb_build_array(value) END) WITH ORDINALITY AS e (j, n)) AS v
+	WHERE v.t <> ''
+$$;
+COMMENT ON FUNCTION syncup.ldap_values(jsonb, boolean) IS 'A value of a document as a list of an attribute''s values.';
+
+CREATE FUNCTION syncup.ldap_attributes(t syncup.resource_type, vals jsonb)
+RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(jsonb_object_agg(n.attribute, syncup.ldap_values(e.value, a.atttypid = 'bytea'::regtype)), '{}')
+	FROM jsonb_each(vals) e
+	JOIN pg_attribute a ON a.attrelid = t.account AND a.attname = e.key AND a.attnum > 0 AND NOT a.attisdropped
+	CROSS JOIN LATERAL (SELECT CASE WHEN t.options -> 'fulfill' -> 'attributes' ? e.key THEN t.options #>> ARRAY['fulfill', 'attributes', e.key] ELSE e.key END AS attribute) AS n
+	WHERE NOT coalesce(syncup.are_links(e.value), false) AND n.attribute IS NOT NULL AND e.key <> coalesce(t.options #>> '{fulfill,dn}', 'dn')
+$$;
+COMMENT ON FUNCTION syncup.ldap_attributes(syncup.resource_type, jsonb) IS
+'Columns of an account as attributes of its entry; without the name, and without those that "attributes" gives no name.';
+
+-- The names of entries on the other side of links.
+CREATE FUNCTION syncup.ldap_names(t syncup.resource_type, association text, keys text[])
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	l record;
+	names jsonb;
+BEGIN
+	SELECT * INTO l FROM syncup.association_of(t.account, association);
+	EXECUTE format('SELECT jsonb_object_agg(q.key, q.dn) FROM syncup.query_as(%L::regrole, %L, %L) AS q (key text, dn text)', t.role,
+		format('SELECT g.key, pg_catalog.concat(x.%I) FROM given g JOIN %s x ON %s',
+			coalesce(t.options #>> ARRAY['fulfill', 'links', association, 'dn'], 'dn'), l.other, syncup.key_is(l.other, 'x', 'g.ak')),
+		format('SELECT k.key, %s AS ak FROM unnest(%L::text[]) AS k (key)', syncup.key_parts(l.other, 'k.key'), keys))
+	INTO names;
+	RETURN coalesce(names, '{}');
+END
+$$;
+COMMENT ON FUNCTION syncup.ldap_names(syncup.resource_type, text, text[]) IS 'The names of the entries that keys of the other side of an association stand for.';
+
+CREATE FUNCTION syncup.ldap_memberships(t syncup.resource_type, key text, place text)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	l record;
+	keys text[];
+	names jsonb;
+	result jsonb := '[]';
+BEGIN
+	FOR l IN SELECT e.key AS association, e.value ->> 'attribute' AS attribute FROM jsonb_each(coalesce(t.options #> '{fulfill,links}', '{}')) e WHERE e.value ->> 'on' = 'resource' LOOP
+		EXECUTE format('SELECT array_agg(q.key) FROM syncup.query_as(%L::regrole, %L, %L) AS q (key text)', t.role,
+			format('SELECT h.key FROM given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) || syncup.link_query(t.account, l.association, ''),
+			format('SELECT %s AS bk FROM (SELECT %L::text AS b) AS k', syncup.key_parts(t.account, 'k.b'), key))
+		INTO keys;
+		names := syncup.ldap_names(t, l.association, coalesce(keys, '{}'));
+		result := result || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', n.value, 'attribute', l.attribute, 'value', place, 'add', false) ORDER BY n.key) FROM jsonb_each(names) n), '[]');
+	END LOOP;
+	RETURN result;
+END
+$$;
+COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text, text) IS 'The links that entries of others, such as groups, hold to an account that goes: they are taken away with it.';
+
+CREATE FUNCTION syncup.ldap_order(t syncup.resource_type, o syncup.provisioning_order)
+RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	f jsonb := t.options -> 'fulfill';
+	name_column text := coalesce(f ->> 'dn', 'dn');
+	changes jsonb := o.document -> 'Changes';
+	resource jsonb := nullif(o.document -> 'Resource', 'null');
+	dn text := coalesce(resource ->> name_column, changes ->> name_column);
+	new_dn text := CASE WHEN o.change_type = 'Modified' THEN nullif(changes ->> name_column, dn) END;
+	place text := coalesce(new_dn, dn);
+	own jsonb := syncup.ldap_attributes(t, changes);
+	was jsonb := syncup.ldap_attributes(t, CASE o.change_type WHEN 'Deleted' THEN (SELECT jsonb_object_agg(r.definition ->> 'property', resource -> (r.definition ->> 'property')) FROM syncup.rules_of(t.resource_type, 'scalar') r) ELSE (SELECT jsonb_object_agg(k, resource -> k) FROM unnest(syncup.scalars_of(t, changes)::text[]) k WHERE resource ? k) END);
+	others jsonb := '[]';
+	c record;
+	names jsonb;
+	password text;
+	attribute text;
+BEGIN
+	IF o.change_type = 'Added' THEN
+		own := own || jsonb_build_object('objectClass', f -> 'object_class');
+		IF f ? 'password' THEN
+			EXECUTE format('SELECT w.p FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (p text)', t.role, format('SELECT %s(g.document)::text FROM given g', f ->> 'password'),
+				syncup.orders_given(t, ARRAY[o.order_id]), format('fulfil %s', t.resource_type)) INTO password;
+			own := own || jsonb_build_object('userPassword', jsonb_build_array(password));
+		END IF;
+	ELSIF o.change_type = 'Deleted' THEN
+		own := '{}';
+		others := syncup.ldap_memberships(t, o.account_key, dn);
+		new_dn := CASE WHEN f ? 'move_to' THEN concat((regexp_match(dn, '^(?:[^,\\]|\\.)*'))[1], ',', f ->> 'move_to') END;
+	END IF;
+	FOR c IN SELECT * FROM syncup.links_of(t, changes) LOOP
+		attribute := f #>> ARRAY['links', c.association, 'attribute'];
+		IF attribute IS NULL THEN
+			RAISE 'option "links" of "fulfill" does not say what attribute association "%" is', c.association USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+		names := syncup.ldap_names(t, c.association, c.added || c.removed);
+		IF f #>> ARRAY['links', c.association, 'on'] = 'resource' THEN
+			others := others || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', names ->> k, 'attribute', attribute, 'value', place, 'add', k = ANY (c.added)) ORDER BY k)
+				FROM unnest(c.added || c.removed) k WHERE names ? k), '[]');
+		ELSE
+			own := own || jsonb_build_object(attribute, coalesce((SELECT jsonb_agg(names -> k ORDER BY k) FROM unnest(c.added) k WHERE names ? k), '[]'));
+		END IF;
+	END LOOP;
+	RETURN jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', dn, 'new_dn', new_dn, 'set', own, 'was', was, 'links', others);
+END
+$$;
+COMMENT ON FUNCTION syncup.ldap_order(syncup.resource_type, syncup.provisioning_order) IS 'An order as syncup.ldap_orders() takes it.';
+
+CREATE FUNCTION syncup.fulfill_ldap(t syncup.resource_type, orders uuid[])
+RETURNS SETOF syncup.order_result
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	o syncup.provisioning_order;
+	documents jsonb[] := '{}';
+BEGIN
+	FOR o IN SELECT x.* FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) ORDER BY x.seq LOOP
+		BEGIN
+			documents := documents || syncup.ldap_order(t, o);
+		EXCEPTION WHEN OTHERS THEN
+			IF syncup.is_of_the_server(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			RETURN NEXT (o.order_id, 'errored', SQLERRM)::syncup.order_result;
+		END;
+	END LOOP;
+	RETURN QUERY
+	SELECT r.order_id, CASE WHEN r.error IS NULL THEN 'executed' ELSE 'errored' END, r.error
+	FROM syncup.ldap_orders(t.role, t.options #>> '{fulfill,server}', coalesce(extract(epoch FROM (t.options #>> '{fulfill,timeout}')::interval), 60), to_jsonb(documents)) r
+	WHERE documents <> '{}';
+END
+$$;
+COMMENT ON FUNCTION syncup.fulfill_ldap(syncup.resource_type, uuid[]) IS
+'Kind ldap: adds, modifies, renames and deletes (or moves) entries of a directory, each by the smallest difference from what it is.';
+
 INSERT INTO syncup.fulfill_kind (kind, function, slice, at_once, idempotent, options, needed, description) VALUES
 	('internal', 'syncup.fulfill_internal', 1000, true, true, '{}', '{}', 'writes the account''s own table'),
 	('sql', 'syncup.fulfill_sql', 1, false, false, '{"function": "text"}', '{function}', 'calls "function", which takes a document (jsonb) and returns null or an error (text)'),
 	('csv', 'syncup.fulfill_csv', 1000, false, true, '{"file": "text", "link_file": "text", "command_column": "text"}', '{file}', 'appends to "file", a file of changes'),
 	('json', 'syncup.fulfill_json', 10000, false, true, '{"directory": "text", "orders_per_file": "number"}', '{directory}', 'writes files of orders to "directory" for an agent that reports back'),
 	('program', 'syncup.fulfill_program', 100, false, false, '{"command": "text", "max_in_flight": "number", "timeout": "interval"}', '{command}', 'runs "command", which reads orders and writes answers, a line of JSON each'),
+	('ldap', 'syncup.fulfill_ldap', 200, false, true, '{"server": "text", "object_class": "array", "dn": "text", "attributes": "object", "links": "object", "move_to": "text", "password": "text", "timeout": "interval"}', '{server,object_class}', 'writes entries of the directory "server", of "object_class"; column "dn" is their name'),
 	('manual', 'syncup.fulfill_manual', 1000, true, true, '{}', '{}', 'waits for a person');
 
 -- ---------- one slice after the other ----------
@@ -548,7 +720,7 @@ DECLARE
 	delay interval := coalesce((f ->> 'retry_delay')::interval, '1 minute');
 BEGIN
 	UPDATE syncup.provisioning_order o
-	SET state = r.state, error = r.error, executor = NULL, reported_by = coalesce(reporter, o.reported_by),
+	SET state = r.state, error = r.error, executor = CASE WHEN r.state = 'errored' THEN o.executor END, reported_by = coalesce(reporter, o.reported_by),
 		attempts = o.attempts + CASE WHEN r.state IN ('executed', 'errored', 'unknown') THEN 1 ELSE 0 END,
 		executed_at = CASE WHEN r.state = 'executed' THEN now() ELSE o.executed_at END,
 		-- twice as long each time, a day at most
@@ -611,20 +783,20 @@ $$;
 COMMENT ON FUNCTION syncup.recover_orders(syncup.resource_type, syncup.fulfill_kind, text) IS
 'Orders whose executor is gone: to be done again where that does no harm, else of unknown outcome.';
 
-CREATE FUNCTION syncup.due_orders(t syncup.resource_type, k syncup.fulfill_kind)
+CREATE FUNCTION syncup.due_orders(t syncup.resource_type, k syncup.fulfill_kind, executor text)
 RETURNS uuid[]
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT ARRAY(
 		SELECT o.order_id FROM syncup.provisioning_order o
-		WHERE o.resource_type = t.resource_type AND (o.state = 'pending' OR o.state = 'errored' AND o.next_attempt <= clock_timestamp())
+		WHERE o.resource_type = t.resource_type AND (o.state = 'pending' OR o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3)
 			-- not before an older one of the same account has come to its end
 			AND NOT EXISTS (SELECT FROM syncup.provisioning_order p WHERE p.resource_type = o.resource_type AND p.owner_key IS NOT DISTINCT FROM o.owner_key
 				AND p.account_key IS NOT DISTINCT FROM o.account_key AND p.seq < o.seq AND p.state = 'transmitted')
 		ORDER BY o.seq LIMIT k.slice)
 $$;
-COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind) IS 'The next orders of a resource type that are to be executed.';
+COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind, text) IS 'The next orders of a resource type that are to be executed; none that this executor has tried already.';
 
 CREATE FUNCTION syncup.orders_due(caller regrole, resource_types text[])
 RETURNS boolean
@@ -632,7 +804,7 @@ LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM syncup.resource_types(caller, resource_types) t JOIN syncup.fulfill_kind k ON k.kind = t.options #>> '{fulfill,kind}'
-		WHERE syncup.due_orders(t, k) <> '{}')
+		WHERE syncup.due_orders(t, k, NULL) <> '{}')
 $$;
 COMMENT ON FUNCTION syncup.orders_due(regrole, text[]) IS 'What syncup_orders_due() does.';
 
@@ -698,7 +870,7 @@ BEGIN
 		PERFORM syncup.recover_orders(t, k, executor);
 		orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor = executor ORDER BY x.seq);
 		IF orders = '{}' THEN
-			orders := syncup.due_orders(t, k);
+			orders := syncup.due_orders(t, k, executor);
 			CONTINUE WHEN orders = '{}';
 			UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
 			PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);

@@ -250,6 +250,7 @@ directory_result(Directory *directory, LDAPMessage *message, const char *doing)
 	directory->said = said != NULL && *said != '\0' ? pstrdup(said) : NULL;
 	ldap_memfree(said);
 	directory_check(directory, parsed, doing);
+	result.said = directory->said;
 	result.controls = directory->controls;
 	return result;
 }

@@ -36,6 +36,7 @@ extern int	directory_next(Directory *directory, int request, const char *doing, 
 typedef struct DirectoryResult
 {
 	int			code;
+	const char *said;			/* the directory's own words; NULL: none */
 	LDAPControl **controls;		/* valid until the next such message */
 } DirectoryResult;
 
