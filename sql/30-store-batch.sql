@@ -157,6 +157,20 @@ COMMENT ON COLUMN syncup.change_file_read.digest IS 'SHA-256 of its bytes; empty
 COMMENT ON COLUMN syncup.change_file_read.batch IS 'the batch that read it, which may be purged';
 SELECT pg_catalog.pg_extension_config_dump('syncup.change_file_read', '');
 
+CREATE TABLE syncup.source_header (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	source text NOT NULL,
+	seq bigint NOT NULL,
+	header text[] NOT NULL,
+	PRIMARY KEY (connector, mapping, source, seq),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+COMMENT ON TABLE syncup.source_header IS 'The columns that full extracts had, a row where they are others than those of the extract before: kept until the mapping is dropped, whatever is purged.';
+COMMENT ON COLUMN syncup.source_header.source IS 'the file or relation as it is mapped, with its directory';
+COMMENT ON COLUMN syncup.source_header.seq IS 'of the first batch that read such a header';
+SELECT pg_catalog.pg_extension_config_dump('syncup.source_header', '');
+
 CREATE TABLE syncup.quarantine (
 	batch uuid NOT NULL,
 	connector text NOT NULL,

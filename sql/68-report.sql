@@ -95,7 +95,64 @@ $$;
 COMMENT ON FUNCTION syncup.sample_changes(uuid, text, int) IS
 'The first changes of each command of a mapping, by key, a line each.';
 
-CREATE FUNCTION syncup_report(batch uuid)
+CREATE FUNCTION syncup.next_steps(batch uuid)
+RETURNS TABLE (choice text, words text, call text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	b syncup.batch;
+	behind record;
+	queued bigint;
+BEGIN
+	SELECT * INTO b FROM syncup.batch o WHERE o.batch = next_steps.batch;
+	SELECT o.batch, o.status INTO behind FROM syncup.batch o
+	WHERE o.connector = b.connector AND o.seq < b.seq AND o.prepared_at IS NOT NULL
+		AND o.status IN ('prepared', 'blocked', 'failed')
+	ORDER BY o.seq LIMIT 1;
+	RETURN QUERY SELECT v.choice, v.words, v.call
+	FROM (VALUES
+		('behind', format('It waits behind batch %s, which is %s:', behind.batch, behind.status), format('SELECT syncup_report(%L);', behind.batch),
+			b.status IN ('prepared', 'failed') AND b.prepared_at IS NOT NULL AND behind.batch IS NOT NULL),
+		('apply', 'Apply it, if it exceeds no limit:', format('SELECT * FROM syncup_synchronize(%L);', b.connector),
+			b.status = 'prepared' AND behind.batch IS NULL),
+		('hold', 'Nothing was written to the targets. A complete run would cancel this batch; to hold it:', format('SELECT syncup_deactivate(%L);', b.connector),
+			b.status = 'blocked'),
+		('look', 'Look at every change:', format('SELECT * FROM syncup_changes(%L);', b.batch), b.status = 'blocked'),
+		('apply', 'If they are right, apply them:', format('SELECT * FROM syncup_resume(%L);', b.batch), b.status = 'blocked'),
+		('run', 'Nothing was queued, nothing changed. Correct the cause, then run again:', format('CALL syncup_run(%L, %L);', b.connector, b.mode),
+			b.status = 'failed' AND b.prepared_at IS NULL),
+		('apply', 'Nothing was written to the targets. Correct the cause, then try it again:', format('SELECT * FROM syncup_synchronize(%L);', b.connector),
+			b.status = 'failed' AND b.prepared_at IS NOT NULL AND behind.batch IS NULL),
+		('look', 'It is applied, and its changes were kept. To look at them, or to reverse them:', format('SELECT * FROM syncup_changes(%L);', b.batch),
+			b.status = 'applied' AND b.changes_kept),
+		('undo', NULL, format('SELECT syncup_undo(%L);', b.batch), b.status = 'applied' AND b.changes_kept),
+		('none', 'Nothing: it is applied. Its changes were not kept, so it cannot be undone.', NULL, b.status = 'applied' AND NOT b.changes_kept),
+		('none', 'Nothing: a later complete run took its place.', NULL, b.status = 'cancelled'),
+		('none', 'Nothing: it was applied and reversed.', NULL, b.status = 'undone')
+	) AS v (choice, words, call, holds)
+	WHERE v.holds;
+	IF b.status = 'discarded' AND (SELECT c.needs_complete FROM syncup.connector c WHERE c.connector = b.connector) THEN
+		RETURN QUERY VALUES ('run', 'It was declined, and with it changes that the source will not send again. Run:', format('CALL syncup_run(%L, ''complete'');', b.connector));
+	ELSIF b.status = 'discarded' THEN
+		RETURN QUERY VALUES ('none', 'Nothing: it was declined. The next run compares with what was applied before.', NULL);
+	ELSIF b.status IN ('prepared', 'blocked', 'failed') AND b.prepared_at IS NOT NULL THEN
+		SELECT count(*) INTO queued FROM syncup.batch o
+		WHERE o.connector = b.connector AND o.seq > b.seq AND o.prepared_at IS NOT NULL
+			AND o.status IN ('prepared', 'blocked', 'failed');
+		RETURN QUERY VALUES ('decline', CASE b.status WHEN 'blocked' THEN 'If they are wrong, decline them' ELSE 'Or decline it' END
+				|| CASE WHEN queued > 0 THEN format(' and the %s queued behind', queued) ELSE '' END
+				|| CASE WHEN b.source_changes THEN '; a complete run must then follow:'
+					ELSE '; a corrected file then gives the right changes:' END,
+			format('SELECT syncup_discard(%L, ''reason'');', b.batch));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.next_steps(uuid) IS
+'What can be done with a batch: choice (hold, look, apply, decline, run, undo, behind, none), in words, and what to call.';
+
+CREATE FUNCTION syncup.report_as_text(batch uuid)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -109,47 +166,13 @@ DECLARE
 	max_limits CONSTANT int := 6;
 	max_findings CONSTANT int := 8;
 	max_changes CONSTANT int := 10;
-	-- records: a row type would be looked up, and refused, before anything could be said
 	b record;
-	behind record;
-	refused text;
 	page text[];
 	part text[];
 	changes bigint;
-	queued bigint;
 	clock CONSTANT text := 'YYYY-MM-DD HH24:MI:SS "UTC"';
 BEGIN
-	IF syncup_report.batch IS NULL THEN
-		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-			MESSAGE = 'argument "batch" must not be null';
-	END IF;
-	-- Whoever lacks a right is told which, and not shown the statement that needs it.
-	SELECT o.kind || ' ' || o.name INTO refused
-	FROM pg_namespace n
-	CROSS JOIN LATERAL (
-		SELECT 1, 'schema', n.nspname WHERE NOT has_schema_privilege(n.oid, 'USAGE')
-		UNION ALL
-		SELECT 2, 'table', c.relname FROM pg_class c
-		WHERE c.relnamespace = n.oid AND NOT has_table_privilege(c.oid, 'SELECT') AND c.relname IN ('batch', 'batch_counter', 'batch_cascade', 'connector',
-			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'detector', 'mapping_key')
-		UNION ALL
-		SELECT 3, 'function', p.proname FROM pg_proc p
-		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND p.proname IN ('findings', 'column_findings', 'find_file_almost_empty',
-			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_rows_set_aside', 'file_of', 'gone_came_stayed', 'traits', 'explained',
-			'way_in_words', 'examples_in_words', 'sample_changes', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
-	) AS o (rank, kind, name)
-	WHERE n.nspname = 'syncup'
-	ORDER BY o.rank, o.name LIMIT 1;
-	IF refused IS NOT NULL THEN
-		RAISE 'permission denied for %', refused USING ERRCODE = 'insufficient_privilege',
-			HINT = 'Reports need USAGE on schema syncup, SELECT on its tables and EXECUTE on the functions that they are made of.';
-	END IF;
-	SELECT * INTO b FROM syncup.batch t WHERE t.batch = syncup_report.batch;
-	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-			MESSAGE = format('batch %s does not exist', syncup_report.batch),
-			HINT = 'See the table syncup.batch.';
-	END IF;
+	SELECT * INTO b FROM syncup.batch t WHERE t.batch = report_as_text.batch;
 
 	-- Which batch.
 	page := ARRAY[syncup.wrap(format('Batch %s of connector "%s" is %s', b.batch, b.connector, upper(b.status)), 0)]
@@ -299,73 +322,75 @@ BEGIN
 		page := page || ARRAY['', format('Changes (%s of %s)', cardinality(part), changes)] || part;
 	END IF;
 
-	-- What to do.
-	SELECT * INTO behind FROM syncup.batch o
-	WHERE o.connector = b.connector AND o.seq < b.seq AND o.prepared_at IS NOT NULL
-		AND o.status IN ('prepared', 'blocked', 'failed')
-	ORDER BY o.seq LIMIT 1;
-	page := page || ARRAY['', 'What to do'];
-	CASE
-		WHEN b.status IN ('prepared', 'failed') AND b.prepared_at IS NOT NULL AND behind.batch IS NOT NULL THEN
-			page := page || ARRAY[
-				format('  It waits behind batch %s, which is %s:', behind.batch, behind.status),
-				format('    SELECT syncup_report(%L);', behind.batch)];
-		WHEN b.status = 'prepared' THEN
-			page := page || ARRAY[
-				'  Apply it, if it exceeds no limit:',
-				format('    SELECT * FROM syncup_synchronize(%L);', b.connector)];
-		WHEN b.status = 'blocked' THEN
-			page := page || ARRAY[
-				'  Nothing was written to the targets. A complete run would cancel this batch; to hold it:',
-				format('    SELECT syncup_deactivate(%L);', b.connector),
-				'  Look at every change:',
-				format('    SELECT * FROM syncup_changes(%L);', b.batch),
-				'  If they are right, apply them:',
-				format('    SELECT * FROM syncup_resume(%L);', b.batch)];
-		WHEN b.status = 'failed' AND b.prepared_at IS NULL THEN
-			page := page || ARRAY[
-				'  Nothing was queued, nothing changed. Correct the cause, then run again:',
-				format('    CALL syncup_run(%L, %L);', b.connector, b.mode)];
-		WHEN b.status = 'failed' THEN
-			page := page || ARRAY[
-				'  Nothing was written to the targets. Correct the cause, then try it again:',
-				format('    SELECT * FROM syncup_synchronize(%L);', b.connector)];
-		WHEN b.status = 'applied' AND b.changes_kept THEN
-			page := page || ARRAY[
-				'  It is applied, and its changes were kept. To look at them, or to reverse them:',
-				format('    SELECT * FROM syncup_changes(%L);', b.batch),
-				format('    SELECT syncup_undo(%L);', b.batch)];
-		WHEN b.status = 'applied' THEN
-			page := page || '  Nothing: it is applied. Its changes were not kept, so it cannot be undone.'::text;
-		WHEN b.status = 'cancelled' THEN
-			page := page || '  Nothing: a later complete run took its place.'::text;
-		WHEN b.status = 'undone' THEN
-			page := page || '  Nothing: it was applied and reversed.'::text;
-		WHEN (SELECT c.needs_complete FROM syncup.connector c WHERE c.connector = b.connector) THEN
-			page := page || ARRAY[
-				'  It was declined, and with it changes that the source will not send again. Run:',
-				format('    CALL syncup_run(%L, ''complete'');', b.connector)];
-		ELSE
-			page := page || '  Nothing: it was declined. The next run compares with what was applied before.'::text;
-	END CASE;
-	IF b.status IN ('prepared', 'blocked', 'failed') AND b.prepared_at IS NOT NULL THEN
-		SELECT count(*) INTO queued FROM syncup.batch o
-		WHERE o.connector = b.connector AND o.seq > b.seq AND o.prepared_at IS NOT NULL
-			AND o.status IN ('prepared', 'blocked', 'failed');
-		page := page || ARRAY[
-			syncup.wrap(CASE b.status WHEN 'blocked' THEN 'If they are wrong, decline them' ELSE 'Or decline it' END
-				|| CASE WHEN queued > 0 THEN format(' and the %s queued behind', queued) ELSE '' END
-				|| CASE WHEN b.source_changes THEN '; a complete run must then follow:'
-					ELSE '; a corrected file then gives the right changes:' END, 2),
-			format('    SELECT syncup_discard(%L, ''reason'');', b.batch)];
-	END IF;
+	page := page || ARRAY['', 'What to do'] || ARRAY(
+		SELECT line FROM syncup.next_steps(b.batch) WITH ORDINALITY AS n (choice, words, call, place)
+		CROSS JOIN LATERAL (VALUES (1, syncup.wrap(n.words, 2)), (2, '    ' || n.call)) AS l (part, line)
+		WHERE line IS NOT NULL ORDER BY n.place, l.part);
 	RETURN array_to_string(page, E'\n');
 END
 $$;
-COMMENT ON FUNCTION syncup_report(uuid) IS
-'The review of a batch in one page of text: its rows, the limits it exceeds, what stands out, some changes, and what to call next. Times are UTC.';
+COMMENT ON FUNCTION syncup.report_as_text(uuid) IS
+'The report of a batch as a page of text.';
 
-CREATE FUNCTION syncup_report(batch text)
+CREATE FUNCTION syncup_report(batch uuid, format text DEFAULT 'text', options jsonb DEFAULT '{}')
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off	-- takes longer than what it would speed up
+AS $$
+DECLARE
+	refused text;
+BEGIN
+	IF syncup_report.batch IS NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+			MESSAGE = 'argument "batch" must not be null';
+	END IF;
+	-- Whoever lacks a right is told which, and not shown the statement that needs it.
+	SELECT o.kind || ' ' || o.name INTO refused
+	FROM pg_namespace n
+	CROSS JOIN LATERAL (
+		SELECT 1, 'schema', n.nspname WHERE NOT has_schema_privilege(n.oid, 'USAGE')
+		UNION ALL
+		SELECT 2, 'table', c.relname FROM pg_class c
+		WHERE c.relnamespace = n.oid AND NOT has_table_privilege(c.oid, 'SELECT') AND c.relname IN ('batch', 'batch_counter', 'batch_cascade', 'connector',
+			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'detector', 'mapping_key', 'counted', 'source_header')
+		UNION ALL
+		SELECT 3, 'function', p.proname FROM pg_proc p
+		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND (p.proname IN ('findings', 'column_findings', 'find_file_almost_empty',
+			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_rows_set_aside', 'file_of', 'gone_came_stayed', 'traits', 'explained',
+			'way_in_words', 'examples_in_words', 'report_as_text', 'next_steps', 'sample_changes', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
+			OR format = 'html' AND (starts_with(p.proname, 'page_') OR p.proname = 'check_options'))
+	) AS o (rank, kind, name)
+	WHERE n.nspname = 'syncup'
+	ORDER BY o.rank, o.name LIMIT 1;
+	IF refused IS NOT NULL THEN
+		RAISE 'permission denied for %', refused USING ERRCODE = 'insufficient_privilege',
+			HINT = 'Reports need USAGE on schema syncup, SELECT on its tables and EXECUTE on the functions that they are made of.';
+	END IF;
+	IF NOT EXISTS (SELECT FROM syncup.batch t WHERE t.batch = syncup_report.batch) THEN
+		RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+			MESSAGE = 'batch ' || batch || ' does not exist',
+			HINT = 'See the table syncup.batch.';
+	END IF;
+	CASE format
+		WHEN 'text' THEN
+			IF options <> '{}' THEN
+				RAISE 'a report in format "text" has no options' USING ERRCODE = 'invalid_parameter_value',
+					HINT = 'Format "html" has "redact" and "rows".';
+			END IF;
+			RETURN syncup.report_as_text(batch);
+		WHEN 'html' THEN
+			RETURN syncup.page_report(batch, options);
+		ELSE
+			RAISE 'unknown format "%"', format USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'A report has the format "text" or "html".';
+	END CASE;
+END
+$$;
+COMMENT ON FUNCTION syncup_report(uuid, text, jsonb) IS
+'The review of a batch in one page: its rows, the limits it exceeds, what stands out, some changes, and what to call next. As text, or as a page of HTML, which takes the options "redact" (keys and counts only) and "rows" (listed per command, 200). Times are UTC.';
+
+CREATE FUNCTION syncup_report(batch text, format text DEFAULT 'text', options jsonb DEFAULT '{}')
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -374,8 +399,8 @@ BEGIN
 	IF NOT has_schema_privilege('syncup', 'USAGE') THEN
 		RAISE 'permission denied for schema syncup' USING ERRCODE = 'insufficient_privilege';
 	END IF;
-	RETURN @extschema@.syncup_report(syncup.batch_named(batch));
+	RETURN @extschema@.syncup_report(syncup.batch_named(batch), format, options);
 END
 $$;
-COMMENT ON FUNCTION syncup_report(text) IS
+COMMENT ON FUNCTION syncup_report(text, text, jsonb) IS
 'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';

@@ -105,6 +105,18 @@ COMMENT ON COLUMN syncup.mapping_column.repeated IS 'a further target of a sourc
 -- Columns that are written at insertion only.
 ALTER TABLE syncup.mapping_column ADD write text CHECK (write = 'insert');
 
+-- The headers of extracts.
+CREATE TABLE syncup.source_header (
+	connector text NOT NULL,
+	mapping text NOT NULL,
+	source text NOT NULL,
+	seq bigint NOT NULL,
+	header text[] NOT NULL,
+	PRIMARY KEY (connector, mapping, source, seq),
+	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+);
+SELECT pg_catalog.pg_extension_config_dump('syncup.source_header', '');
+
 -- What constraints take along
 ALTER TABLE syncup.batch_counter ADD COLUMN cascaded bigint;
 COMMENT ON COLUMN syncup.batch_counter.cascaded IS 'rows of the mapping that constraints delete or update by themselves (ON DELETE), beside deleted and updated: see syncup.batch_cascade';
@@ -154,6 +166,9 @@ END
 $$;
 -- They are taken at the next run, with a new epoch.
 DELETE FROM syncup.digest_epoch;
+
+-- Its other formats.
+DROP FUNCTION @extschema@.syncup_report(uuid);
 
 -- Fragments that 0.1.0 had; the others are taken whole, with replica identities of their tables.
 -- had: 00-schema 10-map-connector 20-map-entity-type 22-map-association 23-digest 25-map-threshold 30-store-batch 35-csv 40-format 45-review-export

@@ -455,6 +455,15 @@ set_interval(Options *options, const OptionKind *kind, const char *value,
 		refuse(kind);
 }
 
+/* Text that only people read, from the stored options. */
+static void
+set_note(Options *options, const OptionKind *kind, const char *value,
+		 const JsonbValue *json)
+{
+	if (strspn(value, " \t\r\n") == strlen(value))
+		refuse(kind);
+}
+
 static const OptionKind option_kinds[] = {
 	{"delimiter", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_delimiter,
 		"up to 8 bytes, without a line end, such as \";\" or \"||\"", offsetof(Options, csv.delimiter)},
@@ -524,6 +533,10 @@ static const OptionKind option_kinds[] = {
 		"the name of the column that tells the former key", offsetof(Options, old_key)},
 	{"stable_key", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
 		"one of the unique keys", offsetof(Options, stable_key)},
+	{"display", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
+		"the name of a column of the target that people know its rows by, such as name", offsetof(Options, display)},
+	{"watch", OPTION_ENTITY_TYPE, TAKES_TEXT, set_condition,
+		"a condition over the mapped columns of the target, as texts, such as login LIKE 'svc-%'", offsetof(Options, watch)},
 	{"store1", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
 		"the name of a column of side 1's target", offsetof(Options, store1)},
 	{"store2", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
@@ -552,6 +565,8 @@ static const OptionKind option_kinds[] = {
 		"a list of attributes whose values are no texts", offsetof(Options, binary)},
 	{"session", OPTION_CALL, TAKES_TEXT, set_session,
 		"what syncup_open_session() returned", 0},
+	{"contact", OPTION_CONNECTOR, TAKES_TEXT, set_note,
+		"whom to ask about its data, such as \"Directory team, +44 20 7946 0000\"", 0},
 	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
 		"an interval longer than nothing, such as \"1 day\"", 0},
 	{"max_age_complete", OPTION_CONNECTOR, TAKES_TEXT, set_interval,

@@ -99,6 +99,9 @@ typedef struct Options
 	char	   *old_key;		/* source column that tells the former key */
 	char	   *stable_key;		/* unique key by which a row with a new key is known */
 
+	char	   *display;		/* column of the target that people know its rows by */
+	char	   *watch;			/* SQL expression over mapped columns of the target, as texts */
+
 	char	   *store1;
 	char	   *store2;
 	Match		match[2];

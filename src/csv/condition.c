@@ -6,6 +6,8 @@
  * of a file, before anything else: it is made once into what the executor
  * evaluates, over a row of texts, without a statement.  Both run with the rights
  * of whoever runs the connector, and find functions in pg_catalog or qualified.
+ * A "watch" runs with those of whoever looks at a report, who trusts nobody who
+ * maps: it may call nothing but what PostgreSQL itself brings.
  */
 #include "csv/condition.h"
 
@@ -70,9 +72,10 @@ condition_parse(ParseState *state, const char *option, const char *text, const c
 	return expression;
 }
 
-/* ---------- where ---------- */
+/* ---------- over texts ---------- */
 
 #define WHERE_HINT	"Give a condition over the file's columns, such as status <> 'deleted'."
+#define WATCH_HINT	"Give a condition over the mapped columns of the target, as texts, such as login LIKE 'svc-%'."
 
 /* The columns of an expression that is being parsed. */
 typedef struct Columns
@@ -101,7 +104,7 @@ add_column(Columns *columns, int found)
 	return columns->count++;
 }
 
-/* What a name means that is none of PostgreSQL's: a column of the file, as text. */
+/* What a name means that is none of PostgreSQL's: a column, as text. */
 static Node *
 resolve_column(ParseState *state, ColumnRef *reference, Node *known)
 {
@@ -117,24 +120,24 @@ resolve_column(ParseState *state, ColumnRef *reference, Node *known)
 	return (Node *) makeVar(1, add_column(columns, found) + 1, TEXTOID, -1, DEFAULT_COLLATION_OID, 0);
 }
 
-/* Parses the expression; the names in it become columns of a row of texts. */
-static Expr *
-parse_where(const char *text, Columns *columns)
+/* Parses the expression of an option; the names in it become columns of a row of texts. */
+static Node *
+parse_over_texts(const char *option, const char *text, const char *hint, Columns *columns)
 {
 	ParseState *state = make_parsestate(NULL);
 	Node	   *expression;
 
 	state->p_post_columnref_hook = resolve_column;
 	state->p_ref_hook_state = columns;
-	expression = condition_parse(state, "where", text, WHERE_HINT);
+	expression = condition_parse(state, option, text, hint);
 	if (contain_mutable_functions(expression))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"where\" is not immutable"),
+				 errmsg("option \"%s\" is not immutable", option),
 				 errdetail("What it says of a row must depend on the row alone: not on the time, a setting or a table."),
 				 errhint("The columns are texts: compare dates in ISO form as texts, such as end_date >= '2026-01-01'.")));
 	free_parsestate(state);
-	return expression_planner((Expr *) expression);
+	return expression;
 }
 
 /* Whether a function is another than the server's own, in C. */
@@ -163,6 +166,21 @@ calls_users_code(Node *node, void *arg)
 		(exprType(node) >= FirstNormalObjectId || check_functions_in_node(node, is_users_function, NULL)))
 		return true;
 	return expression_tree_walker(node, calls_users_code, NULL);
+}
+
+/* ---------- watch ---------- */
+
+void
+watch_check(const char *text, ColumnFinder find, void *arg)
+{
+	Columns		columns = {.find = find, .arg = arg};
+
+	if (calls_users_code(parse_over_texts("watch", text, WATCH_HINT, &columns), NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"watch\" uses a function, operator or type that did not come with PostgreSQL"),
+				 errdetail("It is evaluated with the rights of whoever looks at a report."),
+				 errhint("%s", WATCH_HINT)));
 }
 
 /* ---------- answers given before ---------- */
@@ -226,7 +244,7 @@ where_open(const Options *options, ColumnFinder find, void *arg)
 	if (options->where == NULL)
 		return NULL;
 	path = search_path_pin();
-	expression = parse_where(options->where, &columns);
+	expression = expression_planner((Expr *) parse_over_texts("where", options->where, WHERE_HINT, &columns));
 	where = palloc0(sizeof(Where));
 	where->ncolumns = columns.count;
 	where->columns = columns.found;

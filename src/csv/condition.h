@@ -1,7 +1,7 @@
 /*
  * condition.h
  *		Conditions that a mapping is given as SQL: option "scope" over columns of
- *		its target, option "where" over columns of its file.
+ *		its target, "watch" over those columns as texts, "where" over columns of its file.
  */
 #ifndef SYNCUP_CONDITION_H
 #define SYNCUP_CONDITION_H
@@ -57,10 +57,13 @@ typedef int (*ColumnFinder) (void *arg, const char *name);
  */
 extern Where *where_open(const Options *options, ColumnFinder find, void *arg);
 
+/* Errors unless option "watch" is immutable and calls only what came with PostgreSQL. */
+extern void watch_check(const char *text, ColumnFinder find, void *arg);
+
 /* What the reasons of where_holds() begin with; what comes behind may quote a value. */
 #define WHERE_REASON	"option \"where\": "
 
-/* The same of the file's columns, and of the row that the reader has at hand. */
+/* Option "where" of the file's columns, and of the row that the reader has at hand. */
 extern Where *reader_where(Reader *reader, const Options *options);
 extern bool reader_where_holds(Reader *reader, Where *where, char **why);
 

@@ -885,6 +885,16 @@ match_column(const Reader *reader, const char *name, bool fold)
 	return found;
 }
 
+ArrayType *
+reader_header(const Reader *reader)
+{
+	Datum	   *names = palloc(reader->ncolumns * sizeof(Datum));
+
+	for (int i = 0; i < reader->ncolumns; i++)
+		names[i] = CStringGetTextDatum(reader->names[i]);
+	return construct_array(names, reader->ncolumns, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
 char *
 reader_column_list(const Reader *reader)
 {

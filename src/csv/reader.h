@@ -37,6 +37,9 @@ extern void reader_rewind(Reader *reader);
 extern int	reader_columns(const Reader *reader);
 extern const char *reader_column_name(const Reader *reader, int column);
 
+/* The names of all columns, as an array of texts. */
+extern ArrayType *reader_header(const Reader *reader);
+
 /* The names of all columns for a message to the client, as many as a person reads. */
 extern char *reader_column_list(const Reader *reader);
 

@@ -19,6 +19,7 @@ typedef struct SourceFile
 	int64		size;
 	TimestampTz modified;
 	const Upload *upload;		/* NULL: it lies on the server */
+	ArrayType  *header;			/* texts, where it was opened */
 } SourceFile;
 
 /* The path of a connector's file: absolute, or under the directory. */

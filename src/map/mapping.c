@@ -934,6 +934,33 @@ check_scope(Draft *draft)
 			   SQL_NO_ARGS);
 }
 
+/* The place of a mapped column of the target; -1: none is called so. */
+static int
+find_mapped_column(void *arg, const char *name)
+{
+	const Mapping *mapping = arg;
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
+			return i;
+	return -1;
+}
+
+/* Errors unless reports can show what the options "display" and "watch" name. */
+static void
+check_shown(Mapping *mapping)
+{
+	const char *display = mapping->options->display;
+
+	if (display != NULL && find_mapped_column(mapping, display) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("option \"display\" names column \"%s\", which is not mapped", display),
+				 errhint("Name a column of %s that the mapping fills.", mapping->target_name)));
+	if (mapping->options->watch != NULL)
+		watch_check(mapping->options->watch, find_mapped_column, mapping);
+}
+
 void
 check_part_of_table(Mapping *mapping, Relation target)
 {
@@ -1780,6 +1807,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 		check_deleted_column(&draft);
 	if (mapping->options->scope != NULL)
 		check_scope(&draft);
+	check_shown(mapping);
 	name_stored_columns(mapping);
 	return mapping;
 }

@@ -501,6 +501,8 @@ record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	counted.delta_deleted -= renamed;
 	counted.delta_updated += renamed;
 	batch_count_prepare(prepare->batch, mapping, group->file, &counted);
+	if (group->file->header != NULL)
+		batch_note_header(prepare->batch, mapping, group->name, group->file->header);
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
 		batch_ask_for_complete(prepare->connector->name);
@@ -551,6 +553,7 @@ read_opened(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *sc
 {
 	group->file->modified = source_modified(reader_source(reader));
 	group->file->size = source_size(reader_source(reader));
+	group->file->header = reader_header(reader);
 	read_extract(prepare, group, reader, scope);
 	reader_close(reader);
 }

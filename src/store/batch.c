@@ -142,6 +142,16 @@ batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping, const SourceFil
 					 SQL_INT8(counter->delta_deleted), SQL_BOOL(counter->deletions_suspended)));
 }
 
+void
+batch_note_header(const pg_uuid_t *id, const Mapping *mapping, const char *source, ArrayType *header)
+{
+	own_sql("INSERT INTO syncup.source_header (connector, mapping, source, seq, header)"
+			" SELECT $2, $3, $4, b.seq, $5 FROM syncup.batch b WHERE b.batch = $1 AND $5 IS DISTINCT FROM ("
+			"SELECT h.header FROM syncup.source_header h WHERE h.connector = $2 AND h.mapping = $3 AND h.source = $4 ORDER BY h.seq DESC LIMIT 1)",
+			SQL_ARGS(SQL_UUID(id), SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name), SQL_TEXT(source),
+					 SQL_DATUM(TEXTARRAYOID, PointerGetDatum(header))));
+}
+
 bool
 batch_took_no_part(const pg_uuid_t *id, const Mapping *mapping)
 {

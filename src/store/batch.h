@@ -77,6 +77,8 @@ extern bool batch_has_base(const char *connector);
 /* file: NULL where it is missing and the mapping takes no part. */
 extern void batch_count_prepare(const pg_uuid_t *id, const Mapping *mapping,
 								const SourceFile *file, const PrepareCounter *counter);
+/* The header of an extract, kept where it is another than that of the extract before. */
+extern void batch_note_header(const pg_uuid_t *id, const Mapping *mapping, const char *source, ArrayType *header);
 extern bool batch_took_no_part(const pg_uuid_t *id, const Mapping *mapping);
 
 /* One of the files of changes that a batch reads for a mapping by a pattern. */

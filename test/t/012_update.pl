@@ -154,7 +154,7 @@ SQL
 my $granted = $node->safe_psql('used', $privileges);
 $node->safe_psql('used', "DROP VIEW limits; ALTER EXTENSION syncup UPDATE TO '$version'");
 is($node->safe_psql('used', $privileges), $granted, 'privileges are kept, also of what was made anew');
-is($node->safe_psql('used', "SELECT has_function_privilege('operator', 'syncup_report(text)', 'EXECUTE'), has_function_privilege('operator', 'syncup_resume(text,boolean)', 'EXECUTE')"),
+is($node->safe_psql('used', "SELECT has_function_privilege('operator', 'syncup_report(text,text,jsonb)', 'EXECUTE'), has_function_privilege('operator', 'syncup_resume(text,boolean)', 'EXECUTE')"),
 	't|f', 'a new form of a function is for whom the function was');
 is($node->safe_psql('used', "SELECT count(*) FROM pg_init_privs i, aclexplode(i.initprivs) x WHERE x.grantee = 'operator'::regrole"), '0', 'they are dumped as the users\'');
 is($node->safe_psql('used', 'SELECT connector FROM watched'), 'HR', 'a view of a user goes on');
