@@ -306,6 +306,24 @@ $$;
 COMMENT ON FUNCTION syncup.run_rules(text, regrole, text[], regclass, regclass, text) IS
 'Runs a statement that returns one jsonb and reads $rules: what the queries of rules say of the rows of source. An error of one row harms that row alone.';
 
+CREATE FUNCTION syncup.analyze_written(written bigint, tables regclass[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t regclass;
+BEGIN
+	-- the statements that follow are planned by what is there now
+	IF written >= 5000 THEN
+		FOREACH t IN ARRAY tables LOOP
+			EXECUTE format('ANALYZE %s', t);
+		END LOOP;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.analyze_written(bigint, regclass[]) IS 'Analyzes tables of ours that many rows were written to.';
+
 CREATE FUNCTION syncup.all_keys(role regrole, target regclass)
 RETURNS text
 LANGUAGE sql STABLE

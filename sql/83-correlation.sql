@@ -398,6 +398,7 @@ BEGIN
 				result := syncup.compute_keys(t, d, s.side,
 					CASE WHEN whole THEN syncup.all_keys(d.owner, s.target)
 						ELSE syncup.these_keys(ARRAY(SELECT u.key FROM syncup.unseen(consumer, s.target) u)) END, whole);
+				PERFORM syncup.analyze_written(result, '{syncup.correlation_key}');
 				IF result > 0 THEN
 					UPDATE syncup.resource_type r SET unmatched = true WHERE r.resource_type = t.resource_type AND NOT r.unmatched;
 				END IF;
@@ -569,6 +570,7 @@ BEGIN
 	owners := syncup.forget_absent(t);
 	LOOP
 		more := syncup.match_once(t);
+		PERFORM syncup.analyze_written(cardinality(more), '{syncup.ownership}');
 		EXIT WHEN more = '{}';
 		owners := owners || more;
 	END LOOP;

@@ -96,7 +96,7 @@ AS $$
 			w.*, w.item IS NOT NULL AS is_asked
 		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
 			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
-	), judged AS (
+	), judged AS MATERIALIZED (
 		SELECT b.*, CASE
 			WHEN NOT b.is_asked THEN 'gone'
 			WHEN b.message IS NOT NULL THEN 'error'
@@ -113,7 +113,7 @@ AS $$
 			WHEN b.soft THEN 'found'
 			ELSE 'gone' END AS verdict
 		FROM beside b
-	), decided AS (
+	), decided AS MATERIALIZED (
 		SELECT j.*,
 			CASE WHEN j.verdict = 'error' OR j.created THEN j.x_expected WHEN j.wished THEN j.expected END AS n_expected,
 			CASE WHEN j.verdict = 'error' THEN j.x_current ELSE j.current END AS n_current,
@@ -768,10 +768,12 @@ BEGIN
 	PERFORM syncup.move_assignments(t, keys);
 	-- one after the other: each reads what the one before wrote
 	counts := counts || jsonb_build_object('kind', 'account', 'counts', syncup.compute_accounts(t, keys, at));
+	PERFORM syncup.analyze_written((SELECT sum(c.value::bigint)::bigint FROM jsonb_each_text(nullif(counts #> '{0,counts}', 'null')) c), '{syncup.assignment}');
 	counts := counts || jsonb_build_object('kind', 'scalar', 'counts', jsonb_build_object('removed', syncup.forget_pairs(t, 'scalar', keys)));
 	counts := counts || jsonb_build_object('kind', 'scalar', 'counts', syncup.compute_scalars(t, keys, at));
 	counts := counts || jsonb_build_object('kind', 'navigation', 'counts', jsonb_build_object('removed', syncup.forget_pairs(t, 'navigation', keys)));
 	counts := counts || jsonb_build_object('kind', 'navigation', 'counts', syncup.compute_links(t, keys, at));
+	PERFORM syncup.analyze_written((SELECT sum(c.value::bigint)::bigint FROM jsonb_array_elements(counts) k CROSS JOIN LATERAL jsonb_each_text(nullif(k.value -> 'counts', 'null')) c), '{syncup.assignment,syncup.evaluated}');
 	FOR e IN SELECT x.key, x.value FROM jsonb_each(syncup.expire_transmitted(t, at)) x LOOP
 		counts := counts || jsonb_build_object('kind', e.key, 'counts', jsonb_build_object('errored', e.value));
 	END LOOP;

@@ -144,7 +144,7 @@ my %may = (
 		'syncup_compute_role_model(text[],boolean)', 'syncup_preview_role_model(text[],boolean)', 'syncup_approve(bigint[],text)',
 		'syncup_decline(bigint[],text)')),
 	(map { ("function syncup.$_" => '') } (
-		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'explain_as(regrole,text)', 'plan_in_words(jsonb)', 'rule_check(regrole,text)', 'needs_correlation(text)', 'needs_role_model(text)', 'rule_text(text,text,text,boolean,text)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
+		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'explain_as(regrole,text)', 'analyze_written(bigint,regclass[])', 'plan_in_words(jsonb)', 'rule_check(regrole,text)', 'needs_correlation(text)', 'needs_role_model(text)', 'rule_text(text,text,text,boolean,text)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
 		'flag(regrole,regclass,text)', 'write_flags(regclass,text[],text)', 'set_recently_modified_flag(regrole)', 'lock_flags(regclass,boolean)', 'begin_reading()',
 		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'flag_owned(uuid)', 'bound_flags(regclass,integer)',
 		'write_as(regrole,text,text,text)', 'did_you_mean(text,text[])', 'resolve_binding(text,regclass,text)', 'check_column(text,regclass,text)',
