@@ -203,7 +203,7 @@ thead th { color: var(--soft); font-weight: 600; } tbody th { font-weight: 600; 
 .n { text-align: right; white-space: nowrap; } .key { color: var(--soft); font-size: .8rem; font-weight: 400; }
 mark { background: var(--mark); color: inherit; text-decoration: underline; text-underline-offset: 2px; }
 svg { display: block; max-width: 100%; } svg text { fill: var(--soft); font-size: 11px; }
-.strip { width: 16rem; min-width: 12rem; } svg text.on { fill: var(--paper); font-size: 12px; }
+.strip { width: 13rem; min-width: 9rem; } svg text.on { fill: var(--paper); font-size: 12px; }
 .bar { width: 11rem; height: .9rem; } .spark { width: 10rem; height: 2.5rem; }
 .f-bar { fill: var(--bar); } .f-stop { fill: var(--stop); } .f-go { fill: var(--go); } .f-part { fill: var(--part); } .f-back { fill: var(--line); }
 .s-line { stroke: var(--part); fill: none; stroke-width: 1.5; } .s-limit { stroke: var(--stop); stroke-width: 1.5; stroke-dasharray: 5 3; }
