@@ -8,7 +8,7 @@ CREATE TABLE syncup.threshold (
 	max_percentage numeric NOT NULL CHECK (max_percentage >= 0)
 );
 CREATE UNIQUE INDEX threshold_key ON syncup.threshold (connector, coalesce(mapping, ''), counter);
-COMMENT ON TABLE syncup.threshold IS 'Limits per counter, of a connector (mapping null) and of its mappings; 0 is off; of lines_for_percentage, maximum is the fewest lines that exceed a percentage. Written by syncup_set_thresholds().';
+COMMENT ON TABLE syncup.threshold IS 'Limits per counter, of a connector (mapping null) and of its mappings; 0 is off; of lines_for_percentage, maximum is the fewest lines that exceed a percentage; of links_per_resource, the fewest links of a resource that is counted. Written by syncup_set_thresholds().';
 SELECT pg_catalog.pg_extension_config_dump('syncup.threshold', '');
 
 CREATE TABLE syncup.threshold_limit (
@@ -35,7 +35,9 @@ INSERT INTO syncup.threshold_limit (name, counter, percentage, links, connector_
 	('max_link_percentage_inserted_lines', 'link_inserted_lines', true, true, 5),
 	('max_link_percentage_updated_lines', 'link_updated_lines', true, true, 5),
 	('max_link_percentage_deleted_lines', 'link_deleted_lines', true, true, 5),
-	('minimum_lines_for_percentage', 'lines_for_percentage', false, NULL, 0);
+	('minimum_lines_for_percentage', 'lines_for_percentage', false, NULL, 0),
+	('max_link_percentage_deleted_per_resource', 'link_deleted_lines_per_resource', true, true, 0),
+	('minimum_links_per_resource', 'links_per_resource', false, true, 20);
 INSERT INTO syncup.threshold_limit VALUES
 	('max_percentage_set_aside_lines', 'set_aside_lines', true, NULL, 50, false);
 

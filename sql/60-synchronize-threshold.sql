@@ -21,13 +21,20 @@ FROM (
 	FROM syncup.counted c
 	WHERE c.counter <> 'set_aside_lines'
 	GROUP BY c.batch, c.counter
+	UNION ALL
+	-- of each link table the resource that loses the largest part of its links
+	(SELECT DISTINCT ON (r.batch, r.mapping) r.batch, r.mapping, CASE WHEN o.limits #> ARRAY[r.mapping, 'link_deleted_lines_per_resource'] IS NULL THEN '' ELSE r.mapping END,
+		'link_deleted_lines_per_resource', r.deleted, r.stored
+	FROM syncup.batch_resource r
+	JOIN syncup.batch o USING (batch)
+	ORDER BY r.batch, r.mapping, r.deleted::float8 / r.stored DESC, r.stored DESC)
 ) AS checked
 JOIN syncup.batch b ON b.batch = checked.batch
 -- the limits that the batch was checked against
 CROSS JOIN LATERAL (
 	SELECT (b.limits #>> ARRAY[checked.limits_of, checked.counter, '0'])::bigint AS maximum,
 		(b.limits #>> ARRAY[checked.limits_of, checked.counter, '1'])::numeric AS max_percentage,
-		CASE WHEN checked.counter <> 'set_aside_lines' THEN (b.limits #>> ARRAY[checked.limits_of, 'lines_for_percentage', '0'])::bigint END AS minimum
+		CASE WHEN checked.counter NOT IN ('set_aside_lines', 'link_deleted_lines_per_resource') THEN (b.limits #>> ARRAY[checked.limits_of, 'lines_for_percentage', '0'])::bigint END AS minimum
 ) AS l
 CROSS JOIN LATERAL (
 	SELECT coalesce(l.max_percentage > 0 AND checked.count * 100 > l.max_percentage * checked.base, false) AS percentage,
@@ -55,9 +62,12 @@ LEFT JOIN (
 		GROUP BY run.mapping, run.counter
 	) AS u
 	GROUP BY k.connector, u.mapping, u.counter
-) AS usual ON usual.connector = b.connector AND usual.mapping = coalesce(checked.mapping, '') AND usual.counter = checked.counter;
+) AS usual ON usual.connector = b.connector AND usual.mapping = coalesce(checked.mapping, '') AND usual.counter = checked.counter
+UNION ALL
+SELECT r.batch, r.mapping, 'check ' || r.name, coalesce(r.rows, 0), NULL, NULL, NULL, NULL, r.rows > 0 OR r.error IS NOT NULL, NULL, false
+FROM syncup.check_result r;
 COMMENT ON VIEW syncup.threshold_check IS
-'Per batch, mapping (null: the connector) and counter: what was counted, against which limits (null: off). Exceeded: count > maximum, or count * 100 > max_percentage * base and not spared.';
+'Per batch, mapping (null: the connector) and counter: what was counted, against which limits (null: off). Exceeded: count > maximum, or count * 100 > max_percentage * base and not spared. A check is a counter, too: "check" and its name, with the rows that it returned; exceeded also where it failed.';
 COMMENT ON COLUMN syncup.threshold_check.spared IS 'count * 100 > max_percentage * base, and it does not exceed: fewer lines than minimum_lines_for_percentage, and less than half of base';
 COMMENT ON COLUMN syncup.threshold_check.base IS 'rows stored before: of the mapping, or of all mappings of the connector; of set_aside_lines the rows read that count';
 COMMENT ON COLUMN syncup.threshold_check.percentile_99 IS 'of the count in the last 100 applied complete and incremental runs: what limits can be set from';
@@ -70,6 +80,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format(CASE
 		WHEN counter = 'set_aside_lines' THEN '%1$s row%2$s set aside'
+		WHEN counter LIKE '%per_resource' THEN '%1$s link %3$s%2$s of one resource'
 		WHEN counter LIKE 'link%' THEN '%1$s link %3$s%2$s'
 		ELSE '%1$s %3$s%2$s'
 	END, count, CASE WHEN count <> 1 THEN 's' END, CASE
@@ -86,7 +97,7 @@ RETURNS int
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines', 'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines', 'set_aside_lines'], counter)
+	SELECT array_position(ARRAY['deleted_lines', 'updated_lines', 'inserted_lines', 'link_deleted_lines', 'link_updated_lines', 'link_inserted_lines', 'link_deleted_lines_per_resource', 'set_aside_lines'], counter)
 $$;
 COMMENT ON FUNCTION syncup.counter_rank(text) IS
 'The order in which counters are told, those that hurt most first.';
@@ -115,7 +126,7 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(e.line, '; ' ORDER BY e.place)
+	SELECT nullif(concat_ws('; ', string_agg(e.line, '; ' ORDER BY e.place), syncup.what_checks_say(what_exceeds.batch)), '')
 	FROM (
 		SELECT l.place, format('%s %s%s %s', syncup.count_in_words(l.count, l.counter), 'of mapping "' || l.mapping || '" ',
 			CASE l.count WHEN 1 THEN 'exceeds' ELSE 'exceed' END, string_agg(format('%s (%s)', l.name, l.maximum), ' and ' ORDER BY l.ordinal)) AS line
@@ -124,4 +135,4 @@ AS $$
 	) AS e
 $$;
 COMMENT ON FUNCTION syncup.what_exceeds(uuid) IS
-'The limits that a batch exceeds, in a sentence.';
+'The limits that a batch exceeds, and the checks that block it, in a sentence.';

@@ -430,16 +430,18 @@ BEGIN
 
 	-- Between two of the deleted values, which leave some of them out at both ends, lie
 	-- most others of a run, and no row that stayed. First in some rows, of every order;
-	-- then in all rows, of those that may be it.
-	FOREACH sampled IN ARRAY ARRAY[greatest(f.stored / 1000, 1), 1] LOOP
+	-- then in all rows, of the one that it may be.
+	FOREACH sampled IN ARRAY ARRAY[greatest(least(f.stored, deleted) / 1000, 1), 1] LOOP
 		EXECUTE format($sql$
-			WITH %1$s, edge AS MATERIALIZED (
+			WITH %1$s, some_gone AS MATERIALIZED (
+				SELECT g.* FROM gone g WHERE hashtextextended(g.%3$I, 0) %% $2 = 0
+			), edge AS MATERIALIZED (
 				SELECT v.number, t.trim, percentile_disc(t.trim) WITHIN GROUP (ORDER BY v.value COLLATE "C") COLLATE "C" AS first,
 					percentile_disc(1 - t.trim) WITHIN GROUP (ORDER BY v.value COLLATE "C") COLLATE "C" AS last
-				FROM gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value) CROSS JOIN (VALUES (0.02::float8), (0.12)) AS t (trim)
+				FROM some_gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value) CROSS JOIN (VALUES (0.02::float8), (0.12)) AS t (trim)
 				WHERE v.value IS NOT NULL
 				GROUP BY v.number, t.trim
-				HAVING count(*) * 100 >= 98 * (SELECT count(*) FROM gone)
+				HAVING count(*) * 100 >= 98 * (SELECT count(*) FROM some_gone)
 			), apart AS (
 				SELECT e.number, e.trim, count(*) FILTER (WHERE v.value BETWEEN e.first AND e.last) AS inside,
 					max(v.value) FILTER (WHERE v.value < e.first) COLLATE "C" AS before, count(*) FILTER (WHERE v.value < e.first) AS below,
@@ -451,21 +453,20 @@ BEGIN
 				GROUP BY e.number, e.trim
 			)
 			SELECT a.number, a.before, a.after, a.below + a.above + a.inside AS stayed, v.gone, v.examples,
-				CASE WHEN a.above * 50 <= a.below THEN 'tail' WHEN a.below * 50 <= a.above THEN 'head' ELSE 'middle' END AS part,
-				array_agg(a.number) OVER () AS numbers
+				CASE WHEN a.above * 50 <= a.below THEN 'tail' WHEN a.below * 50 <= a.above THEN 'head' ELSE 'middle' END AS part
 			FROM apart a
 			CROSS JOIN LATERAL (
 				SELECT count(*) AS gone, to_jsonb((array_agg(jsonb_build_object('key', g.%3$I, 'old', g.%3$I, 'new', NULL) ORDER BY v.value COLLATE "C"))[1:2]) AS examples
-				FROM gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
+				FROM some_gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
 				WHERE v.number = a.number AND (v.value > a.before) IS NOT FALSE AND (v.value < a.after) IS NOT FALSE
 			) AS v
 			WHERE a.inside * $2 * 50 <= $3 AND (a.below + a.above) * $2 >= 5 AND a.inside <= a.below + a.above
-			ORDER BY v.gone * 20 / $3 DESC, a.number, v.gone DESC
+			ORDER BY v.gone * $2 * 10 / $3 DESC, a.number, v.gone DESC LIMIT 1
 			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied),
 			(SELECT string_agg(format('(%s, %s)', o.number, o.value), ', ') FROM jsonb_to_recordset(orders) AS o (number int, value text)), f.key)
 		INTO cut USING file_cut.batch, sampled, deleted;
 		EXIT WHEN cut.number IS NULL OR sampled = 1;
-		SELECT jsonb_agg(o) INTO orders FROM jsonb_array_elements(orders) AS o WHERE (o ->> 'number')::int = ANY (cut.numbers);
+		SELECT jsonb_agg(o) INTO orders FROM jsonb_array_elements(orders) AS o WHERE (o ->> 'number')::int = cut.number;
 	END LOOP;
 	IF cut.gone >= d.rows AND cut.gone * 100 >= d.percent * deleted THEN
 		RETURN QUERY
@@ -607,6 +608,28 @@ COMMENT ON FUNCTION syncup.find_rows_in_common(uuid, text) IS
 'A value that nearly all deleted, or inserted, rows have and nearly no other row. See syncup_findings().';
 
 /* ---------- links and rows set aside ---------- */
+
+CREATE FUNCTION syncup.find_links_lost(batch uuid, mapping text)
+RETURNS SETOF syncup.found
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NULL, NULL::name, count(*),
+		format(CASE count(*) WHEN 1 THEN '%s resource loses' ELSE '%s resources lose' END || CASE WHEN bool_or(r.exceeds) THEN ' more than the limit of its links: ' ELSE ' nearly all links: ' END, count(*))
+			|| string_agg(format('"%s" %s of %s', syncup.shorten(r.resource, 40), r.deleted, r.stored), ', ' ORDER BY r.place) FILTER (WHERE r.place <= 3)
+			|| CASE WHEN count(*) > 3 THEN format(', and %s more', count(*) - 3) ELSE '' END,
+		'link_deleted_lines', sum(r.deleted)::bigint,
+		jsonb_agg(jsonb_build_object('key', r.resource) ORDER BY r.place) FILTER (WHERE r.place <= 2)
+	FROM (
+		SELECT t.*, row_number() OVER (ORDER BY t.deleted DESC, t.resource COLLATE "C") AS place
+		FROM syncup.batch_resource t
+		JOIN syncup.detector d ON d.detector = 'links lost'
+		WHERE t.batch = find_links_lost.batch AND t.mapping = find_links_lost.mapping AND (t.exceeds OR t.deleted * 100 >= d.percent * t.stored)
+	) AS r
+	HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION syncup.find_links_lost(uuid, text) IS
+'Resources that lose nearly all of their links, or more than their limit. See syncup_findings().';
 
 CREATE FUNCTION syncup.find_ends_not_found(batch uuid, mapping text)
 RETURNS SETOF syncup.found

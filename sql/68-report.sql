@@ -278,6 +278,22 @@ BEGIN
 		WHERE t.batch = b.batch AND t.spared AND NOT t.exceeded
 		ORDER BY t.mapping NULLS FIRST, syncup.counter_rank(t.counter) LIMIT max_limits);
 
+	-- What its checks say.
+	SELECT array_agg(syncup.wrap(c.line, c.indent) ORDER BY c.name COLLATE "C", c.place)
+	INTO part
+	FROM (
+		SELECT r.name, 0 AS place, 2 AS indent, format('%s: %s', r.name,
+			CASE WHEN r.error IS NOT NULL THEN concat_ws(': ', 'it failed', r.sqlstate, r.error) WHEN r.rows = 1 THEN '1 row' ELSE r.rows || ' rows' END) AS line
+		FROM syncup.check_result r WHERE r.batch = b.batch AND (r.rows > 0 OR r.error IS NOT NULL)
+		UNION ALL
+		SELECT r.name, x.ordinality, 4, syncup.shorten(x.value::text, 200)
+		FROM syncup.check_result r CROSS JOIN LATERAL jsonb_array_elements(r.first_rows) WITH ORDINALITY AS x
+		WHERE r.batch = b.batch AND x.ordinality <= 3
+	) AS c;
+	IF part IS NOT NULL THEN
+		page := page || ARRAY['', 'Checks' || CASE WHEN b.forced THEN ', waived by force' ELSE '' END] || part;
+	END IF;
+
 	-- What stands out.
 	SELECT array_agg(syncup.wrap(format('%s: %s: %s', f.mapping, f.finding, f.message) || coalesce('; for example ' || syncup.examples_in_words(f.examples), ''), 2) ORDER BY f.place)
 			FILTER (WHERE f.place <= max_findings)
@@ -353,11 +369,11 @@ BEGIN
 		UNION ALL
 		SELECT 2, 'table', c.relname FROM pg_class c
 		WHERE c.relnamespace = n.oid AND NOT has_table_privilege(c.oid, 'SELECT') AND c.relname IN ('batch', 'batch_counter', 'batch_cascade', 'connector',
-			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'detector', 'mapping_key', 'counted', 'source_header')
+			'mapping', 'mapping_column', 'mapping_cells', 'association', 'quarantine', 'threshold_check', 'threshold_limit', 'check_result', 'batch_resource', 'detector', 'mapping_key', 'counted', 'source_header')
 		UNION ALL
 		SELECT 3, 'function', p.proname FROM pg_proc p
 		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND (p.proname IN ('findings', 'column_findings', 'find_file_almost_empty',
-			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_rows_set_aside', 'file_of', 'gone_came_stayed', 'traits', 'explained',
+			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_links_lost', 'find_rows_set_aside', 'file_of', 'gone_came_stayed', 'traits', 'explained',
 			'way_in_words', 'examples_in_words', 'report_as_text', 'next_steps', 'sample_changes', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
 			OR format = 'html' AND (starts_with(p.proname, 'page_') OR p.proname = 'check_options'))
 	) AS o (rank, kind, name)

@@ -63,7 +63,10 @@ CROSS JOIN LATERAL (
 ) AS decided
 CROSS JOIN LATERAL (
 	SELECT head.status AS what, head.synchronized_at AS since, head.batch,
-		CASE head.status WHEN 'blocked' THEN 'more changes than the limits allow: nothing is applied until somebody decides'
+		CASE head.status WHEN 'blocked' THEN coalesce((
+				SELECT 'checks that found something, or failed: ' || string_agg(format('"%s"', r.name), ', ' ORDER BY r.name COLLATE "C")
+				FROM syncup.check_result r WHERE r.batch = head.batch AND (r.rows > 0 OR r.error IS NOT NULL)),
+				'more changes than the limits allow') || ': nothing is applied until somebody decides'
 			ELSE format('SQLSTATE %s: the next run tries it again', head.sqlstate) END AS detail,
 		format('SELECT syncup_report(%L);', head.batch) AS call
 	WHERE head.batch IS NOT NULL

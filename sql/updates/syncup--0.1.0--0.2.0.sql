@@ -195,11 +195,13 @@ UPDATE syncup.threshold_limit SET connector_default = 1000 WHERE name = 'maximum
 UPDATE syncup.threshold_limit SET connector_default = 5 WHERE name = 'max_link_percentage_updated_lines';
 INSERT INTO syncup.threshold_limit VALUES
 	('minimum_lines_for_percentage', 'lines_for_percentage', false, NULL, 0, true),
+	('max_link_percentage_deleted_per_resource', 'link_deleted_lines_per_resource', true, true, 0, true),
+	('minimum_links_per_resource', 'links_per_resource', false, true, 20, true),
 	('max_percentage_set_aside_lines', 'set_aside_lines', true, NULL, 50, false);
 INSERT INTO syncup.threshold (connector, mapping, counter, maximum, max_percentage)
-SELECT c.connector, NULL, l.counter, 0, l.connector_default
+SELECT c.connector, NULL, l.counter, CASE WHEN l.percentage THEN 0 ELSE l.connector_default END, CASE WHEN l.percentage THEN l.connector_default ELSE 0 END
 FROM syncup.connector c CROSS JOIN syncup.threshold_limit l
-WHERE l.counter IN ('lines_for_percentage', 'set_aside_lines');
+WHERE l.counter IN ('lines_for_percentage', 'set_aside_lines', 'link_deleted_lines_per_resource', 'links_per_resource');
 
 -- Columns whose empty cells keep what is there, and that a file may lack.
 ALTER TABLE syncup.mapping_column ADD empty text CHECK (empty = 'keep'),

@@ -275,6 +275,63 @@ links_count(const Mapping *mapping)
 	return sql_int8(0, 1);
 }
 
+/* Of which batch and mapping resources are recorded. */
+typedef struct ResourceSink
+{
+	const Mapping *mapping;
+	pg_uuid_t	batch;
+} ResourceSink;
+
+/* Writes down one resource, its links that go, and all that it had. */
+static void
+record_resource(void *arg, uint64 row)
+{
+	SPITupleTable *rows = SPI_tuptable;
+	const ResourceSink *sink = arg;
+
+	own_sql("INSERT INTO syncup.batch_resource VALUES ($1, $2, $3, $4, $5, $6)",
+			SQL_ARGS(SQL_UUID(&sink->batch), SQL_TEXT(sink->mapping->name), SQL_TEXT(sql_text(row, 1)),
+					 SQL_INT8(sql_int8(row, 2)), SQL_INT8(sql_int8(row, 3)), SQL_BOOL(sql_bool(row, 4))));
+	SPI_tuptable = rows;
+}
+
+void
+links_count_resources(const Mapping *mapping, const pg_uuid_t *batch, int64 deleted)
+{
+	ResourceSink sink = {mapping, *batch};
+	SqlArg		args[3];
+
+	if (!mapping->pairs || deleted == 0)
+		return;
+	own_sql("SELECT coalesce(max(t.maximum) FILTER (WHERE t.counter = 'links_per_resource' AND t.mapping IS NOT NULL),"
+			"   max(t.maximum) FILTER (WHERE t.counter = 'links_per_resource'), 20),"
+			" coalesce(max(t.max_percentage) FILTER (WHERE t.counter = 'link_deleted_lines_per_resource' AND t.mapping IS NOT NULL),"
+			"   max(t.max_percentage) FILTER (WHERE t.counter = 'link_deleted_lines_per_resource'), 0)::float8"
+			" FROM syncup.threshold t WHERE t.connector = $1 AND (t.mapping IS NULL OR t.mapping = $2) AND (t.maximum > 0 OR t.max_percentage > 0)",
+			SQL_ARGS(SQL_TEXT(mapping->connector->name), SQL_TEXT(mapping->name)));
+	args[0] = SQL_INT8(sql_int8(0, 1));
+	args[1] = SQL_DATUM(FLOAT8OID, 0);
+	args[1].value = sql_datum(0, 2, &args[1].isnull);
+	args[2] = SQL_UUID(batch);
+	/* No resource that counts can have lost so many. */
+	if (deleted * 2 < DatumGetInt64(args[0].value) &&
+		(DatumGetFloat8(args[1].value) == 0 ||
+		 deleted * 100 <= DatumGetFloat8(args[1].value) * DatumGetInt64(args[0].value)))
+		return;
+	changes_publish(mapping);
+	sql_for_each(caller_cursor_planned(psprintf("SELECT g.key1, g.gone, count(*), ($2 > 0 AND g.gone * 100 > $2 * count(*))"
+										" FROM (SELECT c.key1, c.%s AS value, count(*) AS gone FROM %s c"
+										"  WHERE c.batch = $3 AND c.command = 'delete' GROUP BY 1, 2) g JOIN %s ON %s"
+										" GROUP BY g.key1, g.gone HAVING count(*) >= $1 AND (g.gone * 2 >= count(*) OR ($2 > 0 AND g.gone * 100 > $2 * count(*)))"
+										" ORDER BY g.gone DESC, g.key1 COLLATE \"C\" LIMIT 1000",
+										quote_identifier(mapping->ends[0].change_column), changes_relation(mapping),
+										link_rows(mapping),
+										equal_sql(&mapping->ends[0].stored, column_of("t", mapping->ends[0].target), "g.value")),
+							   links_are_few(mapping, deleted), 3, args),
+				 record_resource, &sink);
+	changes_unpublish(mapping);
+}
+
 /* ---------- what the target lacks or has too much ---------- */
 
 /* What the query of changes gives, and the change table takes. */

@@ -29,6 +29,12 @@ extern bool links_are_few(const Mapping *mapping, int64 links);
 /* The links of a target before: rows of a link table, or values of its column. */
 extern int64 links_count(const Mapping *mapping);
 
+/*
+ * Records which resources of side 1 lose many of their links in a link table
+ * (SPEC 6.4), of changes that are found and delete so many.
+ */
+extern void links_count_resources(const Mapping *mapping, const pg_uuid_t *batch, int64 deleted);
+
 /* The links of stored, reviewed changes as rows of this name, as resolve_pairs() gives them. */
 extern TypedRows *links_reviewed(const Mapping *mapping, const pg_uuid_t *batch, const char *name);
 

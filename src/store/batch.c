@@ -251,7 +251,7 @@ batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 int64
 batches_delete(const char *query, int nargs, const SqlArg *args)
 {
-	static const char *const tables[] = {"batch_counter", "batch_cascade", "batch_file", "directory_cookie", "quarantine", "batch"};
+	static const char *const tables[] = {"batch_counter", "batch_cascade", "batch_resource", "check_result", "batch_file", "directory_cookie", "quarantine", "batch"};
 	int64		count = 0;
 
 	sessions_delete(psprintf("SELECT u.session FROM syncup.upload_session u WHERE u.batch IN (%s)", query), nargs, args);

@@ -140,7 +140,10 @@ build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
 	set->counters[0].stored_before = drift != NULL ? drift->stored :
 		whole ? links_count(mapping) : changes_carried_count(mapping);
 	for (int i = 0; i < set->nmembers; i++)
+	{
 		count_changes(batch, set->members[i], &set->counters[i]);
+		links_count_resources(set->members[i], batch, set->counters[i].deleted);
+	}
 	if (drift != NULL)
 		link_drift_end(drift);
 }
@@ -214,6 +217,31 @@ build_changes(BatchWork *work)
 	build_mappings(work, true);
 	renames_end(work->connector);
 	handover_forget(work->connector);
+}
+
+/* Writes the changes down where somebody will look at them. */
+static void
+save_changes(Connector *connector)
+{
+	for (int i = 0; i < connector->nmappings; i++)
+	{
+		MappingScope scope;
+
+		mapping_enter(&scope, &connector->mappings[i]);
+		changes_save(&connector->mappings[i]);
+		mapping_leave(&scope);
+	}
+}
+
+/* Asks the checks of the connector of the changes, which are stored for that. */
+static void
+run_checks(BatchWork *work)
+{
+	if (own_sql("SELECT FROM syncup.check_definition WHERE connector = $1 LIMIT 1",
+				SQL_ARGS(SQL_TEXT(work->connector->name))) == 0)
+		return;
+	save_changes(work->connector);
+	own_sql("SELECT syncup.run_checks($1)", SQL_ARGS(SQL_UUID(&work->batch->id)));
 }
 
 /*
@@ -328,20 +356,6 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 		batch_complete_done(&batch->id);
 }
 
-/* Writes the changes down where somebody will look at them. */
-static void
-save_changes(Connector *connector)
-{
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		MappingScope scope;
-
-		mapping_enter(&scope, &connector->mappings[i]);
-		changes_save(&connector->mappings[i]);
-		mapping_leave(&scope);
-	}
-}
-
 /* Writes links straight into their target, which is empty. */
 static void
 load_links(Mapping *mapping, const pg_uuid_t *batch)
@@ -439,6 +453,8 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	}
 	build_changes(&work);
 	constraints_count(connector, &batch->id, false, &batch->id);
+	if (!initial)
+		run_checks(&work);
 	exceeded = !initial && exceeds_thresholds(&work) && !options->force;
 	CRASH_POINT("thresholds checked");
 	if (exceeded || keeps_changes(options->keep_changes))

@@ -76,7 +76,7 @@ my %may = (
 	'schema syncup' => 'LOCS',
 	(map { ("schema $_" => 'LOC') } qw(syncup_previous syncup_delta syncup_changes)),
 	(map { ("table $_" => 'LOC') } qw(
-		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit
+		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit syncup.check_definition syncup.check_result syncup.batch_resource
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.source_header syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.detector syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
 		syncup.configuration_part syncup.doctor_check syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.provisioning_order syncup.order_limit syncup.fulfill_kind syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
@@ -94,7 +94,7 @@ my %may = (
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid,text,jsonb) syncup_report(text,text,jsonb) syncup_dashboard() syncup.batch_named(text) syncup_findings(uuid)
 		syncup.findings(uuid) syncup.column_findings(uuid,text) syncup.find_file_almost_empty(uuid,text) syncup.find_keys_respelled(uuid,text) syncup.find_file_cut(uuid,text) syncup.find_file_cut_otherwise(uuid,text) syncup.file_cut(uuid,text,boolean)
-		syncup.find_rows_in_common(uuid,text) syncup.find_ends_not_found(uuid,text) syncup.find_rows_set_aside(uuid,text) syncup.file_of(uuid,text) syncup.gone_came_stayed(name,name,boolean)
+		syncup.find_rows_in_common(uuid,text) syncup.find_ends_not_found(uuid,text) syncup.find_links_lost(uuid,text) syncup.find_rows_set_aside(uuid,text) syncup.file_of(uuid,text) syncup.gone_came_stayed(name,name,boolean)
 		syncup.traits(text) syncup.explained(uuid,text) syncup.way_in_words(text) syncup.examples_in_words(jsonb)
 		syncup.sample_changes(uuid,text,integer) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text) syncup.exceeded_limits(uuid)
 		syncup.next_steps(uuid) syncup.report_as_text(uuid) syncup.check_options(text,jsonb,jsonb))),
@@ -129,7 +129,7 @@ my %may = (
 		'syncup_map_entity_type(text,text,regclass,text,text,jsonb,text[],jsonb)',
 		'syncup_map_entity_type(text,text,regclass,text,text[],jsonb,text[],jsonb)',
 		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
-		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)', 'syncup_grant_sender(text,name)', 'syncup_revoke_sender(text,name)',
+		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)', 'syncup_add_check(text,text,text,text)', 'syncup_drop_check(text,text)', 'syncup_grant_sender(text,name)', 'syncup_revoke_sender(text,name)',
 		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
 	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
@@ -225,6 +225,7 @@ my %may = (
 	'function syncup.dn_normal_form(text)' => 'PLOCS',
 	# called by these, as the owner of the extension
 	(map { ("function syncup.$_" => '') } (
+		'check_relations(text,text,uuid)', 'add_check(regrole,text,text,text,text)', 'drop_check(regrole,text,text)', 'run_checks(uuid)', 'what_checks_say(uuid)',
 		'check_job_owner(regrole,text)', 'lock_job(regrole,text)', 'job_options()', 'create_job(regrole,text,boolean,jsonb)',
 		'step_ancestors(text,text[])', 'check_step(text,text,text,text,text[],integer,text,jsonb)',
 		'add_step(regrole,text,text,text,text,text[],integer,text,boolean,jsonb)', 'drop_step(regrole,text,text)', 'drop_job(regrole,text)',
