@@ -163,8 +163,7 @@ CREATE TABLE syncup.source_header (
 	source text NOT NULL,
 	seq bigint NOT NULL,
 	header text[] NOT NULL,
-	PRIMARY KEY (connector, mapping, source, seq),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	PRIMARY KEY (connector, mapping, source, seq)
 );
 COMMENT ON TABLE syncup.source_header IS 'The columns that full extracts had, a row where they are others than those of the extract before: kept until the mapping is dropped, whatever is purged.';
 COMMENT ON COLUMN syncup.source_header.source IS 'the file or relation as it is mapped, with its directory';

@@ -112,8 +112,7 @@ CREATE TABLE syncup.source_header (
 	source text NOT NULL,
 	seq bigint NOT NULL,
 	header text[] NOT NULL,
-	PRIMARY KEY (connector, mapping, source, seq),
-	FOREIGN KEY (connector, mapping) REFERENCES syncup.mapping ON DELETE CASCADE
+	PRIMARY KEY (connector, mapping, source, seq)
 );
 SELECT pg_catalog.pg_extension_config_dump('syncup.source_header', '');
 

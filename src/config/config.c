@@ -257,7 +257,7 @@ void
 config_forget(const char *connector, const char *mapping)
 {
 	static const char *const tables[] = {
-		"association", "orphan", "digest_epoch", "threshold", "check_definition", "change_file_read", "mapping_column", "mapping"
+		"association", "orphan", "digest_epoch", "threshold", "check_definition", "change_file_read", "source_header", "mapping_column", "mapping"
 	};
 
 	for (size_t i = 0; i < lengthof(tables); i++)
