@@ -365,12 +365,14 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 						 keep_missing ? "LEFT" : "FULL", target, same,
 						 has_source, is_ours, has_target, differs);
 	else
+		/* of texts there are no two keys that are one */
 		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s ON %s"
-						 " WHERE CASE WHEN s.deleted THEN %s AND %s AND NOT EXISTS"
-						 " (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)"
+						 " WHERE CASE WHEN s.deleted THEN %s AND %s%s"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
 						 target, same, has_target, is_ours,
-						 same_key_of(mapping, "other", "s"), has_target, differs);
+						 is_key_bytewise(mapping) ? "" :
+						 psprintf(" AND NOT EXISTS (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)", same_key_of(mapping, "other", "s")),
+						 has_target, differs);
 	return sql.data;
 }
 
