@@ -553,6 +553,21 @@ $$;
 COMMENT ON FUNCTION syncup.page_limits(syncup.batch) IS
 'The counters of a batch against its limits, as bars, and against the hundred runs before, as sparklines.';
 
+CREATE FUNCTION syncup.page_checks(b syncup.batch, redact boolean)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT syncup.page_table('Checks of your own that found something', 'Check|#Rows|The first of them', string_agg(
+		format('<tr><th scope="row">%s</th><td class="n">%s</td><td>%s</td></tr>', syncup.page_value(r.name), syncup.page_number(r.rows),
+			CASE WHEN redact THEN '' ELSE coalesce(syncup.page_value(r.error), (SELECT string_agg(syncup.page_value(e.value::text), '<br>' ORDER BY e.n) FROM jsonb_array_elements(r.first_rows) WITH ORDINALITY AS e (value, n) WHERE e.n <= 10), '') END),
+		E'\n' ORDER BY r.name))
+	FROM syncup.check_result r WHERE r.batch = b.batch AND (r.rows > 0 OR r.error IS NOT NULL)
+	HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION syncup.page_checks(syncup.batch, boolean) IS
+'The checks of one''s own that found something in a batch, with the first rows of each (SPEC 6.4); null: there are none.';
+
 CREATE FUNCTION syncup.page_history(b syncup.batch)
 RETURNS text
 LANGUAGE sql STABLE
@@ -1171,6 +1186,7 @@ BEGIN
 		syncup.page_section('verdict', 'What stands out', syncup.page_verdict(b, redact)),
 		syncup.page_section('rows', 'Rows', syncup.page_rows(b)),
 		syncup.page_section('limits', 'Limits', syncup.page_limits(b)),
+		syncup.page_section('checks', 'Checks', syncup.page_checks(b, redact)),
 		syncup.page_section('history', 'Is this normal?', syncup.page_history(b)),
 		syncup.page_section('groups', 'Who is affected', syncup.page_groups(b, redact)),
 		syncup.page_section('updates', 'What is changed', syncup.page_updates(b, redact)));

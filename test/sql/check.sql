@@ -115,6 +115,8 @@ SELECT name, rows, first_rows FROM t.said ORDER BY name;
 -- The report has them; values are in no message of the log.
 \pset tuples_only on
 SELECT line FROM string_to_table(syncup_report(t.last()), E'\n') AS line WHERE line ~ 'heck|^  *\{|returns';
+-- and so does the page, without the rows where values are left out
+SELECT page ~ 'Checks of your own that found something' AS told, page ~ '&quot;' AS rows_shown, syncup_report(t.last(), 'html', '{"redact": true}') ~ '<section id="checks".*&quot;.*</section>' AS rows_hidden_shown FROM syncup_report(t.last(), 'html') AS page;
 SELECT what, detail FROM syncup.alarm WHERE connector = 'C';
 \pset tuples_only off
 SELECT syncup_discard(t.last());
