@@ -507,8 +507,10 @@ sub prepare
 		rename "$folder/files", $away or die "$away: $!";
 		note_step("  sent in session $options{session}");
 	}
-	my $out = operate("SELECT syncup_prepare('$connector', '$mode', " . literal($json->encode(\%options)) . ')', $error);
+	my $out = eval { operate("SELECT syncup_prepare('$connector', '$mode', " . literal($json->encode(\%options)) . ')', $error) };
+	my $died = $@;    # of a kill, or of a difference
 	if ($away) { rename $away, "$folder/files" or die "$away: $!" }
+	die $died if $died;
 	if ($batch)
 	{
 		$batch->{uuid} //= $out;

@@ -171,7 +171,7 @@ my @accidents = (
 # How much of the register is hit, and whether beside an ordinary day.
 my @shares = ([ 'all', 'true', 0.7, 0 ], [ 'third', q{t.chance(id, 'hit') < 0.34}, 0.34, 0 ], [ 'mixed', q{t.chance(id, 'hit') < 0.34}, 0.34, 1 ], [ 'few', q{t.chance(id, 'hit') < 0.06}, 0.06, 1 ]);
 
-$node->safe_psql('postgres', q{SELECT syncup_set_thresholds('C', '{"maximum_updated_lines": 20, "maximum_inserted_lines": 10, "maximum_deleted_lines": 10}')});
+$node->safe_psql('postgres', q{SELECT syncup_set_thresholds('C', '{"maximum_updated_lines": 1, "maximum_inserted_lines": 1, "maximum_deleted_lines": 1}')});
 my $accidents = 0;
 for my $accident (@accidents)
 {
