@@ -123,7 +123,8 @@ BEGIN
 		CASE a.change_type WHEN 'Deleted' THEN a.own ELSE a.all_assignments END,
 		CASE WHEN a.change_type <> 'Deleted' THEN coalesce(a.texts, '{}') ELSE '{}' END,
 		CASE WHEN a.change_type <> 'Deleted' THEN coalesce(l.links, '{}') ELSE '{}' END
-	FROM account a LEFT JOIN link l ON l.owner_key IS NOT DISTINCT FROM a.owner_key AND l.account_key IS NOT DISTINCT FROM a.account_key
+	-- in arrays nulls are equal, and they can be hashed
+	FROM account a LEFT JOIN link l ON ARRAY[l.owner_key, l.account_key] = ARRAY[a.owner_key, a.account_key]
 	WHERE a.change_type IS NOT NULL AND (a.change_type <> 'Modified' OR a.all_assignments IS NOT NULL);
 END
 $$;
@@ -141,24 +142,25 @@ AS $$
 DECLARE
 	changes text;
 BEGIN
-	CREATE TEMPORARY TABLE syncup_orders_wanted ON COMMIT DROP AS SELECT w.* FROM syncup.orders_wanted(t) w;
+	CREATE TEMPORARY TABLE syncup_orders_wanted ON COMMIT DROP AS SELECT w.*, row_number() OVER () AS n FROM syncup.orders_wanted(t) w;
 	SELECT coalesce(string_agg(format('CASE WHEN g.texts ? %1$L THEN pg_catalog.jsonb_build_object(%1$L, CAST(g.texts ->> %1$L AS %2$s)) ELSE ''{}'' END', p.property,
 			syncup.value_type(t.account, p.property::name)), ' || '), '''{}''::jsonb')
 	INTO changes
 	FROM (SELECT DISTINCT k.property FROM pg_temp.syncup_orders_wanted w, jsonb_object_keys(w.texts) k (property)) p;
 	RETURN QUERY EXECUTE format($sql$
 		SELECT w.owner_key, w.account_key, w.change_type, w.assignments,
-			jsonb_build_object('AssignedResourceTypeId', (SELECT x.assignment FROM syncup.assignment x
-					WHERE x.resource_type = %1$L AND x.kind = 'account' AND x.owner_key IS NOT DISTINCT FROM w.owner_key AND x.account_key IS NOT DISTINCT FROM w.account_key LIMIT 1),
+			jsonb_build_object('AssignedResourceTypeId', CASE WHEN w.owner_key IS NULL
+					THEN (SELECT x.assignment FROM syncup.assignment x WHERE x.resource_type = %1$L AND x.kind = 'account' AND x.owner_key IS NULL AND x.account_key = w.account_key LIMIT 1)
+					ELSE (SELECT x.assignment FROM syncup.assignment x WHERE x.resource_type = %1$L AND x.kind = 'account' AND x.owner_key = w.owner_key AND x.account_key IS NOT DISTINCT FROM w.account_key LIMIT 1) END,
 				'ChangeType', w.change_type, 'Owner', q.owner, 'ResourceType', %2$L::jsonb, 'Changes', q.changes || w.links, 'Resource', q.account)
-		FROM syncup.query_as(%3$L::regrole, %4$L, %5$L) AS q (owner_key text, account_key text, owner jsonb, account jsonb, changes jsonb)
-		JOIN pg_temp.syncup_orders_wanted w ON w.owner_key IS NOT DISTINCT FROM q.owner_key AND w.account_key IS NOT DISTINCT FROM q.account_key$sql$,
+		FROM syncup.query_as(%3$L::regrole, %4$L, %5$L) AS q (n bigint, owner jsonb, account jsonb, changes jsonb)
+		JOIN pg_temp.syncup_orders_wanted w USING (n)$sql$,
 		t.resource_type,
 		jsonb_build_object('Identifier', t.resource_type, 'SourceEntityType', t.owner::text, 'TargetEntityType', t.account::text),
 		t.role,
-		format('SELECT g.owner_key, g.account_key, pg_catalog.to_jsonb(o), pg_catalog.to_jsonb(a), %s FROM given g LEFT JOIN %s o ON %s LEFT JOIN %s a ON %s', changes,
+		format('SELECT g.n, pg_catalog.to_jsonb(o), pg_catalog.to_jsonb(a), %s FROM given g LEFT JOIN %s o ON %s LEFT JOIN %s a ON %s', changes,
 			t.owner, syncup.key_is(t.owner, 'o', 'g.ak'), t.account, syncup.key_is(t.account, 'a', 'g.bk')),
-		format('SELECT w.owner_key, w.account_key, w.texts, %s AS ak, %s AS bk FROM pg_temp.syncup_orders_wanted w',
+		format('SELECT w.n, w.texts, %s AS ak, %s AS bk FROM pg_temp.syncup_orders_wanted w',
 			syncup.key_parts(t.owner, 'w.owner_key'), syncup.key_parts(t.account, 'w.account_key')));
 	DROP TABLE pg_temp.syncup_orders_wanted;
 END
@@ -220,23 +222,22 @@ LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH wanted AS MATERIALIZED (
-		SELECT d.* FROM syncup.order_documents(t) d
+		SELECT d.*, gen_random_uuid() AS order_id FROM syncup.order_documents(t) d
 		-- the same is not told twice
 		WHERE NOT EXISTS (SELECT FROM syncup.provisioning_order o
-			WHERE o.resource_type = t.resource_type AND o.owner_key IS NOT DISTINCT FROM d.owner_key AND o.account_key IS NOT DISTINCT FROM d.account_key
+			WHERE o.resource_type = t.resource_type AND ARRAY[o.owner_key, o.account_key] = ARRAY[d.owner_key, d.account_key]
 				AND o.state IN ('blocked', 'pending') AND o.change_type = d.change_type AND o.document -> 'Changes' = d.document -> 'Changes')
 	), added AS (
-		INSERT INTO syncup.provisioning_order (generation, resource_type, owner_key, account_key, change_type, document, assignments, state, created_by)
-		SELECT $2, t.resource_type, w.owner_key, w.account_key, w.change_type, w.document, w.assignments, 'pending', pg_get_userbyid(caller)
+		INSERT INTO syncup.provisioning_order (order_id, generation, resource_type, owner_key, account_key, change_type, document, assignments, state, created_by)
+		SELECT w.order_id, $2, t.resource_type, w.owner_key, w.account_key, w.change_type, jsonb_build_object('OrderId', w.order_id) || w.document, w.assignments, 'pending', pg_get_userbyid(caller)
 		FROM wanted w
 		ORDER BY array_position(ARRAY['Deleted', 'Added', 'Modified'], w.change_type), w.owner_key, w.account_key
 		RETURNING order_id, owner_key, account_key
 	)
 	UPDATE syncup.provisioning_order o SET state = 'superseded', superseded_by = a.order_id, next_attempt = NULL, ended_at = now()
 	FROM added a
-	WHERE o.resource_type = t.resource_type AND o.owner_key IS NOT DISTINCT FROM a.owner_key AND o.account_key IS NOT DISTINCT FROM a.account_key
+	WHERE o.resource_type = t.resource_type AND ARRAY[o.owner_key, o.account_key] = ARRAY[a.owner_key, a.account_key]
 		AND o.state IN ('blocked', 'pending', 'errored', 'unknown') AND o.order_id <> a.order_id;
-	UPDATE syncup.provisioning_order o SET document = jsonb_build_object('OrderId', o.order_id) || o.document WHERE o.generation = $2 AND o.resource_type = t.resource_type;
 $$;
 COMMENT ON FUNCTION syncup.generate_orders(syncup.resource_type, uuid, regrole) IS
 'Writes the orders of a resource type for all that is pending; they supersede older ones of the same accounts that were not executed.';

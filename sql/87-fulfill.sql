@@ -241,6 +241,7 @@ DECLARE
 	c record;
 	g record;
 	o syncup.provisioning_order;
+	columns name[];
 	keys text[];
 	error text;
 BEGIN
@@ -257,14 +258,15 @@ BEGIN
 	END LOOP;
 	-- together where they change the same columns and no links; where that fails, one by one
 	FOR g IN
-		SELECT x.change_type, syncup.scalars_of(t, x.document -> 'Changes') AS columns, array_agg(x.order_id ORDER BY x.seq) AS orders,
-			bool_and(NOT EXISTS (SELECT FROM syncup.links_of(t, x.document -> 'Changes'))) AS alike
-		FROM syncup.provisioning_order x WHERE x.order_id = ANY (ready) GROUP BY 1, 2 ORDER BY min(x.seq)
+		SELECT x.change_type, ARRAY(SELECT jsonb_object_keys(x.document -> 'Changes')) AS names, NOT x.document @? '$.Changes.* ? (@.type() == "object")' AS alike,
+			array_agg(x.order_id ORDER BY x.seq) AS orders, (array_agg(x.document -> 'Changes'))[1] AS changes
+		FROM syncup.provisioning_order x WHERE x.order_id = ANY (ready) GROUP BY 1, 2, 3 ORDER BY min(x.seq)
 	LOOP
 		keys := NULL;
-		IF g.alike AND cardinality(g.orders) > 1 AND (g.change_type = 'Deleted' OR g.columns <> '{}') THEN
+		columns := syncup.scalars_of(t, g.changes);
+		IF g.alike AND cardinality(g.orders) > 1 AND (g.change_type = 'Deleted' OR columns <> '{}') THEN
 			BEGIN
-				keys := ARRAY(SELECT w.key FROM syncup.write_accounts(t, g.change_type, g.columns, g.orders) w);
+				keys := ARRAY(SELECT w.key FROM syncup.write_accounts(t, g.change_type, columns, g.orders) w);
 				IF cardinality(keys) <> cardinality(g.orders) THEN
 					RAISE SQLSTATE 'SU009';
 				END IF;
@@ -530,7 +532,7 @@ RETURNS TABLE (order_id uuid, error text)
 AS 'MODULE_PATHNAME', 'syncup_ldap_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
-'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, links: [{dn, attribute, value, add}]}]; null, or why one could not be.';
+'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
 
 -- Values of a document as those of an attribute: texts, or octets of a bytea.
 CREATE FUNCTION syncup.ldap_values(value jsonb, is_bytea boolean)
@@ -580,7 +582,7 @@ END
 $$;
 COMMENT ON FUNCTION syncup.ldap_names(syncup.resource_type, text, text[]) IS 'The names of the entries that keys of the other side of an association stand for.';
 
-CREATE FUNCTION syncup.ldap_memberships(t syncup.resource_type, key text, place text)
+CREATE FUNCTION syncup.ldap_memberships(t syncup.resource_type, key text)
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -598,12 +600,12 @@ BEGIN
 			format('SELECT %s AS bk FROM (SELECT %L::text AS b) AS k', syncup.key_parts(t.account, 'k.b'), key))
 		INTO keys;
 		names := syncup.ldap_names(t, l.association, coalesce(keys, '{}'));
-		result := result || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', n.value, 'attribute', l.attribute, 'value', place, 'add', false) ORDER BY n.key) FROM jsonb_each(names) n), '[]');
+		result := result || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', n.value, 'attribute', l.attribute, 'add', false) ORDER BY n.key) FROM jsonb_each(names) n), '[]');
 	END LOOP;
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text, text) IS 'The links that entries of others, such as groups, hold to an account that goes: they are taken away with it.';
+COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text) IS 'The links that entries of others, such as groups, hold to an account that goes: they are taken away with it.';
 
 CREATE FUNCTION syncup.ldap_order(t syncup.resource_type, o syncup.provisioning_order)
 RETURNS jsonb
@@ -618,9 +620,12 @@ DECLARE
 	resource jsonb := nullif(o.document -> 'Resource', 'null');
 	dn text := coalesce(resource ->> name_column, changes ->> name_column);
 	new_dn text := CASE WHEN o.change_type = 'Modified' THEN nullif(changes ->> name_column, dn) END;
-	place text := coalesce(new_dn, dn);
 	own jsonb := syncup.ldap_attributes(t, changes);
-	was jsonb := syncup.ldap_attributes(t, CASE o.change_type WHEN 'Deleted' THEN (SELECT jsonb_object_agg(r.definition ->> 'property', resource -> (r.definition ->> 'property')) FROM syncup.rules_of(t.resource_type, 'scalar') r) ELSE (SELECT jsonb_object_agg(k, resource -> k) FROM unnest(syncup.scalars_of(t, changes)::text[]) k WHERE resource ? k) END);
+	-- compared before anything is done: what changes, and which entry it is; of one that goes all that rules give
+	was jsonb := syncup.ldap_attributes(t, (SELECT jsonb_object_agg(k.name, resource -> k.name) FROM (
+		SELECT r.definition ->> 'property' AS name FROM syncup.rules_of(t.resource_type, 'scalar') r
+		WHERE o.change_type = 'Deleted' OR changes ? (r.definition ->> 'property') OR (r.definition ->> 'property')::name = ANY (syncup.key_columns(t.account))) k
+		WHERE resource ? k.name));
 	others jsonb := '[]';
 	c record;
 	names jsonb;
@@ -636,7 +641,7 @@ BEGIN
 		END IF;
 	ELSIF o.change_type = 'Deleted' THEN
 		own := '{}';
-		others := syncup.ldap_memberships(t, o.account_key, dn);
+		others := syncup.ldap_memberships(t, o.account_key);
 		new_dn := CASE WHEN f ? 'move_to' THEN concat((regexp_match(dn, '^(?:[^,\\]|\\.)*'))[1], ',', f ->> 'move_to') END;
 	END IF;
 	FOR c IN SELECT * FROM syncup.links_of(t, changes) LOOP
@@ -646,10 +651,14 @@ BEGIN
 		END IF;
 		names := syncup.ldap_names(t, c.association, c.added || c.removed);
 		IF f #>> ARRAY['links', c.association, 'on'] = 'resource' THEN
-			others := others || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', names ->> k, 'attribute', attribute, 'value', place, 'add', k = ANY (c.added)) ORDER BY k)
+			others := others || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', names ->> k, 'attribute', attribute, 'add', k = ANY (c.added)) ORDER BY k)
 				FROM unnest(c.added || c.removed) k WHERE names ? k), '[]');
-		ELSE
+		ELSIF (SELECT l.single FROM syncup.association_of(t.account, c.association) l) THEN
 			own := own || jsonb_build_object(attribute, coalesce((SELECT jsonb_agg(names -> k ORDER BY k) FROM unnest(c.added) k WHERE names ? k), '[]'));
+		ELSE
+			-- of many values those alone that come and go
+			others := others || coalesce((SELECT jsonb_agg(jsonb_build_object('name', names ->> k, 'attribute', attribute, 'add', k = ANY (c.added)) ORDER BY k)
+				FROM unnest(c.added || c.removed) k WHERE names ? k), '[]');
 		END IF;
 	END LOOP;
 	RETURN jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', dn, 'new_dn', new_dn, 'set', own, 'was', was, 'links', others);
@@ -720,8 +729,9 @@ DECLARE
 	delay interval := coalesce((f ->> 'retry_delay')::interval, '1 minute');
 BEGIN
 	UPDATE syncup.provisioning_order o
-	SET state = r.state, error = r.error, executor = CASE WHEN r.state = 'errored' THEN o.executor END, reported_by = coalesce(reporter, o.reported_by),
+	SET state = r.state, error = r.error, executor = NULL, reported_by = coalesce(reporter, o.reported_by),
 		attempts = o.attempts + CASE WHEN r.state IN ('executed', 'errored', 'unknown') THEN 1 ELSE 0 END,
+		transmitted_at = CASE WHEN r.state = 'transmitted' THEN now() ELSE o.transmitted_at END,
 		executed_at = CASE WHEN r.state = 'executed' THEN now() ELSE o.executed_at END,
 		-- twice as long each time, a day at most
 		next_attempt = CASE WHEN r.state = 'errored' AND o.attempts < coalesce((f ->> 'retries')::int, 5) THEN now() + least(delay * power(2, least(o.attempts, 30)), greatest(delay, '1 day')) END
@@ -751,8 +761,10 @@ LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM pg_stat_activity a
-		WHERE a.pid = split_part(executor, ' ', 1)::int AND a.pid <> pg_backend_pid() AND extract(epoch FROM a.backend_start)::text = split_part(executor, ' ', 2)
-			AND a.state IN ('active', 'idle in transaction', 'fastpath function call'))
+		WHERE a.pid = split_part(executor, ' ', 1)::int AND a.pid <> pg_backend_pid()
+			-- what cannot be seen of it, or is not tracked, may be that one, and at it
+			AND coalesce(extract(epoch FROM a.backend_start)::text = split_part(executor, ' ', 2), true)
+			AND coalesce(a.state NOT IN ('idle', 'idle in transaction (aborted)'), true))
 $$;
 COMMENT ON FUNCTION syncup.is_running(text) IS 'Whether a session that executes orders is still at it.';
 
@@ -791,9 +803,8 @@ AS $$
 	SELECT ARRAY(
 		SELECT o.order_id FROM syncup.provisioning_order o
 		WHERE o.resource_type = t.resource_type AND (o.state = 'pending' OR o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3)
-			-- not before an older one of the same account has come to its end
-			AND NOT EXISTS (SELECT FROM syncup.provisioning_order p WHERE p.resource_type = o.resource_type AND p.owner_key IS NOT DISTINCT FROM o.owner_key
-				AND p.account_key IS NOT DISTINCT FROM o.account_key AND p.seq < o.seq AND p.state = 'transmitted')
+			-- not before what the same account was told has come to its end (nulls of arrays are equal; this is hashed, whatever is believed of the table)
+			AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT ARRAY[p.owner_key, p.account_key] FROM syncup.provisioning_order p WHERE p.resource_type = t.resource_type AND p.state = 'transmitted')
 		ORDER BY o.seq LIMIT k.slice)
 $$;
 COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind, text) IS 'The next orders of a resource type that are to be executed; none that this executor has tried already.';
@@ -861,6 +872,12 @@ BEGIN
 	FOREACH t IN ARRAY types LOOP
 		SELECT x.* INTO k FROM syncup.fulfill_kind x WHERE x.kind = t.options #>> '{fulfill,kind}';
 		CONTINUE WHEN k.kind IS NULL;
+		-- one session at a time looks, and marks or executes
+		PERFORM FROM syncup.resource_type x WHERE x.resource_type = t.resource_type FOR NO KEY UPDATE SKIP LOCKED;
+		IF NOT FOUND THEN
+			message := concat_ws('; ', message, format('orders of resource type "%s" are executed by another session', t.resource_type));
+			CONTINUE;
+		END IF;
 		SELECT min(x.executor) INTO busy FROM syncup.provisioning_order x
 		WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor IS NOT NULL AND x.executor <> executor AND syncup.is_running(x.executor);
 		IF busy IS NOT NULL THEN
@@ -871,16 +888,20 @@ BEGIN
 		orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor = executor ORDER BY x.seq);
 		IF orders = '{}' THEN
 			orders := syncup.due_orders(t, k, executor);
+			-- none that is superseded, or decided on, at this moment
+			orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) AND x.state IN ('pending', 'errored') ORDER BY x.seq FOR UPDATE);
 			CONTINUE WHEN orders = '{}';
-			UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
-			PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);
 			IF NOT k.at_once THEN
+				UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
+				PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);
 				more := true;
 				RETURN;
 			END IF;
 		END IF;
 		SELECT count(*), count(*) FILTER (WHERE r.state = 'executed'), count(*) FILTER (WHERE r.state IN ('errored', 'unknown')) INTO processed, executed, errored
 		FROM syncup.execute_orders(t, k, orders) r;
+		-- this call does not try again what has erred
+		UPDATE syncup.provisioning_order x SET executor = executor WHERE x.order_id = ANY (orders) AND x.state = 'errored';
 		more := true;
 		RETURN;
 	END LOOP;

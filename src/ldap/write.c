@@ -32,7 +32,7 @@ typedef struct Order
 	char	   *new_dn;			/* where it is to be */
 	JsonbContainer *set;		/* {attribute: [values]} that it is to have */
 	JsonbContainer *was;		/* those that were read */
-	JsonbContainer *links;		/* [{dn, attribute, value, add}]: of other entries */
+	JsonbContainer *links;		/* [{dn or name, attribute, add}]: others that name it, and others that it names */
 } Order;
 
 /* Values of an attribute. */
@@ -134,22 +134,29 @@ values_of(JsonbContainer *object, const char *attribute, Values *values)
 	return true;
 }
 
-/* The attributes that an order sets, in their order; ends with NULL. */
+/* The attributes that an order sets, and those that were read and it does not set; ends with NULL. */
 static char **
-attributes_of(JsonbContainer *set, int *count)
+attributes_of(const Order *order, int *count)
 {
-	JsonbIterator *iterator;
-	JsonbValue	value;
-	JsonbIteratorToken token;
-	char	  **attributes = palloc0(sizeof(char *) * ((set ? JsonContainerSize(set) : 0) + 1));
+	JsonbContainer *objects[] = {order->set, order->was};
+	char	  **attributes = palloc0(sizeof(char *) * (JsonContainerSize(order->set) + JsonContainerSize(order->was) + 1));
 
 	*count = 0;
-	if (set == NULL)
-		return attributes;
-	iterator = JsonbIteratorInit(set);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-		if (token == WJB_KEY)
-			attributes[(*count)++] = pnstrdup(value.val.string.val, value.val.string.len);
+	for (int i = 0; i < lengthof(objects); i++)
+	{
+		JsonbIterator *iterator = JsonbIteratorInit(objects[i]);
+		JsonbValue	value;
+		JsonbIteratorToken token;
+
+		while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+			if (token == WJB_KEY)
+			{
+				char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
+
+				if (i == 0 || member(order->set, name) == NULL)
+					attributes[(*count)++] = name;
+			}
+	}
 	return attributes;
 }
 
@@ -210,9 +217,12 @@ say_values(const Values *values)
 
 /* ---------- requests ---------- */
 
-/* What a request came to: NULL if it succeeded, or ended as tolerated, else why not. */
+/*
+ * What a request came to: NULL if it succeeded, or ended as tolerated, else why
+ * not.  ended_so: whether it ended so; may be NULL.
+ */
 static char *
-await(Directory *directory, int sent, int request, int tolerated)
+await(Directory *directory, int sent, int request, int tolerated, bool *ended_so)
 {
 	LDAPMessage *message;
 	DirectoryResult result;
@@ -220,6 +230,8 @@ await(Directory *directory, int sent, int request, int tolerated)
 	directory_check(directory, sent, WRITING);
 	directory_next(directory, request, WRITING, &message);
 	result = directory_result(directory, message, WRITING);
+	if (ended_so != NULL)
+		*ended_so = result.code == tolerated;
 	if (result.code == LDAP_SUCCESS || result.code == tolerated)
 		return NULL;
 	return result.said ? psprintf("%s: %s", ldap_err2string(result.code), result.said) : pstrdup(ldap_err2string(result.code));
@@ -245,64 +257,33 @@ modify(Modifications *modifications, int op, char *attribute, struct berval **va
 	modifications->all[modifications->count] = NULL;
 }
 
-/* What is found of an entry. */
-typedef struct Found
-{
-	MemoryContext context;
-	int			count;
-	Values	   *values;			/* of as many attributes */
-} Found;
-
-static void
-keep_entry(void *arg, DirectoryEntry *entry)
-{
-	Found	   *found = arg;
-	MemoryContext around = MemoryContextSwitchTo(found->context);
-
-	for (int i = 0; i < found->count; i++)
-	{
-		EntryValues *values = &entry->attributes[i];
-
-		found->values[i].count = values->count;
-		found->values[i].values = palloc(sizeof(struct berval) * Max(values->count, 1));
-		for (int j = 0; j < values->count; j++)
-			found->values[i].values[j] = value_of(values->values[j].bv_val, values->values[j].bv_len);
-	}
-	MemoryContextSwitchTo(around);
-}
-
-/* Whether there is an entry: that there is none is no error here. */
-static bool
-entry_is_there(Directory *directory, const char *dn)
-{
-	char	   *nothing[] = {"1.1", NULL};
-	bool		there = false;
-	int			request;
-	LDAPMessage *message;
-	DirectoryResult result;
-
-	directory_check(directory, ldap_search_ext(directory_handle(directory), dn, LDAP_SCOPE_BASE, "(objectClass=*)", nothing, 0, NULL, NULL, NULL, 1, &request), READING);
-	while (directory_next(directory, request, READING, &message) != LDAP_RES_SEARCH_RESULT)
-		there = true;
-	result = directory_result(directory, message, READING);
-	if (result.code != LDAP_NO_SUCH_OBJECT)
-		directory_check(directory, result.code, READING);
-	return there;
-}
-
 /* The values that an entry has of these attributes; NULL: it is not there. */
 static Values *
 read_entry(Directory *directory, const char *dn, int count, char **attributes)
 {
-	Found		found = {CurrentMemoryContext, count, palloc0(sizeof(Values) * Max(count, 1))};
-	DirectorySearch search = {.base = dn,.filter = "(objectClass=*)",.scope = LDAP_SCOPE_BASE,
-	.nattributes = count,.attributes = attributes};
+	static char *none[] = {LDAP_NO_ATTRS, NULL};
+	DirectorySearch search = {.nattributes = count,.attributes = attributes};
+	Values	   *found = NULL;
+	int			request;
+	int			type;
+	LDAPMessage *message;
+	DirectoryResult result;
 
-	if (!entry_is_there(directory, dn))
-		return NULL;
-	if (count > 0)
-		directory_search(directory, &search, keep_entry, &found);
-	return found.values;
+	directory_check(directory, ldap_search_ext(directory_handle(directory), dn, LDAP_SCOPE_BASE, "(objectClass=*)", count > 0 ? attributes : none, 0,
+											   NULL, NULL, NULL, LDAP_NO_LIMIT, &request), READING);
+	while ((type = directory_next(directory, request, READING, &message)) != LDAP_RES_SEARCH_RESULT)
+		if (type == LDAP_RES_SEARCH_ENTRY)
+		{
+			DirectoryEntry *entry = directory_entry(directory, &search, message);
+
+			found = palloc(sizeof(Values) * Max(count, 1));
+			for (int i = 0; i < count; i++)
+				found[i] = (Values) {entry->attributes[i].count, entry->attributes[i].values};
+		}
+	result = directory_result(directory, message, READING);
+	if (result.code != LDAP_NO_SUCH_OBJECT)
+		directory_check(directory, result.code, READING);
+	return found;
 }
 
 /* ---------- names ---------- */
@@ -321,14 +302,6 @@ split_dn(const char *dn, const char **parent)
 	return pnstrdup(dn, at - dn);
 }
 
-static bool
-is_of_rdn(const char *rdn, const char *attribute)
-{
-	size_t		length = strlen(attribute);
-
-	return pg_strncasecmp(rdn, attribute, length) == 0 && (rdn[length] == '=' || rdn[length] == ' ');
-}
-
 static char *
 move(Directory *directory, const char *dn, const char *new_dn)
 {
@@ -340,12 +313,15 @@ move(Directory *directory, const char *dn, const char *new_dn)
 
 	(void) split_dn(dn, &old_parent);
 	sent = ldap_rename(directory_handle(directory), dn, rdn, pg_strcasecmp(old_parent, new_parent) == 0 ? NULL : new_parent, 1, NULL, NULL, &request);
-	return await(directory, sent, request, LDAP_SUCCESS);
+	return await(directory, sent, request, LDAP_SUCCESS, NULL);
 }
 
 /* ---------- orders ---------- */
 
-/* Whether an entry has what it is to have. */
+/*
+ * Whether an entry that was there before is the one that an order was to add.  A
+ * password is kept as a hash, and classes may bring others along.
+ */
 static bool
 is_as_ordered(const Order *order, int count, char **attributes, const Values *found)
 {
@@ -354,7 +330,9 @@ is_as_ordered(const Order *order, int count, char **attributes, const Values *fo
 		Values		wanted;
 
 		values_of(order->set, attributes[i], &wanted);
-		if (!same_values(&wanted, &found[i]))
+		if (pg_strcasecmp(attributes[i], "userPassword") == 0)
+			continue;
+		if (pg_strcasecmp(attributes[i], "objectClass") == 0 ? values_without(&wanted, &found[i]) != NULL : !same_values(&wanted, &found[i]))
 			return false;
 	}
 	return true;
@@ -365,11 +343,12 @@ add_entry(Directory *directory, const Order *order)
 {
 	Modifications modifications = {0};
 	int			count;
-	char	  **attributes = attributes_of(order->set, &count);
+	char	  **attributes = attributes_of(order, &count);
 	Values	   *found;
 	int			request;
 	int			sent;
 	char	   *failure;
+	bool		already;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -380,109 +359,132 @@ add_entry(Directory *directory, const Order *order)
 			modify(&modifications, LDAP_MOD_ADD, attributes[i], values_without(&wanted, NULL));
 	}
 	sent = ldap_add_ext(directory_handle(directory), order->dn, modifications.all, NULL, NULL, &request);
-	failure = await(directory, sent, request, LDAP_ALREADY_EXISTS);
-	if (failure != NULL)
+	failure = await(directory, sent, request, LDAP_ALREADY_EXISTS, &already);
+	if (failure != NULL || !already)
 		return failure;
-	/* it may have been there before */
 	found = read_entry(directory, order->dn, count, attributes);
 	if (found == NULL || !is_as_ordered(order, count, attributes, found))
 		return "an entry of this name is there already, with other values";
 	return NULL;
 }
 
-/* Adds to the modifications what makes an attribute so; else why it may not be. */
+/* Why an entry is not what it was when it was read, nor what it is to be; NULL: it is. */
 static char *
-bring_attribute(const Order *order, char *attribute, const Values *now, Modifications *modifications)
+changed_since(const Order *order, int count, char **attributes, const Values *found)
 {
-	Values		wanted;
-	Values		was;
-	struct berval **gone;
-	struct berval **come;
+	for (int i = 0; i < count; i++)
+	{
+		Values		was;
+		Values		wanted;
+		bool		is_set = values_of(order->set, attributes[i], &wanted);
 
-	values_of(order->set, attribute, &wanted);
-	if (same_values(now, &wanted))
-		return NULL;
-	if (values_of(order->was, attribute, &was) && !same_values(now, &was))
-		return psprintf("%s has changed since: it was %s, it is %s, it is to be %s", attribute, say_values(&was), say_values(now), say_values(&wanted));
-	gone = values_without(now, &wanted);
-	come = values_without(&wanted, now);
-	if (gone != NULL)
-		modify(modifications, LDAP_MOD_DELETE, attribute, gone);
-	if (come != NULL)
-		modify(modifications, LDAP_MOD_ADD, attribute, come);
+		if (!values_of(order->was, attributes[i], &was) || same_values(&was, &found[i]) || (is_set && same_values(&wanted, &found[i])))
+			continue;
+		return psprintf("%s has changed since: it was %s, it is %s%s", attributes[i], say_values(&was), say_values(&found[i]),
+						is_set ? psprintf(", it is to be %s", say_values(&wanted)) : "");
+	}
 	return NULL;
 }
 
+/*
+ * Adds the entry to others, such as groups, by its name, or takes it away from
+ * them; or others to it.
+ */
 static char *
-modify_entry(Directory *directory, const Order *order)
+write_links(Directory *directory, const Order *order, bool add, const char *name)
 {
-	Modifications modifications = {0};
-	int			count;
-	char	  **attributes = attributes_of(order->set, &count);
-	const char *dn = order->dn;
-	const char *parent;
-	char	   *rdn = split_dn(order->new_dn ? order->new_dn : dn, &parent);
-	Values	   *found = read_entry(directory, dn, count, attributes);
-	char	   *failure;
-	int			request;
-	int			sent;
-
-	if (order->new_dn != NULL)
-	{
-		if (found == NULL)
-			found = read_entry(directory, order->new_dn, count, attributes);
-		else if ((failure = move(directory, dn, order->new_dn)) != NULL)
-			return failure;
-		else
-			found = read_entry(directory, order->new_dn, count, attributes);
-		dn = order->new_dn;
-	}
-	if (found == NULL)
-		return "the entry is not there";
-	for (int i = 0; i < count; i++)
-		/* the name brings its own value along */
-		if (!(order->new_dn != NULL && is_of_rdn(rdn, attributes[i])) &&
-			(failure = bring_attribute(order, attributes[i], &found[i], &modifications)) != NULL)
-			return failure;
-	if (modifications.count == 0)
-		return NULL;
-	sent = ldap_modify_ext(directory_handle(directory), dn, modifications.all, NULL, NULL, &request);
-	return await(directory, sent, request, LDAP_SUCCESS);
-}
-
-/* Adds the entry to others, such as groups, and takes it away from them. */
-static char *
-write_links(Directory *directory, const Order *order)
-{
-	uint32		count = order->links ? JsonContainerSize(order->links) : 0;
+	uint32		count = JsonContainerSize(order->links);
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		JsonbContainer *link = getIthJsonbValueFromContainer(order->links, i)->val.binary.data;
-		char	   *dn = name_in_utf8(link, "dn");
-		char	   *value = member_text(link, "value");
-		bool		add = member_is_true(link, "add");
-		struct berval one = text_value(value, strlen(value));
+		char	   *holder = name_in_utf8(link, "dn");
+		char	   *held = name_in_utf8(link, "name");
+		const char *dn = holder ? holder : name;
+		struct berval one = value_of(held ? held : name, strlen(held ? held : name));
 		struct berval *values[] = {&one, NULL};
 		Modifications modifications = {0};
 		char	   *failure;
 		int			request;
 		int			sent;
 
+		if (member_is_true(link, "add") != add)
+			continue;
 		modify(&modifications, add ? LDAP_MOD_ADD : LDAP_MOD_DELETE, member_text(link, "attribute"), values);
 		sent = ldap_modify_ext(directory_handle(directory), dn, modifications.all, NULL, NULL, &request);
-		failure = await(directory, sent, request, add ? LDAP_TYPE_OR_VALUE_EXISTS : LDAP_NO_SUCH_ATTRIBUTE);
+		failure = await(directory, sent, request, add ? LDAP_TYPE_OR_VALUE_EXISTS : LDAP_NO_SUCH_ATTRIBUTE, NULL);
 		if (failure != NULL)
 			return psprintf("%s: %s", dn, failure);
 	}
 	return NULL;
 }
 
+/* Brings the attributes of an entry to what they are to be. */
+static char *
+bring_attributes(Directory *directory, const Order *order, const char *dn, int count, char **attributes, const Values *found)
+{
+	Modifications modifications = {0};
+	int			request;
+	int			sent;
+
+	for (int i = 0; i < count; i++)
+	{
+		Values		wanted;
+		struct berval **gone;
+		struct berval **come;
+
+		if (!values_of(order->set, attributes[i], &wanted))
+			continue;
+		gone = values_without(&found[i], &wanted);
+		come = values_without(&wanted, &found[i]);
+		if (gone != NULL)
+			modify(&modifications, LDAP_MOD_DELETE, attributes[i], gone);
+		if (come != NULL)
+			modify(&modifications, LDAP_MOD_ADD, attributes[i], come);
+	}
+	if (modifications.count == 0)
+		return NULL;
+	sent = ldap_modify_ext(directory_handle(directory), dn, modifications.all, NULL, NULL, &request);
+	return await(directory, sent, request, LDAP_SUCCESS, NULL);
+}
+
+static char *
+modify_entry(Directory *directory, const Order *order, const char **name)
+{
+	int			count;
+	char	  **attributes = attributes_of(order, &count);
+	Values	   *found = read_entry(directory, order->dn, count, attributes);
+	char	   *failure;
+
+	*name = order->dn;
+	if (found == NULL && order->new_dn != NULL)
+	{
+		/* it was moved before a crash */
+		*name = order->new_dn;
+		found = read_entry(directory, order->new_dn, count, attributes);
+	}
+	if (found == NULL)
+		return "the entry is not there";
+	failure = changed_since(order, count, attributes, found);
+	if (failure == NULL && order->new_dn != NULL && *name == order->dn)
+	{
+		/* what it is taken away from names it by this name still */
+		failure = write_links(directory, order, false, *name);
+		if (failure == NULL)
+			failure = move(directory, order->dn, order->new_dn);
+		*name = order->new_dn;
+		/* the name brings a value of its own along */
+		if (failure == NULL && (found = read_entry(directory, order->new_dn, count, attributes)) == NULL)
+			failure = "the entry is not there";
+	}
+	return failure ? failure : bring_attributes(directory, order, *name, count, attributes, found);
+}
+
 static char *
 delete_entry(Directory *directory, const Order *order)
 {
 	int			count;
-	char	  **attributes = attributes_of(order->was, &count);
+	char	  **attributes = attributes_of(order, &count);
 	Values	   *found = read_entry(directory, order->dn, count, attributes);
 	char	   *failure;
 	int			request;
@@ -490,35 +492,32 @@ delete_entry(Directory *directory, const Order *order)
 
 	if (found == NULL)
 		return NULL;
-	for (int i = 0; i < count; i++)
-	{
-		Values		was;
-
-		values_of(order->was, attributes[i], &was);
-		if (!same_values(&was, &found[i]))
-			return psprintf("%s has changed since: it was %s, it is %s", attributes[i], say_values(&was), say_values(&found[i]));
-	}
+	failure = changed_since(order, count, attributes, found);
 	/* while they name it by this name */
-	failure = write_links(directory, order);
+	if (failure == NULL)
+		failure = write_links(directory, order, false, order->dn);
 	if (failure != NULL)
 		return failure;
 	if (order->new_dn != NULL)
 		return move(directory, order->dn, order->new_dn);
 	sent = ldap_delete_ext(directory_handle(directory), order->dn, NULL, NULL, &request);
-	return await(directory, sent, request, LDAP_NO_SUCH_OBJECT);
+	return await(directory, sent, request, LDAP_NO_SUCH_OBJECT, NULL);
 }
 
 static char *
 carry_out(Directory *directory, const Order *order)
 {
+	const char *name = order->dn;
 	char	   *failure;
 
 	if (order->dn == NULL)
 		return "no rule gives the name of the entry";
 	if (strcmp(order->change, "Deleted") == 0)
 		return delete_entry(directory, order);
-	failure = strcmp(order->change, "Added") == 0 ? add_entry(directory, order) : modify_entry(directory, order);
-	return failure ? failure : write_links(directory, order);
+	failure = strcmp(order->change, "Added") == 0 ? add_entry(directory, order) : modify_entry(directory, order, &name);
+	if (failure == NULL)
+		failure = write_links(directory, order, false, name);
+	return failure ? failure : write_links(directory, order, true, name);
 }
 
 /* The directory as the role may use it. */
