@@ -535,30 +535,34 @@ COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
 'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
 
 -- Values of a document as those of an attribute: texts, or octets of a bytea.
+CREATE FUNCTION syncup.ldap_value(value jsonb, is_bytea boolean)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN is_bytea THEN jsonb_build_object('hex', substr(value #>> '{}', 3)) WHEN jsonb_typeof(value) = 'boolean' THEN to_jsonb(upper(value #>> '{}')) ELSE to_jsonb(value #>> '{}') END;
+COMMENT ON FUNCTION syncup.ldap_value(jsonb, boolean) IS 'A value of a document, none of a list, as a value of an attribute.';
+
 CREATE FUNCTION syncup.ldap_values(value jsonb, is_bytea boolean)
 RETURNS jsonb
 LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT coalesce(jsonb_agg(CASE WHEN is_bytea THEN jsonb_build_object('hex', substr(v.t, 3)) WHEN v.t IN ('true', 'false') AND jsonb_typeof(v.j) = 'boolean' THEN to_jsonb(upper(v.t)) ELSE to_jsonb(v.t) END ORDER BY v.n), '[]')
-	FROM (SELECT e.j, e.j #>> '{}' AS t, e.n FROM jsonb_array_elements(CASE jsonb_typeof(value) WHEN 'array' THEN value WHEN 'null' THEN '[]' ELSE jsonb_build_array(value) END) WITH ORDINALITY AS e (j, n)) AS v
-	WHERE v.t <> ''
-$$;
+RETURN CASE WHEN jsonb_typeof(value) = 'array'
+		THEN (SELECT coalesce(jsonb_agg(syncup.ldap_value(e.j, is_bytea) ORDER BY e.n), '[]') FROM jsonb_array_elements(value) WITH ORDINALITY AS e (j, n) WHERE e.j #>> '{}' <> '')
+	WHEN value #>> '{}' <> '' THEN jsonb_build_array(syncup.ldap_value(value, is_bytea)) ELSE '[]' END;
 COMMENT ON FUNCTION syncup.ldap_values(jsonb, boolean) IS 'A value of a document as a list of an attribute''s values.';
 
-CREATE FUNCTION syncup.ldap_attributes(t syncup.resource_type, vals jsonb)
-RETURNS jsonb
+CREATE FUNCTION syncup.ldap_columns(t syncup.resource_type)
+RETURNS TABLE (name text, attribute text, is_bytea boolean, is_given boolean, is_key boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(jsonb_object_agg(n.attribute, syncup.ldap_values(e.value, a.atttypid = 'bytea'::regtype)), '{}')
-	FROM jsonb_each(vals) e
-	JOIN pg_attribute a ON a.attrelid = t.account AND a.attname = e.key AND a.attnum > 0 AND NOT a.attisdropped
-	CROSS JOIN LATERAL (SELECT CASE WHEN t.options -> 'fulfill' -> 'attributes' ? e.key THEN t.options #>> ARRAY['fulfill', 'attributes', e.key] ELSE e.key END AS attribute) AS n
-	WHERE NOT coalesce(syncup.are_links(e.value), false) AND n.attribute IS NOT NULL AND e.key <> coalesce(t.options #>> '{fulfill,dn}', 'dn')
+	SELECT a.attname, n.attribute, a.atttypid = 'bytea'::regtype, given.names ? a.attname::text, a.attname = ANY (k.names)
+	FROM (SELECT coalesce(jsonb_agg(r.definition -> 'property'), '[]') AS names FROM syncup.rules_of(t.resource_type, 'scalar') r) AS given
+	CROSS JOIN (SELECT syncup.key_columns(t.account) AS names) AS k
+	JOIN pg_attribute a ON a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped
+	CROSS JOIN LATERAL (SELECT CASE WHEN t.options -> 'fulfill' -> 'attributes' ? a.attname::text THEN t.options #>> ARRAY['fulfill', 'attributes', a.attname] ELSE a.attname::text END AS attribute) AS n
+	WHERE n.attribute IS NOT NULL AND a.attname <> coalesce(t.options #>> '{fulfill,dn}', 'dn')
 $$;
-COMMENT ON FUNCTION syncup.ldap_attributes(syncup.resource_type, jsonb) IS
-'Columns of an account as attributes of its entry; without the name, and without those that "attributes" gives no name.';
+COMMENT ON FUNCTION syncup.ldap_columns(syncup.resource_type) IS
+'Columns of an account as attributes of its entry, whether a rule gives them, and whether they are its key; without the name, and without those that "attributes" gives no name.';
 
 -- The names of entries on the other side of links.
 CREATE FUNCTION syncup.ldap_names(t syncup.resource_type, association text, keys text[])
@@ -607,7 +611,30 @@ END
 $$;
 COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text) IS 'The links that entries of others, such as groups, hold to an account that goes: they are taken away with it.';
 
-CREATE FUNCTION syncup.ldap_order(t syncup.resource_type, o syncup.provisioning_order)
+-- What is compared before anything is done: what changes, and which entry it is; of one
+-- that goes all that rules give.
+CREATE FUNCTION syncup.ldap_entries(t syncup.resource_type, orders uuid[])
+RETURNS TABLE (o syncup.provisioning_order, entry jsonb)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH attribute AS MATERIALIZED (SELECT c.* FROM syncup.ldap_columns(t) c)
+	SELECT o, jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', coalesce(d.resource ->> n.column, d.changes ->> n.column),
+			'new_dn', CASE WHEN o.change_type = 'Modified' THEN nullif(d.changes ->> n.column, d.resource ->> n.column) END,
+			'set', coalesce(a.set, '{}') || CASE o.change_type WHEN 'Added' THEN jsonb_build_object('objectClass', t.options #> '{fulfill,object_class}') ELSE '{}' END,
+			'was', coalesce(a.was, '{}'), 'links', '[]'::jsonb)
+	FROM syncup.provisioning_order o
+	CROSS JOIN (SELECT coalesce(t.options #>> '{fulfill,dn}', 'dn')) AS n ("column")
+	CROSS JOIN LATERAL (SELECT o.document -> 'Changes' AS changes, nullif(o.document -> 'Resource', 'null') AS resource) AS d
+	CROSS JOIN LATERAL (
+		SELECT jsonb_object_agg(c.attribute, syncup.ldap_values(d.changes -> c.name, c.is_bytea)) FILTER (WHERE c.is_set) AS set,
+			jsonb_object_agg(c.attribute, syncup.ldap_values(d.resource -> c.name, c.is_bytea)) FILTER (WHERE c.is_given AND d.resource ? c.name AND (c.is_set OR c.is_key OR o.change_type = 'Deleted')) AS was
+		FROM (SELECT x.*, d.changes ? x.name AND NOT syncup.are_links(d.changes -> x.name) AND o.change_type <> 'Deleted' AS is_set FROM attribute x) AS c) AS a
+	WHERE o.order_id = ANY (orders)
+$$;
+COMMENT ON FUNCTION syncup.ldap_entries(syncup.resource_type, uuid[]) IS 'Orders as syncup.ldap_orders() takes them, but for links and passwords.';
+
+CREATE FUNCTION syncup.ldap_order(t syncup.resource_type, o syncup.provisioning_order, entry jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -615,36 +642,22 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	f jsonb := t.options -> 'fulfill';
-	name_column text := coalesce(f ->> 'dn', 'dn');
-	changes jsonb := o.document -> 'Changes';
-	resource jsonb := nullif(o.document -> 'Resource', 'null');
-	dn text := coalesce(resource ->> name_column, changes ->> name_column);
-	new_dn text := CASE WHEN o.change_type = 'Modified' THEN nullif(changes ->> name_column, dn) END;
-	own jsonb := syncup.ldap_attributes(t, changes);
-	-- compared before anything is done: what changes, and which entry it is; of one that goes all that rules give
-	was jsonb := syncup.ldap_attributes(t, (SELECT jsonb_object_agg(k.name, resource -> k.name) FROM (
-		SELECT r.definition ->> 'property' AS name FROM syncup.rules_of(t.resource_type, 'scalar') r
-		WHERE o.change_type = 'Deleted' OR changes ? (r.definition ->> 'property') OR (r.definition ->> 'property')::name = ANY (syncup.key_columns(t.account))) k
-		WHERE resource ? k.name));
+	own jsonb := entry -> 'set';
 	others jsonb := '[]';
 	c record;
 	names jsonb;
 	password text;
 	attribute text;
 BEGIN
-	IF o.change_type = 'Added' THEN
-		own := own || jsonb_build_object('objectClass', f -> 'object_class');
-		IF f ? 'password' THEN
-			EXECUTE format('SELECT w.p FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (p text)', t.role, format('SELECT %s(g.document)::text FROM given g', f ->> 'password'),
-				syncup.orders_given(t, ARRAY[o.order_id]), format('fulfil %s', t.resource_type)) INTO password;
-			own := own || jsonb_build_object('userPassword', jsonb_build_array(password));
-		END IF;
+	IF o.change_type = 'Added' AND f ? 'password' THEN
+		EXECUTE format('SELECT w.p FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (p text)', t.role, format('SELECT %s(g.document)::text FROM given g', f ->> 'password'),
+			syncup.orders_given(t, ARRAY[o.order_id]), format('fulfil %s', t.resource_type)) INTO password;
+		own := own || jsonb_build_object('userPassword', jsonb_build_array(password));
 	ELSIF o.change_type = 'Deleted' THEN
-		own := '{}';
 		others := syncup.ldap_memberships(t, o.account_key);
-		new_dn := CASE WHEN f ? 'move_to' THEN concat((regexp_match(dn, '^(?:[^,\\]|\\.)*'))[1], ',', f ->> 'move_to') END;
+		entry := entry || jsonb_build_object('new_dn', CASE WHEN f ? 'move_to' THEN concat((regexp_match(entry ->> 'dn', '^(?:[^,\\]|\\.)*'))[1], ',', f ->> 'move_to') END);
 	END IF;
-	FOR c IN SELECT * FROM syncup.links_of(t, changes) LOOP
+	FOR c IN SELECT * FROM syncup.links_of(t, o.document -> 'Changes') LOOP
 		attribute := f #>> ARRAY['links', c.association, 'attribute'];
 		IF attribute IS NULL THEN
 			RAISE 'option "links" of "fulfill" does not say what attribute association "%" is', c.association USING ERRCODE = 'invalid_parameter_value';
@@ -661,10 +674,10 @@ BEGIN
 				FROM unnest(c.added || c.removed) k WHERE names ? k), '[]');
 		END IF;
 	END LOOP;
-	RETURN jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', dn, 'new_dn', new_dn, 'set', own, 'was', was, 'links', others);
+	RETURN entry || jsonb_build_object('set', own, 'links', others);
 END
 $$;
-COMMENT ON FUNCTION syncup.ldap_order(syncup.resource_type, syncup.provisioning_order) IS 'An order as syncup.ldap_orders() takes it.';
+COMMENT ON FUNCTION syncup.ldap_order(syncup.resource_type, syncup.provisioning_order, jsonb) IS 'An order as syncup.ldap_orders() takes it: its links, its password, and where it goes are added to the entry.';
 
 CREATE FUNCTION syncup.fulfill_ldap(t syncup.resource_type, orders uuid[])
 RETURNS SETOF syncup.order_result
@@ -673,18 +686,23 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	o syncup.provisioning_order;
+	e record;
 	documents jsonb[] := '{}';
 BEGIN
-	FOR o IN SELECT x.* FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) ORDER BY x.seq LOOP
-		BEGIN
-			documents := documents || syncup.ldap_order(t, o);
-		EXCEPTION WHEN OTHERS THEN
-			IF syncup.is_of_the_server(SQLSTATE) THEN
-				RAISE;
-			END IF;
-			RETURN NEXT (o.order_id, 'errored', SQLERRM)::syncup.order_result;
-		END;
+	FOR e IN SELECT x.o, x.entry FROM syncup.ldap_entries(t, orders) x ORDER BY (x.o).seq LOOP
+		-- most have neither links nor a password
+		IF (e.o).change_type = 'Deleted' OR (e.o).change_type = 'Added' AND t.options -> 'fulfill' ? 'password' OR (e.o).document @? '$.Changes.* ? (@.type() == "object")' THEN
+			BEGIN
+				documents := documents || syncup.ldap_order(t, e.o, e.entry);
+			EXCEPTION WHEN OTHERS THEN
+				IF syncup.is_of_the_server(SQLSTATE) THEN
+					RAISE;
+				END IF;
+				RETURN NEXT ((e.o).order_id, 'errored', SQLERRM)::syncup.order_result;
+			END;
+		ELSE
+			documents := documents || e.entry;
+		END IF;
 	END LOOP;
 	RETURN QUERY
 	SELECT r.order_id, CASE WHEN r.error IS NULL THEN 'executed' ELSE 'errored' END, r.error
