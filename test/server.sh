@@ -170,12 +170,13 @@ start_server() {
 	export PGHOST="$server.socket" PGPORT=5432 PGUSER=postgres
 }
 
-# start_directory NAME: OpenLDAP's slapd in $work/NAME, on a socket, with the entries
-# that standard input has as LDIF; its base is dc=example,dc=org. It tells changes
-# (syncprov) and keeps memberOf. LDAP_URL, LDAP_ADMIN and LDAP_PASSWORD lead to it.
+# start_directory NAME [SETTING...]: OpenLDAP's slapd in $work/NAME, on a socket, with
+# the entries that standard input has as LDIF; its base is dc=example,dc=org. It tells
+# changes (syncprov) and keeps memberOf. LDAP_URL, LDAP_ADMIN and LDAP_PASSWORD lead to it.
 # Debian: slapd, ldap-utils. (TAP tests: test/oracle/Slapd.pm)
 start_directory() {
 	directory=$work/$1
+	shift
 	as_server mkdir "$directory" "$directory/data"
 	LDAP_URL=ldapi://$(echo "$directory/socket" | sed 's|/|%2F|g')
 	LDAP_ADMIN=cn=admin,dc=example,dc=org
@@ -189,6 +190,7 @@ start_directory() {
 		moduleload back_mdb
 		moduleload syncprov
 		moduleload memberof
+		moduleload refint
 		pidfile $directory/slapd.pid
 		database mdb
 		suffix dc=example,dc=org
@@ -201,6 +203,7 @@ start_directory() {
 		overlay memberof
 		overlay syncprov
 		syncprov-sessionlog 100000
+		$(printf '%s\n' "$@")
 	CONF
 	quietly as_server /usr/sbin/slapadd -q -w -f "$directory/slapd.conf" || return 1
 	# it goes to the background once it listens
