@@ -3,11 +3,15 @@
  *		Files that a client has sent in a session, read from syncup.upload_part.
  *
  * A part may be as long as its sender likes: pieces of it are read, which
- * PostgreSQL stores so that each can be found by itself.
+ * PostgreSQL stores so that each can be found by itself. They come from where they are
+ * stored, not through a query's result, which would hold them a second time. Nobody
+ * replaces a part meanwhile: a prepare locks its session.
  */
 #include "csv/upload.h"
 
+#include "access/detoast.h"
 #include "tool/sql.h"
+#include "utils/datum.h"
 
 #define PIECE	(1024 * 1024)
 
@@ -47,9 +51,9 @@ upload_check_complete(const Upload *upload)
 				 errhint("Send them with syncup_upload(), and prepare the session then.")));
 }
 
-/* Gets the next piece; false at the end. */
+/* Finds the next part that is not empty; false at the end. */
 static bool
-next_piece(const Upload *upload, UploadPlace *place)
+next_part(const Upload *upload, UploadPlace *place)
 {
 	SPITupleTable *table = SPI_tuptable;
 	uint64		processed = SPI_processed;
@@ -57,27 +61,43 @@ next_piece(const Upload *upload, UploadPlace *place)
 	bool		found;
 
 	/* Whoever reads a row may have another result at hand. */
-	found = own_sql("SELECT p.part, substr(p.content, CASE WHEN p.part = $3 THEN $4 ELSE 1 END, $5) FROM syncup.upload_part p"
-					" WHERE p.session = $1 AND p.file = $2 AND p.part >= $3"
-					" AND octet_length(p.content) >= CASE WHEN p.part = $3 THEN $4 ELSE 1 END"
+	found = own_sql("SELECT p.part, p.content, octet_length(p.content) FROM syncup.upload_part p"
+					" WHERE p.session = $1 AND p.file = $2 AND p.part > $3 AND octet_length(p.content) > 0"
 					" ORDER BY p.part LIMIT 1",
-					SQL_ARGS(SQL_UUID(&upload->session), SQL_TEXT(upload->file), SQL_INT4(place->part),
-							 SQL_INT4(place->next), SQL_INT4(PIECE))) > 0;
+					SQL_ARGS(SQL_UUID(&upload->session), SQL_TEXT(upload->file), SQL_INT4(place->part))) > 0;
 	if (found)
 	{
-		int32		part = sql_int4(0, 1);
 		MemoryContext before = MemoryContextSwitchTo(place->context);
 
-		place->piece = DatumGetByteaPCopy(sql_datum(0, 2, &isnull));
+		if (place->content != NULL)
+			pfree(place->content);
+		/* of a long one: where it is stored */
+		place->content = (struct varlena *) DatumGetPointer(datumCopy(sql_datum(0, 2, &isnull), false, -1));
 		MemoryContextSwitchTo(before);
-		place->next = (part == place->part ? place->next : 1) + VARSIZE_ANY_EXHDR(place->piece);
-		place->part = part;
-		place->given = 0;
+		place->part = sql_int4(0, 1);
+		place->length = sql_int4(0, 3);
+		place->next = 0;
 	}
 	SPI_freetuptable(SPI_tuptable);
 	SPI_tuptable = table;
 	SPI_processed = processed;
 	return found;
+}
+
+/* Gets the next piece; false at the end. */
+static bool
+next_piece(const Upload *upload, UploadPlace *place)
+{
+	MemoryContext before;
+
+	if (place->next == place->length && !next_part(upload, place))
+		return false;
+	before = MemoryContextSwitchTo(place->context);
+	place->piece = detoast_attr_slice(place->content, place->next, PIECE);
+	MemoryContextSwitchTo(before);
+	place->next += VARSIZE_ANY_EXHDR(place->piece);
+	place->given = 0;
+	return true;
 }
 
 size_t
@@ -103,5 +123,7 @@ upload_rewind(UploadPlace *place)
 {
 	if (place->piece != NULL)
 		pfree(place->piece);
+	if (place->content != NULL)
+		pfree(place->content);
 	*place = (UploadPlace) {.context = place->context};
 }

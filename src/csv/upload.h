@@ -21,9 +21,11 @@ typedef struct Upload
 typedef struct UploadPlace
 {
 	MemoryContext context;		/* of pieces */
-	int32		part;			/* of the piece; 0: nothing was read yet */
-	int32		next;			/* where the next piece of that part begins, from 1 */
-	bytea	   *piece;			/* NULL: none is at hand */
+	int32		part;			/* 0: nothing was read yet */
+	struct varlena *content;	/* of that part, or where it is stored */
+	int32		length;			/* of its content */
+	int32		next;			/* where its next piece begins */
+	struct varlena *piece;		/* NULL: none is at hand */
 	size_t		given;			/* bytes of it that were given out */
 } UploadPlace;
 

@@ -144,8 +144,8 @@ sub batches { return query('SELECT count(*) FROM syncup.batch') }
 
 write_file('cut', '');
 my ($file, $rows) = new_file();
-is(send_files('hr_both', '--part-size', '700', 'HR', 'complete', $file), 0, 'a file is sent and applied');
-like($said, qr/part 1 of 3 sent/, 'with progress');
+is(send_files('hr_both', '--part-size', '300', 'HR', 'complete', $file), 0, 'a file is sent and applied');
+like($said, qr/part 8 of (\d+) sent\n.*part \1 of \1 sent/s, 'with progress');
 like($printed, qr/status.*inserted.*\n.*\n .*applied +\| +200 /, 'and its result');
 is(rows(), $rows, 'these are its rows');
 my $total = -s $passed;
@@ -157,8 +157,10 @@ for my $run (1 .. $runs)
 	my $before = batches();
 	($file, $rows) = new_file();
 	write_file('cut', $cut);
-	is(send_files('hr_both', '--part-size', '700', 'HR', 'complete', $file), 0, "cut after $cut of about $total bytes") or diag($said);
+	is(send_files('hr_both', '--part-size', '300', 'HR', 'complete', $file), 0, "cut after $cut of about $total bytes") or diag($said);
 	is(-s $cut_file, 0, 'it was cut');
+	my %once;
+	is(join(' ', grep { $once{$_}++ } $said =~ /part (\d+) of \d+ sent/g), '', 'no part that was sent is sent again');
 	is(rows(), $rows, 'the file is applied');
 	is(batches() - $before, 1, 'once');
 }
@@ -168,7 +170,7 @@ for my $run (1 .. $runs)
 my $before = rows();
 write_file('always', '');
 write_file('cut', int($total / 3));
-is(send_files('hr_both', '--give-up-after', '1', '--part-size', '700', 'HR', 'complete', $file), 2, 'given up');
+is(send_files('hr_both', '--give-up-after', '1', '--part-size', '300', 'HR', 'complete', $file), 2, 'given up');
 like($said, qr/was given up after 1 s/, 'which is said');
 is(rows(), $before, 'nothing is applied');
 unlink "$dir/always";
@@ -210,11 +212,40 @@ chmod 0755, "$dir/bin/psql";
 }
 is($said, '', 'without a word');
 is(rows(), $rows, 'applied');
-like(slurp_file("$dir/seen"), qr/1\.aaaaaa/, 'parts lay there');
+like(slurp_file("$dir/seen"), qr/^rows$/m, 'something lay there');
 is(slurp_file("$dir/readable"), '', 'for nobody else');
 unlike(slurp_file("$dir/arguments"), qr/secret/, 'no contents on a command line');
 is(join(' ', glob("$tmp/*")), '', 'nothing is left');
 is(join(' ', grep { /secret/ } split /\n/, slurp_file($node->logfile)), '', 'nothing is in the log, which has every statement');
+
+# ---------- a file that does not hold still ----------
+
+# A dd that does what is in the file "meanwhile" before it reads.
+write_file('bin/dd', "#!/bin/sh\n. $dir/meanwhile\nexec " . `sh -c "command -v dd"` =~ s/\n//r . " \"\$\@\"\n");
+chmod 0755, "$dir/bin/dd";
+$before = rows();
+for my $compress ([], ['--no-gzip'])
+{
+	my $batches = batches();
+	for (["echo 201,late >>$dir/staff.csv", 'changed while it was read'],
+		["cp $dir/other.csv $dir/new.csv; mv $dir/new.csv $dir/staff.csv", 'changed while it was read'],
+		["cp -p $dir/staff.csv $dir/kept.csv; : >$dir/staff.csv; touch -r $dir/kept.csv $dir/staff.csv", 'changed while it was read'],
+		['head -c 5 <&5; echo 0+1 records in >&2; exit', 'cannot read file'],
+		['exit 1', 'cannot read file'])
+	{
+		my ($meanwhile, $why) = @$_;
+		write_file('meanwhile', $meanwhile . "\n");
+		write_file('other.csv', "id,name\n1,another\n");
+		($file, undef) = new_file();
+		local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
+		is(send_files('hr_both', @$compress, '--part-size', '300', 'HR', 'complete', $file), 1, "@$compress: $meanwhile");
+		like($said, qr/file ".*" \Q$why\E|\Q$why\E ".*"/, 'is told');
+	}
+	is(batches(), $batches, 'nothing is prepared');
+}
+is(rows(), $before, 'nothing is applied');
+is(join(' ', glob("$tmp/*")), '', 'nothing is left');
+unlink "$dir/bin/dd";
 
 # ---------- what becomes of it ----------
 
