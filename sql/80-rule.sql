@@ -173,11 +173,11 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT s.a, s.b, s.roles, %s AS ak, %s AS bk FROM (%s) s', syncup.key_parts(owner, 's.a'),
+	SELECT format('SELECT s.*, %s AS ak, %s AS bk FROM (%s) s', syncup.key_parts(owner, 's.a'),
 		CASE WHEN account IS NULL THEN 'NULL::text[]' ELSE syncup.key_parts(account, 's.b') END, source)
 $$;
 COMMENT ON FUNCTION syncup.rule_given(regclass, regclass, text) IS
-'The query of what a rule''s query sees as "given", from one of keys a and b, and roles: with the values of the keys, ak and bk.';
+'The query of what a rule''s query sees as "given", from one of keys a and b, roles, and what else is known of the row: with the values of the keys, ak and bk.';
 
 CREATE FUNCTION syncup.is_of_a_row(sqlstate text)
 RETURNS boolean
@@ -187,14 +187,14 @@ AS $$ SELECT left(sqlstate, 2) NOT IN ('08', '0A', '25', '40', '42', '53', '54',
 COMMENT ON FUNCTION syncup.is_of_a_row(text) IS
 'Whether an error of a rule may be about one row: not a missing right or table, a conflict, a cancel, the lack of memory.';
 
-CREATE FUNCTION syncup.rule_chunk(role regrole, queries text[], owner regclass, account regclass, a text[], b text[], roles text[])
+CREATE FUNCTION syncup.rule_chunk(role regrole, queries text[], owner regclass, account regclass, a text[], b text[], roles text[], known text[])
 RETURNS SETOF syncup.rule_row
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	given text := syncup.rule_given(owner, account, format('SELECT u.a, u.b, u.roles::text[] FROM unnest(%L::text[], %L::text[], %L::text[]) AS u (a, b, roles)', a, b, roles));
+	given text := syncup.rule_given(owner, account, format('SELECT u.a, u.b, u.roles::text[], u.syncup_known FROM unnest(%L::text[], %L::text[], %L::text[], %L::text[]) AS u (a, b, roles, syncup_known)', a, b, roles, known));
 	half int := cardinality(a) / 2;
 	message text;
 BEGIN
@@ -212,8 +212,8 @@ BEGIN
 		message := SQLERRM;
 	END;
 	IF half > 0 THEN
-		RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a[:half], b[:half], roles[:half]);
-		RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a[half + 1:], b[half + 1:], roles[half + 1:]);
+		RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a[:half], b[:half], roles[:half], known[:half]);
+		RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a[half + 1:], b[half + 1:], roles[half + 1:], known[half + 1:]);
 	ELSIF cardinality(queries) = 1 THEN
 		RETURN NEXT (a[1], b[1], NULL, NULL, NULL, message)::syncup.rule_row;
 	ELSE
@@ -231,7 +231,7 @@ BEGIN
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION syncup.rule_chunk(regrole, text[], regclass, regclass, text[], text[], text[]) IS
+COMMENT ON FUNCTION syncup.rule_chunk(regrole, text[], regclass, regclass, text[], text[], text[], text[]) IS
 'What the first query says of these rows; where it raises, of each half; and of one row each of the others, which ask one rule each.';
 
 CREATE FUNCTION syncup.rule_rows(role regrole, queries text[], owner regclass, account regclass, source text)
@@ -245,40 +245,40 @@ DECLARE
 	a text[] := '{}';
 	b text[] := '{}';
 	roles text[] := '{}';
+	known text[] := '{}';
 BEGIN
 	FOR g IN EXECUTE source LOOP
 		n := n + 1;
 		a[n] := g.a;
 		b[n] := g.b;
 		roles[n] := g.roles::text;
+		known[n] := g.syncup_known;
 		IF n = 2000 THEN
-			RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a, b, roles);
+			RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a, b, roles, known);
 			n := 0;
 			a := '{}';
 			b := '{}';
 			roles := '{}';
+			known := '{}';
 		END IF;
 	END LOOP;
-	RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a, b, roles);
+	RETURN QUERY SELECT * FROM syncup.rule_chunk(role, queries, owner, account, a, b, roles, known);
 END
 $$;
 COMMENT ON FUNCTION syncup.rule_rows(regrole, text[], regclass, regclass, text) IS
 'What rules say of many rows, some of which make them raise an error: those rows get its message, the others what they would get alone.';
 
-CREATE FUNCTION syncup.rule_source(role regrole, queries text[], owner regclass, account regclass, source text, row_by_row boolean)
+CREATE FUNCTION syncup.rule_query(role regrole, query text, given text DEFAULT NULL)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN row_by_row
-		THEN format('syncup.rule_rows(%L::regrole, %L::text[], %s, %s, %L)', role, queries, format('%L::regclass', owner), format('%L::regclass', account), source)
-		ELSE format('(SELECT q.a, q.b, NULL::int AS part, q.vals, q.more, NULL::text AS message FROM syncup.query_as(%L::regrole, %L, %L) AS q (a text, b text, vals text[], more text[]))',
-			role, queries[1], syncup.rule_given(owner, account, source)) END
+	SELECT format('(SELECT q.a, q.b, NULL::int AS part, q.vals, q.more, NULL::text AS message FROM syncup.query_as(%L::regrole, %L, %L) AS q (a text, b text, vals text[], more text[]))',
+		role, query, given)
 $$;
-COMMENT ON FUNCTION syncup.rule_source(regrole, text[], regclass, regclass, text, boolean) IS
-'SQL for what rules say, to be read in FROM: by one query, or where that raises an error row by row.';
+COMMENT ON FUNCTION syncup.rule_query(regrole, text, text) IS 'SQL for what one query of rules says, to be read in FROM.';
 
-CREATE FUNCTION syncup.run_rules(statement text, role regrole, queries text[], owner regclass, account regclass, source text)
+CREATE FUNCTION syncup.run_rules(statement text, role regrole, queries text[], owner regclass, account regclass, source text, whole text DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -286,12 +286,13 @@ SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+	rows text := coalesce(whole, syncup.rule_query(role, queries[1], syncup.rule_given(owner, account, source)));
 	row_by_row boolean := false;
 	result jsonb;
 BEGIN
 	LOOP
 		BEGIN
-			EXECUTE replace(statement, '$rules', syncup.rule_source(role, queries, owner, account, source, row_by_row)) INTO result;
+			EXECUTE replace(statement, '$rules', rows) INTO result;
 			RETURN result;
 		EXCEPTION WHEN OTHERS THEN
 			IF row_by_row OR NOT syncup.is_of_a_row(SQLSTATE) THEN
@@ -299,12 +300,13 @@ BEGIN
 				RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
 			END IF;
 			row_by_row := true;
+			rows := format('syncup.rule_rows(%L::regrole, %L::text[], %L::regclass, %L::regclass, %L)', role, queries, owner, account, source);
 		END;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION syncup.run_rules(text, regrole, text[], regclass, regclass, text) IS
-'Runs a statement that returns one jsonb and reads $rules: what the queries of rules say of the rows of source. An error of one row harms that row alone.';
+COMMENT ON FUNCTION syncup.run_rules(text, regrole, text[], regclass, regclass, text, text) IS
+'Runs a statement that returns one jsonb and reads $rules: what the first query says of the rows of source; whole, if it is given, says the same at once. Where that raises an error it is looked at row by row: an error of one row harms that row alone.';
 
 CREATE FUNCTION syncup.analyze_written(written bigint, tables regclass[])
 RETURNS void
@@ -329,7 +331,7 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT k.a, NULL::text AS b, NULL::text[] AS roles FROM syncup.query_as(%L::regrole, %L) AS k (a text)',
+	SELECT format('SELECT k.a, NULL::text AS b, NULL::text[] AS roles, NULL::text AS syncup_known FROM syncup.query_as(%L::regrole, %L) AS k (a text)',
 		role, format('SELECT %s FROM %s r', syncup.key_of(target), target))
 $$;
 COMMENT ON FUNCTION syncup.all_keys(regrole, regclass) IS 'A source of rules: the keys of all rows of a table.';
@@ -338,7 +340,7 @@ CREATE FUNCTION syncup.these_keys(keys text[])
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('SELECT k.a, NULL::text AS b, NULL::text[] AS roles FROM unnest(%L::text[]) AS k (a)', keys) $$;
+AS $$ SELECT format('SELECT k.a, NULL::text AS b, NULL::text[] AS roles, NULL::text AS syncup_known FROM unnest(%L::text[]) AS k (a)', keys) $$;
 COMMENT ON FUNCTION syncup.these_keys(text[]) IS 'A source of rules: these keys.';
 
 -- ---------- definition ----------

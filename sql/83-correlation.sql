@@ -275,7 +275,10 @@ CREATE FUNCTION syncup.forget_correlation(rule text)
 RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
-AS $$ DELETE FROM syncup.correlation_key c WHERE c.rule = $1 $$;
+AS $$
+	DELETE FROM syncup.correlation_key c WHERE c.rule = $1;
+	UPDATE syncup.resource_type t SET unmatched = true FROM syncup.rule_definition d WHERE d.rule = $1 AND t.resource_type = d.resource_type;
+$$;
 COMMENT ON FUNCTION syncup.forget_correlation(text) IS 'Removes the keys of a correlation rule that is dropped.';
 UPDATE syncup.rule_kind SET dropped = 'syncup.forget_correlation' WHERE kind = 'correlation';
 
@@ -568,6 +571,10 @@ BEGIN
 		RETURN owners;
 	END IF;
 	owners := syncup.forget_absent(t);
+	-- the same keys and decisions match the same again
+	IF NOT t.unmatched AND owners = '{}' THEN
+		RETURN owners;
+	END IF;
 	LOOP
 		more := syncup.match_once(t);
 		PERFORM syncup.analyze_written(cardinality(more), '{syncup.ownership}');

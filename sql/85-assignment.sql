@@ -26,6 +26,7 @@ CREATE TABLE syncup.assignment (
 	changed_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX assignment_owner ON syncup.assignment (resource_type, owner_key);
+CREATE INDEX assignment_account ON syncup.assignment (resource_type, owner_key) WHERE kind = 'account';
 CREATE INDEX assignment_to_create ON syncup.assignment (resource_type, owner_key) WHERE account_key IS NULL AND resource_type IS NOT NULL;
 CREATE INDEX assignment_state ON syncup.assignment (provisioning_state, resource_type) WHERE provisioning_state <> 'verified' OR workflow_state IS NOT NULL;
 COMMENT ON TABLE syncup.assignment IS 'Who has, and should have, which account with which values, links and roles, and why. Written by syncup_compute_role_model(), by decisions of people, and by what executes orders.';
@@ -46,14 +47,13 @@ SELECT pg_catalog.pg_extension_config_dump('syncup.assignment_assignment_seq', '
 
 CREATE TABLE syncup.evaluated (
 	resource_type text NOT NULL,
-	kind text NOT NULL,
 	owner_key text COLLATE "C" NOT NULL,
 	account_key text COLLATE "C",
-	digest bigint
+	digest bigint NOT NULL
 );
-CREATE INDEX evaluated_pair ON syncup.evaluated (resource_type, kind, owner_key);
-COMMENT ON TABLE syncup.evaluated IS 'Of each owner and account a digest of what rules wished and what was there: where it is the same, nothing is to be decided anew.';
-COMMENT ON COLUMN syncup.evaluated.digest IS 'null: a rule raised an error';
+CREATE INDEX evaluated_owner ON syncup.evaluated (resource_type, owner_key);
+COMMENT ON TABLE syncup.evaluated IS 'Of each owner and account a digest of all that rules wish and that is there: where it is the same, nothing is to be decided anew.';
+COMMENT ON COLUMN syncup.evaluated.account_key IS 'null: the account is to be created';
 
 CREATE VIEW syncup.role_model AS
 SELECT x.resource_type, x.kind, x.provisioning_state, x.workflow_state, count(*) AS count
@@ -198,31 +198,37 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.signature(syncup.resource_type) IS 'A digest of all that is defined of a resource type.';
 
-CREATE FUNCTION syncup.with_roles(t syncup.resource_type, source text, keys text[])
-RETURNS text
-LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-	roles text[] := ARRAY(SELECT DISTINCT d.definition ->> 'role' FROM syncup.rule_definition d WHERE d.resource_type = t.resource_type AND d.definition ->> 'role' IS NOT NULL);
-BEGIN
-	IF roles = '{}' THEN
-		RETURN source;
-	END IF;
-	RETURN format('SELECT k.a, k.b, h.roles FROM (%s) k LEFT JOIN (SELECT x.owner_key, array_agg(x.property) AS roles FROM syncup.assignment x '
-		'WHERE x.resource_type IS NULL AND x.kind = ''role'' AND x.property = ANY (%L) AND x.expected IS NOT NULL%s GROUP BY x.owner_key) h ON h.owner_key = k.a',
-		source, roles, CASE WHEN keys IS NOT NULL THEN format(' AND x.owner_key = ANY (%L)', keys) END);
-END
-$$;
-COMMENT ON FUNCTION syncup.with_roles(syncup.resource_type, text, text[]) IS 'A source of rules with the roles that its owners have, of those that rules of the resource type name.';
-
 CREATE FUNCTION syncup.keys_sql(keys text[], expression text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT CASE WHEN keys IS NULL THEN 'true' ELSE format('%s = ANY (%L::text[])', expression, keys) END $$;
 COMMENT ON FUNCTION syncup.keys_sql(text[], text) IS 'SQL for whether an expression is one of these keys; null: of all.';
+
+CREATE FUNCTION syncup.roles_named(t syncup.resource_type)
+RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT ARRAY(SELECT DISTINCT d.definition ->> 'role' FROM syncup.rule_definition d WHERE d.resource_type = t.resource_type AND d.definition ->> 'role' IS NOT NULL ORDER BY 1) $$;
+COMMENT ON FUNCTION syncup.roles_named(syncup.resource_type) IS 'The roles that rules of a resource type name.';
+
+CREATE FUNCTION syncup.holders(t syncup.resource_type, keys text[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT x.owner_key, array_agg(x.property ORDER BY x.property) AS roles FROM syncup.assignment x '
+		'WHERE x.resource_type IS NULL AND x.kind = ''role'' AND x.property = ANY (%L) AND x.expected IS NOT NULL AND %s GROUP BY x.owner_key',
+		syncup.roles_named(t), syncup.keys_sql(keys, 'x.owner_key'))
+$$;
+COMMENT ON FUNCTION syncup.holders(syncup.resource_type, text[]) IS 'SQL for which owners have which of the roles that rules of the resource type name; of all owners, or of some.';
+
+CREATE FUNCTION syncup.with_roles(t syncup.resource_type, source text, keys text[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('SELECT k.a, k.b, h.roles, k.syncup_known FROM (%s) k LEFT JOIN (%s) h ON h.owner_key = k.a', source, syncup.holders(t, keys)) $$;
+COMMENT ON FUNCTION syncup.with_roles(syncup.resource_type, text, text[]) IS 'A source of rules with the roles that its owners have, of those that rules of the resource type name.';
 
 -- ---------- roles ----------
 
@@ -388,14 +394,52 @@ RETURNS jsonb
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH unnoted AS (
-		DELETE FROM syncup.evaluated e WHERE e.resource_type = t.resource_type AND e.kind = $2
-	), removed AS (
+	WITH removed AS (
 		DELETE FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.kind = $2 RETURNING 1
 	)
 	SELECT jsonb_build_object('removed', count(*)) FROM removed HAVING count(*) > 0
 $$;
 COMMENT ON FUNCTION syncup.forget_kind(syncup.resource_type, text) IS 'Where a resource type has no rule of a kind, nothing is said of what is there.';
+
+CREATE FUNCTION syncup.wanted_sql(t syncup.resource_type)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN r.gives IS NULL THEN 'NULL::text' ELSE format('CASE WHEN %s IS TRUE AND NOT (%s) THEN CASE%s END END',
+		syncup.rule_text(t.resource_type, 'option "active"', coalesce(t.options ->> 'active', 'true')), coalesce(r.denies, 'false'), r.gives) END
+	FROM (
+		SELECT string_agg(format(' WHEN %s THEN %L', syncup.condition_sql(r.rule, r.definition), r.n), '' ORDER BY r.n) FILTER (WHERE NOT (r.definition ->> 'denied')::boolean) AS gives,
+			string_agg(syncup.condition_sql(r.rule, r.definition), ' OR ' ORDER BY r.n) FILTER (WHERE (r.definition ->> 'denied')::boolean) AS denies
+		FROM syncup.rules_of(t.resource_type, 'type') r
+	) AS r
+$$;
+COMMENT ON FUNCTION syncup.wanted_sql(syncup.resource_type) IS 'SQL for the number of the rule by which owner o should have an account; null: none says so, or one denies it.';
+
+CREATE FUNCTION syncup.is_there(owner regclass)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('o.%I IS NOT NULL', (syncup.key_columns(owner))[1]) $$;
+COMMENT ON FUNCTION syncup.is_there(regclass) IS 'SQL for whether there is a row o of an outer join.';
+
+CREATE FUNCTION syncup.wanted_lateral(t syncup.resource_type)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('CROSS JOIN LATERAL (SELECT CASE WHEN %s THEN %s END AS syncup_wanted OFFSET 0) w', syncup.is_there(t.owner), syncup.wanted_sql(t)) $$;
+COMMENT ON FUNCTION syncup.wanted_lateral(syncup.resource_type) IS
+'SQL behind FROM: the same once, for what is asked only of owners who should have an account: of others it might raise errors.';
+
+CREATE FUNCTION syncup.empty_sql(t syncup.resource_type)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN t.options ? 'owner_required'
+		THEN format('CASE WHEN pg_catalog.concat(o.%I) = %L THEN %L END', t.options ->> 'owner_required', '', t.options ->> 'owner_required') ELSE 'NULL' END
+$$;
+COMMENT ON FUNCTION syncup.empty_sql(syncup.resource_type) IS 'SQL for the column of owner o that must be filled, and is not.';
 
 CREATE FUNCTION syncup.compute_accounts(t syncup.resource_type, keys text[], at timestamptz)
 RETURNS jsonb
@@ -407,12 +451,7 @@ DECLARE
 	o jsonb := '{"allow_add": true, "allow_remove": true, "remove_orphans": false, "review": true, "correlate_multiple": false}'::jsonb || t.options;
 	source text := syncup.with_roles(t, CASE WHEN keys IS NULL THEN syncup.all_keys(t.role, t.owner) ELSE syncup.these_keys(keys) END, keys);
 	rules text[] := ARRAY(SELECT r.rule FROM syncup.rules_of(t.resource_type, 'type') r ORDER BY r.n);
-	gives text;
-	denies text;
 BEGIN
-	SELECT string_agg(format(' WHEN %s THEN %L', syncup.condition_sql(r.rule, r.definition), r.n), '' ORDER BY r.n) FILTER (WHERE NOT (r.definition ->> 'denied')::boolean),
-		string_agg(syncup.condition_sql(r.rule, r.definition), ' OR ' ORDER BY r.n) FILTER (WHERE (r.definition ->> 'denied')::boolean)
-	INTO gives, denies FROM syncup.rules_of(t.resource_type, 'type') r;
 	IF rules = '{}' THEN
 		RETURN syncup.forget_kind(t, 'account');
 	END IF;
@@ -453,10 +492,7 @@ BEGIN
 		CASE WHEN keys IS NULL THEN 'true' ELSE format('(%s OR x.owner_key IS NULL)', syncup.keys_sql(keys, 'x.owner_key')) END, '{}', at),
 		t.role,
 		ARRAY[format('SELECT g.a, NULL::text, ARRAY[%s]::text[], ARRAY[%s]::text[] FROM given g JOIN %s o ON %s',
-			CASE WHEN gives IS NULL THEN 'NULL' ELSE format('CASE WHEN %s IS TRUE AND NOT (%s) THEN CASE%s END END',
-				syncup.rule_text(t.resource_type, 'option "active"', coalesce(o ->> 'active', 'true')), coalesce(denies, 'false'), gives) END,
-			CASE WHEN o ? 'owner_required' THEN format('CASE WHEN pg_catalog.concat(o.%I) = %L THEN %L END', o ->> 'owner_required', '', o ->> 'owner_required') ELSE 'NULL' END,
-			t.owner, syncup.key_is(t.owner, 'o', 'g.ak'))],
+			syncup.wanted_sql(t), syncup.empty_sql(t), t.owner, syncup.key_is(t.owner, 'o', 'g.ak'))],
 		t.owner, NULL, source);
 END
 $$;
@@ -482,70 +518,45 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT syncup.with_roles(t, format($sql$
-		SELECT x.owner_key AS a, x.account_key AS b, NULL::text[] AS roles FROM syncup.assignment x
+		SELECT x.owner_key AS a, x.account_key AS b, NULL::text[] AS roles, NULL::text AS syncup_known FROM syncup.assignment x
 		WHERE x.resource_type = %L AND %s AND %s$sql$, t.resource_type, syncup.keys_sql(keys, 'x.owner_key'), syncup.at_work_sql()), keys)
 $$;
 COMMENT ON FUNCTION syncup.pairs_at_work(syncup.resource_type, text[]) IS 'A source of rules: owners and their accounts, which are there or to be created.';
 
-CREATE FUNCTION syncup.forget_pairs(t syncup.resource_type, kind text, keys text[])
-RETURNS bigint
+CREATE FUNCTION syncup.forget_pairs(t syncup.resource_type, keys text[])
+RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
-	result bigint;
+	result jsonb;
 BEGIN
 	EXECUTE format($sql$
-		WITH gone AS MATERIALIZED (
-			SELECT e.owner_key, e.account_key FROM syncup.evaluated e
-			WHERE e.resource_type = $1 AND e.kind = $2 AND %1$s AND NOT EXISTS (
+		WITH removed AS (
+			DELETE FROM syncup.assignment v
+			WHERE v.resource_type = $1 AND v.kind IN ('scalar', 'navigation') AND %1$s AND NOT EXISTS (
 				SELECT FROM syncup.assignment x
-				WHERE x.resource_type = $1 AND x.kind = 'account' AND x.owner_key = e.owner_key AND coalesce(x.account_key, '') = coalesce(e.account_key, '')
+				WHERE x.resource_type = $1 AND x.kind = 'account' AND x.owner_key = v.owner_key AND coalesce(x.account_key, '') = coalesce(v.account_key, '')
 					AND (x.provisioning_state = 'rule error' OR %2$s))
-		), forgotten AS (
-			DELETE FROM syncup.evaluated e USING gone g
-			WHERE e.resource_type = $1 AND e.kind = $2 AND e.owner_key = g.owner_key AND coalesce(e.account_key, '') = coalesce(g.account_key, '')
-		), removed AS (
-			DELETE FROM syncup.assignment x USING gone g
-			WHERE x.resource_type = $1 AND x.kind = $2 AND x.owner_key = g.owner_key AND coalesce(x.account_key, '') = coalesce(g.account_key, '')
-			RETURNING 1
+			RETURNING v.kind
 		)
-		SELECT count(*) FROM removed
-		$sql$, syncup.keys_sql(keys, 'e.owner_key'), syncup.at_work_sql()) INTO result USING t.resource_type, kind;
+		SELECT coalesce(jsonb_agg(jsonb_build_object('kind', r.kind, 'counts', jsonb_build_object('removed', r.n))), '[]')
+		FROM (SELECT d.kind, count(*) AS n FROM removed d GROUP BY d.kind) AS r
+		$sql$, syncup.keys_sql(keys, 'v.owner_key'), syncup.at_work_sql()) INTO result USING t.resource_type;
 	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION syncup.forget_pairs(syncup.resource_type, text, text[]) IS
-'Removes values or links of accounts that are not at work any more.';
-
-CREATE FUNCTION syncup.pairs_changed(resource_type text, kind text, pairs text)
-RETURNS text
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT format($sql$
-		pair AS MATERIALIZED (
-			SELECT p.* FROM (%3$s) p
-			LEFT JOIN syncup.evaluated e ON e.resource_type = %1$L AND e.kind = %2$L AND e.owner_key = p.a AND coalesce(e.account_key, '') = coalesce(p.b, '')
-			WHERE p.digest IS NULL OR e.digest IS DISTINCT FROM p.digest
-		), unnoted AS (
-			DELETE FROM syncup.evaluated e USING pair p
-			WHERE e.resource_type = %1$L AND e.kind = %2$L AND e.owner_key = p.a AND coalesce(e.account_key, '') = coalesce(p.b, '')
-		), noted AS (
-			INSERT INTO syncup.evaluated (resource_type, kind, owner_key, account_key, digest) SELECT DISTINCT %1$L, %2$L, p.a, p.b, p.digest FROM pair p
-		)$sql$, resource_type, kind, pairs)
-$$;
-COMMENT ON FUNCTION syncup.pairs_changed(text, text, text) IS
-'CTEs: of owners and accounts with a digest of what rules say of them and what is there, those with another one than last time; and it is noted.';
+COMMENT ON FUNCTION syncup.forget_pairs(syncup.resource_type, text[]) IS
+'Removes values and links of accounts that are not at work any more; how many of each kind.';
 
 CREATE FUNCTION syncup.in_pairs()
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT $sql$EXISTS (SELECT FROM pair p WHERE p.a = x.owner_key AND coalesce(p.b, '') = coalesce(x.account_key, ''))$sql$ $$;
-COMMENT ON FUNCTION syncup.in_pairs() IS 'SQL for whether an assignment x is of an owner and account that have changed.';
+COMMENT ON FUNCTION syncup.in_pairs() IS 'SQL for whether an assignment x is of an owner and account that rules were asked about.';
 
 CREATE FUNCTION syncup.alone(expressions text[], i int)
 RETURNS text
@@ -553,6 +564,30 @@ LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$ SELECT string_agg(CASE WHEN i IN (0, u.n) THEN u.e ELSE 'NULL' END, ', ' ORDER BY u.n) FROM unnest(expressions) WITH ORDINALITY u (e, n) $$;
 COMMENT ON FUNCTION syncup.alone(text[], int) IS 'SQL for a list of these expressions; of the i-th alone, with nulls for the others, if that is not 0.';
+
+CREATE FUNCTION syncup.scalar_values(t syncup.resource_type, OUT properties text[], OUT mapped boolean[], OUT vals text[], OUT currents text[], OUT numbers text[])
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(p.property ORDER BY p.first), array_agg(p.mapped ORDER BY p.first),
+		array_agg(CASE WHEN p.mapped THEN p.val ELSE format('CASE WHEN g.b IS NULL THEN %s END', p.val) END ORDER BY p.first),
+		array_agg(format('pg_catalog.concat(a.%I) COLLATE "C"', p.property) ORDER BY p.first), array_agg(p.number ORDER BY p.first)
+	FROM (
+		SELECT c.property, min(c.n) AS first, bool_and(c.mapped) AS mapped,
+			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN (array_agg(c.val ORDER BY c.n))[1]
+				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %s', c.condition, c.val), '' ORDER BY c.n)) END AS val,
+			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN format('%L', min(c.n))
+				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %L', c.condition, c.n), '' ORDER BY c.n)) END AS number
+		FROM (
+			SELECT r.n, r.definition ->> 'property' AS property, (r.definition ->> 'mapped')::boolean AS mapped, syncup.condition_sql(r.rule, r.definition) AS condition,
+				format('pg_catalog.concat(CAST(%s AS %s)) COLLATE "C"', syncup.rule_text(r.rule, 'expression', r.definition ->> 'expression'),
+					syncup.value_type(t.account, (r.definition ->> 'property')::name)) AS val
+			FROM syncup.rules_of(t.resource_type, 'scalar') r
+		) AS c GROUP BY c.property
+	) AS p
+$$;
+COMMENT ON FUNCTION syncup.scalar_values(syncup.resource_type) IS
+'The columns that scalar rules are on, whether they are compared, and SQL for each: what is wished, what is there, and the number of the rule that wishes it.';
 
 CREATE FUNCTION syncup.compute_scalars(t syncup.resource_type, keys text[], at timestamptz)
 RETURNS jsonb
@@ -575,31 +610,15 @@ BEGIN
 	IF rules = '{}' THEN
 		RETURN syncup.forget_kind(t, 'scalar');
 	END IF;
-	SELECT array_agg(p.property ORDER BY p.first), array_agg(p.mapped ORDER BY p.first),
-		array_agg(CASE WHEN p.mapped THEN p.val ELSE format('CASE WHEN g.b IS NULL THEN %s END', p.val) END ORDER BY p.first),
-		array_agg(format('pg_catalog.concat(a.%I)', p.property) ORDER BY p.first), array_agg(p.number ORDER BY p.first)
-	INTO properties, mapped, vals, currents, numbers
-	FROM (
-		SELECT c.property, min(c.n) AS first, bool_and(c.mapped) AS mapped,
-			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN (array_agg(c.val ORDER BY c.n))[1]
-				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %s', c.condition, c.val), '' ORDER BY c.n)) END AS val,
-			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN format('%L', min(c.n))
-				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %L', c.condition, c.n), '' ORDER BY c.n)) END AS number
-		FROM (
-			SELECT r.n, r.definition ->> 'property' AS property, (r.definition ->> 'mapped')::boolean AS mapped, syncup.condition_sql(r.rule, r.definition) AS condition,
-				format('pg_catalog.concat(CAST(%s AS %s))', syncup.rule_text(r.rule, 'expression', r.definition ->> 'expression'),
-					syncup.value_type(t.account, (r.definition ->> 'property')::name)) AS val
-			FROM syncup.rules_of(t.resource_type, 'scalar') r
-		) AS c GROUP BY c.property
-	) AS p;
+	SELECT v.properties, v.mapped, v.vals, v.currents, v.numbers INTO properties, mapped, vals, currents, numbers FROM syncup.scalar_values(t) v;
 	-- all of them, and each alone
 	FOR i IN 0 .. cardinality(properties) LOOP
 		queries[i + 1] := format('SELECT g.a, g.b, ARRAY[%s]::text[], ARRAY[%s, %s]::text[]', syncup.alone(vals, i), syncup.alone(currents, i), syncup.alone(numbers, i)) || rows;
 	END LOOP;
 	RETURN syncup.run_rules(syncup.assignment_statement(t.resource_type, 'scalar',
-		syncup.pairs_changed(t.resource_type, 'scalar', format(
-			'SELECT r.a, r.b, r.part, r.vals, r.more, r.message, CASE WHEN r.part IS NULL THEN hash_array_extended(r.vals || r.more, %s) END AS digest FROM $rules r', syncup.signature(t)))
-		|| format($sql$, wish AS (
+		format($sql$pair AS MATERIALIZED (
+			SELECT r.a, r.b, r.part, r.vals, r.more, r.message FROM $rules r
+		), wish AS (
 			SELECT p.a AS owner_key, p.b AS account_key, u.property, '' AS item, v.expected, v.wished, v.current, v.current IS NOT NULL AS had,
 				CASE (%3$L::text[])[v.n] WHEN 'exact' THEN v.expected IS NOT DISTINCT FROM v.current
 					ELSE v.expected IS NOT DISTINCT FROM v.current OR coalesce(syncup.same_value((%3$L::text[])[v.n], v.expected, v.current), false) END AND p.b IS NOT NULL AS same,
@@ -634,7 +653,7 @@ BEGIN
 	), part AS (
 		-- expressions are asked in one pass; a query is joined with the owners
 		SELECT a.i, a.association, a.connector,
-			string_agg(format('(%L, %L, CASE WHEN %s THEN pg_catalog.concat(%s) END)', a.i, a.n, a.condition, syncup.rule_text(a.rule, 'resource', a.resource)), ', ' ORDER BY a.n)
+			string_agg(format('(%L, %L, CASE WHEN %s THEN pg_catalog.concat(%s) COLLATE "C" END)', a.i, a.n, a.condition, syncup.rule_text(a.rule, 'resource', a.resource)), ', ' ORDER BY a.n)
 				FILTER (WHERE NOT syncup.is_query(a.resource)) AS expressions,
 			string_agg(format(' UNION ALL SELECT g.a, g.b, ARRAY[%L, %L, pg_catalog.concat(k.key)], NULL FROM %s CROSS JOIN LATERAL %s AS k (key) WHERE %s AND pg_catalog.concat(k.key) <> %L',
 				a.i, a.n, owners, syncup.rule_text(a.rule, 'resource', a.resource, true), a.condition, ''), '' ORDER BY a.n) FILTER (WHERE syncup.is_query(a.resource)) AS joined
@@ -676,16 +695,16 @@ BEGIN
 	END IF;
 	SELECT q.associations, q.single, q.queries INTO associations, single, queries FROM syncup.link_queries(t) q;
 	RETURN syncup.run_rules(syncup.assignment_statement(t.resource_type, 'navigation',
-		'asked AS MATERIALIZED (SELECT r.a, r.b, coalesce(r.vals[1]::int, r.part) AS i, r.vals[2]::int AS n, r.vals[3] AS key, r.part, r.vals, r.message FROM $rules r), '
-		|| syncup.pairs_changed(t.resource_type, 'navigation', format(
-			'SELECT s.a, s.b, CASE WHEN bool_and(s.part IS NULL) THEN (sum(hash_array_extended(s.vals, %s)) %% 9223372036854775783)::bigint END AS digest FROM asked s GROUP BY s.a, s.b', syncup.signature(t)))
-		|| format($sql$, failed AS MATERIALIZED (
+		format($sql$asked AS MATERIALIZED (
+			SELECT r.a, r.b, coalesce(r.vals[1]::int, r.part) AS i, r.vals[2]::int AS n, r.vals[3] AS key, r.message FROM $rules r
+		), pair AS MATERIALIZED (
+			SELECT DISTINCT s.a, s.b FROM asked s
+		), failed AS MATERIALIZED (
 			SELECT s.a, s.b, s.i, s.message FROM asked s WHERE s.message IS NOT NULL
 		), item AS MATERIALIZED (
 			SELECT s.a, s.b, s.i, s.key, min(s.n) FILTER (WHERE s.n > 0) AS n,
 				coalesce(bool_or((%3$L::boolean[])[s.n]), false) AS denied, bool_or(s.n = 0) AS had
-			FROM asked s JOIN pair p ON p.a = s.a AND coalesce(p.b, '') = coalesce(s.b, '')
-			WHERE s.i > 0 AND s.message IS NULL
+			FROM asked s WHERE s.i > 0 AND s.message IS NULL
 			GROUP BY s.a, s.b, s.i, s.key
 		), wish AS (
 			SELECT v.a AS owner_key, v.b AS account_key, (%1$L::text[])[v.i] AS property, v.item, v.expected, v.n IS NOT NULL AS wished, v.current, v.current IS NOT NULL AS had,
@@ -712,6 +731,167 @@ END
 $$;
 COMMENT ON FUNCTION syncup.compute_links(syncup.resource_type, text[], timestamptz) IS
 'The links that accounts should have, beside those that they have; of all owners, or of some.';
+
+-- ---------- what has changed ----------
+
+-- A complete run looks at every owner, but decides about those only for whom the
+-- digest of all that rules wish and that is there is another one than last time.
+
+CREATE FUNCTION syncup.standing_pairs(t syncup.resource_type, keys text[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format($sql$
+		SELECT o.owner_key, o.account_key, NULL::text AS syncup_known FROM syncup.ownership o
+		WHERE o.resource_type = %1$L AND o.owner_key IS NOT NULL AND o.present AND o.state IN ('correlated', 'decided') AND %2$s
+		UNION ALL
+		SELECT u.owner_key, NULL, sum(u.h)::text FROM (
+			SELECT o.owner_key, hashtextextended(concat_ws(' ', o.account_key, o.confidence, o.rule), 0) AS h FROM syncup.ownership o
+			WHERE o.resource_type = %1$L AND o.owner_key IS NOT NULL AND o.present AND o.state = 'suggested'
+			UNION ALL
+			SELECT c.owner_key, 1 FROM syncup.ownership o CROSS JOIN unnest(o.candidates) AS c (owner_key)
+			WHERE o.resource_type = %1$L AND o.state = 'ambiguous'
+		) AS u WHERE %3$s GROUP BY u.owner_key$sql$, t.resource_type, syncup.keys_sql(keys, 'o.owner_key'), syncup.keys_sql(keys, 'u.owner_key'))
+$$;
+COMMENT ON FUNCTION syncup.standing_pairs(syncup.resource_type, text[]) IS
+'SQL for owners and their accounts; without an account, owners with suggested ones, or who are candidates, and a digest of these.';
+
+CREATE FUNCTION syncup.forget_evaluated(t syncup.resource_type, keys text[])
+RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	owners text[];
+BEGIN
+	EXECUTE format($sql$
+		WITH pair AS MATERIALIZED (%1$s), gone AS (
+			DELETE FROM syncup.evaluated e
+			WHERE e.resource_type = $1 AND %2$s
+				AND NOT EXISTS (SELECT FROM pair p WHERE p.owner_key = e.owner_key AND coalesce(p.account_key, '') = coalesce(e.account_key, ''))
+				AND (e.account_key IS NOT NULL OR EXISTS (SELECT FROM pair p WHERE p.owner_key = e.owner_key))
+			RETURNING e.owner_key
+		)
+		SELECT ARRAY(SELECT DISTINCT g.owner_key FROM gone g)
+		$sql$, syncup.standing_pairs(t, keys), syncup.keys_sql(keys, 'e.owner_key')) INTO owners USING t.resource_type;
+	RETURN owners;
+END
+$$;
+COMMENT ON FUNCTION syncup.forget_evaluated(syncup.resource_type, text[]) IS
+'Removes the digests of accounts that are their owner''s no more; the owners.';
+
+CREATE FUNCTION syncup.link_digests(t syncup.resource_type, whole boolean)
+RETURNS TABLE (item text, joined text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	-- an owner can be given with several accounts
+	owners text := CASE WHEN whole AND syncup.roles_named(t) = '{}' THEN format('%s o', t.owner)
+		ELSE format('(SELECT DISTINCT ON (g.a) g.* FROM given g) g %s JOIN %s o ON %s', CASE WHEN whole THEN 'FULL' END, t.owner, syncup.key_is(t.owner, 'o', 'g.ak')) END;
+	accounts text := CASE WHEN whole THEN format('%s a', t.account) ELSE format('given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) END;
+	-- the same link can be wished twice: exclusive or would forget both
+	digest text := 'pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(k.key) COLLATE "C", 0)) AS digest';
+	n int := 0;
+	r record;
+BEGIN
+	FOR r IN
+		SELECT 'o' AS alias, t.owner AS relation, format('FROM %s %s CROSS JOIN LATERAL %s AS k (key) WHERE w.syncup_wanted IS NOT NULL AND %s AND pg_catalog.concat(k.key) <> %L',
+			owners, syncup.wanted_lateral(t), syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource', true), syncup.condition_sql(d.rule, d.definition), '') AS rows
+		FROM syncup.rules_of(t.resource_type, 'navigation') d WHERE syncup.is_query(d.definition ->> 'resource')
+		UNION ALL
+		SELECT 'a', t.account, format('FROM (SELECT %s, h.key FROM %s) k',
+			(SELECT string_agg(format('a.%I', c), ', ') FROM unnest(syncup.key_columns(t.account)) c), syncup.link_query(t.account, l.association, accounts))
+		FROM (SELECT DISTINCT concat_ws('.', d.definition ->> 'connector', d.definition ->> 'association') AS association FROM syncup.rules_of(t.resource_type, 'navigation') d) AS l
+		ORDER BY 1, 3
+	LOOP
+		n := n + 1;
+		item := format('link_%s.digest::text', n);
+		joined := (SELECT format(' LEFT JOIN (SELECT %1$s, %2$s %3$s GROUP BY %1$s) link_%4$s ON %5$s',
+				string_agg(format('%s.%I', CASE r.alias WHEN 'o' THEN 'o' ELSE 'k' END, c), ', '), digest, r.rows, n,
+				string_agg(format('link_%1$s.%2$I = %3$s.%2$I', n, c, r.alias), ' AND '))
+			FROM unnest(syncup.key_columns(r.relation)) c);
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.link_digests(syncup.resource_type, boolean) IS
+'For a digest of what is asked of owners o and their accounts a: of each query of a navigation rule, and of each association, SQL for a digest of its links, and the join that it needs.';
+
+CREATE FUNCTION syncup.digest_query(t syncup.resource_type, whole boolean)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	items text;
+	joined text;
+BEGIN
+	SELECT concat_ws(', ', array_to_string(v.vals, ', '), array_to_string(v.currents, ', '), array_to_string(v.numbers, ', ')) INTO items FROM syncup.scalar_values(t) v;
+	SELECT concat_ws(', ', nullif(items, ''), string_agg(format('CASE WHEN %s THEN pg_catalog.concat(%s) COLLATE "C" END', syncup.condition_sql(d.rule, d.definition), syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource')), ', ' ORDER BY d.n)) INTO items
+	FROM syncup.rules_of(t.resource_type, 'navigation') d WHERE NOT syncup.is_query(d.definition ->> 'resource');
+	SELECT concat_ws(', ', nullif(items, ''), string_agg(d.item, ', ')), string_agg(d.joined, '') INTO items, joined FROM syncup.link_digests(t, whole) d;
+	RETURN format($sql$
+		SELECT d.a, d.b, ARRAY[d.digest::text], NULL::text[] FROM (
+			SELECT %1$s AS a, g.b, %2$s AS was, pg_catalog.hash_array_extended(CASE
+				WHEN w.syncup_wanted IS NOT NULL THEN ARRAY[w.syncup_wanted COLLATE "C", g.syncup_known COLLATE "C", %3$s%4$s]
+				WHEN g.b IS NOT NULL THEN ARRAY[(%5$s)::text COLLATE "C"] END, %6$s) AS digest
+			FROM given g %7$s JOIN %8$s o ON %9$s LEFT JOIN %10$s a ON %11$s%12$s %13$s
+			WHERE g.a IS NOT NULL OR w.syncup_wanted IS NOT NULL
+		) AS d%14$s$sql$,
+		CASE WHEN whole THEN format('coalesce(g.a, %s)', syncup.key_of(t.owner, 'o')) ELSE 'g.a' END, CASE WHEN whole THEN 'g.syncup_was' ELSE 'NULL::bigint' END,
+		syncup.empty_sql(t), ', ' || nullif(items, ''), syncup.is_there(t.owner), syncup.signature(t),
+		CASE WHEN whole THEN 'FULL' ELSE 'LEFT' END, t.owner, syncup.key_is(t.owner, 'o', 'g.ak'), t.account, syncup.key_is(t.account, 'a', 'g.bk'), joined, syncup.wanted_lateral(t),
+		CASE WHEN whole THEN ' WHERE d.digest IS DISTINCT FROM d.was' END);
+END
+$$;
+COMMENT ON FUNCTION syncup.digest_query(syncup.resource_type, boolean) IS
+'What is asked of rules for the digests of owners and their accounts; null: the owner neither has nor should have one. Whole: of all owners, whether they are given or not, those whose digest was another one.';
+
+CREATE FUNCTION syncup.note_digests(t syncup.resource_type, keys text[], most int)
+RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	-- owners whose row is gone are among those that are known
+	list text := CASE WHEN keys IS NOT NULL THEN syncup.these_keys(keys) ELSE format(
+		'SELECT u.a FROM (%s) u UNION SELECT o.owner_key FROM syncup.ownership o WHERE o.resource_type = %L AND o.owner_key IS NOT NULL UNION SELECT e.owner_key FROM syncup.evaluated e WHERE e.resource_type = %2$L',
+		syncup.all_keys(t.role, t.owner), t.resource_type) END;
+	pairs text := syncup.standing_pairs(t, keys);
+BEGIN
+	RETURN ARRAY(SELECT jsonb_array_elements_text(syncup.run_rules(format($sql$
+		WITH looked AS MATERIALIZED (
+			SELECT r.a, r.b, r.vals[1]::bigint AS digest, r.message FROM $rules r
+		), differs AS MATERIALIZED (
+			SELECT l.* FROM looked l
+			LEFT JOIN syncup.evaluated e ON e.resource_type = %1$L AND e.owner_key = l.a AND coalesce(e.account_key, '') = coalesce(l.b, '')
+			WHERE l.message IS NOT NULL OR e.digest IS DISTINCT FROM l.digest
+		), unnoted AS (
+			DELETE FROM syncup.evaluated e USING differs d
+			WHERE e.resource_type = %1$L AND e.owner_key = d.a AND coalesce(e.account_key, '') = coalesce(d.b, '')
+		), noted AS (
+			INSERT INTO syncup.evaluated (resource_type, owner_key, account_key, digest)
+			SELECT %1$L, d.a, d.b, d.digest FROM differs d WHERE d.digest IS NOT NULL
+		)
+		SELECT to_jsonb(ARRAY(SELECT DISTINCT d.a FROM differs d LIMIT %2$s))
+		$sql$, t.resource_type, most),
+		t.role, ARRAY[syncup.digest_query(t, false)], t.owner, t.account,
+		syncup.with_roles(t, format('SELECT k.a, p.account_key AS b, p.syncup_known FROM (%s) k LEFT JOIN (%s) p ON p.owner_key = k.a', list, pairs), keys),
+		CASE WHEN keys IS NULL THEN syncup.rule_query(t.role, syncup.digest_query(t, true), syncup.rule_given(t.owner, t.account, format($sql$
+			SELECT coalesce(p.owner_key, e.owner_key, h.owner_key) AS a, p.account_key AS b, h.roles, p.syncup_known, e.digest AS syncup_was
+			FROM (%s) p
+			FULL JOIN (SELECT e.* FROM syncup.evaluated e WHERE e.resource_type = %L) e ON e.owner_key = p.owner_key AND coalesce(e.account_key, '') = coalesce(p.account_key, '')
+			FULL JOIN (%s) h ON h.owner_key = coalesce(p.owner_key, e.owner_key)$sql$, pairs, t.resource_type, syncup.holders(t, NULL)))) END)));
+END
+$$;
+COMMENT ON FUNCTION syncup.note_digests(syncup.resource_type, text[], int) IS
+'Notes the digests of all owners, or of some; those, this many at most, for whom it was another one, or rules raise an error.';
 
 -- ---------- the run ----------
 
@@ -748,10 +928,32 @@ $$;
 COMMENT ON FUNCTION syncup.expire_transmitted(syncup.resource_type, timestamptz) IS
 'What has been in flight longer than the option "transmitted_validity" is errored: how many of each kind.';
 
+CREATE FUNCTION syncup.owners_to_decide(t syncup.resource_type, consumer text, matched text[])
+RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	most int := 10000;
+	keys text[] := syncup.forget_evaluated(t, NULL);
+BEGIN
+	keys := syncup.owners_to_look_at(t, consumer, matched || keys || syncup.note_digests(t, NULL, most + 1)
+		|| ARRAY(SELECT x.owner_key FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.provisioning_state = 'rule error' LIMIT most));
+	IF cardinality(keys) > most OR 5 * cardinality(keys) >= (SELECT count(*) FROM syncup.evaluated e WHERE e.resource_type = t.resource_type) THEN
+		RETURN NULL;
+	END IF;
+	RETURN keys;
+END
+$$;
+COMMENT ON FUNCTION syncup.owners_to_decide(syncup.resource_type, text, text[]) IS
+'Of all owners those for whom something has changed; null: they are so many that all are best decided about.';
+
 CREATE FUNCTION syncup.compute_resource_type(t syncup.resource_type, dirty boolean, at timestamptz)
 RETURNS TABLE (kind text, provisioning_state text, count bigint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -764,16 +966,20 @@ DECLARE
 BEGIN
 	IF known THEN
 		keys := syncup.owners_to_look_at(t, consumer, matched);
+		PERFORM syncup.forget_evaluated(t, keys), syncup.note_digests(t, keys, 0);
+	ELSE
+		keys := syncup.owners_to_decide(t, consumer, matched);
 	END IF;
-	PERFORM syncup.move_assignments(t, keys);
-	-- one after the other: each reads what the one before wrote
-	counts := counts || jsonb_build_object('kind', 'account', 'counts', syncup.compute_accounts(t, keys, at));
-	PERFORM syncup.analyze_written((SELECT sum(c.value::bigint)::bigint FROM jsonb_each_text(nullif(counts #> '{0,counts}', 'null')) c), '{syncup.assignment}');
-	counts := counts || jsonb_build_object('kind', 'scalar', 'counts', jsonb_build_object('removed', syncup.forget_pairs(t, 'scalar', keys)));
-	counts := counts || jsonb_build_object('kind', 'scalar', 'counts', syncup.compute_scalars(t, keys, at));
-	counts := counts || jsonb_build_object('kind', 'navigation', 'counts', jsonb_build_object('removed', syncup.forget_pairs(t, 'navigation', keys)));
-	counts := counts || jsonb_build_object('kind', 'navigation', 'counts', syncup.compute_links(t, keys, at));
-	PERFORM syncup.analyze_written((SELECT sum(c.value::bigint)::bigint FROM jsonb_array_elements(counts) k CROSS JOIN LATERAL jsonb_each_text(nullif(k.value -> 'counts', 'null')) c), '{syncup.assignment,syncup.evaluated}');
+	IF keys IS NULL OR keys <> '{}' OR (t.options ->> 'remove_orphans')::boolean THEN
+		PERFORM syncup.move_assignments(t, keys);
+		-- one after the other: each reads what the one before wrote
+		counts := counts || jsonb_build_object('kind', 'account', 'counts', syncup.compute_accounts(t, keys, at));
+		PERFORM syncup.analyze_written((SELECT sum(c.value::bigint)::bigint FROM jsonb_each_text(nullif(counts #> '{0,counts}', 'null')) c), '{syncup.assignment}');
+		counts := counts || syncup.forget_pairs(t, keys)
+			|| jsonb_build_object('kind', 'scalar', 'counts', syncup.compute_scalars(t, keys, at))
+			|| jsonb_build_object('kind', 'navigation', 'counts', syncup.compute_links(t, keys, at));
+		PERFORM syncup.analyze_written((SELECT sum(c.value::bigint)::bigint FROM jsonb_array_elements(counts) k CROSS JOIN LATERAL jsonb_each_text(nullif(k.value -> 'counts', 'null')) c), '{syncup.assignment,syncup.evaluated}');
+	END IF;
 	FOR e IN SELECT x.key, x.value FROM jsonb_each(syncup.expire_transmitted(t, at)) x LOOP
 		counts := counts || jsonb_build_object('kind', e.key, 'counts', jsonb_build_object('errored', e.value));
 	END LOOP;
