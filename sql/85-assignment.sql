@@ -794,26 +794,27 @@ DECLARE
 		ELSE format('(SELECT DISTINCT ON (g.a) g.* FROM given g) g %s JOIN %s o ON %s', CASE WHEN whole THEN 'FULL' END, t.owner, syncup.key_is(t.owner, 'o', 'g.ak')) END;
 	accounts text := CASE WHEN whole THEN format('%s a', t.account) ELSE format('given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) END;
 	-- the same link can be wished twice: exclusive or would forget both
-	digest text := 'pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(k.key) COLLATE "C", 0)) AS digest';
-	n int := 0;
+	digest text := 'pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(k.key) COLLATE "C", 0)) AS syncup_digest';
+	place int := 0;
 	r record;
 BEGIN
 	FOR r IN
-		SELECT 'o' AS alias, t.owner AS relation, format('FROM %s %s CROSS JOIN LATERAL %s AS k (key) WHERE w.syncup_wanted IS NOT NULL AND %s AND pg_catalog.concat(k.key) <> %L',
+		SELECT 'o' AS alias, 'o' AS of, t.owner AS relation, format('FROM %s %s CROSS JOIN LATERAL %s AS k (key) WHERE w.syncup_wanted IS NOT NULL AND %s AND pg_catalog.concat(k.key) <> %L',
 			owners, syncup.wanted_lateral(t), syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource', true), syncup.condition_sql(d.rule, d.definition), '') AS rows
 		FROM syncup.rules_of(t.resource_type, 'navigation') d WHERE syncup.is_query(d.definition ->> 'resource')
 		UNION ALL
-		SELECT 'a', t.account, format('FROM (SELECT %s, h.key FROM %s) k',
+		SELECT 'a', 'k', t.account, format('FROM (SELECT %s, h.key FROM %s) k',
 			(SELECT string_agg(format('a.%I', c), ', ') FROM unnest(syncup.key_columns(t.account)) c), syncup.link_query(t.account, l.association, accounts))
 		FROM (SELECT DISTINCT concat_ws('.', d.definition ->> 'connector', d.definition ->> 'association') AS association FROM syncup.rules_of(t.resource_type, 'navigation') d) AS l
-		ORDER BY 1, 3
+		ORDER BY 1, 4
 	LOOP
-		n := n + 1;
-		item := format('link_%s.digest::text', n);
-		joined := (SELECT format(' LEFT JOIN (SELECT %1$s, %2$s %3$s GROUP BY %1$s) link_%4$s ON %5$s',
-				string_agg(format('%s.%I', CASE r.alias WHEN 'o' THEN 'o' ELSE 'k' END, c), ', '), digest, r.rows, n,
-				string_agg(format('link_%1$s.%2$I = %3$s.%2$I', n, c, r.alias), ' AND '))
-			FROM unnest(syncup.key_columns(r.relation)) c);
+		place := place + 1;
+		item := format('link_%s.syncup_digest::text', place);
+		-- no column that a rule could mean
+		joined := (SELECT format(' LEFT JOIN (SELECT %s, %s %s GROUP BY %s) link_%s ON %s',
+				string_agg(format('%s.%I AS syncup_key_%s', r.of, c.name, c.n), ', '), digest, r.rows, string_agg(format('%s.%I', r.of, c.name), ', '), place,
+				string_agg(format('link_%s.syncup_key_%s = %s.%I', place, c.n, r.alias, c.name), ' AND '))
+			FROM unnest(syncup.key_columns(r.relation)) WITH ORDINALITY c (name, n));
 		RETURN NEXT;
 	END LOOP;
 END

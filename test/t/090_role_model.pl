@@ -384,20 +384,20 @@ sub change
 		}
 		elsif ($what < 0.9 && %account)
 		{
-			my ($a, $g) = (pick(keys %account), pick(qw(all a b c heads k1 k2)));
+			my ($a, $g) = (pick(sort keys %account), pick(qw(all a b c heads k1 k2)));
 			if (delete $member{"$a|$g"}) { push @sql, "DELETE FROM app.member WHERE (a, g) = ('$a', '$g')" }
 			else { $member{"$a|$g"} = 1; push @sql, "INSERT INTO app.member VALUES ('$a', '$g')" }
 			push @flags, [ 'app.account', $a ];
 		}
 		elsif (%person)
 		{
-			my $p = pick(keys %person);
+			my $p = pick(sort keys %person);
 			if (delete $grant{$p}) { push @sql, "SELECT syncup_revoke_role('head', '$p')" }
 			else { $grant{$p} = 1; push @sql, "SELECT syncup_grant_role('head', '$p', reason => 'test')" }
 		}
 	}
 	# what executes orders writes the accounts
-	for my $at (grep { $row{$_}{state} eq 'pending' } keys %row)
+	for my $at (grep { $row{$_}{state} eq 'pending' } sort keys %row)
 	{
 		my ($p, $a, $kind, $property) = split /\|/, $at;
 		next if $a eq '~' || !$account{$a} || chance(0.5);
