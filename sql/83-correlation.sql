@@ -47,6 +47,7 @@ CREATE TABLE syncup.ownership (
 	PRIMARY KEY (resource_type, account_key)
 );
 CREATE INDEX ownership_owner ON syncup.ownership (resource_type, owner_key);
+CREATE INDEX ownership_open ON syncup.ownership (resource_type) WHERE state IN ('suggested', 'ambiguous');
 COMMENT ON TABLE syncup.ownership IS 'Whose each account is. What is correlated or decided stands; what is suggested or ambiguous waits for a person.';
 COMMENT ON COLUMN syncup.ownership.owner_key IS 'the key of its owner; of an account that is ambiguous, or decided to be nobody''s: null';
 COMMENT ON COLUMN syncup.ownership.rule IS 'the correlation rule that matched';
@@ -439,7 +440,8 @@ BEGIN
 	-- what has no key may be gone: then the account's own table says so
 	WITH suspect AS MATERIALIZED (
 		SELECT o.account_key FROM syncup.ownership o
-		WHERE o.resource_type = t.resource_type AND NOT EXISTS (
+		-- what was matched had a key, and that one's loss is a change of keys
+		WHERE o.resource_type = t.resource_type AND (t.unmatched OR o.state = 'decided') AND NOT EXISTS (
 			SELECT FROM syncup.correlation_key c JOIN syncup.rule_definition d USING (rule)
 			WHERE d.resource_type = t.resource_type AND c.side = 'account' AND c.key = o.account_key)
 	), there AS MATERIALIZED (

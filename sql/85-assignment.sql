@@ -371,12 +371,9 @@ BEGIN
 				WHERE o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.present AND o.state IN ('correlated', 'decided')
 					AND NOT EXISTS (SELECT FROM syncup.assignment y WHERE y.resource_type = x.resource_type AND y.owner_key = o.owner_key AND y.kind = 'account' AND y.account_key = o.account_key)) AS o
 			WHERE x.resource_type = $1 AND x.account_key IS NULL AND x.kind = 'account' AND o.account_key IS NOT NULL AND %1$s
-		), moved AS (
-			UPDATE syncup.assignment x SET account_key = h.account_key
-			FROM there h WHERE x.resource_type = $1 AND x.owner_key = h.owner_key AND x.account_key IS NULL
 		)
-		UPDATE syncup.evaluated e SET account_key = h.account_key, digest = NULL
-		FROM there h WHERE e.resource_type = $1 AND e.owner_key = h.owner_key AND e.account_key IS NULL
+		UPDATE syncup.assignment x SET account_key = h.account_key
+		FROM there h WHERE x.resource_type = $1 AND x.owner_key = h.owner_key AND x.account_key IS NULL
 		$sql$, syncup.keys_sql(keys, 'x.owner_key')) USING t.resource_type;
 	-- one that was there is gone, and its owner has no other
 	EXECUTE format($sql$
@@ -571,18 +568,20 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT array_agg(p.property ORDER BY p.first), array_agg(p.mapped ORDER BY p.first),
 		array_agg(CASE WHEN p.mapped THEN p.val ELSE format('CASE WHEN g.b IS NULL THEN %s END', p.val) END ORDER BY p.first),
-		array_agg(format('pg_catalog.concat(a.%I) COLLATE "C"', p.property) ORDER BY p.first), array_agg(p.number ORDER BY p.first)
+		array_agg(format(CASE WHEN p.is_text THEN 'a.%I::text COLLATE "C"' ELSE 'pg_catalog.concat(a.%I) COLLATE "C"' END, p.property) ORDER BY p.first), array_agg(p.number ORDER BY p.first)
 	FROM (
-		SELECT c.property, min(c.n) AS first, bool_and(c.mapped) AS mapped,
+		SELECT c.property, min(c.n) AS first, bool_and(c.mapped) AS mapped, bool_and(c.is_text) AS is_text,
 			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN (array_agg(c.val ORDER BY c.n))[1]
 				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %s', c.condition, c.val), '' ORDER BY c.n)) END AS val,
 			CASE WHEN (array_agg(c.condition ORDER BY c.n))[1] = 'true' THEN format('%L', min(c.n))
 				ELSE format('CASE%s END', string_agg(format(' WHEN %s THEN %L', c.condition, c.n), '' ORDER BY c.n)) END AS number
 		FROM (
-			SELECT r.n, r.definition ->> 'property' AS property, (r.definition ->> 'mapped')::boolean AS mapped, syncup.condition_sql(r.rule, r.definition) AS condition,
-				format('pg_catalog.concat(CAST(%s AS %s)) COLLATE "C"', syncup.rule_text(r.rule, 'expression', r.definition ->> 'expression'),
-					syncup.value_type(t.account, (r.definition ->> 'property')::name)) AS val
+			SELECT r.n, r.definition ->> 'property' AS property, (r.definition ->> 'mapped')::boolean AS mapped, syncup.condition_sql(r.rule, r.definition) AS condition, v.is_text,
+				-- concat() takes the type's output function; a text is one
+				format(CASE WHEN v.is_text THEN 'CAST(%s AS %s)::text COLLATE "C"' ELSE 'pg_catalog.concat(CAST(%s AS %s)) COLLATE "C"' END,
+					syncup.rule_text(r.rule, 'expression', r.definition ->> 'expression'), v.type) AS val
 			FROM syncup.rules_of(t.resource_type, 'scalar') r
+			CROSS JOIN LATERAL (SELECT y.type, y.type IN ('text', 'character varying') AS is_text FROM syncup.value_type(t.account, (r.definition ->> 'property')::name) AS y (type)) AS v
 		) AS c GROUP BY c.property
 	) AS p
 $$;
@@ -626,7 +625,7 @@ BEGIN
 				false AS orphan, NOT u.mapped AND p.b IS NOT NULL AS created, false AS soft, NULL AS note
 			FROM pair p JOIN unnest(%1$L::text[], %6$L::boolean[]) WITH ORDINALITY u (property, mapped, i) ON p.part IS NULL OR p.part = u.i
 			CROSS JOIN LATERAL (SELECT nullif(p.vals[u.i], '') AS expected, nullif(p.more[u.i], '') AS current,
-				p.more[%7$s + u.i] IS NOT NULL AND (p.b IS NOT NULL OR p.vals[u.i] <> '') AS wished, p.more[%7$s + u.i]::int AS n) AS v
+				p.more[%7$s + u.i] IS NOT NULL AND (p.b IS NOT NULL OR coalesce(p.vals[u.i], '') <> '') AS wished, p.more[%7$s + u.i]::int AS n) AS v
 		)$sql$, properties, rules, compares, coalesce((t.options ->> 'allow_update')::boolean, true), coalesce((t.options ->> 'review')::boolean, true), mapped, cardinality(properties)),
 		syncup.in_pairs(), '{}', at),
 		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys));
@@ -748,7 +747,7 @@ AS $$
 		UNION ALL
 		SELECT u.owner_key, NULL, sum(u.h)::text FROM (
 			SELECT o.owner_key, hashtextextended(concat_ws(' ', o.account_key, o.confidence, o.rule), 0) AS h FROM syncup.ownership o
-			WHERE o.resource_type = %1$L AND o.owner_key IS NOT NULL AND o.present AND o.state = 'suggested'
+			WHERE o.resource_type = %1$L AND o.present AND o.state = 'suggested'
 			UNION ALL
 			SELECT c.owner_key, 1 FROM syncup.ownership o CROSS JOIN unnest(o.candidates) AS c (owner_key)
 			WHERE o.resource_type = %1$L AND o.state = 'ambiguous'
@@ -771,6 +770,7 @@ BEGIN
 			DELETE FROM syncup.evaluated e
 			WHERE e.resource_type = $1 AND %2$s
 				AND NOT EXISTS (SELECT FROM pair p WHERE p.owner_key = e.owner_key AND coalesce(p.account_key, '') = coalesce(e.account_key, ''))
+				-- an account that is to be created is nobody's yet
 				AND (e.account_key IS NOT NULL OR EXISTS (SELECT FROM pair p WHERE p.owner_key = e.owner_key))
 			RETURNING e.owner_key
 		)
@@ -793,28 +793,35 @@ DECLARE
 	owners text := CASE WHEN whole AND syncup.roles_named(t) = '{}' THEN format('%s o', t.owner)
 		ELSE format('(SELECT DISTINCT ON (g.a) g.* FROM given g) g %s JOIN %s o ON %s', CASE WHEN whole THEN 'FULL' END, t.owner, syncup.key_is(t.owner, 'o', 'g.ak')) END;
 	accounts text := CASE WHEN whole THEN format('%s a', t.account) ELSE format('given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) END;
-	-- the same link can be wished twice: exclusive or would forget both
-	digest text := 'pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(k.key) COLLATE "C", 0)) AS syncup_digest';
 	place int := 0;
 	r record;
 BEGIN
 	FOR r IN
-		SELECT 'o' AS alias, 'o' AS of, t.owner AS relation, format('FROM %s %s CROSS JOIN LATERAL %s AS k (key) WHERE w.syncup_wanted IS NOT NULL AND %s AND pg_catalog.concat(k.key) <> %L',
-			owners, syncup.wanted_lateral(t), syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource', true), syncup.condition_sql(d.rule, d.definition), '') AS rows
+		SELECT 'o' AS alias, syncup.key_columns(t.owner) AS joined_by, syncup.key_columns(t.owner) AS columns,
+			format('SELECT o.*, k.key AS syncup_key FROM %s CROSS JOIN LATERAL %s AS k (key) WHERE CASE WHEN %s THEN (%s) IS NOT NULL AND %s END',
+				owners, syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource', true), syncup.is_there(t.owner), syncup.wanted_sql(t), syncup.condition_sql(d.rule, d.definition)) AS rows
 		FROM syncup.rules_of(t.resource_type, 'navigation') d WHERE syncup.is_query(d.definition ->> 'resource')
 		UNION ALL
-		SELECT 'a', 'k', t.account, format('FROM (SELECT %s, h.key FROM %s) k',
-			(SELECT string_agg(format('a.%I', c), ', ') FROM unnest(syncup.key_columns(t.account)) c), syncup.link_query(t.account, l.association, accounts))
+		SELECT 'a', q.joined_by, q.columns, q.rows
 		FROM (SELECT DISTINCT concat_ws('.', d.definition ->> 'connector', d.definition ->> 'association') AS association FROM syncup.rules_of(t.resource_type, 'navigation') d) AS l
+		CROSS JOIN LATERAL syncup.association_of(t.account, l.association) AS x
+		-- of all accounts, their links can do without them
+		CROSS JOIN LATERAL (
+			SELECT ARRAY[coalesce(x.own_store, (syncup.key_columns(t.account))[1])], ARRAY[x.own_column], format('SELECT l.%I, l.%I AS syncup_key FROM %s l', x.own_column, x.other_column, x.link)
+			WHERE whole AND NOT x.single AND x.other_column IS NOT NULL AND (x.other_store IS NULL OR ARRAY[x.other_store] = syncup.key_columns(x.other))
+			UNION ALL
+			SELECT syncup.key_columns(t.account), syncup.key_columns(t.account), format('SELECT a.*, h.key AS syncup_key FROM %s', syncup.link_query(t.account, l.association, accounts))
+			LIMIT 1
+		) AS q (joined_by, columns, rows)
 		ORDER BY 1, 4
 	LOOP
 		place := place + 1;
 		item := format('link_%s.syncup_digest::text', place);
-		-- no column that a rule could mean
-		joined := (SELECT format(' LEFT JOIN (SELECT %s, %s %s GROUP BY %s) link_%s ON %s',
-				string_agg(format('%s.%I AS syncup_key_%s', r.of, c.name, c.n), ', '), digest, r.rows, string_agg(format('%s.%I', r.of, c.name), ', '), place,
-				string_agg(format('link_%s.syncup_key_%s = %s.%I', place, c.n, r.alias, c.name), ' AND '))
-			FROM unnest(syncup.key_columns(r.relation)) WITH ORDINALITY c (name, n));
+		-- a sum, as the same link can be wished twice: exclusive or would forget both; and no column that a rule could mean
+		joined := (SELECT format(' LEFT JOIN (SELECT %s, pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat(k.syncup_key) COLLATE "C", 0)) AS syncup_digest FROM (%s) k WHERE pg_catalog.concat(k.syncup_key) <> %L GROUP BY %s) link_%s ON %s',
+				string_agg(format('k.%I AS syncup_key_%s', c.name, c.n), ', '), r.rows, '', string_agg(format('k.%I', c.name), ', '), place,
+				string_agg(format('link_%s.syncup_key_%s = %s.%I', place, c.n, r.alias, c.own), ' AND '))
+			FROM unnest(r.columns, r.joined_by) WITH ORDINALITY c (name, own, n));
 		RETURN NEXT;
 	END LOOP;
 END
@@ -832,7 +839,8 @@ DECLARE
 	items text;
 	joined text;
 BEGIN
-	SELECT concat_ws(', ', array_to_string(v.vals, ', '), array_to_string(v.currents, ', '), array_to_string(v.numbers, ', ')) INTO items FROM syncup.scalar_values(t) v;
+	SELECT string_agg(u.item, ', ') INTO items FROM syncup.scalar_values(t) v
+	CROSS JOIN LATERAL unnest(v.vals || v.currents || v.numbers) AS u (item) WHERE u.item !~ '^''\d+''$';
 	SELECT concat_ws(', ', nullif(items, ''), string_agg(format('CASE WHEN %s THEN pg_catalog.concat(%s) COLLATE "C" END', syncup.condition_sql(d.rule, d.definition), syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource')), ', ' ORDER BY d.n)) INTO items
 	FROM syncup.rules_of(t.resource_type, 'navigation') d WHERE NOT syncup.is_query(d.definition ->> 'resource');
 	SELECT concat_ws(', ', nullif(items, ''), string_agg(d.item, ', ')), string_agg(d.joined, '') INTO items, joined FROM syncup.link_digests(t, whole) d;
@@ -937,7 +945,8 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	most int := 10000;
-	keys text[] := syncup.forget_evaluated(t, NULL);
+	-- whose accounts are is the same as long as nothing is matched
+	keys text[] := CASE WHEN t.unmatched OR matched <> '{}' THEN syncup.forget_evaluated(t, NULL) END;
 BEGIN
 	keys := syncup.owners_to_look_at(t, consumer, matched || keys || syncup.note_digests(t, NULL, most + 1)
 		|| ARRAY(SELECT x.owner_key FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.provisioning_state = 'rule error' LIMIT most));
