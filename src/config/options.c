@@ -9,6 +9,7 @@
 #include "config/options.h"
 
 #include "catalog/pg_collation.h"
+#include "compat.h"
 #include "config/change_command.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -28,13 +29,13 @@ typedef void (*OptionSetter) (Options *options, const OptionKind *kind,
 /* What an option takes: a document that says another type of value is refused. */
 typedef enum OptionValue
 {
-	TAKES_TEXT,
-	TAKES_BOOLEAN,
-	TAKES_NUMBER,				/* or the text of one */
-	TAKES_NUMBERS,				/* one, or an object of several */
-	TAKES_OBJECT,
-	TAKES_LIST,					/* of texts */
-	TAKES_TEXTS					/* or one */
+	TAKES_TEXT = 1,
+	TAKES_BOOLEAN = 2,
+	TAKES_NUMBER = 4,			/* or the text of one */
+	TAKES_OBJECT = 8,
+	TAKES_LIST = 16,			/* of texts */
+	TAKES_NUMBERS = TAKES_NUMBER | TAKES_OBJECT,
+	TAKES_TEXTS = TAKES_TEXT | TAKES_LIST
 } OptionValue;
 
 struct OptionKind
@@ -45,10 +46,11 @@ struct OptionKind
 	OptionSetter set;
 	const char *meaning;		/* what is expected, for a hint */
 	size_t		field;			/* offset in Options, where the setter needs one */
+	const char *words[4];		/* by what they mean, where it takes a word */
 };
 
 /* Refuses a value, saying what would be right. */
-static void
+pg_noreturn static void
 refuse(const OptionKind *kind)
 {
 	ereport(ERROR,
@@ -223,83 +225,28 @@ set_timezone(Options *options, const OptionKind *kind, const char *value,
 	options->timezone = pstrdup(value);
 }
 
-static void
-set_quoted_empty(Options *options, const OptionKind *kind, const char *value,
-				 const JsonbValue *json)
+/* The value of a word. */
+static int
+word_value(const OptionKind *kind, const char *word)
 {
-	if (strcmp(value, "null") != 0 && strcmp(value, "empty") != 0)
-		refuse(kind);
-	options->csv.quoted_empty_null = strcmp(value, "null") == 0;
+	for (int i = 0; i < lengthof(kind->words); i++)
+		if (kind->words[i] != NULL && strcmp(kind->words[i], word) == 0)
+			return i;
+	refuse(kind);
 }
 
 static void
-set_quoting(Options *options, const OptionKind *kind, const char *value,
-			const JsonbValue *json)
-{
-	if (strcmp(value, "strict") != 0 && strcmp(value, "lenient") != 0)
-		refuse(kind);
-	options->csv.lenient = strcmp(value, "lenient") == 0;
-}
-
-static void
-set_trim(Options *options, const OptionKind *kind, const char *value,
+set_word(Options *options, const OptionKind *kind, const char *value,
 		 const JsonbValue *json)
 {
-	options->csv.trim = *value ? pstrdup(value) : NULL;
+	*(int *) ((char *) options + kind->field) = word_value(kind, value);
 }
 
 static void
-set_on_error(Options *options, const OptionKind *kind, const char *value,
-			 const JsonbValue *json)
+set_flag(Options *options, const OptionKind *kind, const char *value,
+		 const JsonbValue *json)
 {
-	if (strcmp(value, "stop") != 0 && strcmp(value, "quarantine") != 0)
-		refuse(kind);
-	options->on_error = strcmp(value, "stop") == 0 ?
-		ON_ERROR_STOP : ON_ERROR_QUARANTINE;
-}
-
-static void
-set_duplicates(Options *options, const OptionKind *kind, const char *value,
-			   const JsonbValue *json)
-{
-	if (strcmp(value, "first") != 0 && strcmp(value, "reject") != 0)
-		refuse(kind);
-	options->duplicates = strcmp(value, "first") == 0 ?
-		DUPLICATES_FIRST : DUPLICATES_REJECT;
-}
-
-static void
-set_match(Options *options, const OptionKind *kind, const char *value,
-		  const JsonbValue *json)
-{
-	static const char *const words[] = {
-		[MATCH_EXACT] = "exact", [MATCH_IGNORE_CASE] = "ignore_case", [MATCH_DN] = "dn"
-	};
-
-	for (int i = MATCH_EXACT; i < lengthof(words); i++)
-		if (strcmp(words[i], value) == 0)
-		{
-			*(Match *) ((char *) options + kind->field) = i;
-			return;
-		}
-	refuse(kind);
-}
-
-static void
-set_directory_scope(Options *options, const OptionKind *kind, const char *value,
-					const JsonbValue *json)
-{
-	static const char *const words[] = {
-		[SCOPE_SUB] = "sub", [SCOPE_ONE] = "one", [SCOPE_BASE] = "base"
-	};
-
-	for (int i = 0; i < lengthof(words); i++)
-		if (strcmp(words[i], value) == 0)
-		{
-			options->directory_scope = i;
-			return;
-		}
-	refuse(kind);
+	*(bool *) ((char *) options + kind->field) = word_value(kind, value) != 0;
 }
 
 static void
@@ -331,17 +278,10 @@ set_separator(Options *options, const OptionKind *kind, const char *value,
 }
 
 static void
-set_columns(Options *options, const OptionKind *kind, const char *value,
+set_object(Options *options, const OptionKind *kind, const char *value,
 			const JsonbValue *json)
 {
-	options->columns = JsonbValueToJsonb(unconstify(JsonbValue *, json));
-}
-
-static void
-set_constants(Options *options, const OptionKind *kind, const char *value,
-			  const JsonbValue *json)
-{
-	options->constants = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+	*(Jsonb **) ((char *) options + kind->field) = JsonbValueToJsonb(unconstify(JsonbValue *, json));
 }
 
 /* The texts of a list, or one text alone; a list of anything else is refused. */
@@ -372,15 +312,6 @@ set_texts(Options *options, const OptionKind *kind, const char *value,
 		  const JsonbValue *json)
 {
 	*(List **) ((char *) options + kind->field) = text_list(kind, json);
-}
-
-static void
-set_short_rows(Options *options, const OptionKind *kind, const char *value,
-			   const JsonbValue *json)
-{
-	if (strcmp(value, "error") != 0 && strcmp(value, "pad") != 0)
-		refuse(kind);
-	options->csv.short_rows = strcmp(value, "pad") == 0;
 }
 
 /* Reads a regular expression, which must be one. */
@@ -420,7 +351,7 @@ set_commands(Options *options, const OptionKind *kind, const char *value,
 			(item.type != jbvString ||
 			 !is_change_command(pnstrdup(item.val.string.val, item.val.string.len))))
 			refuse(kind);
-	options->commands = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+	set_object(options, kind, value, json);
 }
 
 static void
@@ -437,7 +368,7 @@ static void
 set_incremental_options(Options *options, const OptionKind *kind, const char *value,
 						const JsonbValue *json)
 {
-	options->incremental_options = JsonbValueToJsonb(unconstify(JsonbValue *, json));
+	set_object(options, kind, value, json);
 	(void) options_read(OPTION_READ, 1, &options->incremental_options);
 }
 
@@ -464,113 +395,115 @@ set_note(Options *options, const OptionKind *kind, const char *value,
 		refuse(kind);
 }
 
+#define AT(member)	.field = offsetof(Options, member)
+
 static const OptionKind option_kinds[] = {
 	{"delimiter", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_delimiter,
-		"up to 8 bytes, without a line end, such as \";\" or \"||\"", offsetof(Options, csv.delimiter)},
+		"up to 8 bytes, without a line end, such as \";\" or \"||\"", AT(csv.delimiter)},
 	{"quote", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
-		"a single one-byte character, other than a line end", offsetof(Options, csv.quote)},
+		"a single one-byte character, other than a line end", AT(csv.quote)},
 	{"escape", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_character,
-		"a single one-byte character, other than a line end", offsetof(Options, csv.escape)},
+		"a single one-byte character, other than a line end", AT(csv.escape)},
 	{"encoding", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_encoding,
-		"the name of an encoding, such as UTF8, UTF16LE, WIN1252 or LATIN1", 0},
+		"the name of an encoding, such as UTF8, UTF16LE, WIN1252 or LATIN1", .field = 0},
 	{"header", OPTION_READ | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
-		"true or false", offsetof(Options, header)},
+		"true or false", AT(header)},
 	{"skip_lines", OPTION_READ | OPTION_FILE, TAKES_NUMBER, set_count,
-		"a whole number, not negative", offsetof(Options, skip_lines)},
+		"a whole number, not negative", AT(skip_lines)},
 	{"names", OPTION_READ | OPTION_FILE, TAKES_LIST, set_texts,
-		"a list of the columns' names, where \"header\" is false", offsetof(Options, names)},
+		"a list of the columns' names, where \"header\" is false", AT(names)},
 	{"comment", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_text,
-		"what lines begin with that are no rows, such as \"#\"", offsetof(Options, comment)},
+		"what lines begin with that are no rows, such as \"#\"", AT(comment)},
 	{"ignore_lines", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_regex,
-		"a regular expression that lines match which are no rows", offsetof(Options, ignore_lines)},
+		"a regular expression that lines match which are no rows", AT(ignore_lines)},
 	{"trailer", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_regex,
-		"a regular expression that the last line matches; a group in it is the number of rows", offsetof(Options, trailer)},
-	{"short_rows", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_short_rows,
-		"error or pad", 0},
+		"a regular expression that the last line matches; a group in it is the number of rows", AT(trailer)},
+	{"short_rows", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_flag,
+		"error or pad", AT(csv.short_rows), .words = {"error", "pad"}},
 	{"null", OPTION_READ | OPTION_FILE, TAKES_TEXTS, set_texts,
-		"a text that means no value, or a list of them", offsetof(Options, nulls)},
-	{"quoted_empty", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_quoted_empty,
-		"null or empty", 0},
-	{"trim", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_trim,
-		"the characters to trim at both ends, such as \" \\t\"", 0},
-	{"quoting", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_quoting,
-		"strict or lenient", 0},
+		"a text that means no value, or a list of them", AT(nulls)},
+	{"quoted_empty", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_flag,
+		"null or empty", AT(csv.quoted_empty_null), .words = {"empty", "null"}},
+	{"trim", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_text,
+		"the characters to trim at both ends, such as \" \\t\"", AT(csv.trim)},
+	{"quoting", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_flag,
+		"strict or lenient", AT(csv.lenient), .words = {"strict", "lenient"}},
 	{"command_column", OPTION_READ, TAKES_TEXT, set_text,
-		"the name of the column that says what to do with a row", offsetof(Options, command_column)},
+		"the name of the column that says what to do with a row", AT(command_column)},
 	{"commands", OPTION_READ, TAKES_OBJECT, set_commands,
-		"an object of words and what they mean: {\"active\": \"merge\", \"D\": \"delete\"}", 0},
+		"an object of words and what they mean: {\"active\": \"merge\", \"D\": \"delete\"}", AT(commands)},
 	{"timezone", OPTION_READ, TAKES_TEXT, set_timezone,
-		"the name of a time zone, such as UTC or Europe/Paris", 0},
-	{"on_error", OPTION_READ, TAKES_TEXT, set_on_error,
-		"stop or quarantine", 0},
+		"the name of a time zone, such as UTC or Europe/Paris", .field = 0},
+	{"on_error", OPTION_READ, TAKES_TEXT, set_word,
+		"stop or quarantine", AT(on_error), .words = {[ON_ERROR_STOP] = "stop", [ON_ERROR_QUARANTINE] = "quarantine"}},
 	{"reject_limit", OPTION_READ, TAKES_NUMBERS, set_reject_limit,
-		"a whole number, not negative, or {\"rejected\": n, \"duplicates\": n, \"null_keys\": n}", 0},
+		"a whole number, not negative, or {\"rejected\": n, \"duplicates\": n, \"null_keys\": n}", .field = 0},
 	{"pattern", OPTION_READ | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
-		"true or false", offsetof(Options, pattern)},
+		"true or false", AT(pattern)},
 	{"done_suffix", OPTION_READ | OPTION_FILE, TAKES_TEXT, set_suffix,
-		"the end of a file name, without \"/\"", offsetof(Options, done_suffix)},
+		"the end of a file name, without \"/\"", AT(done_suffix)},
 	{"min_age", OPTION_READ | OPTION_FILE, TAKES_NUMBER, set_seconds,
-		"a number of seconds, not negative", offsetof(Options, min_age)},
+		"a number of seconds, not negative", AT(min_age)},
 	{"incremental_file", OPTION_PREPARE | OPTION_FILE, TAKES_TEXT, set_text,
-		"the name of a file", offsetof(Options, incremental_file)},
+		"the name of a file", AT(incremental_file)},
 	{"incremental_options", OPTION_PREPARE | OPTION_FILE, TAKES_OBJECT, set_incremental_options,
-		"an object of options for \"incremental_file\" alone", 0},
-	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_duplicates,
-		"first or reject", 0},
+		"an object of options for \"incremental_file\" alone", AT(incremental_options)},
+	{"duplicates", OPTION_PREPARE, TAKES_TEXT, set_word,
+		"first or reject", AT(duplicates), .words = {[DUPLICATES_FIRST] = "first", [DUPLICATES_REJECT] = "reject"}},
 	{"optional", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION | OPTION_FILE, TAKES_BOOLEAN, set_boolean,
-		"true or false", offsetof(Options, optional)},
+		"true or false", AT(optional)},
 	{"source", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_text,
-		"the name of a table, view or foreign table with its schema, such as public.staff", offsetof(Options, source)},
+		"the name of a table, view or foreign table with its schema, such as public.staff", AT(source)},
 	{"where", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
-		"a condition over the file's columns, such as status <> 'deleted'", offsetof(Options, where)},
+		"a condition over the file's columns, such as status <> 'deleted'", AT(where)},
 	{"scope", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_TEXT, set_condition,
-		"a condition over the target's columns, such as source = 'AD'", offsetof(Options, scope)},
-	{"constants", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_OBJECT, set_constants,
-		"an object of columns and values: {\"column\": \"value\"}", 0},
+		"a condition over the target's columns, such as source = 'AD'", AT(scope)},
+	{"constants", OPTION_ENTITY_TYPE | OPTION_ASSOCIATION, TAKES_OBJECT, set_object,
+		"an object of columns and values: {\"column\": \"value\"}", AT(constants)},
 	{"deleted_column", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
-		"the name of a column of the target", offsetof(Options, deleted_column)},
+		"the name of a column of the target", AT(deleted_column)},
 	{"old_key", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
-		"the name of the column that tells the former key", offsetof(Options, old_key)},
+		"the name of the column that tells the former key", AT(old_key)},
 	{"stable_key", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
-		"one of the unique keys", offsetof(Options, stable_key)},
+		"one of the unique keys", AT(stable_key)},
 	{"display", OPTION_ENTITY_TYPE, TAKES_TEXT, set_text,
-		"the name of a column of the target that people know its rows by, such as name", offsetof(Options, display)},
+		"the name of a column of the target that people know its rows by, such as name", AT(display)},
 	{"watch", OPTION_ENTITY_TYPE, TAKES_TEXT, set_condition,
-		"a condition over the mapped columns of the target, as texts, such as login LIKE 'svc-%'", offsetof(Options, watch)},
+		"a condition over the mapped columns of the target, as texts, such as login LIKE 'svc-%'", AT(watch)},
 	{"store1", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
-		"the name of a column of side 1's target", offsetof(Options, store1)},
+		"the name of a column of side 1's target", AT(store1)},
 	{"store2", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
-		"the name of a column of side 2's target", offsetof(Options, store2)},
-	{"columns", OPTION_ASSOCIATION, TAKES_OBJECT, set_columns,
-		"an object of columns that belong to a link: {\"role\": \"role\", \"begin\": {\"column\": \"begins\", \"format\": \"datetime:DD.MM.YYYY\"}}", 0},
+		"the name of a column of side 2's target", AT(store2)},
+	{"columns", OPTION_ASSOCIATION, TAKES_OBJECT, set_object,
+		"an object of columns that belong to a link: {\"role\": \"role\", \"begin\": {\"column\": \"begins\", \"format\": \"datetime:DD.MM.YYYY\"}}", AT(columns)},
 	{"link_key", OPTION_ASSOCIATION, TAKES_LIST, set_texts,
-		"a list of those columns that tell links of the same pair apart", offsetof(Options, link_key)},
-	{"match1", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
-		"exact, ignore_case or dn", offsetof(Options, match[0])},
-	{"match2", OPTION_ASSOCIATION, TAKES_TEXT, set_match,
-		"exact, ignore_case or dn", offsetof(Options, match[1])},
+		"a list of those columns that tell links of the same pair apart", AT(link_key)},
+	{"match1", OPTION_ASSOCIATION, TAKES_TEXT, set_word,
+		"exact, ignore_case or dn", AT(match[0]), .words = {[MATCH_EXACT] = "exact", [MATCH_IGNORE_CASE] = "ignore_case", [MATCH_DN] = "dn"}},
+	{"match2", OPTION_ASSOCIATION, TAKES_TEXT, set_word,
+		"exact, ignore_case or dn", AT(match[1]), .words = {[MATCH_EXACT] = "exact", [MATCH_IGNORE_CASE] = "ignore_case", [MATCH_DN] = "dn"}},
 	{"split", OPTION_ASSOCIATION, TAKES_TEXT, set_text,
-		"the text between the values of a cell, such as \";\"", offsetof(Options, split)},
+		"the text between the values of a cell, such as \";\"", AT(split)},
 	{"ignore_cookie", OPTION_CALL, TAKES_BOOLEAN, set_boolean,
-		"true or false", offsetof(Options, ignore_cookie)},
-	{"scope", OPTION_DIRECTORY, TAKES_TEXT, set_directory_scope,
-		"sub, one or base", 0},
+		"true or false", AT(ignore_cookie)},
+	{"scope", OPTION_DIRECTORY, TAKES_TEXT, set_word,
+		"sub, one or base", AT(directory_scope), .words = {[SCOPE_SUB] = "sub", [SCOPE_ONE] = "one", [SCOPE_BASE] = "base"}},
 	{"page_size", OPTION_DIRECTORY, TAKES_NUMBER, set_page_size,
-		"how many entries the directory sends at once, 0 for all", 0},
+		"how many entries the directory sends at once, 0 for all", .field = 0},
 	{"timeout", OPTION_DIRECTORY, TAKES_NUMBER, set_timeout,
-		"seconds that an answer may take, up to a day", 0},
+		"seconds that an answer may take, up to a day", .field = 0},
 	{"separator", OPTION_DIRECTORY, TAKES_TEXT, set_separator,
-		"the text between several values, without backslash and line end, such as \";\"", 0},
+		"the text between several values, without backslash and line end, such as \";\"", .field = 0},
 	{"binary", OPTION_DIRECTORY, TAKES_LIST, set_texts,
-		"a list of attributes whose values are no texts", offsetof(Options, binary)},
+		"a list of attributes whose values are no texts", AT(binary)},
 	{"session", OPTION_CALL, TAKES_TEXT, set_session,
-		"what syncup_open_session() returned", 0},
+		"what syncup_open_session() returned", .field = 0},
 	{"contact", OPTION_CONNECTOR, TAKES_TEXT, set_note,
-		"whom to ask about its data, such as \"Directory team, +44 20 7946 0000\"", 0},
+		"whom to ask about its data, such as \"Directory team, +44 20 7946 0000\"", .field = 0},
 	{"max_age", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
-		"an interval longer than nothing, such as \"1 day\"", 0},
+		"an interval longer than nothing, such as \"1 day\"", .field = 0},
 	{"max_age_complete", OPTION_CONNECTOR, TAKES_TEXT, set_interval,
-		"an interval longer than nothing, such as \"8 days\"", 0},
+		"an interval longer than nothing, such as \"8 days\"", .field = 0},
 };
 
 char *
@@ -628,25 +561,21 @@ static void
 check_type(const OptionKind *kind, const JsonbValue *value)
 {
 	static const char *const types[] = {
-		[TAKES_TEXT] = "text", [TAKES_BOOLEAN] = "true or false",
+		[0] = "null", [TAKES_TEXT] = "text", [TAKES_BOOLEAN] = "true or false",
 		[TAKES_NUMBER] = "a number", [TAKES_NUMBERS] = "a number or an object", [TAKES_OBJECT] = "an object",
 		[TAKES_LIST] = "a list", [TAKES_TEXTS] = "text or a list"
 	};
-	const char *given = value->type == jbvString ? "text" :
-		value->type == jbvNumeric ? "a number" :
-		value->type == jbvBool ? "true or false" :
-		value->type == jbvNull ? "null" :
-		JsonContainerIsArray(value->val.binary.data) ? "a list" : "an object";
-	const char *taken = types[kind->takes];
+	int			given = value->type == jbvString ? TAKES_TEXT :
+		value->type == jbvNumeric ? TAKES_NUMBER :
+		value->type == jbvBool ? TAKES_BOOLEAN :
+		value->type == jbvNull ? 0 :
+		JsonContainerIsArray(value->val.binary.data) ? TAKES_LIST : TAKES_OBJECT;
 
-	if (strcmp(given, taken) == 0 || (kind->takes == TAKES_NUMBER && value->type == jbvString) ||
-		(kind->takes == TAKES_TEXTS && (strcmp(given, "text") == 0 || strcmp(given, "a list") == 0)) ||
-		(kind->takes == TAKES_NUMBERS &&
-		 (value->type == jbvString || value->type == jbvNumeric || strcmp(given, "an object") == 0)))
+	if ((given & kind->takes) || (given == TAKES_TEXT && (kind->takes & TAKES_NUMBER)))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("option \"%s\" takes %s, not %s", kind->name, taken, given),
+			 errmsg("option \"%s\" takes %s, not %s", kind->name, types[kind->takes], types[given]),
 			 value->type == jbvNull ? errhint("Leave the option out for its default.") :
 			 errhint("Expected %s.", kind->meaning)));
 }
