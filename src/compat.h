@@ -25,6 +25,19 @@
 #define pg_noreturn			pg_attribute_noreturn()
 #endif
 
+/* Lists gone through by what they hold came with 17. */
+#if PG_VERSION_NUM < 170000
+#define foreach_ptr(type, var, list)	foreach_internal(type, *, var, list, lfirst)
+#define foreach_int(var, list)	foreach_internal(int, , var, list, lfirst_int)
+#define foreach_oid(var, list)	foreach_internal(Oid, , var, list, lfirst_oid)
+#define foreach_internal(type, pointer, var, list, first) \
+	for (type pointer var = 0, pointer var##__once = (type pointer) 1; var##__once; var##__once = 0) \
+		for (ForEachState var##__state = {(list), 0}; \
+			 var##__state.l != NIL && var##__state.i < var##__state.l->length && \
+			 (var = first(&var##__state.l->elements[var##__state.i]), true); \
+			 var##__state.i++)
+#endif
+
 /* The process behind a virtual transaction: slots got their own numbers in 17. */
 #if PG_VERSION_NUM >= 170000
 #define vxid_process(vxid)	ProcNumberGetProc((vxid).procNumber)

@@ -94,11 +94,9 @@ preview_run(void *arg)
 	Connector  *connector = config_load(work->connector);
 	SynchronizeOptions options = {0};
 	List	   *queue = batch_queue(work->connector);
-	ListCell   *cell;
 
-	foreach(cell, queue)
+	foreach_ptr(Batch, batch, queue)
 	{
-		Batch	   *batch = lfirst(cell);
 		bool		ours = memcmp(&batch->id, id, sizeof(pg_uuid_t)) == 0;
 
 		options.rehearse = ours;

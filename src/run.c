@@ -187,10 +187,8 @@ syncup_run(PG_FUNCTION_ARGS)
 		raise_failed_prepare(&work, error, &level);
 	results = synchronize_queue(config_load(work.connector), &options);
 	/* What is said once they are committed is read before. */
-	foreach(cell, results)
+	foreach_ptr(BatchResult, result, results)
 	{
-		BatchResult *result = lfirst(cell);
-
 		said = lappend(said, strcmp(result->status, "blocked") == 0 ?
 					   what_exceeds(&result->batch) : what_was_done(work.connector, result));
 	}

@@ -232,17 +232,16 @@ with_own_schema(const char *text, Node *parsed, const char *schema)
 {
 	StringInfoData result;
 	List	   *places = NIL;
-	ListCell   *cell;
 	int			done = 0;
 
 	(void) find_own_functions(parsed, &places);
 	list_sort(places, compare_places);
 	initStringInfo(&result);
-	foreach(cell, places)
+	foreach_int(place, places)
 	{
-		appendBinaryStringInfo(&result, text + done, lfirst_int(cell) - done);
+		appendBinaryStringInfo(&result, text + done, place - done);
 		appendStringInfo(&result, "%s.", schema);
-		done = lfirst_int(cell);
+		done = place;
 	}
 	appendStringInfoString(&result, text + done);
 	return result.data;
@@ -340,12 +339,9 @@ relations_read(const List *relations)
 	Datum	   *values = palloc(sizeof(Datum) * (list_length(relations) + 1));
 	int			count = 0;
 	List	   *seen = NIL;
-	ListCell   *cell;
 
-	foreach(cell, relations)
+	foreach_oid(relation, relations)
 	{
-		Oid			relation = lfirst_oid(cell);
-
 		if (get_rel_namespace(relation) == PG_CATALOG_NAMESPACE || list_member_oid(seen, relation))
 			continue;
 		seen = lappend_oid(seen, relation);

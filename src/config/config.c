@@ -154,17 +154,13 @@ load_mappings(Connector *connector)
 static Connector *
 connector_of_end(Connector *connector, const char *name)
 {
-	ListCell   *cell;
 	Connector  *other;
 
 	if (strcmp(connector->name, name) == 0)
 		return connector;
-	foreach(cell, connector->others)
-	{
-		other = lfirst(cell);
-		if (strcmp(other->name, name) == 0)
-			return other;
-	}
+	foreach_ptr(Connector, known, connector->others)
+		if (strcmp(known->name, name) == 0)
+			return known;
 	other = load_connector(name, false);
 	connector->others = lappend(connector->others, other);
 	return other;
@@ -270,11 +266,11 @@ config_find_mapping(Connector *connector, const char *name)
 {
 	NameList	list = {.wanted = name};
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		if (strcmp(connector->mappings[i].name, name) == 0)
-			return &connector->mappings[i];
-		name_list_add(&list, connector->mappings[i].name, NULL);
+		if (strcmp(mapping->name, name) == 0)
+			return mapping;
+		name_list_add(&list, mapping->name, NULL);
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -409,12 +405,11 @@ static bool
 are_unique_columns(Relation target, const AttrNumber *attnums, int count)
 {
 	List	   *indexes = RelationGetIndexList(target);
-	ListCell   *cell;
 	bool		found = false;
 
-	foreach(cell, indexes)
+	foreach_oid(oid, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index = index_open(oid, AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
 		if (form->indisunique && form->indisvalid && (count == 1 || form->indimmediate) &&
@@ -574,10 +569,8 @@ pair_twins(const Mapping *association)
 	Connector  *connector = association->connector;
 	List	   *twins = NIL;
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(other, connector)
 	{
-		Mapping    *other = &connector->mappings[i];
-
 		if (other->association && other != association && strcmp(other->file, association->file) == 0 &&
 			strcmp(other->columns[0].source, association->columns[0].source) == 0 &&
 			strcmp(other->columns[1].source, association->columns[1].source) == 0)
@@ -831,23 +824,23 @@ describe_mapping(void *arg)
 	const MappingScope *scope = arg;
 	const Mapping *mapping = scope->mapping ? scope->mapping : linitial(scope->mappings);
 	NameList	list = {0};
-	ListCell   *cell;
 
 	if (scope->mapping != NULL || list_length(scope->mappings) == 1)
 		errcontext("connector \"%s\", mapping \"%s\"", mapping->connector->name, mapping->name);
 	else
 	{
-		foreach(cell, scope->mappings)
-			name_list_add(&list, ((const Mapping *) lfirst(cell))->name, NULL);
+		foreach_ptr(const Mapping, each, scope->mappings)
+			name_list_add(&list, each->name, NULL);
 		errcontext("connector \"%s\", mappings %s", mapping->connector->name, name_list_text(&list));
 	}
 }
 
-void
+MappingScope *
 mapping_enter(MappingScope *scope, const Mapping *mapping)
 {
 	mapping_enter_all(scope, NIL);
 	mapping_at(scope, mapping);
+	return scope;
 }
 
 void
@@ -861,8 +854,9 @@ mapping_enter_all(MappingScope *scope, List *mappings)
 	error_context_stack = &scope->callback;
 }
 
-void
+MappingScope *
 mapping_leave(MappingScope *scope)
 {
 	error_context_stack = scope->callback.previous;
+	return NULL;
 }

@@ -108,6 +108,10 @@ typedef struct Connector
 	List	   *others;			/* of Connector: those that ends of associations lie in */
 } Connector;
 
+/* Each mapping of a connector, in their order. */
+#define foreach_mapping(mapping, connector) \
+	for (Mapping *mapping = (connector)->mappings; mapping < (connector)->mappings + (connector)->nmappings; mapping++)
+
 /*
  * Reads a connector; errors with 42704, listing those that exist, if there is
  * none of that name.  Targets are not looked at.
@@ -281,9 +285,13 @@ typedef struct MappingScope
 	List	   *mappings;
 } MappingScope;
 
-extern void mapping_enter(MappingScope *scope, const Mapping *mapping);
+extern MappingScope *mapping_enter(MappingScope *scope, const Mapping *mapping);
 extern void mapping_enter_all(MappingScope *scope, List *mappings);
 #define mapping_at(scope, m)	((scope)->mapping = (m))
-extern void mapping_leave(MappingScope *scope);
+extern MappingScope *mapping_leave(MappingScope *scope);
+
+/* What follows is done while it is entered; neither break nor return may leave it. */
+#define within_mapping(m) \
+	for (MappingScope entered, *within = mapping_enter(&entered, (m)); within != NULL; within = mapping_leave(within))
 
 #endif							/* SYNCUP_CONFIG_H */

@@ -9,7 +9,6 @@
 #include "config/options.h"
 
 #include "catalog/pg_collation.h"
-#include "compat.h"
 #include "config/change_command.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"

@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "compat.h"
 #include "tool/crash_point.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -234,14 +233,10 @@ csv_writer_remove(CsvWriter *writer, const char *name)
 void
 csv_writer_publish(CsvWriter *writer)
 {
-	ListCell   *cell;
-
 	end_file(writer);
 	CRASH_POINT("files written");
-	foreach(cell, writer->files)
+	foreach_ptr(CsvFile, file, writer->files)
 	{
-		CsvFile    *file = lfirst(cell);
-
 		if (file->temporary == NULL)
 		{
 			if (unlinkat(writer->directory, file->name, 0) != 0 && errno != ENOENT)
@@ -263,15 +258,12 @@ void
 csv_writer_abandon(int code, Datum arg)
 {
 	CsvWriter  *writer = (CsvWriter *) DatumGetPointer(arg);
-	ListCell   *cell;
 
 	if (writer->fd >= 0)
 		close(writer->fd);
 	writer->fd = -1;
-	foreach(cell, writer->files)
+	foreach_ptr(CsvFile, file, writer->files)
 	{
-		CsvFile    *file = lfirst(cell);
-
 		if (file->temporary != NULL)
 			(void) unlinkat(writer->directory, file->temporary, 0);
 	}

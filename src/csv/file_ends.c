@@ -113,7 +113,6 @@ syncup_directory_files(PG_FUNCTION_ARGS)
 {
 	char	   *directory = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	ReturnSetInfo *result;
-	ListCell   *cell;
 
 	if (!is_absolute_path(directory))
 		ereport(ERROR,
@@ -123,9 +122,8 @@ syncup_directory_files(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	source_check_directory(directory);
-	foreach(cell, source_find_all(psprintf("%s/*", directory), options_read(OPTIONS_OF_CALL, 0, NULL)))
+	foreach_ptr(SourceFile, file, source_find_all(psprintf("%s/*", directory), options_read(OPTIONS_OF_CALL, 0, NULL)))
 	{
-		SourceFile *file = lfirst(cell);
 		Datum		values[] = {CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified)};
 		bool		nulls[] = {false, false, false};
 

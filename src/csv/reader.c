@@ -1074,12 +1074,10 @@ given_field(Reader *reader, int column, size_t *length)
 static bool
 means_null(Reader *reader, int column, const char *value, size_t length)
 {
-	ListCell   *cell;
-
 	if (value == NULL || reader->row.quoted[column])
 		return false;
-	foreach(cell, reader->options.nulls)
-		if (strlen(lfirst(cell)) == length && memcmp(lfirst(cell), value, length) == 0)
+	foreach_ptr(char, null, reader->options.nulls)
+		if (strlen(null) == length && memcmp(null, value, length) == 0)
 			return true;
 	return false;
 }

@@ -6,7 +6,6 @@
 #define SYNCUP_READER_H
 
 #include "syncup.h"
-#include "compat.h"
 #include "csv/csv_reader.h"
 #include "config/options.h"
 #include "csv/source.h"

@@ -28,7 +28,6 @@
 #include "common/username.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
-#include "compat.h"
 #include "mb/pg_wchar.h"
 #include "csv/relation.h"
 #include "miscadmin.h"
@@ -95,7 +94,6 @@ static bool
 lies_under(const char *path, const char *directories)
 {
 	List	   *list = NIL;
-	ListCell   *cell;
 
 	if (directories == NULL || *directories == '\0')
 		return false;
@@ -103,12 +101,12 @@ lies_under(const char *path, const char *directories)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("invalid list syntax in setting \"%s\"", "syncup.directories")));
-	foreach(cell, list)
+	foreach_ptr(char, directory, list)
 	{
 		char		resolved[PATH_MAX];
 		size_t		length;
 
-		if (realpath(lfirst(cell), resolved) == NULL)
+		if (realpath(directory, resolved) == NULL)
 			continue;
 		length = strlen(resolved);
 		if (strncmp(path, resolved, length) == 0 &&
@@ -395,12 +393,9 @@ SourceFile *
 source_newest(List *files)
 {
 	SourceFile *newest = NULL;
-	ListCell   *cell;
 
-	foreach(cell, files)
+	foreach_ptr(SourceFile, file, files)
 	{
-		SourceFile *file = lfirst(cell);
-
 		if (newest == NULL || file->modified >= newest->modified)
 			newest = file;
 	}

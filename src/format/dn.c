@@ -244,7 +244,6 @@ static bool
 read_rdn(DnReader *reader, StringInfo dn)
 {
 	List	   *parts = NIL;
-	ListCell   *cell;
 	bool		more = true;
 
 	while (more)
@@ -263,8 +262,8 @@ read_rdn(DnReader *reader, StringInfo dn)
 		reader->at += more;
 	}
 	list_sort(parts, compare_parts);
-	foreach(cell, parts)
-		appendStringInfo(dn, "%s%s", cell == list_head(parts) ? "" : "+", (char *) lfirst(cell));
+	foreach_ptr(char, part, parts)
+		appendStringInfo(dn, "%s%s", foreach_current_index(part) == 0 ? "" : "+", part);
 	return true;
 }
 

@@ -10,7 +10,6 @@
 
 #include <ldap.h>
 
-#include "compat.h"
 #include "ldap/server.h"
 
 typedef struct Directory Directory;

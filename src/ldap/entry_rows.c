@@ -69,15 +69,14 @@ static bool
 is_binary(const char *attribute, const Options *options)
 {
 	size_t		length = strcspn(attribute, ";");
-	ListCell   *cell;
 
 	if (pg_strcasecmp(attribute + length, ";binary") == 0)
 		return true;
 	for (int i = 0; i < lengthof(binary_attributes); i++)
 		if (strlen(binary_attributes[i]) == length && pg_strncasecmp(binary_attributes[i], attribute, length) == 0)
 			return true;
-	foreach(cell, options->binary)
-		if (strlen(lfirst(cell)) == length && pg_strncasecmp(lfirst(cell), attribute, length) == 0)
+	foreach_ptr(char, name, options->binary)
+		if (strlen(name) == length && pg_strncasecmp(name, attribute, length) == 0)
 			return true;
 	return false;
 }

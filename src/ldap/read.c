@@ -5,7 +5,6 @@
  */
 #include "syncup.h"
 
-#include "compat.h"
 
 PG_FUNCTION_INFO_V1(syncup_read_ldap);
 PG_FUNCTION_INFO_V1(syncup_read_ldap_changes);

@@ -13,7 +13,6 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
-#include "compat.h"
 #include "foreign/foreign.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -131,12 +130,8 @@ read_url(DirectoryServer *server)
 static void
 take_options(DirectoryServer *server, List *options)
 {
-	ListCell   *cell;
-
-	foreach(cell, options)
+	foreach_ptr(DefElem, option, options)
 	{
-		DefElem    *option = lfirst(cell);
-
 		if (strcmp(option->defname, "url") == 0)
 			server->url = defGetString(option);
 		else if (strcmp(option->defname, "start_tls") == 0)
@@ -252,10 +247,9 @@ syncup_ldap_validator(PG_FUNCTION_ARGS)
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
 	DirectoryServer server = {0};
-	ListCell   *cell;
 
-	foreach(cell, options)
-		check_name(((DefElem *) lfirst(cell))->defname, catalog);
+	foreach_ptr(DefElem, option, options)
+		check_name(option->defname, catalog);
 	take_options(&server, options);
 	if (catalog == ForeignServerRelationId)
 		check_server(&server);

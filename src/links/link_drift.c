@@ -560,12 +560,8 @@ same_values(const AssociationEnd *a, const AssociationEnd *b)
 static Side *
 find_side(const LinkSearch *search, const AssociationEnd *end, int number)
 {
-	ListCell   *cell;
-
-	foreach(cell, search->sides)
+	foreach_ptr(Side, side, search->sides)
 	{
-		Side	   *side = lfirst(cell);
-
 		if (side->number == number && same_values(side->end, end))
 			return side;
 	}
@@ -673,20 +669,17 @@ link_drift_find(List *associations, const pg_uuid_t *batch)
 {
 	LinkSearch	search = {0};
 	LinkDrift  *drift = NULL;
-	ListCell   *cell;
 
-	foreach(cell, associations)
+	foreach_ptr(const Mapping, mapping, associations)
 	{
-		const Mapping *mapping = lfirst(cell);
-
 		if (!is_pair_key(mapping) || !is_comparable(mapping))
 			return NULL;
 	}
 	CommandCounterIncrement();
 	search.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	search.members = palloc0(sizeof(Member) * list_length(associations));
-	foreach(cell, associations)
-		begin_member(&search.members[search.nmembers++], lfirst(cell));
+	foreach_ptr(Mapping, mapping, associations)
+		begin_member(&search.members[search.nmembers++], mapping);
 	for (int i = 0; i < 2; i++)
 		digest_key_random(&search.keys[i]);
 	digest_key_random(&search.link_key);
@@ -697,10 +690,8 @@ link_drift_find(List *associations, const pg_uuid_t *batch)
 		UnregisterSnapshot(search.snapshot);
 	if (search.sums.sums != NULL)
 		digest_sums_free(&search.sums);
-	foreach(cell, search.sides)
+	foreach_ptr(Side, side, search.sides)
 	{
-		Side	   *side = lfirst(cell);
-
 		if (side->values != NULL)
 			digest_map_destroy(side->values);
 		if (side->others != NULL)

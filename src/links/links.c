@@ -172,14 +172,11 @@ static char *
 further_columns(const Mapping *mapping, const char *alias)
 {
 	StringInfoData sql;
-	ListCell   *cell;
 	Bitmapset  *known = NULL;
 
 	initStringInfo(&sql);
-	foreach(cell, link_siblings(mapping))
+	foreach_ptr(const Mapping, member, link_siblings(mapping))
 	{
-		const Mapping *member = lfirst(cell);
-
 		for (int i = 0; i < member->ncolumns; i++)
 		{
 			if (!is_link_column(member, i) || bms_is_member(member->columns[i].attnum, known))
@@ -456,16 +453,15 @@ LinkSet *
 link_set_begin(List *members)
 {
 	LinkSet    *set = palloc0(sizeof(LinkSet));
-	ListCell   *cell;
 
 	set->members = palloc(sizeof(Mapping *) * list_length(members));
 	set->counters = palloc0(sizeof(ChangeCounter) * list_length(members));
 	/* A second reading each at most. */
 	set->parts = palloc(sizeof(LinkPart) * list_length(members) * 2);
-	foreach(cell, members)
+	foreach_ptr(Mapping, member, members)
 	{
-		set->members[set->nmembers++] = lfirst(cell);
-		set->ncolumns += link_columns(lfirst(cell));
+		set->members[set->nmembers++] = member;
+		set->ncolumns += link_columns(member);
 	}
 	set->columns = palloc(sizeof(MappingColumn *) * (set->ncolumns + 1));
 	set->ncolumns = 0;

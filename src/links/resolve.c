@@ -258,7 +258,6 @@ same_folded_key(const Mapping *mapping)
 static char *
 touched_pairs_sql(const Mapping *mapping, List *twins, bool suspects)
 {
-	ListCell   *cell;
 	/* UNION compares what it takes of a row. */
 	const char *previous = psprintf("(SELECT %s FROM %s p)", stored_columns(mapping, "p."), previous_table(mapping));
 	const char *delta = PAIR_DELTA;
@@ -297,9 +296,9 @@ touched_pairs_sql(const Mapping *mapping, List *twins, bool suspects)
 		appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE p.%s IN"
 						 " (SELECT old FROM syncup_near%d UNION ALL SELECT new FROM syncup_near%d)",
 						 previous, value, side + 1, side + 1);
-		foreach(cell, twins)
+		foreach_ptr(Mapping, twin, twins)
 		{
-			const AssociationEnd *end = &((Mapping *) lfirst(cell))->ends[side];
+			const AssociationEnd *end = &twin->ends[side];
 
 			if (is_folded(end))
 				appendStringInfo(&sql, " UNION SELECT p.* FROM %s p WHERE %s IN"
@@ -909,11 +908,10 @@ static char *
 near_sql(const LinkSink *sink, int side)
 {
 	StringInfoData sql;
-	ListCell   *cell;
 
 	initStringInfo(&sql);
-	foreach(cell, sink->twins)
-		appendStringInfo(&sql, "%s%s", sql.len ? " UNION ALL " : "", moved_sql(lfirst(cell), side));
+	foreach_ptr(Mapping, twin, sink->twins)
+		appendStringInfo(&sql, "%s%s", sql.len ? " UNION ALL " : "", moved_sql(twin, side));
 	return sql.len ? sql.data : "SELECT NULL::text AS old, NULL::text AS new WHERE $1 IS NULL";
 }
 
@@ -1004,11 +1002,9 @@ count_orphans(const Mapping *mapping, const pg_uuid_t *batch, int64 more)
 static void
 ask_twins(LinkSink *sink, const pg_uuid_t *batch)
 {
-	ListCell   *cell;
-
-	foreach(cell, sink->twins)
+	foreach_ptr(Mapping, mapping, sink->twins)
 	{
-		LinkSink	twin = {.mapping = lfirst(cell), .context = CurrentMemoryContext, .found_key = sink->found_key};
+		LinkSink	twin = {.mapping = mapping, .context = CurrentMemoryContext, .found_key = sink->found_key};
 
 		twin.found[0] = sink->found[0];
 		twin.found[1] = sink->found[1];
@@ -1159,10 +1155,9 @@ resolve_related(const Mapping *mapping, const pg_uuid_t *batch, List *siblings, 
 {
 	LinkSink	sink = {.mapping = mapping, .with_texts = true, .quiet = true};
 	bool		led = !has_other_spellings(mapping);
-	ListCell   *cell;
 
-	foreach(cell, siblings)
-		led = led && keys_lead_to(lfirst(cell), mapping);
+	foreach_ptr(Mapping, sibling, siblings)
+		led = led && keys_lead_to(sibling, mapping);
 	return resolve(&sink, batch, led ? PAIRS_RELATED : PAIRS_ALL, name);
 }
 

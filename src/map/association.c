@@ -257,12 +257,8 @@ same_link_key(const Mapping *a, const Mapping *b)
 static void
 check_siblings(const Mapping *mapping)
 {
-	ListCell   *cell;
-
-	foreach(cell, link_siblings(mapping))
+	foreach_ptr(const Mapping, other, link_siblings(mapping))
 	{
-		const Mapping *other = lfirst(cell);
-
 		if (other != mapping && strcmp(other->name, mapping->name) != 0 &&
 			(strcmp(other->ends[0].target, mapping->ends[0].target) != 0 ||
 			 strcmp(other->ends[1].target, mapping->ends[1].target) != 0))

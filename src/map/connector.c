@@ -170,8 +170,8 @@ syncup_drop_connector(PG_FUNCTION_ARGS)
 	connector = locked_connector(fcinfo);
 	config_claim(connector->name);
 	check_not_linked_to(connector);
-	for (int i = 0; i < connector->nmappings; i++)
-		drop_mapping_tables(&connector->mappings[i]);
+	foreach_mapping(mapping, connector)
+		drop_mapping_tables(mapping);
 	sessions_delete("SELECT s.session FROM syncup.upload_session s WHERE s.connector = $1",
 					SQL_ARGS(SQL_TEXT(connector->name)));
 	own_sql("DELETE FROM syncup.sender WHERE connector = $1",

@@ -352,11 +352,9 @@ names_of(ArrayType *array, const char *message)
 static void
 take_stored(Draft *draft, List *names)
 {
-	ListCell   *cell;
-
-	foreach(cell, names)
-		if (find_source_column(draft->mapping, lfirst(cell)) < 0)
-			add_column(draft, lfirst(cell), NULL, NULL);
+	foreach_ptr(char, name, names)
+		if (find_source_column(draft->mapping, name) < 0)
+			add_column(draft, name, NULL, NULL);
 }
 
 /* Adds the unique keys that are not mapped to a target column. */
@@ -439,10 +437,8 @@ where_sources(const Mapping *mapping, const Mapping *old)
 static bool
 has_name(List *names, const char *name)
 {
-	ListCell   *cell;
-
-	foreach(cell, names)
-		if (pg_strcasecmp(lfirst(cell), name) == 0)
+	foreach_ptr(char, other, names)
+		if (pg_strcasecmp(other, name) == 0)
 			return true;
 	return false;
 }
@@ -1533,19 +1529,18 @@ link_key_columns(const Mapping *mapping, int *count)
 {
 	const List *names = mapping->options->link_key;
 	char	  **keys = palloc(sizeof(char *) * (list_length(names) + 2));
-	ListCell   *cell;
 
 	*count = 0;
 	for (int side = 0; side < 2; side++)
 		keys[(*count)++] = mapping->columns[side].source;
-	foreach(cell, names)
+	foreach_ptr(char, name, names)
 	{
-		int			column = find_source_column(mapping, lfirst(cell));
+		int			column = find_source_column(mapping, name);
 
 		if (column < 2)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("column \"%s\" of option \"link_key\" is none of option \"columns\"", (char *) lfirst(cell)),
+					 errmsg("column \"%s\" of option \"link_key\" is none of option \"columns\"", name),
 					 errhint("Name source columns that belong to the link: {\"columns\": {\"role\": \"role\"}, \"link_key\": [\"role\"]}.")));
 		keys[(*count)++] = mapping->columns[column].source;
 	}
@@ -1652,9 +1647,9 @@ create_mapping_tables(Mapping *mapping)
 Mapping *
 existing_mapping(Connector *connector, const char *name)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-		if (strcmp(connector->mappings[i].name, name) == 0)
-			return &connector->mappings[i];
+	foreach_mapping(mapping, connector)
+		if (strcmp(mapping->name, name) == 0)
+			return mapping;
 	return NULL;
 }
 
@@ -1906,11 +1901,10 @@ static void
 leave_count(const Mapping *mapping)
 {
 	const char *next = NULL;
-	ListCell   *cell;
 
-	foreach(cell, link_siblings(mapping))
-		if (next == NULL && lfirst(cell) != mapping)
-			next = ((Mapping *) lfirst(cell))->name;
+	foreach_ptr(Mapping, sibling, link_siblings(mapping))
+		if (next == NULL && sibling != mapping)
+			next = sibling->name;
 	if (next != NULL)
 		own_sql("UPDATE syncup.batch_counter c SET stored_before = c.stored_before + d.stored_before + d.inserted - d.deleted"
 				" FROM syncup.batch_counter d JOIN syncup.batch b USING (batch)"

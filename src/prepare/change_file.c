@@ -604,7 +604,6 @@ replace_links(ChangeFile *file)
 	size_t	   *lengths = file->lengths;
 	char	   *first = pnstrdup(fields[0], lengths[0]);
 	Digest		entry = digest_bytes(&file->epoch.key, fields[0], lengths[0]);
-	ListCell   *cell;
 
 	if (digest_set_has(file->entries, &entry) || (!mapping->pairs && mapping->key != 0))
 		ereport(ERROR,
@@ -617,11 +616,11 @@ replace_links(ChangeFile *file)
 		return;
 	file->fields = palloc(sizeof(char *) * mapping->ncolumns);
 	file->lengths = palloc(sizeof(size_t) * mapping->ncolumns);
-	foreach(cell, baseline_links_of(file->baseline, first))
+	foreach_ptr(void, link, baseline_links_of(file->baseline, first))
 	{
 		for (int i = 0; i < mapping->ncolumns; i++)
 		{
-			file->fields[i] = ((char **) lfirst(cell))[i];
+			file->fields[i] = ((char **) link)[i];
 			file->lengths[i] = file->fields[i] ? strlen(file->fields[i]) : 0;
 		}
 		sort_row(file, COMMAND_REPLACED);
@@ -1052,11 +1051,8 @@ end_former(ChangeFile *file)
 static void
 delete_formers(ChangeFile *file)
 {
-	ListCell   *cell;
-
-	foreach(cell, file->formers)
+	foreach_ptr(const char, former, file->formers)
 	{
-		const char *former = lfirst(cell);
 		const char *sort_key = former;
 		Digest		seen;
 

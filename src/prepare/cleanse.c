@@ -18,7 +18,6 @@
 
 #include "catalog/pg_type.h"
 #include "prepare/compare.h"
-#include "compat.h"
 #include "csv/condition.h"
 #include "format/convert.h"
 #include "store/delta.h"

@@ -105,10 +105,8 @@ check_initial(Prepare *prepare)
 				 errmsg("connector \"%s\" has a batch that waits: %s", prepare->connector->name,
 						batch_text(&((Batch *) linitial(prepare->queue))->id)),
 				 errhint("Apply it with syncup_synchronize(), or decline it with syncup_discard().")));
-	for (int i = 0; i < prepare->connector->nmappings; i++)
+	foreach_mapping(mapping, prepare->connector)
 	{
-		Mapping    *mapping = &prepare->connector->mappings[i];
-
 		if (own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)), SQL_NO_ARGS) > 0 ||
 			target_has_rows(mapping))
 			ereport(ERROR,
@@ -124,12 +122,9 @@ static void
 check_incremental(Prepare *prepare)
 {
 	const char *name = prepare->connector->name;
-	ListCell   *cell;
 
-	foreach(cell, prepare->queue)
+	foreach_ptr(Batch, batch, prepare->queue)
 	{
-		Batch	   *batch = lfirst(cell);
-
 		if (strcmp(batch->status, "blocked") == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -154,10 +149,8 @@ check_incremental(Prepare *prepare)
 static void
 supersede_queue(Prepare *prepare)
 {
-	ListCell   *cell;
-
-	foreach(cell, prepare->queue)
-		prepare->supersedes_changes |= ((Batch *) lfirst(cell))->source_changes;
+	foreach_ptr(Batch, batch, prepare->queue)
+		prepare->supersedes_changes |= batch->source_changes;
 	prepare->superseded = prepare->queue;
 	prepare->queue = NIL;
 }
@@ -169,12 +162,8 @@ supersede_queue(Prepare *prepare)
 static void
 cancel_superseded(Prepare *prepare)
 {
-	ListCell   *cell;
-
-	foreach(cell, prepare->superseded)
+	foreach_ptr(Batch, batch, prepare->superseded)
 	{
-		Batch	   *batch = lfirst(cell);
-
 		batch_set_status(&batch->id, "cancelled");
 		batch_forget_rows(&batch->id, prepare->connector, false);
 	}
@@ -214,8 +203,8 @@ check_mode(Prepare *prepare)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connector \"%s\" has no mapping", connector->name),
 				 errhint("Map a file to a table with syncup_map_entity_type().")));
-	for (int i = 0; i < connector->nmappings; i++)
-		config_check_target(&connector->mappings[i]);
+	foreach_mapping(mapping, connector)
+		config_check_target(mapping);
 
 	if (strcmp(prepare->mode, "initial") == 0)
 		check_initial(prepare);
@@ -384,14 +373,12 @@ group_files(Prepare *prepare, Jsonb *options)
 {
 	List	   *groups = NIL;
 
-	for (int i = 0; i < prepare->connector->nmappings; i++)
+	foreach_mapping(mapping, prepare->connector)
 	{
-		Mapping    *mapping = &prepare->connector->mappings[i];
 		FileGroup  *group = NULL;
 		const Options *usual = mapping->options;
 		MappingScope scope;
 		List	   *files;
-		ListCell   *cell;
 
 		mapping_enter(&scope, mapping);
 		mapping->options = call_options(prepare, mapping, options);
@@ -400,10 +387,8 @@ group_files(Prepare *prepare, Jsonb *options)
 		mapping_leave(&scope);
 		if (files == NIL)
 			continue;
-		foreach(cell, groups)
+		foreach_ptr(FileGroup, other, groups)
 		{
-			FileGroup  *other = lfirst(cell);
-
 			if (same_files(other->files, files) && read_alike(other->options, mapping->options))
 				group = other;
 		}
@@ -444,13 +429,11 @@ read_rows(Reader *reader, List *cleansers, MappingScope *scope)
 	progress_phase(PROGRESS_PREPARE, PHASE_READING, cleanser_mapping(linitial(cleansers)));
 	while (reader_next(reader))
 	{
-		ListCell   *cell;
-
 		CHECK_FOR_INTERRUPTS();
-		foreach(cell, cleansers)
+		foreach_ptr(Cleanser, cleanser, cleansers)
 		{
-			mapping_at(scope, cleanser_mapping(lfirst(cell)));
-			cleanser_take(lfirst(cell));
+			mapping_at(scope, cleanser_mapping(cleanser));
+			cleanser_take(cleanser);
 		}
 		mapping_at(scope, NULL);
 		CRASH_POINT("reading a row");
@@ -465,14 +448,13 @@ read_passes(Reader *reader, List *cleansers, MappingScope *scope)
 	for (bool first = true;; first = false)
 	{
 		List	   *busy = NIL;
-		ListCell   *cell;
 
-		foreach(cell, cleansers)
+		foreach_ptr(Cleanser, cleanser, cleansers)
 		{
-			mapping_at(scope, cleanser_mapping(lfirst(cell)));
-			progress_phase(PROGRESS_PREPARE, PHASE_BASELINE, cleanser_mapping(lfirst(cell)));
-			if (cleanser_begin_pass(lfirst(cell)))
-				busy = lappend(busy, lfirst(cell));
+			mapping_at(scope, cleanser_mapping(cleanser));
+			progress_phase(PROGRESS_PREPARE, PHASE_BASELINE, cleanser_mapping(cleanser));
+			if (cleanser_begin_pass(cleanser))
+				busy = lappend(busy, cleanser);
 		}
 		mapping_at(scope, NULL);
 		if (busy == NIL)
@@ -480,10 +462,10 @@ read_passes(Reader *reader, List *cleansers, MappingScope *scope)
 		if (!first)
 			reader_rewind(reader);
 		read_rows(reader, busy, scope);
-		foreach(cell, busy)
+		foreach_ptr(Cleanser, cleanser, busy)
 		{
-			mapping_at(scope, cleanser_mapping(lfirst(cell)));
-			cleanser_end_pass(lfirst(cell));
+			mapping_at(scope, cleanser_mapping(cleanser));
+			cleanser_end_pass(cleanser);
 		}
 	}
 }
@@ -519,12 +501,9 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 {
 	Size		budget = (Size) maintenance_work_mem * 1024 / list_length(group->mappings);
 	List	   *cleansers = NIL;
-	ListCell   *cell;
 
-	foreach(cell, group->mappings)
+	foreach_ptr(Mapping, mapping, group->mappings)
 	{
-		Mapping    *mapping = lfirst(cell);
-
 		mapping_at(scope, mapping);
 		cleansers = lappend(cleansers,
 							cleanser_open(mapping, mapping->options,
@@ -539,11 +518,11 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	mapping_at(scope, NULL);
 	source_check_unchanged(reader_source(reader));
 	reader_leave(reader);
-	foreach(cell, cleansers)
+	foreach_ptr(Cleanser, cleanser, cleansers)
 	{
-		mapping_at(scope, cleanser_mapping(lfirst(cell)));
-		cleanser_close(lfirst(cell));
-		record(prepare, group, cleanser_mapping(lfirst(cell)), cleanser_counter(lfirst(cell)));
+		mapping_at(scope, cleanser_mapping(cleanser));
+		cleanser_close(cleanser);
+		record(prepare, group, cleanser_mapping(cleanser), cleanser_counter(cleanser));
 	}
 }
 
@@ -564,12 +543,11 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 				 MappingScope *scope)
 {
 	int64		rows = 0;
-	ListCell   *cell;
 
-	foreach(cell, changes)
+	foreach_ptr(ChangeFile, file, changes)
 	{
-		mapping_at(scope, change_file_mapping(lfirst(cell)));
-		change_file_begin(lfirst(cell), reader);
+		mapping_at(scope, change_file_mapping(file));
+		change_file_begin(file, reader);
 	}
 	mapping_at(scope, NULL);
 	reader_enter(reader);
@@ -577,10 +555,10 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 	while (reader_next(reader))
 	{
 		CHECK_FOR_INTERRUPTS();
-		foreach(cell, changes)
+		foreach_ptr(ChangeFile, file, changes)
 		{
-			mapping_at(scope, change_file_mapping(lfirst(cell)));
-			change_file_take(lfirst(cell));
+			mapping_at(scope, change_file_mapping(file));
+			change_file_take(file);
 		}
 		mapping_at(scope, NULL);
 		CRASH_POINT("reading a change");
@@ -588,10 +566,10 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 	}
 	source_check_unchanged(reader_source(reader));
 	reader_leave(reader);
-	foreach(cell, changes)
+	foreach_ptr(ChangeFile, file, changes)
 	{
-		const Mapping *mapping = change_file_mapping(lfirst(cell));
-		int64		taken = change_file_end(lfirst(cell));
+		const Mapping *mapping = change_file_mapping(file);
+		int64		taken = change_file_end(file);
 
 		/* What a directory tells is new: the cookie sees to that. */
 		if (!group->cookies.used)
@@ -606,12 +584,10 @@ static List *
 unread_changes(Prepare *prepare, FileGroup *group, bytea *digest, ChangeFile **changes)
 {
 	List	   *unread = NIL;
-	ListCell   *cell;
 
-	foreach(cell, group->mappings)
+	foreach_ptr(Mapping, mapping, group->mappings)
 	{
-		Mapping    *mapping = lfirst(cell);
-		ChangeFile **of = &changes[foreach_current_index(cell)];
+		ChangeFile **of = &changes[foreach_current_index(mapping)];
 
 		if (change_files_were_read(mapping, group->file, digest))
 			continue;
@@ -698,11 +674,9 @@ read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes, Mapp
 {
 	SourceFile *waiting = NULL;
 	SourceFile *last = NULL;
-	ListCell   *cell;
 
-	foreach(cell, group->files)
+	foreach_ptr(SourceFile, file, group->files)
 	{
-		SourceFile *file = lfirst(cell);
 		Reader	   *reader;
 		bytea	   *digest;
 		List	   *unread;
@@ -741,25 +715,24 @@ static void
 read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
 {
 	ChangeFile **changes = palloc0(sizeof(ChangeFile *) * list_length(group->mappings));
-	ListCell   *cell;
 
 	/* Those of a directory come again, if the batch is declined. */
 	if (read_change_files(prepare, group, changes, scope) && !group->cookies.used)
 		batch_mark_source_changes(prepare->batch);
 	if (group->cookies.whole)
 		return;
-	foreach(cell, group->mappings)
+	foreach_ptr(Mapping, mapping, group->mappings)
 	{
-		ChangeFile *file = changes[foreach_current_index(cell)];
+		ChangeFile *file = changes[foreach_current_index(mapping)];
 		PrepareCounter nothing = {0};
 
-		mapping_at(scope, lfirst(cell));
+		mapping_at(scope, mapping);
 		if (file != NULL)
 		{
-			progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, lfirst(cell));
+			progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, mapping);
 			change_file_finish(file);
 		}
-		record(prepare, group, lfirst(cell), file ? change_file_counter(file) : &nothing);
+		record(prepare, group, mapping, file ? change_file_counter(file) : &nothing);
 	}
 }
 
@@ -798,7 +771,6 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	Prepare		work = {0};
 	pg_uuid_t  *session = session_of_call(options);
 	List	   *groups;
-	ListCell   *cell;
 	ConnectorWork at_work;
 
 	check_mode_name(mode);
@@ -824,13 +796,13 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 		batch_mark_source_changes(work.batch);
 	work.quarantine = quarantine_open(work.batch);
 	CRASH_POINT("batch queued");
-	foreach(cell, groups)
-		read_group(&work, lfirst(cell));
-	foreach(cell, work.absent)
+	foreach_ptr(FileGroup, group, groups)
+		read_group(&work, group);
+	foreach_ptr(Mapping, mapping, work.absent)
 	{
 		PrepareCounter nothing = {0};
 
-		batch_count_prepare(work.batch, lfirst(cell), NULL, &nothing);
+		batch_count_prepare(work.batch, mapping, NULL, &nothing);
 	}
 	quarantine_close(work.quarantine);
 	if (work.session != NULL)

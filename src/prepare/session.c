@@ -115,12 +115,8 @@ stands_for(const Upload *upload, const char *file, const Options *options)
 static void
 check_single(const Session *session, List *files, const SourceFile *file)
 {
-	ListCell   *cell;
-
-	foreach(cell, files)
+	foreach_ptr(SourceFile, other, files)
 	{
-		SourceFile *other = lfirst(cell);
-
 		if (strcmp(other->path, file->path) == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_FILE),
@@ -139,11 +135,9 @@ List *
 session_find(const Session *session, const char *file, const Options *options, bool newest)
 {
 	List	   *files = NIL;
-	ListCell   *cell;
 
-	foreach(cell, session->uploads)
+	foreach_ptr(Upload, upload, session->uploads)
 	{
-		Upload	   *upload = lfirst(cell);
 		char	   *path = stands_for(upload, file, options);
 		SourceFile *found;
 
@@ -161,8 +155,8 @@ session_find(const Session *session, const char *file, const Options *options, b
 	list_sort(files, compare_files);
 	if (newest && files != NIL)
 		files = list_make1(source_newest(files));
-	foreach(cell, files)
-		upload_check_complete(((SourceFile *) lfirst(cell))->upload);
+	foreach_ptr(SourceFile, found, files)
+		upload_check_complete(found->upload);
 	return files;
 }
 
@@ -170,11 +164,10 @@ void
 session_lacks(const Session *session, const char *file, const Options *options)
 {
 	StringInfoData names;
-	ListCell   *cell;
 
 	initStringInfo(&names);
-	foreach(cell, session->uploads)
-		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", ((Upload *) lfirst(cell))->file);
+	foreach_ptr(Upload, upload, session->uploads)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", upload->file);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_FILE),
 			 options->pattern ?
@@ -186,14 +179,10 @@ session_lacks(const Session *session, const char *file, const Options *options)
 void
 session_prepared(const Session *session, const pg_uuid_t *batch)
 {
-	ListCell   *cell;
-
 	own_sql("UPDATE syncup.upload_session SET batch = $2 WHERE session = $1",
 			SQL_ARGS(SQL_UUID(&session->id), SQL_UUID(batch)));
-	foreach(cell, session->uploads)
+	foreach_ptr(const Upload, upload, session->uploads)
 	{
-		const Upload *upload = lfirst(cell);
-
 		if (!upload->named)
 			ereport(NOTICE,
 					(errmsg("file \"%s\" of the session was not read: no mapping names it",

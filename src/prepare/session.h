@@ -6,7 +6,6 @@
 #define SYNCUP_SESSION_H
 
 #include "syncup.h"
-#include "compat.h"
 #include "config/options.h"
 #include "csv/source.h"
 

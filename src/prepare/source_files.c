@@ -80,22 +80,16 @@ syncup_source_files(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	connector = config_load(required_text(fcinfo, 0, "connector"));
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		Mapping    *mapping = &connector->mappings[i];
-		MappingScope scope;
-
-		if (mapping->options->source != NULL)
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
 		{
-			add_relation((ReturnSetInfo *) fcinfo->resultinfo, mapping);
-			continue;
+			if (mapping->options->source != NULL)
+				add_relation((ReturnSetInfo *) fcinfo->resultinfo, mapping);
+			else
+				add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, false);
+			if (mapping->options->source == NULL && mapping->options->incremental_file != NULL)
+				add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, true);
 		}
-		mapping_enter(&scope, mapping);
-		add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, false);
-		if (mapping->options->incremental_file != NULL)
-			add_file((ReturnSetInfo *) fcinfo->resultinfo, mapping, true);
-		mapping_leave(&scope);
-	}
 	SPI_finish();
 	return (Datum) 0;
 }

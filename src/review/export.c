@@ -82,12 +82,11 @@ find_rows(Export *export)
 {
 	Batch	   *batch = export->batch;
 	pg_uuid_t  *last;
-	ListCell   *cell;
 
-	foreach(cell, batch_queue(batch->connector))
+	foreach_ptr(Batch, waiting, batch_queue(batch->connector))
 	{
-		export->queue = lappend(export->queue, lfirst(cell));
-		if (same_batch(lfirst(cell), batch))
+		export->queue = lappend(export->queue, waiting);
+		if (same_batch(waiting, batch))
 		{
 			export->has_delta = true;
 			return;
@@ -420,9 +419,9 @@ syncup_export(PG_FUNCTION_ARGS)
 
 	PG_ENSURE_ERROR_CLEANUP(csv_writer_abandon, PointerGetDatum(export.writer));
 	{
-		for (int i = 0; i < export.connector->nmappings; i++)
-			if (in_batch(&export, &export.connector->mappings[i]))
-				write_mapping(&export, &export.connector->mappings[i]);
+		foreach_mapping(mapping, export.connector)
+			if (in_batch(&export, mapping))
+				write_mapping(&export, mapping);
 		csv_writer_publish(export.writer);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(csv_writer_abandon, PointerGetDatum(export.writer));

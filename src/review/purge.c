@@ -41,12 +41,12 @@ purge_connector(Connector *connector, Datum older_than)
 {
 	SqlArg		args[] = {SQL_DATUM(INTERVALOID, older_than), SQL_TEXT(connector->name)};
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
 		own_sql(psprintf("DELETE FROM %s WHERE batch IN (" OLD_BATCHES("$2") ")",
-						 delta_table(&connector->mappings[i])), lengthof(args), args);
+						 delta_table(mapping)), lengthof(args), args);
 		own_sql(psprintf("DELETE FROM %s WHERE batch IN (" OLD_BATCHES("$2") ")",
-						 changes_table(&connector->mappings[i])), lengthof(args), args);
+						 changes_table(mapping)), lengthof(args), args);
 	}
 	sessions_delete(OLD_SESSIONS("$2") " FOR UPDATE SKIP LOCKED", lengthof(args), args);
 	return batches_delete(OLD_BATCHES("$2"), lengthof(args), args);
@@ -95,7 +95,6 @@ purge(Datum older_than, bool commits)
 								" ORDER BY c.connector",
 								SQL_ARGS(SQL_DATUM(INTERVALOID, older_than)));
 	List	   *names = NIL;
-	ListCell   *cell;
 
 	for (uint64 i = 0; i < count; i++)
 	{
@@ -103,10 +102,8 @@ purge(Datum older_than, bool commits)
 		if (sql_bool(i, 2))
 			names = lappend(names, sql_text(i, 1));
 	}
-	foreach(cell, names)
+	foreach_ptr(char, name, names)
 	{
-		char	   *name = lfirst(cell);
-
 		if (can_purge(name))
 			purged += purge_connector(config_load(name), older_than);
 		if (commits)

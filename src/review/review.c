@@ -113,8 +113,8 @@ review_batch(void *arg)
 {
 	ResumeWork *work = arg;
 
-	for (int i = 0; i < work->connector->nmappings; i++)
-		review_changes(work->batch, &work->connector->mappings[i], false, "resumed",
+	foreach_mapping(mapping, work->connector)
+		review_changes(work->batch, mapping, false, "resumed",
 					   "Look at the rows; then call syncup_resume() with force => true to apply the reviewed values all the same, syncup_discard(), or run a complete synchronization.");
 	review_cascades(work->connector, work->batch);
 }
@@ -137,21 +137,14 @@ force_links(Mapping *mapping, const pg_uuid_t *batch)
 static void
 force_changes(Connector *connector, const pg_uuid_t *batch, bool associations)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		Mapping    *mapping = &connector->mappings[i];
-		MappingScope scope;
-		ChangeCounter counter;
+	ChangeCounter counter;
 
-		if (mapping->association != associations)
-			continue;
-		mapping_enter(&scope, mapping);
-		if (mapping->association)
-			force_links(mapping, batch);
-		else
-			changes_build(mapping, batch, typed_reviewed(mapping, batch), NULL, false, false, &counter);
-		mapping_leave(&scope);
-	}
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+			if (mapping->association && associations)
+				force_links(mapping, batch);
+			else if (!mapping->association && !associations)
+				changes_build(mapping, batch, typed_reviewed(mapping, batch), NULL, false, false, &counter);
 }
 
 /* Applies the stored changes of a blocked batch. */
@@ -170,16 +163,12 @@ resume_batch(void *arg)
 		renames_end(work->connector);
 		handover_forget(work->connector);
 	}
-	for (int i = 0; i < work->connector->nmappings; i++)
-	{
-		Mapping    *mapping = &work->connector->mappings[i];
-		MappingScope scope;
-
-		mapping_enter(&scope, mapping);
-		changes_save(mapping);
-		count_stored_changes(&batch->id, mapping);
-		mapping_leave(&scope);
-	}
+	foreach_mapping(mapping, work->connector)
+		within_mapping(mapping)
+		{
+			changes_save(mapping);
+			count_stored_changes(&batch->id, mapping);
+		}
 	if (work->force)
 		constraints_count(work->connector, &batch->id, false, &batch->id);
 	apply_batch(work->connector, batch, keeps_changes(batch->changes_kept));
@@ -206,8 +195,8 @@ resume(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 
 	work.force = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	work_begin(&at_work, work.connector->name);
-	for (int i = 0; i < work.connector->nmappings; i++)
-		config_check_target(&work.connector->mappings[i]);
+	foreach_mapping(mapping, work.connector)
+		config_check_target(mapping);
 	error = work.force ? NULL : guarded(review_batch, &work);
 	if (error != NULL)
 		raise_failure(work.connector, error,
@@ -264,16 +253,13 @@ discard(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 	Connector  *connector;
 	Batch	   *batch;
 	List	   *queue;
-	ListCell   *cell;
 	bool		found = false;
 	bool		lost_changes = false;
 
 	batch = lock_batch(id, &connector);
 	queue = batch_queue(connector->name);
-	foreach(cell, queue)
+	foreach_ptr(Batch, waiting, queue)
 	{
-		Batch	   *waiting = lfirst(cell);
-
 		if (memcmp(&waiting->id, &batch->id, sizeof(pg_uuid_t)) == 0)
 			found = true;
 		if (!found)
@@ -377,11 +363,11 @@ static void
 take_back(Connector *connector, const pg_uuid_t *batch)
 {
 	apply_changes(connector, batch, true);
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		delta_take_back(&connector->mappings[i], batch);
-		if (connector->mappings[i].association)
-			orphans_take_back(&connector->mappings[i], batch);
+		delta_take_back(mapping, batch);
+		if (mapping->association)
+			orphans_take_back(mapping, batch);
 	}
 }
 
@@ -391,10 +377,8 @@ record_undo(const Connector *connector, const Batch *undone)
 {
 	pg_uuid_t  *id = batch_create(connector->name, "undo");
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		Mapping    *mapping = &connector->mappings[i];
-
 		own_sql("INSERT INTO syncup.batch_counter (batch, mapping, kind, inserted, updated, deleted, orphans, stored_before)"
 				" SELECT $1, mapping, kind, deleted, updated, inserted, 0, $4 FROM syncup.batch_counter"
 				" WHERE batch = $2 AND mapping = $3",
@@ -420,8 +404,8 @@ undo_batch(void *arg)
 {
 	UndoWork   *work = arg;
 
-	for (int i = 0; i < work->connector->nmappings; i++)
-		review_changes(work->batch, &work->connector->mappings[i], true, "undone",
+	foreach_mapping(mapping, work->connector)
+		review_changes(work->batch, mapping, true, "undone",
 					   "Look at the rows; what the batch has changed is in syncup_changes().");
 	CRASH_POINT("undo reviewed");
 	work->id = *record_undo(work->connector, work->batch);
@@ -460,10 +444,10 @@ syncup_undo(PG_FUNCTION_ARGS)
 	work.batch = batch = lock_batch(PG_GETARG_UUID_P(0), &work.connector);
 	connector = work.connector;
 	check_undoable(batch, connector);
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		config_check_target(&connector->mappings[i]);
-		check_previous(batch, &connector->mappings[i]);
+		config_check_target(mapping);
+		check_previous(batch, mapping);
 	}
 	work_begin(&at_work, connector->name);
 	error = guarded(undo_batch, &work);

@@ -107,10 +107,9 @@ batch_ids(const List *queue)
 {
 	Datum	   *ids = palloc(sizeof(Datum) * (list_length(queue) + 1));
 	int			count = 0;
-	ListCell   *cell;
 
-	foreach(cell, queue)
-		ids[count++] = UUIDPGetDatum(&((Batch *) lfirst(cell))->id);
+	foreach_ptr(Batch, batch, queue)
+		ids[count++] = UUIDPGetDatum(&batch->id);
 	return construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 }
 
@@ -239,10 +238,8 @@ batch_forget_rows(const pg_uuid_t *id, const Connector *connector, bool keep)
 			SQL_ARGS(SQL_UUID(id), SQL_BOOL(keep)));
 	if (keep)
 		return;
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		const Mapping *mapping = &connector->mappings[i];
-
 		forget_rows(config_table(mapping, "syncup_delta"), delta_table(mapping), id, connector, false);
 		forget_rows(config_table(mapping, "syncup_changes"), changes_table(mapping), id, connector, true);
 	}

@@ -13,7 +13,6 @@
 #include "access/tableam.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "compat.h"
 #include "miscadmin.h"
 #include "tool/sql.h"
 #include "utils/fmgroids.h"
@@ -158,14 +157,13 @@ hash_index(StoredTable *table)
 {
 	List	   *indexes = RelationGetIndexList(table->relation);
 	Oid			found = InvalidOid;
-	ListCell   *cell;
 
-	foreach(cell, indexes)
+	foreach_oid(oid, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index = index_open(oid, AccessShareLock);
 
 		if (index->rd_index->indkey.values[0] == table->key_hash)
-			found = lfirst_oid(cell);
+			found = oid;
 		index_close(index, NoLock);
 	}
 	list_free(indexes);

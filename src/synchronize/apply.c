@@ -73,16 +73,15 @@ static char *
 as_it_was_taken(const TypedRows *changes)
 {
 	StringInfoData sql;
-	ListCell   *cell;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "true");
-	foreach(cell, changes->taken)
+	foreach_ptr(const TakenColumn, taken, changes->taken)
 	{
-		const MappingColumn *column = &((TakenColumn *) lfirst(cell))->column;
+		const MappingColumn *column = &taken->column;
 
 		appendStringInfo(&sql, " AND NOT (%s)",
-						 distinct_sql(column, target_column(column), psprintf("s.k%d", foreach_current_index(cell) + 1)));
+						 distinct_sql(column, target_column(column), psprintf("s.k%d", foreach_current_index(taken) + 1)));
 	}
 	return sql.data;
 }
@@ -205,7 +204,6 @@ update_rows(Application *application, ChangeAction action)
 	StringInfoData set;
 	StringInfoData where;
 	Passing    *passing;
-	ListCell   *cell;
 
 	if (application->changes->actions[action] == 0)
 		return;
@@ -224,12 +222,10 @@ update_rows(Application *application, ChangeAction action)
 	appendStringInfo(&where, "%s AND %s AND %s", is_action(action), same_key(mapping, "s"), as_it_was(mapping));
 	if (action == ACTION_TAKE)
 	{
-		foreach(cell, application->changes->taken)
+		foreach_ptr(const TakenColumn, taken, application->changes->taken)
 		{
-			const TakenColumn *taken = lfirst(cell);
-
 			appendStringInfo(&set, "%s%s = %s", set.len ? ", " : "", quote_identifier(taken->column.target),
-							 application->back ? psprintf("s.k%d", foreach_current_index(cell) + 1) : taken->value);
+							 application->back ? psprintf("s.k%d", foreach_current_index(taken) + 1) : taken->value);
 		}
 		if (!application->back)
 			appendStringInfo(&where, " AND %s", as_it_was_taken(application->changes));

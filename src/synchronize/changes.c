@@ -212,7 +212,6 @@ write_change(void *arg, uint64 row)
 	Datum	   *changed = palloc(sizeof(Datum) * (sink->nmapped + list_length(sink->taken)));
 	int			nchanged = 0;
 	bool		fresh;
-	ListCell   *cell;
 
 	judge(sink, row, &found);
 	fresh = found.insert && !found.take && found.retired == NULL;
@@ -254,8 +253,8 @@ write_change(void *arg, uint64 row)
 			add_old(&old, sink->others[n].name,
 					value_text(&sink->others[n].output, row, SOURCE_VALUE(sink->nmapped) + n));
 	if (found.take)
-		foreach(cell, sink->taken)
-			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(((TakenColumn *) lfirst(cell))->column.target));
+		foreach_ptr(TakenColumn, taken, sink->taken)
+			changed[nchanged++] = DirectFunctionCall1(namein, CStringGetDatum(taken->column.target));
 	if (!found.delete)
 	{
 		slot->tts_values[CHANGE_CHANGED] =
@@ -421,13 +420,12 @@ changes_carried_count(const Mapping *mapping)
 	List	   *siblings = link_siblings(mapping);
 	Datum	   *names = palloc(sizeof(Datum) * list_length(siblings));
 	int			n = 0;
-	ListCell   *cell;
 
 	/* What several associations fill counts for the first. */
 	if (!is_first_sibling(mapping))
 		return 0;
-	foreach(cell, siblings)
-		names[n++] = CStringGetTextDatum(((Mapping *) lfirst(cell))->name);
+	foreach_ptr(Mapping, sibling, siblings)
+		names[n++] = CStringGetTextDatum(sibling->name);
 	if (own_sql("SELECT sum(c.stored_before + c.inserted - c.deleted"
 				" - coalesce((SELECT sum(x.deleted) FROM syncup.batch_cascade x WHERE x.batch = c.batch AND x.mapping = c.mapping), 0))::bigint"
 				" FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"

@@ -159,8 +159,8 @@ record_unreadable(const pg_uuid_t *batch, const Reference *reference)
 static bool
 may_read_targets(const References *references, const Connector *connector)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-		if (takes_part(references, &connector->mappings[i]) && !may_read_all(&connector->mappings[i]))
+	foreach_mapping(mapping, connector)
+		if (takes_part(references, mapping) && !may_read_all(mapping))
 			return false;
 	return true;
 }
@@ -397,14 +397,10 @@ unmapped_sql(const Mapping *mapping, const TypedRows *changes, const char *colum
 static char *
 taken_sql(const Mapping *mapping, const char *column, bool back)
 {
-	ListCell   *cell;
-
-	foreach(cell, taken_columns(mapping))
+	foreach_ptr(const TakenColumn, taken, taken_columns(mapping))
 	{
-		const TakenColumn *taken = lfirst(cell);
-
 		if (strcmp(taken->column.target, column) == 0)
-			return back ? psprintf("s.k%d", foreach_current_index(cell) + 1) : taken->value;
+			return back ? psprintf("s.k%d", foreach_current_index(taken) + 1) : taken->value;
 	}
 	return psprintf("t.%s", quote_identifier(column));
 }
@@ -524,10 +520,8 @@ record_mapping(const Mapping *mapping, const pg_uuid_t *batch)
 static void
 record(const Connector *connector, const References *references, const pg_uuid_t *batch)
 {
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		const Mapping *mapping = &connector->mappings[i];
-
 		if (takes_part(references, mapping) && (!mapping->association || (mapping->pairs && is_first_sibling(mapping))))
 			record_mapping(mapping, batch);
 	}
@@ -551,10 +545,8 @@ tables_losing_rows(const Connector *connector, const pg_uuid_t *batch, bool back
 	Datum	   *tables = palloc(sizeof(Datum) * (connector->nmappings + 1));
 	int			count = 0;
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		const Mapping *mapping = &connector->mappings[i];
-
 		if ((mapping->association ? mapping->pairs : mapping->options->deleted_column == NULL) &&
 			own_sql("SELECT FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2 AND CASE WHEN $3 THEN inserted ELSE deleted END > 0",
 					SQL_ARGS(SQL_UUID(batch), SQL_TEXT(mapping->name), SQL_BOOL(back))) > 0)
@@ -584,30 +576,19 @@ constraints_count(Connector *connector, const pg_uuid_t *changes, bool back, con
 	gone = begin_rows("syncup_gone", "own", BOOLOID);
 	moved = begin_rows("syncup_moved", "columns", NAMEARRAYOID);
 	taken = begin_rows("syncup_taken", "nulled", BOOLOID);
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		MappingScope scope;
-
-		if (!takes_part(references, &connector->mappings[i]))
-			continue;
-		mapping_enter(&scope, &connector->mappings[i]);
-		add_own(&connector->mappings[i], changes, back, gone, moved);
-		mapping_leave(&scope);
-	}
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+			if (takes_part(references, mapping))
+				add_own(mapping, changes, back, gone, moved);
 	typed_rows_publish(moved);
 	add_cascades(references, gone, taken);
 	add_nulled(references, gone, taken);
 	typed_rows_forget(moved);
 	typed_rows_publish(gone);
-	for (int i = 0; i < connector->nmappings; i++)
-		if (!connector->mappings[i].association)
-		{
-			MappingScope scope;
-
-			mapping_enter(&scope, &connector->mappings[i]);
-			check_arriving(references, &connector->mappings[i], changes, back);
-			mapping_leave(&scope);
-		}
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+			if (!mapping->association)
+				check_arriving(references, mapping, changes, back);
 	typed_rows_forget(gone);
 	typed_rows_publish(taken);
 	if (taken->count > 0)
@@ -625,9 +606,9 @@ entity_targets(const Connector *connector)
 	Datum	   *tables = palloc(sizeof(Datum) * (connector->nmappings + 1));
 	int			count = 0;
 
-	for (int i = 0; i < connector->nmappings; i++)
-		if (!connector->mappings[i].association)
-			tables[count++] = ObjectIdGetDatum(connector->mappings[i].target);
+	foreach_mapping(mapping, connector)
+		if (!mapping->association)
+			tables[count++] = ObjectIdGetDatum(mapping->target);
 	return construct_array(tables, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
 }
 
@@ -640,10 +621,8 @@ constraints_tie(Connector *connector)
 								" CROSS JOIN LATERAL (VALUES (child.target), (parent.target)) AS tied (target) WHERE c.contype = 'f'",
 								SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector)))));
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		Mapping    *mapping = &connector->mappings[i];
-
 		mapping->state.tied = false;
 		for (uint64 row = 0; row < count; row++)
 			mapping->state.tied |= !mapping->association && mapping->target == sql_oid(row, 1);
@@ -666,31 +645,28 @@ constraints_check_inserted(Connector *connector, const pg_uuid_t *batch, bool ba
 {
 	if (tables_losing_rows(connector, batch, back) == NULL)
 		return;
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		Mapping    *mapping = &connector->mappings[i];
-		MappingScope scope;
-		TypedRows  *changes;
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+		{
+			TypedRows  *changes;
 
-		if (mapping->association || !is_cascaded(connector, mapping))
-			continue;
-		mapping_enter(&scope, mapping);
-		changes = typed_changes(mapping, batch, back);
-		if (changes->actions[ACTION_INSERT] > 0 &&
-			caller_sql_planned(psprintf("SELECT %s FROM syncup_change s WHERE %s AND NOT EXISTS (SELECT FROM %s t WHERE %s) LIMIT 1",
-										key_text_sql(mapping, "s"), is_action(ACTION_INSERT), mapping->target_name,
-										same_key(mapping, "s")),
-							   is_few(mapping, changes->count), SQL_NO_ARGS) > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-					 errmsg("a row that the batch inserted into %s is gone again", mapping->target_name),
-					 errdetail("Its key is \"%s\". A foreign key that says ON DELETE CASCADE takes it along with a row that goes with the same batch, or a trigger deletes it.",
-							   sql_text(0, 1)),
-					 errdetail_log("Its key was sent to the client."),
-					 errhint("The sources contradict one another, or a trigger or generated column makes it refer to a row that goes.")));
-		typed_rows_forget(changes);
-		mapping_leave(&scope);
-	}
+			if (mapping->association || !is_cascaded(connector, mapping))
+				continue;
+			changes = typed_changes(mapping, batch, back);
+			if (changes->actions[ACTION_INSERT] > 0 &&
+				caller_sql_planned(psprintf("SELECT %s FROM syncup_change s WHERE %s AND NOT EXISTS (SELECT FROM %s t WHERE %s) LIMIT 1",
+											key_text_sql(mapping, "s"), is_action(ACTION_INSERT), mapping->target_name,
+											same_key(mapping, "s")),
+								   is_few(mapping, changes->count), SQL_NO_ARGS) > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+						 errmsg("a row that the batch inserted into %s is gone again", mapping->target_name),
+						 errdetail("Its key is \"%s\". A foreign key that says ON DELETE CASCADE takes it along with a row that goes with the same batch, or a trigger deletes it.",
+								   sql_text(0, 1)),
+						 errdetail_log("Its key was sent to the client."),
+						 errhint("The sources contradict one another, or a trigger or generated column makes it refer to a row that goes.")));
+			typed_rows_forget(changes);
+		}
 }
 
 char *

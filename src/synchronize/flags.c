@@ -211,11 +211,9 @@ flag_end(const Flagging *flagging, const Mapping *mapping, int side)
 {
 	const AssociationEnd *end = &mapping->ends[side];
 	List	   *readers = readers_of(end->entity->target);
-	ListCell   *cell;
 
-	foreach(cell, readers)
+	foreach_ptr(const Reader, reader, readers)
 	{
-		const Reader *reader = lfirst(cell);
 		char	   *key = psprintf("c.key%d", side + 1);
 
 		/* The source may spell a key otherwise than the row does. */
@@ -240,19 +238,16 @@ flag_end(const Flagging *flagging, const Mapping *mapping, int side)
 static void
 flag_rewritten(const Flagging *flagging, const Connector *connector, const Mapping *mapping)
 {
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(association, connector)
 	{
-		const Mapping *association = &connector->mappings[i];
-
 		for (int side = 0; side < 2 && association->association; side++)
 		{
 			const AssociationEnd *end = &association->ends[side];
-			ListCell   *cell;
 
 			if (end->entity != mapping || end->store != NULL || end->target == NULL)
 				continue;
-			foreach(cell, readers_of(association->ends[1 - side].entity->target))
-				flag_rows(flagging, lfirst(cell),
+			foreach_ptr(Reader, reader, readers_of(association->ends[1 - side].entity->target))
+				flag_rows(flagging, reader,
 						  psprintf("SELECT NULL, false FROM %s c WHERE c.batch = $4 AND c.command = 'update' AND %s = ANY (c.changed) LIMIT 1",
 								   changes_relation(mapping), quote_literal_cstr(mapping->columns[mapping->key].target)));
 		}
@@ -263,15 +258,13 @@ flag_rewritten(const Flagging *flagging, const Connector *connector, const Mappi
 static void
 flag_mapping(const Flagging *flagging, const Connector *connector, Mapping *mapping)
 {
-	ListCell   *cell;
-
 	changes_publish(mapping);
-	foreach(cell, readers_of(mapping->target))
+	foreach_ptr(Reader, reader, readers_of(mapping->target))
 		if (mapping->association && mapping->pairs)
-			flag_rows(flagging, lfirst(cell),
+			flag_rows(flagging, reader,
 					  psprintf("SELECT NULL, false FROM %s WHERE batch = $4 LIMIT 1", changes_relation(mapping)));
 		else if (!mapping->association)
-			flag_entities(flagging, mapping, lfirst(cell));
+			flag_entities(flagging, mapping, reader);
 	for (int side = 0; side < 2 && mapping->association; side++)
 		flag_end(flagging, mapping, side);
 	if (!mapping->association && mapping->nparts == 1)
@@ -286,17 +279,11 @@ flags_write(Connector *connector, const pg_uuid_t *changes, bool back, const pg_
 	int			level = settings_pin(NULL);
 
 	/* Links first: of a row that goes the last flag says so. */
-	for (int i = 0; i < connector->nmappings * 2; i++)
-	{
-		Mapping    *mapping = &connector->mappings[i % connector->nmappings];
-		MappingScope scope;
-
-		if (mapping->association != (i < connector->nmappings))
-			continue;
-		mapping_enter(&scope, mapping);
-		flag_mapping(&flagging, connector, mapping);
-		mapping_leave(&scope);
-	}
+	for (int entities = 0; entities < 2; entities++)
+		foreach_mapping(mapping, connector)
+			within_mapping(mapping)
+				if (mapping->association == !entities)
+					flag_mapping(&flagging, connector, mapping);
 	own_sql("SELECT syncup.flag_owned($1)", SQL_ARGS(SQL_UUID(as)));
 	own_sql("SELECT syncup.bound_flags(t.target) FROM (SELECT DISTINCT target FROM syncup.consumer) AS t", SQL_NO_ARGS);
 	settings_restore(level);
@@ -307,20 +294,17 @@ flags_write_initial(Connector *connector, const pg_uuid_t *batch)
 {
 	Flagging	flagging = {batch, batch, false, "synchronize"};
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		const Mapping *mapping = &connector->mappings[i];
 		Oid			tables[] = {mapping->target,
 			mapping->association ? mapping->ends[0].entity->target : InvalidOid,
 		mapping->association ? mapping->ends[1].entity->target : InvalidOid};
 
 		for (int t = 0; t < lengthof(tables); t++)
 		{
-			ListCell   *cell;
-
 			if (OidIsValid(tables[t]))
-				foreach(cell, readers_of(tables[t]))
-					flag_all(&flagging, lfirst(cell));
+				foreach_ptr(Reader, reader, readers_of(tables[t]))
+					flag_all(&flagging, reader);
 		}
 	}
 }
@@ -366,10 +350,8 @@ flag_linked(const Flagging *flagging, Oid table)
 		ends[row] = sql_oid(row, 1);
 	for (uint64 row = 0; row < count; row++)
 	{
-		ListCell   *cell;
-
-		foreach(cell, readers_of(ends[row]))
-			flag_all(flagging, lfirst(cell));
+		foreach_ptr(Reader, reader, readers_of(ends[row]))
+			flag_all(flagging, reader);
 	}
 }
 
@@ -385,10 +367,8 @@ flags_write_taken(Connector *connector, const pg_uuid_t *batch, bool as_caller)
 		tables[row] = sql_oid(row, 1);
 	for (uint64 row = 0; row < count; row++)
 	{
-		ListCell   *cell;
-
-		foreach(cell, readers_of(tables[row]))
-			flag_taken(&flagging, lfirst(cell), as_caller);
+		foreach_ptr(Reader, reader, readers_of(tables[row]))
+			flag_taken(&flagging, reader, as_caller);
 		flag_linked(&flagging, tables[row]);
 	}
 	settings_restore(level);

@@ -165,11 +165,10 @@ find_indexes(const Mapping *mapping, const TypedRows *changes)
 {
 	Relation	target = table_open(mapping->target, AccessShareLock);
 	List	   *found = NIL;
-	ListCell   *cell;
 
-	foreach(cell, RelationGetIndexList(target))
+	foreach_oid(oid, RelationGetIndexList(target))
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index = index_open(oid, AccessShareLock);
 		UniqueIndex *unique = NULL;
 
 		if (index->rd_index->indisunique && index->rd_index->indimmediate && index->rd_index->indisvalid &&
@@ -190,12 +189,11 @@ static char *
 writes_any(List *columns, const char *alias)
 {
 	StringInfoData sql;
-	ListCell   *cell;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "(false");
-	foreach(cell, columns)
-		appendStringInfo(&sql, " OR %s.h%d", alias, lfirst_int(cell) + 1);
+	foreach_int(column, columns)
+		appendStringInfo(&sql, " OR %s.h%d", alias, column + 1);
 	appendStringInfoChar(&sql, ')');
 	return sql.data;
 }
@@ -458,13 +456,12 @@ static void
 find_graph(const Mapping *mapping, const TypedRows *changes, List *indexes, Graph *graph)
 {
 	EdgeSink	sink = {graph, 64, 0};
-	ListCell   *cell;
 
 	graph->edges = palloc(sizeof(Edge) * sink.space);
-	foreach(cell, indexes)
+	foreach_ptr(UniqueIndex, unique, indexes)
 	{
-		sink.index = foreach_current_index(cell);
-		find_edges(mapping, changes, lfirst(cell), &sink);
+		sink.index = foreach_current_index(unique);
+		find_edges(mapping, changes, unique, &sink);
 	}
 	if (graph->nedges == 0)
 		return;
@@ -504,10 +501,8 @@ passing_order(const Mapping *mapping, TypedRows *changes)
 		passing->parked += graph.parked[i] != 0;
 	for (int x = 0; x < list_length(indexes); x++)
 	{
-		ListCell   *cell;
-
-		foreach(cell, ((UniqueIndex *) list_nth(indexes, x))->parkable)
-			passing->parks[lfirst_int(cell)] |= INT64CONST(1) << (x + PLACE_BITS);
+		foreach_int(column, ((UniqueIndex *) list_nth(indexes, x))->parkable)
+			passing->parks[column] |= INT64CONST(1) << (x + PLACE_BITS);
 	}
 	renumber(changes, &graph);
 	return passing;

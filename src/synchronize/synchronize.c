@@ -152,10 +152,8 @@ build_links(Mapping *mapping, const pg_uuid_t *batch, bool complete)
 static bool
 take_part(const pg_uuid_t *batch, List *mappings)
 {
-	ListCell   *cell;
-
-	foreach(cell, mappings)
-		if (!batch_took_no_part(batch, lfirst(cell)))
+	foreach_ptr(Mapping, mapping, mappings)
+		if (!batch_took_no_part(batch, mapping))
 			return true;
 	return false;
 }
@@ -191,20 +189,16 @@ build_mapping(BatchWork *work, Mapping *mapping)
 static void
 build_mappings(BatchWork *work, bool associations)
 {
-	for (int i = 0; i < work->connector->nmappings; i++)
-	{
-		Mapping    *mapping = &work->connector->mappings[i];
-		MappingScope scope;
-
-		if (mapping->association != associations)
-			continue;
-		mapping_enter(&scope, mapping);
-		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
-		CRASH_POINT("building changes");
-		build_mapping(work, mapping);
-		CRASH_POINT("changes built");
-		mapping_leave(&scope);
-	}
+	foreach_mapping(mapping, work->connector)
+		within_mapping(mapping)
+		{
+			if (mapping->association != associations)
+				continue;
+			progress_phase(PROGRESS_SYNCHRONIZE, PHASE_BUILDING, mapping);
+			CRASH_POINT("building changes");
+			build_mapping(work, mapping);
+			CRASH_POINT("changes built");
+		}
 }
 
 /* Finds and stores what the batch changes in every target. */
@@ -223,14 +217,9 @@ build_changes(BatchWork *work)
 static void
 save_changes(Connector *connector)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		MappingScope scope;
-
-		mapping_enter(&scope, &connector->mappings[i]);
-		changes_save(&connector->mappings[i]);
-		mapping_leave(&scope);
-	}
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+			changes_save(mapping);
 }
 
 /* Asks the checks of the connector of the changes, which are stored for that. */
@@ -286,19 +275,13 @@ constraints_check(void)
 static void
 check_deferred_constraints(Connector *connector)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		Mapping    *mapping = &connector->mappings[i];
-		MappingScope scope;
-
-		mapping_enter(&scope, mapping);
-		if (caller_sql("SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
-					   " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace"
-					   " WHERE c.conrelid = $1 AND c.condeferrable",
-					   SQL_ARGS(SQL_OID(mapping->target))) > 0 && sql_text(0, 1) != NULL)
-			caller_sql(psprintf("SET CONSTRAINTS %s IMMEDIATE", sql_text(0, 1)), SQL_NO_ARGS);
-		mapping_leave(&scope);
-	}
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+			if (caller_sql("SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
+						   " FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace"
+						   " WHERE c.conrelid = $1 AND c.condeferrable",
+						   SQL_ARGS(SQL_OID(mapping->target))) > 0 && sql_text(0, 1) != NULL)
+				caller_sql(psprintf("SET CONSTRAINTS %s IMMEDIATE", sql_text(0, 1)), SQL_NO_ARGS);
 	constraints_check();
 }
 
@@ -306,8 +289,8 @@ check_deferred_constraints(Connector *connector)
 static bool
 all_complete(Connector *connector, const pg_uuid_t *batch)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-		if (batch_took_no_part(batch, &connector->mappings[i]) && has_previous(&connector->mappings[i]))
+	foreach_mapping(mapping, connector)
+		if (batch_took_no_part(batch, mapping) && has_previous(mapping))
 			return false;
 	return true;
 }
@@ -330,25 +313,21 @@ apply_batch(Connector *connector, Batch *batch, bool keep_changes)
 	else
 		flags_write(connector, &batch->id, false, &batch->id);
 	CRASH_POINT("flags written");
-	for (int i = 0; i < connector->nmappings; i++)
-	{
-		Mapping    *mapping = &connector->mappings[i];
-		MappingScope scope;
-
-		mapping_enter(&scope, mapping);
-		if (keep_changes && !mapping->association)
-			apply_remember(mapping, &batch->id);
-		if (keep_changes)
-			delta_keep_before(mapping, &batch->id);
-		progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
-		delta_apply_to_previous(mapping, &batch->id, strcmp(batch->mode, "initial") == 0);
-		if (mapping->association)
-			orphans_apply(mapping, &batch->id);
-		mapping_leave(&scope);
-		CRASH_POINT("previous written");
-	}
-	for (int i = 0; i < connector->nmappings; i++)
-		changes_forget(&connector->mappings[i]);
+	foreach_mapping(mapping, connector)
+		within_mapping(mapping)
+		{
+			if (keep_changes && !mapping->association)
+				apply_remember(mapping, &batch->id);
+			if (keep_changes)
+				delta_keep_before(mapping, &batch->id);
+			progress_phase(PROGRESS_SYNCHRONIZE, PHASE_PREVIOUS, mapping);
+			delta_apply_to_previous(mapping, &batch->id, strcmp(batch->mode, "initial") == 0);
+			if (mapping->association)
+				orphans_apply(mapping, &batch->id);
+			CRASH_POINT("previous written");
+		}
+	foreach_mapping(mapping, connector)
+		changes_forget(mapping);
 	batch_forget_rows(&batch->id, connector, keep_changes);
 	CRASH_POINT("rows forgotten");
 	batch_set_status(&batch->id, "applied");
@@ -415,14 +394,14 @@ load_initial(BatchWork *work)
 
 	constraints_defer();
 	writing = together ? writing_begin() : NULL;
-	for (int i = 0; i < connector->nmappings; i++)
-		if (!connector->mappings[i].association)
-			load_mapping(work, &connector->mappings[i]);
+	foreach_mapping(mapping, connector)
+		if (!mapping->association)
+			load_mapping(work, mapping);
 	if (together)
 		writing_end(writing);
-	for (int i = 0; i < connector->nmappings; i++)
-		if (connector->mappings[i].association)
-			load_mapping(work, &connector->mappings[i]);
+	foreach_mapping(mapping, connector)
+		if (mapping->association)
+			load_mapping(work, mapping);
 }
 
 bool
@@ -438,11 +417,11 @@ synchronize_batch(Connector *connector, Batch *batch, const SynchronizeOptions *
 	bool		initial = strcmp(batch->mode, "initial") == 0;
 	bool		exceeded;
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
 		/* What a batch that failed had at hand went with its subtransaction. */
-		connector->mappings[i].state = NO_STATE;
-		config_check_target(&connector->mappings[i]);
+		mapping->state = NO_STATE;
+		config_check_target(mapping);
 	}
 
 	if (initial && !options->rehearse)
@@ -513,11 +492,9 @@ void
 return_results(FunctionCallInfo fcinfo, const char *connector, List *results)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	ListCell   *cell;
 
-	foreach(cell, results)
+	foreach_ptr(BatchResult, result, results)
 	{
-		BatchResult *result = lfirst(cell);
 		Datum		values[13];
 		bool		nulls[13] = {false};
 
@@ -605,13 +582,12 @@ synchronize_queue(Connector *connector, const SynchronizeOptions *options)
 {
 	List	   *results = NIL;
 	List	   *queue = batch_queue(connector->name);
-	ListCell   *cell;
 	ConnectorWork at_work;
 
 	work_begin(&at_work, connector->name);
-	foreach(cell, queue)
+	foreach_ptr(Batch, batch, queue)
 	{
-		BatchWork	work = {connector, lfirst(cell), options, false};
+		BatchWork	work = {connector, batch, options, false};
 		TimestampTz started = GetCurrentTimestamp();
 		ErrorData  *error = NULL;
 

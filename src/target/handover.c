@@ -24,10 +24,9 @@ static List *
 add_taken(List *columns, const Mapping *mapping, char *name, char *value)
 {
 	TakenColumn *taken = palloc0(sizeof(TakenColumn));
-	ListCell   *cell;
 
-	foreach(cell, columns)
-		if (strcmp(((TakenColumn *) lfirst(cell))->column.target, name) == 0)
+	foreach_ptr(TakenColumn, other, columns)
+		if (strcmp(other->column.target, name) == 0)
 			return columns;
 	taken->column.target = name;
 	taken->column.attnum = get_attnum(mapping->target, name);
@@ -66,9 +65,8 @@ taken_columns(const Mapping *mapping)
 			columns = add_taken(columns, mapping, name, constant_sql(mapping, name));
 		}
 	}
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(other, connector)
 	{
-		const Mapping *other = &connector->mappings[i];
 		char	   *retired = other->association ? NULL : other->options->deleted_column;
 
 		if (retired != NULL && other->target == mapping->target && mapped_column(mapping, retired) == NULL)
@@ -209,15 +207,12 @@ handover_settle(Connector *connector, const pg_uuid_t *batch)
 void
 handover_forget(Connector *connector)
 {
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		Mapping    *mapping = &connector->mappings[i];
-		ListCell   *cell;
-
 		if (mapping->state.taken != NULL)
 			typed_rows_forget(mapping->state.taken);
-		foreach(cell, mapping->state.given)
-			typed_rows_forget(lfirst(cell));
+		foreach_ptr(TypedRows, given, mapping->state.given)
+			typed_rows_forget(given);
 		mapping->state.taken = NULL;
 		mapping->state.given = NIL;
 	}
@@ -229,12 +224,11 @@ char *
 is_given(const Mapping *mapping)
 {
 	StringInfoData sql;
-	ListCell   *cell;
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "false");
-	foreach(cell, mapping->state.given)
-		appendStringInfo(&sql, " OR EXISTS (SELECT FROM %s g WHERE %s)", ((TypedRows *) lfirst(cell))->name,
+	foreach_ptr(TypedRows, given, mapping->state.given)
+		appendStringInfo(&sql, " OR EXISTS (SELECT FROM %s g WHERE %s)", given->name,
 						 same_key(mapping, "g"));
 	return sql.data;
 }

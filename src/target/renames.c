@@ -189,10 +189,8 @@ renames_begin(Connector *connector, const pg_uuid_t *batch)
 void
 renames_end(Connector *connector)
 {
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		Mapping    *mapping = &connector->mappings[i];
-
 		if (mapping->state.renamed != NULL)
 			typed_rows_forget(mapping->state.renamed);
 		mapping->state.renamed = NULL;
@@ -202,8 +200,8 @@ renames_end(Connector *connector)
 bool
 renames_at_hand(const Connector *connector)
 {
-	for (int i = 0; i < connector->nmappings; i++)
-		if (connector->mappings[i].state.renamed != NULL)
+	foreach_mapping(mapping, connector)
+		if (mapping->state.renamed != NULL)
 			return true;
 	return false;
 }
@@ -212,10 +210,8 @@ renames_at_hand(const Connector *connector)
 static const Mapping *
 renamed_in(const Connector *connector, Oid table, const char *column)
 {
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(mapping, connector)
 	{
-		const Mapping *mapping = &connector->mappings[i];
-
 		if (mapping->target != table)
 			continue;
 		if (!mapping->association && mapping->state.renamed != NULL &&
@@ -368,9 +364,9 @@ rename_rows(Connector *connector, const Mapping *mapping, const pg_uuid_t *batch
 				   psprintf("UPDATE %s t SET %s = n.key FROM syncup_renaming n WHERE %s", mapping->target_name,
 							quote_identifier(key->target), equal_sql(key, target_column(key), "n.former")),
 				   is_few(mapping, renames->count), renames->count);
-		for (int i = 0; i < connector->nmappings; i++)
-			if (connector->mappings[i].association)
-				rewrite_links(&connector->mappings[i], mapping);
+		foreach_mapping(association, connector)
+			if (association->association)
+				rewrite_links(association, mapping);
 	}
 	if (writing != NULL)
 		writing_end(writing);
@@ -383,12 +379,9 @@ renames_apply(Connector *connector, const pg_uuid_t *batch, bool back)
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[back ? connector->nmappings - 1 - i : i];
-		MappingScope scope;
 
-		if (mapping->association || !may_rename(mapping))
-			continue;
-		mapping_enter(&scope, mapping);
-		rename_rows(connector, mapping, batch, back);
-		mapping_leave(&scope);
+		within_mapping(mapping)
+			if (!mapping->association && may_rename(mapping))
+				rename_rows(connector, mapping, batch, back);
 	}
 }

@@ -186,10 +186,8 @@ holds_links(const Mapping *mapping, const char *column)
 {
 	const Connector *connector = mapping->connector;
 
-	for (int i = 0; i < connector->nmappings; i++)
+	foreach_mapping(other, connector)
 	{
-		const Mapping *other = &connector->mappings[i];
-
 		if (other->association && !other->pairs && other->target == mapping->target &&
 			strcmp(other->ends[1 - other->holder].target, column) == 0)
 			return true;

@@ -426,7 +426,6 @@ add_change(void *arg, uint64 row)
 	ChangeAction action = action_of(mapping, sql_text(row, STORED_COMMAND), !isnull, old, filling->back);
 	int			attribute = 0;
 	int			source = STORED_VALUES;
-	ListCell   *cell;
 
 	if (!isnull)
 		deconstruct_array(DatumGetArrayTypeP(array), NAMEOID, NAMEDATALEN, false,
@@ -465,10 +464,10 @@ add_change(void *arg, uint64 row)
 											&base->nulls[attribute]);
 		attribute++;
 	}
-	foreach(cell, base->rows->taken)
+	foreach_ptr(const TakenColumn, taken, base->rows->taken)
 	{
-		base->values[attribute] = old_value(&filling->taken[foreach_current_index(cell)], old,
-											((TakenColumn *) lfirst(cell))->column.target, &base->nulls[attribute]);
+		base->values[attribute] = old_value(&filling->taken[foreach_current_index(taken)], old,
+											taken->column.target, &base->nulls[attribute]);
 		attribute++;
 	}
 	base->rows->actions[action]++;
@@ -513,7 +512,6 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	Form_pg_attribute *others = NULL;
 	int			nothers = back ? find_others(mapping, batch, &others) : 0;
 	List	   *taken = taken_columns(mapping);
-	ListCell   *cell;
 	TypedRows  *rows;
 	ChangeFilling filling;
 	int			natts = CHANGE_NUMBER;
@@ -547,12 +545,12 @@ typed_changes(const Mapping *mapping, const pg_uuid_t *batch, bool back)
 	rows->nothers = nothers;
 	rows->taken = taken;
 	filling.taken = palloc0(sizeof(Converter) * (list_length(taken) + 1));
-	foreach(cell, taken)
+	foreach_ptr(const TakenColumn, one, taken)
 	{
-		const MappingColumn *column = &((TakenColumn *) lfirst(cell))->column;
+		const MappingColumn *column = &one->column;
 
-		describe(rows, "k", foreach_current_index(cell), column->type, column->typmod, column->collation);
-		converter_init(&filling.taken[foreach_current_index(cell)], column->type, column->typmod, NULL);
+		describe(rows, "k", foreach_current_index(one), column->type, column->typmod, column->collation);
+		converter_init(&filling.taken[foreach_current_index(one)], column->type, column->typmod, NULL);
 	}
 	rows->written = palloc0(sizeof(bool) * mapping->ncolumns);
 

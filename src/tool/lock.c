@@ -13,7 +13,6 @@
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "common/hashfn.h"
-#include "compat.h"
 #include "tool/lock.h"
 #include "miscadmin.h"
 #include "storage/lock.h"

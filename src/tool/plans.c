@@ -64,16 +64,15 @@ static bool
 has_index(Relation table, const char *const *columns, int ncolumns)
 {
 	List	   *indexes;
-	ListCell   *cell;
 	bool		found = false;
 
 	/* Tables that inherit from it need not have it. */
 	if (table->rd_rel->relkind != RELKIND_PARTITIONED_TABLE && table->rd_rel->relhassubclass)
 		return false;
 	indexes = RelationGetIndexList(table);
-	foreach(cell, indexes)
+	foreach_oid(oid, indexes)
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Relation	index = index_open(oid, AccessShareLock);
 
 		found |= leads_by(index, columns, ncolumns);
 		index_close(index, NoLock);
@@ -87,12 +86,11 @@ static double
 estimate_rows(Relation table)
 {
 	List	   *tables = find_all_inheritors(RelationGetRelid(table), AccessShareLock, NULL);
-	ListCell   *cell;
 	double		rows = 0;
 
-	foreach(cell, tables)
+	foreach_oid(oid, tables)
 	{
-		Relation	part = table_open(lfirst_oid(cell), NoLock);
+		Relation	part = table_open(oid, NoLock);
 		BlockNumber pages;
 		double		tuples = 0;
 		double		all_visible;
