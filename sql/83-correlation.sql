@@ -283,16 +283,17 @@ $$;
 COMMENT ON FUNCTION syncup.forget_correlation(text) IS 'Removes the keys of a correlation rule that is dropped.';
 UPDATE syncup.rule_kind SET dropped = 'syncup.forget_correlation' WHERE kind = 'correlation';
 
-CREATE FUNCTION syncup.correlation_queries(side text, target regclass, expression text, rule text)
-RETURNS text[]
+CREATE FUNCTION syncup.correlation_query(side text, target regclass, expression text, rule text, whole boolean)
+RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT ARRAY[format('SELECT g.a, NULL::text, ARRAY[pg_catalog.concat(%s)], NULL::text[] FROM given g JOIN %s %s ON %s',
-		syncup.rule_text(rule, side || '_expression', expression), target, left(side, 1), syncup.key_is(target, left(side, 1), 'g.ak'))]
+	SELECT format('SELECT %s, NULL::text, ARRAY[pg_catalog.concat(%s)], NULL::text[] FROM %s', CASE WHEN whole THEN syncup.key_of(target, left(side, 1)) ELSE 'g.a' END,
+		syncup.rule_text(rule, side || '_expression', expression), CASE WHEN whole THEN format('%s %s', target, left(side, 1))
+			ELSE format('given g JOIN %s %s ON %s', target, left(side, 1), syncup.key_is(target, left(side, 1), 'g.ak')) END)
 $$;
-COMMENT ON FUNCTION syncup.correlation_queries(text, regclass, text, text) IS
-'What a correlation rule asks of owners, o, or accounts, a.';
+COMMENT ON FUNCTION syncup.correlation_query(text, regclass, text, text, boolean) IS
+'What a correlation rule asks of owners, o, or accounts, a; whole: of all of them.';
 
 CREATE FUNCTION syncup.define_correlation(caller regrole, resource_type text, owner_expression text, account_expression text, confidence int)
 RETURNS text
@@ -352,26 +353,27 @@ DECLARE
 	target regclass := CASE side WHEN 'owner' THEN t.owner ELSE t.account END;
 BEGIN
 	RETURN syncup.run_rules(format($sql$
-		WITH found AS MATERIALIZED (
-			-- nearly all begin with a visible letter
-			SELECT r.a AS key, CASE WHEN ascii(r.vals[1]) BETWEEN 33 AND 126 AND octet_length(r.vals[1]) <= 1000 THEN r.vals[1]
-				ELSE syncup.correlation_value(r.vals[1]) END AS value, r.message
-			FROM $rules r
+		WITH differs AS MATERIALIZED (
+			SELECT f.key, f.value, f.message, c.key AS old_key
+			FROM (
+				-- nearly all begin with a visible letter
+				SELECT r.a AS key, CASE WHEN ascii(r.vals[1]) BETWEEN 33 AND 126 AND octet_length(r.vals[1]) <= 1000 THEN r.vals[1]
+					ELSE syncup.correlation_value(r.vals[1]) END AS value, r.message
+				FROM $rules r
+			) AS f
+			FULL JOIN (SELECT c.* FROM syncup.correlation_key c WHERE c.rule = %1$L AND c.side = %2$L AND %3$s) AS c ON c.key = f.key
+			WHERE f.key IS NULL OR c.key IS NULL OR c.value IS DISTINCT FROM f.value OR c.message IS DISTINCT FROM f.message
 		), removed AS (
-			DELETE FROM syncup.correlation_key c
-			WHERE c.rule = %1$L AND c.side = %2$L AND %3$s AND NOT EXISTS (SELECT FROM found f WHERE f.key = c.key)
-			RETURNING 1
+			DELETE FROM syncup.correlation_key c USING differs s WHERE c.rule = %1$L AND c.side = %2$L AND s.key IS NULL AND c.key = s.old_key
 		), written AS (
 			INSERT INTO syncup.correlation_key (rule, side, key, value, message)
-			SELECT %1$L, %2$L, f.key, f.value, f.message
-			FROM found f LEFT JOIN syncup.correlation_key c ON c.rule = %1$L AND c.side = %2$L AND c.key = f.key
-			WHERE c.key IS NULL OR c.value IS DISTINCT FROM f.value OR c.message IS DISTINCT FROM f.message
+			SELECT %1$L, %2$L, s.key, s.value, s.message FROM differs s WHERE s.key IS NOT NULL
 			ON CONFLICT (rule, side, key) DO UPDATE SET value = excluded.value, message = excluded.message
-			RETURNING 1
 		)
-		SELECT to_jsonb((SELECT count(*) FROM removed) + (SELECT count(*) FROM written))
+		SELECT to_jsonb((SELECT count(*) FROM differs))
 		$sql$, d.rule, side, CASE WHEN whole THEN 'true' ELSE format('c.key IN (SELECT s.a FROM (%s) s)', source) END),
-		d.owner, syncup.correlation_queries(side, target, d.definition ->> side, d.rule), target, NULL, source)::bigint;
+		d.owner, ARRAY[syncup.correlation_query(side, target, d.definition ->> side, d.rule, false)], target, NULL, source,
+		CASE WHEN whole THEN syncup.rule_query(d.owner, syncup.correlation_query(side, target, d.definition ->> side, d.rule, true)) END)::bigint;
 END
 $$;
 COMMENT ON FUNCTION syncup.compute_keys(syncup.resource_type, syncup.rule_definition, text, text, boolean) IS

@@ -1,6 +1,7 @@
 -- People, their accounts in three systems, groups, and the rules of a role model.
 -- Set: people (how many), directory (of the files, which hold headers alone).
 
+SET client_min_messages = warning;
 CREATE SCHEMA model;
 CREATE TABLE model.unit (id int PRIMARY KEY, name text NOT NULL, head int);
 CREATE TABLE model.person (id int PRIMARY KEY, first_name text, last_name text, mail text, phone text, title text, unit int, boss int, site text, active boolean, grade int);

@@ -1,4 +1,7 @@
--- The same joins by hand: what differs between what is wished and what is there.
+-- The same joins by hand: every wish of every rule beside what is there, and how much
+-- differs. This is less than syncup does: it keeps no states, remembers no earlier wish
+-- (so it would overwrite what somebody has edited), takes no account that matches two
+-- people for ambiguous, and a rule that raises an error stops it.
 WITH matched AS MATERIALIZED (SELECT o.id, a.guid FROM model.person o JOIN model.ad a ON a.mail = o.mail)
 SELECT (SELECT count(*) FROM (SELECT id FROM model.person WHERE active AND id % 2 = 0) w FULL JOIN matched m USING (id) WHERE w.id IS NULL OR m.id IS NULL),
 	(SELECT count(*) FROM matched m JOIN model.person o USING (id) JOIN model.ad a USING (guid) JOIN model.unit u ON u.id = o.unit

@@ -163,7 +163,7 @@ my %may = (
 		'these_keys(text[])', 'resource_type_options()', 'check_resource_type(regrole,text)', 'own_resource_type(regrole,text)',
 		'resource_types(regrole,text[])', 'check_resource_type_options(regrole,text,regclass,jsonb)',
 		'create_resource_type(regrole,text,regclass,regclass,jsonb)', 'drop_resource_type(regrole,text)', 'forget_correlation(text)',
-		'correlation_queries(text,regclass,text,text)', 'define_correlation(regrole,text,text,text,integer)', 'correlation_value(text)',
+		'correlation_query(text,regclass,text,text,boolean)', 'define_correlation(regrole,text,text,text,integer)', 'correlation_value(text)',
 		'compute_keys(syncup.resource_type,syncup.rule_definition,text,text,boolean)', 'compute_correlation_keys(regrole,text[],boolean)',
 		'forget_absent(syncup.resource_type)', 'match_once(syncup.resource_type)', 'match_accounts(syncup.resource_type,boolean)',
 		'has_row(regrole,regclass,text)', 'decide_owner(regrole,text,text,text)', 'forget_role(text)', 'mark_stale(text)', 'check_role(text,regclass,text)',
