@@ -262,7 +262,7 @@ DECLARE
 	reads regclass[];
 BEGIN
 	PERFORM syncup.check_options(format('rule "%s"', place),
-		'{"mapped": "boolean", "compare": ["exact", "case", "diacritics", "simplified", "trim"], "condition": "text", "role": "text"}', given);
+		'{"mapped": "boolean", "compare": ["exact", "case", "diacritics", "simplified", "trim", "dn"], "condition": "text", "role": "text"}', given);
 	IF property IS NULL OR expression IS NULL THEN
 		RAISE 'a scalar rule needs a property and an expression' USING ERRCODE = 'null_value_not_allowed';
 	END IF;
@@ -286,7 +286,7 @@ RETURNS text
 AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_define_scalar_rule(text, name, text, jsonb) IS
-'The value of a column of accounts, by SQL over the owner o and the account a (null before it exists). Options: mapped (false: at creation only), compare (exact, case, diacritics, simplified, trim), condition, role. Of several rules of a column the first that applies counts.';
+'The value of a column of accounts, by SQL over the owner o and the account a (null before it exists). Options: mapped (false: at creation only), compare (exact, case, diacritics, simplified, trim, dn), condition, role. Of several rules of a column the first that applies counts.';
 
 -- ---------- navigation rules ----------
 

@@ -72,6 +72,9 @@ AS $$
 		WHEN 'trim' THEN btrim(a) = btrim(b)
 		WHEN 'diacritics' THEN @extschema@.syncup_format(a, 'ascii') = @extschema@.syncup_format(b, 'ascii')
 		WHEN 'simplified' THEN @extschema@.syncup_format(a, 'simplify') = @extschema@.syncup_format(b, 'simplify')
+		-- however they are escaped; a first part of other letters is another name
+		WHEN 'dn' THEN CASE WHEN syncup.dn_normal_form(a) = syncup.dn_normal_form(b) AND a !~ '^[^=]*=#' AND b !~ '^[^=]*=#'
+			THEN @extschema@.syncup_format(a, 'rdn') = @extschema@.syncup_format(b, 'rdn') ELSE a = b END
 		ELSE a = b END
 $$;
 COMMENT ON FUNCTION syncup.same_value(text, text, text) IS 'Whether two values are the same by the option "compare" of a scalar rule.';
@@ -596,7 +599,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	rules text[] := ARRAY(SELECT r.rule FROM syncup.rules_of(t.resource_type, 'scalar') r ORDER BY r.n);
-	compares text[] := ARRAY(SELECT r.definition ->> 'compare' FROM syncup.rules_of(t.resource_type, 'scalar') r ORDER BY r.n);
+	-- a directory writes names as it likes
+	compares text[] := ARRAY(SELECT CASE WHEN r.definition ->> 'compare' = 'exact' AND t.options #>> '{fulfill,kind}' = 'ldap' AND r.definition ->> 'property' = coalesce(t.options #>> '{fulfill,dn}', 'dn')
+		THEN 'dn' ELSE r.definition ->> 'compare' END FROM syncup.rules_of(t.resource_type, 'scalar') r ORDER BY r.n);
 	queries text[] := '{}';
 	properties text[];
 	mapped boolean[];

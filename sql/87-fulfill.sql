@@ -47,6 +47,10 @@ BEGIN
 	IF missing IS NOT NULL THEN
 		RAISE '% needs %', what, missing USING ERRCODE = 'invalid_parameter_value', HINT = format('Kind "%s": %s.', k.kind, k.description);
 	END IF;
+	SELECT string_agg(format('"%s"', n), ', ') INTO missing FROM unnest('{max_in_flight,orders_per_file}'::text[]) n WHERE (fulfill ->> n)::numeric < 1;
+	IF missing IS NOT NULL THEN
+		RAISE '%: % must be at least 1', what, missing USING ERRCODE = 'invalid_parameter_value';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION syncup.check_fulfill(text, jsonb) IS 'Errors, naming the option, unless a resource type can be fulfilled so.';
@@ -500,7 +504,7 @@ BEGIN
 		RETURN (order_id, CASE WHEN coalesce(said ->> 'Error', '') = '' THEN 'executed' ELSE 'errored' END, nullif(said ->> 'Error', ''))::syncup.order_result;
 	END IF;
 	RETURN (order_id, 'unknown', 'the program''s answer is none: ' || left(answer, 200))::syncup.order_result;
-EXCEPTION WHEN data_exception THEN
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 	RETURN (order_id, 'unknown', 'the program''s answer is none: ' || left(answer, 200))::syncup.order_result;
 END
 $$;
@@ -520,7 +524,7 @@ BEGIN
 		WHEN r.sent THEN (r.order_id, 'unknown', r.failure)::syncup.order_result
 		ELSE (r.order_id, 'errored', 'not told: ' || r.failure)::syncup.order_result END).*
 	FROM syncup.run_orders(t.role, f ->> 'command', orders, documents, coalesce((f ->> 'max_in_flight')::int, 1),
-		(1000 * coalesce(extract(epoch FROM (f ->> 'timeout')::interval), 60))::int) r;
+		least(1000 * coalesce(extract(epoch FROM (f ->> 'timeout')::interval), 60), 2000000000)::int) r;
 END
 $$;
 COMMENT ON FUNCTION syncup.fulfill_program(syncup.resource_type, uuid[]) IS 'Kind program: one process for many orders, a line of JSON each; what it does not answer has an unknown outcome.';
@@ -532,7 +536,7 @@ RETURNS TABLE (order_id uuid, error text)
 AS 'MODULE_PATHNAME', 'syncup_ldap_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
-'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
+'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, key, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
 
 -- Values of a document as those of an attribute: texts, or octets of a bytea.
 CREATE FUNCTION syncup.ldap_value(value jsonb, is_bytea boolean)
@@ -550,11 +554,12 @@ RETURN CASE WHEN jsonb_typeof(value) = 'array'
 COMMENT ON FUNCTION syncup.ldap_values(jsonb, boolean) IS 'A value of a document as a list of an attribute''s values.';
 
 CREATE FUNCTION syncup.ldap_columns(t syncup.resource_type)
-RETURNS TABLE (name text, attribute text, is_bytea boolean, is_given boolean, is_key boolean)
+RETURNS TABLE (name text, attribute text, is_bytea boolean, is_given boolean, is_key boolean, is_text boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT a.attname, n.attribute, a.atttypid = 'bytea'::regtype, given.names ? a.attname::text, a.attname = ANY (k.names)
+	SELECT a.attname, n.attribute, a.atttypid = 'bytea'::regtype, given.names ? a.attname::text, a.attname = ANY (k.names),
+		a.atttypid <> 'bytea'::regtype AND lower(n.attribute) NOT IN ('objectguid', 'objectsid')
 	FROM (SELECT coalesce(jsonb_agg(r.definition -> 'property'), '[]') AS names FROM syncup.rules_of(t.resource_type, 'scalar') r) AS given
 	CROSS JOIN (SELECT syncup.key_columns(t.account) AS names) AS k
 	JOIN pg_attribute a ON a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped
@@ -562,7 +567,7 @@ AS $$
 	WHERE n.attribute IS NOT NULL AND a.attname <> coalesce(t.options #>> '{fulfill,dn}', 'dn')
 $$;
 COMMENT ON FUNCTION syncup.ldap_columns(syncup.resource_type) IS
-'Columns of an account as attributes of its entry, whether a rule gives them, and whether they are its key; without the name, and without those that "attributes" gives no name.';
+'Columns of an account as attributes of its entry, whether a rule gives them, whether they are its key, and whether the directory has the same text; without the name, and without those that "attributes" gives no name.';
 
 -- The names of entries on the other side of links.
 CREATE FUNCTION syncup.ldap_names(t syncup.resource_type, association text, keys text[])
@@ -577,7 +582,7 @@ DECLARE
 BEGIN
 	SELECT * INTO l FROM syncup.association_of(t.account, association);
 	EXECUTE format('SELECT jsonb_object_agg(q.key, q.dn) FROM syncup.query_as(%L::regrole, %L, %L) AS q (key text, dn text)', t.role,
-		format('SELECT g.key, pg_catalog.concat(x.%I) FROM given g JOIN %s x ON %s',
+		format('SELECT g.key, x.%1$I::pg_catalog.text FROM given g JOIN %2$s x ON %3$s WHERE x.%1$I::pg_catalog.text <> ''''',
 			coalesce(t.options #>> ARRAY['fulfill', 'links', association, 'dn'], 'dn'), l.other, syncup.key_is(l.other, 'x', 'g.ak')),
 		format('SELECT k.key, %s AS ak FROM unnest(%L::text[]) AS k (key)', syncup.key_parts(l.other, 'k.key'), keys))
 	INTO names;
@@ -622,13 +627,14 @@ AS $$
 	SELECT o, jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', coalesce(d.resource ->> n.column, d.changes ->> n.column),
 			'new_dn', CASE WHEN o.change_type = 'Modified' THEN nullif(d.changes ->> n.column, d.resource ->> n.column) END,
 			'set', coalesce(a.set, '{}') || CASE o.change_type WHEN 'Added' THEN jsonb_build_object('objectClass', t.options #> '{fulfill,object_class}') ELSE '{}' END,
-			'was', coalesce(a.was, '{}'), 'links', '[]'::jsonb)
+			'was', coalesce(a.was, '{}'), 'key', coalesce(a.key, '{}'), 'links', '[]'::jsonb)
 	FROM syncup.provisioning_order o
 	CROSS JOIN (SELECT coalesce(t.options #>> '{fulfill,dn}', 'dn')) AS n ("column")
 	CROSS JOIN LATERAL (SELECT o.document -> 'Changes' AS changes, nullif(o.document -> 'Resource', 'null') AS resource) AS d
 	CROSS JOIN LATERAL (
 		SELECT jsonb_object_agg(c.attribute, syncup.ldap_values(d.changes -> c.name, c.is_bytea)) FILTER (WHERE c.is_set) AS set,
-			jsonb_object_agg(c.attribute, syncup.ldap_values(d.resource -> c.name, c.is_bytea)) FILTER (WHERE c.is_given AND d.resource ? c.name AND (c.is_set OR c.is_key OR o.change_type = 'Deleted')) AS was
+			jsonb_object_agg(c.attribute, syncup.ldap_values(d.resource -> c.name, c.is_bytea)) FILTER (WHERE c.is_given AND d.resource ? c.name AND (c.is_set OR c.is_key OR o.change_type = 'Deleted')) AS was,
+			jsonb_object_agg(c.attribute, syncup.ldap_values(d.resource -> c.name, c.is_bytea)) FILTER (WHERE c.is_key AND c.is_text AND NOT c.is_given AND d.resource ? c.name) AS key
 		FROM (SELECT x.*, d.changes ? x.name AND NOT syncup.are_links(d.changes -> x.name) AND o.change_type <> 'Deleted' AS is_set FROM attribute x) AS c) AS a
 	WHERE o.order_id = ANY (orders)
 $$;
@@ -652,7 +658,7 @@ BEGIN
 	IF o.change_type = 'Added' AND f ? 'password' THEN
 		EXECUTE format('SELECT w.p FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (p text)', t.role, format('SELECT %s(g.document)::text FROM given g', f ->> 'password'),
 			syncup.orders_given(t, ARRAY[o.order_id]), format('fulfil %s', t.resource_type)) INTO password;
-		own := own || jsonb_build_object('userPassword', jsonb_build_array(password));
+		own := own || CASE WHEN password <> '' THEN jsonb_build_object('userPassword', jsonb_build_array(password)) ELSE '{}' END;
 	ELSIF o.change_type = 'Deleted' THEN
 		others := syncup.ldap_memberships(t, o.account_key);
 		entry := entry || jsonb_build_object('new_dn', CASE WHEN f ? 'move_to' THEN concat((regexp_match(entry ->> 'dn', '^(?:[^,\\]|\\.)*'))[1], ',', f ->> 'move_to') END);
@@ -663,6 +669,9 @@ BEGIN
 			RAISE 'option "links" of "fulfill" does not say what attribute association "%" is', c.association USING ERRCODE = 'invalid_parameter_value';
 		END IF;
 		names := syncup.ldap_names(t, c.association, c.added || c.removed);
+		IF NOT names ?& c.added THEN
+			RAISE 'the directory''s name of what association "%" is to link is not known', c.association USING ERRCODE = 'object_not_in_prerequisite_state';
+		END IF;
 		IF f #>> ARRAY['links', c.association, 'on'] = 'resource' THEN
 			others := others || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', names ->> k, 'attribute', attribute, 'add', k = ANY (c.added)) ORDER BY k)
 				FROM unnest(c.added || c.removed) k WHERE names ? k), '[]');
@@ -890,12 +899,6 @@ BEGIN
 	FOREACH t IN ARRAY types LOOP
 		SELECT x.* INTO k FROM syncup.fulfill_kind x WHERE x.kind = t.options #>> '{fulfill,kind}';
 		CONTINUE WHEN k.kind IS NULL;
-		-- one session at a time looks, and marks or executes
-		PERFORM FROM syncup.resource_type x WHERE x.resource_type = t.resource_type FOR NO KEY UPDATE SKIP LOCKED;
-		IF NOT FOUND THEN
-			message := concat_ws('; ', message, format('orders of resource type "%s" are executed by another session', t.resource_type));
-			CONTINUE;
-		END IF;
 		SELECT min(x.executor) INTO busy FROM syncup.provisioning_order x
 		WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor IS NOT NULL AND x.executor <> executor AND syncup.is_running(x.executor);
 		IF busy IS NOT NULL THEN

@@ -32,6 +32,7 @@ typedef struct Order
 	char	   *new_dn;			/* where it is to be */
 	JsonbContainer *set;		/* {attribute: [values]} that it is to have */
 	JsonbContainer *was;		/* those that were read */
+	JsonbContainer *key;		/* which entry it is, as far as the directory shows that */
 	JsonbContainer *links;		/* [{dn or name, attribute, add}]: others that name it, and others that it names */
 } Order;
 
@@ -113,6 +114,10 @@ json_value(const JsonbValue *json)
 		hex_decode(hex, length * 2, bytes);
 		return value_of(bytes, length);
 	}
+	if (json->type != jbvString)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a value for a directory is no text")));
 	return text_value(json->val.string.val, json->val.string.len);
 }
 
@@ -134,12 +139,12 @@ values_of(JsonbContainer *object, const char *attribute, Values *values)
 	return true;
 }
 
-/* The attributes that an order sets, and those that were read and it does not set; ends with NULL. */
+/* The attributes that an order sets, then those that were read and it does not set; ends with NULL. */
 static char **
 attributes_of(const Order *order, int *count)
 {
-	JsonbContainer *objects[] = {order->set, order->was};
-	char	  **attributes = palloc0(sizeof(char *) * (JsonContainerSize(order->set) + JsonContainerSize(order->was) + 1));
+	JsonbContainer *objects[] = {order->set, order->was, order->key};
+	char	  **attributes = palloc0(sizeof(char *) * (JsonContainerSize(order->set) + JsonContainerSize(order->was) + JsonContainerSize(order->key) + 1));
 
 	*count = 0;
 	for (int i = 0; i < lengthof(objects); i++)
@@ -378,6 +383,8 @@ changed_since(const Order *order, int count, char **attributes, const Values *fo
 		Values		wanted;
 		bool		is_set = values_of(order->set, attributes[i], &wanted);
 
+		if (values_of(order->key, attributes[i], &was) && found[i].count > 0 && !same_values(&was, &found[i]))
+			return psprintf("another entry has this name: %s was %s, it is %s", attributes[i], say_values(&was), say_values(&found[i]));
 		if (!values_of(order->was, attributes[i], &was) || same_values(&was, &found[i]) || (is_set && same_values(&wanted, &found[i])))
 			continue;
 		return psprintf("%s has changed since: it was %s, it is %s%s", attributes[i], say_values(&was), say_values(&found[i]),
@@ -510,7 +517,7 @@ carry_out(Directory *directory, const Order *order)
 	const char *name = order->dn;
 	char	   *failure;
 
-	if (order->dn == NULL)
+	if (order->dn == NULL || *order->dn == '\0')
 		return "no rule gives the name of the entry";
 	if (strcmp(order->change, "Deleted") == 0)
 		return delete_entry(directory, order);
@@ -556,7 +563,7 @@ syncup_ldap_orders(PG_FUNCTION_ARGS)
 		MemoryContext around = MemoryContextSwitchTo(context);
 		JsonbContainer *document = getIthJsonbValueFromContainer(orders, i)->val.binary.data;
 		Order		order = {member_text(document, "change"), name_in_utf8(document, "dn"), name_in_utf8(document, "new_dn"),
-			member_container(document, "set"), member_container(document, "was"), member_container(document, "links")};
+			member_container(document, "set"), member_container(document, "was"), member_container(document, "key"), member_container(document, "links")};
 		char	   *error = carry_out(directory, &order);
 		Datum		values[] = {DirectFunctionCall1(uuid_in, CStringGetDatum(member_text(document, "id"))),
 		error ? CStringGetTextDatum(error) : (Datum) 0};

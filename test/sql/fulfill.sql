@@ -280,7 +280,15 @@ SELECT login, grade FROM target.user_account WHERE login = 'ada';
 CALL syncup_run_job('P');
 SELECT step, state, did_something FROM syncup.job_step_run WHERE run = (SELECT max(run) FROM syncup.job_run) ORDER BY ordinal;
 
+-- What a line of a program says: of its order, done or an error in words, or nothing
+SELECT a, r.state, left(r.error, 28) AS error FROM (VALUES ('{"OrderId": "%s"}'), ('{"OrderId": "%s", "Error": ""}'), ('{"OrderId": "%s", "Error": "no"}'), ('{"OrderId": "%s", "Error": 5}'), ('{"OrderId": "%s", "Error": {"a": 1}}'),
+	('["%s"]'), ('{"OrderId": ["%s"]}'), ('{"OrderId": 5, "Error": "%s"}'), ('"%s"'), ('{"OrderId": "%s", "Error": "\u0000"}'), ('{"OrderId": "%s"'), ('%s')) AS v (a),
+	LATERAL syncup.answer_of('00000000-0000-0000-0000-00000000000a', format(a, '00000000-0000-0000-0000-00000000000a')) AS r;
+SELECT r.state FROM syncup.answer_of('00000000-0000-0000-0000-00000000000a', repeat('[', 100000)) AS r;
+
 -- What cannot be said
+SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "program", "command": "true", "max_in_flight": 0}}')$$);
+SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "json", "directory": "/tmp", "orders_per_file": 0.5}}')$$);
 SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "mail"}}')$$);
 SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "csv"}}')$$);
 SELECT t.error($$SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "internal", "file": "x"}}')$$);
