@@ -100,6 +100,22 @@ ALTER TABLE src.loose RENAME birthday TO born;
 ALTER TABLE src.loose RENAME TO moved;
 SELECT t.error($$SELECT syncup_prepare('R', 'complete')$$);
 ALTER TABLE src.moved RENAME TO loose;
+ALTER TABLE src.loose DROP born;
+SELECT t.error($$SELECT syncup_prepare('R', 'complete')$$);
+ALTER TABLE src.loose ADD born text;
+UPDATE src.loose SET born = '2026-01-01' WHERE id = '1';
+-- Of another type: its texts count; those that the target cannot take are set aside.
+ALTER TABLE src.loose ALTER born TYPE date USING born::date;
+SELECT t.go('complete');
+ALTER TABLE src.loose ALTER born TYPE timestamp, ALTER name TYPE name;
+SELECT t.go('complete');
+ALTER TABLE src.loose ALTER born TYPE boolean USING true;
+DELETE FROM src.loose WHERE id = 'x' OR id IS NULL;
+SELECT syncup_map_entity_type('R', 'staff', 'target.staff', NULL, 'id', options => '{"on_error": null}');
+SELECT t.error($$SELECT syncup_prepare('R', 'complete')$$);
+SELECT syncup_map_entity_type('R', 'staff', 'target.staff', NULL, 'id', options => '{"on_error": "quarantine"}');
+SELECT id, name, born FROM target.staff ORDER BY id;
+ALTER TABLE src.loose ALTER born TYPE text USING NULL, ALTER name TYPE text;
 -- An empty relation: everything is gone, and limits guard it.
 TRUNCATE src.loose;
 SELECT t.go('complete', false);
@@ -196,5 +212,43 @@ SET ROLE regress_syncup_reader;
 SELECT t.error($$SELECT syncup_prepare('R', 'complete')$$);
 SELECT t.error($$SELECT syncup_map_entity_type('R', 'more', 'target.odd', NULL, 'id', options => '{"source": "src.odd"}')$$);
 RESET ROLE;
+-- rights that were there, on some of its columns, on the view but not of its owner
+SELECT syncup_map_entity_type('R', 'odd', 'target.odd', NULL, 'id', options => '{"source": "src.people"}');
+CREATE FUNCTION t.as_reader() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	failure text;
+BEGIN
+	SET LOCAL ROLE regress_syncup_reader;
+	BEGIN
+		PERFORM syncup_prepare('R', 'complete');
+	EXCEPTION WHEN OTHERS THEN
+		failure := SQLSTATE || ': ' || SQLERRM;
+	END;
+	RESET ROLE;
+	RETURN NEXT coalesce(failure, 'prepared');
+END
+$$;
+GRANT SELECT ON src.people TO regress_syncup_reader;
+SELECT syncup_map_entity_type('R', 'odd', 'target.odd', NULL, 'id', '{"id": "id", "name": "v"}');
+SELECT t.as_reader();
+REVOKE SELECT ON src.people FROM regress_syncup_reader;
+SELECT t.as_reader();
+GRANT SELECT (id) ON src.people TO regress_syncup_reader;
+SELECT t.as_reader();
+GRANT SELECT (id, name) ON src.people TO regress_syncup_reader;
+SELECT t.as_reader();
+CREATE ROLE regress_syncup_owner;
+GRANT USAGE, CREATE ON SCHEMA src TO regress_syncup_owner;
+CREATE TABLE src.below (id int, name text, born text);
+GRANT SELECT ON src.below TO regress_syncup_owner;
+CREATE OR REPLACE VIEW src.people AS SELECT id, name, born FROM src.below;
+ALTER VIEW src.people OWNER TO regress_syncup_owner;
+GRANT SELECT ON src.people TO regress_syncup_reader;
+SELECT t.as_reader();
+REVOKE SELECT ON src.below FROM regress_syncup_owner;
+SELECT t.as_reader();
+SELECT count(*) FROM syncup.batch WHERE connector = 'R' AND status = 'prepared';
+DROP OWNED BY regress_syncup_owner CASCADE;
+DROP ROLE regress_syncup_owner;
 DROP OWNED BY regress_syncup_reader;
 DROP ROLE regress_syncup_reader;

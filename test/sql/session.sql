@@ -159,6 +159,41 @@ SELECT t.error($$SELECT t.prepare('f')$$);
 SELECT t.open('f', 'S');
 SELECT syncup_upload(t.s('f'), 'p.csv', 1, '');
 SELECT t.error($$SELECT t.prepare('f')$$);
+-- a checksum that is wrong, something behind the end, two members, a member in two parts
+SELECT t.open('f', 'S');
+SELECT t.send('f', 'p.csv.gz', set_byte(t.gz(E'id,name,boss\n1,Ada,\n'), octet_length(t.gz(E'id,name,boss\n1,Ada,\n')) - 6, 0));
+SELECT t.error($$SELECT t.prepare('f')$$);
+SELECT t.open('f', 'S');
+SELECT t.send('f', 'p.csv.gz', t.gz(E'id,name,boss\n1,Ada,\n') || convert_to(E'2,Bob,\n', 'UTF8'));
+SELECT t.error($$SELECT t.prepare('f')$$);
+SELECT t.open('f', 'S');
+SELECT t.send('f', 'p.csv.gz', t.gz(E'id,name,boss\n1,Ada,\n') || t.gz('2,Bö') || t.gz(E'b,1\n'));
+SELECT t.prepare('f') IS NOT NULL;
+SELECT status FROM t.synchronize('S', true);
+SELECT * FROM target.person ORDER BY id;
+-- empty parts, a part that comes compressed out of a table and has several pieces, a number as high as can be
+CREATE TABLE t.compressed (content bytea);
+INSERT INTO t.compressed SELECT convert_to(string_agg(format(E'%s,%s,\n', n, repeat('y', 1000)), ''), 'UTF8') FROM generate_series(1, 2500) n;
+SET plan_cache_mode = force_generic_plan;
+SELECT t.open('f', 'S');
+SELECT syncup_upload(t.s('f'), 'p.csv', 1, '');
+SELECT syncup_upload(t.s('f'), 'p.csv', 2, E'id,name,boss\n');
+SELECT syncup_upload(t.s('f'), 'p.csv', 3, '');
+SELECT syncup_upload(t.s('f'), 'p.csv', 4, content) FROM t.compressed;
+SELECT syncup_upload(t.s('f'), 'p.csv', 5, '', 5);
+RESET plan_cache_mode;
+SELECT part, octet_length(content), pg_column_compression(content) FROM syncup.upload_part WHERE session = t.s('f') ORDER BY part;
+SELECT t.prepare('f') IS NOT NULL;
+SELECT status FROM t.synchronize('S', true);
+SELECT count(*), min(length(name)), max(id) FROM target.person;
+SELECT t.open('f', 'S');
+SELECT syncup_upload(t.s('f'), 'p.csv', 2147483647, 'x', 2147483647);
+SELECT t.refused($$SELECT t.prepare('f')$$);
+-- names that mean something elsewhere are names here, and read nothing that lies on the server
+CALL t.write('p.csv', E'id,name,boss\n1,server,\n');
+SELECT t.open('f', 'S');
+SELECT t.send('f', n, E'id,name,boss\n1,sent,\n') FROM unnest(ARRAY['../p.csv', E'p.csv\n', 'p.csv/', t.dir() || '/p.csv', '<b>p.csv</b>', 'P.csv', 'p.csv.gz.gz', 'p*']) n;
+SELECT replace(e, t.dir(), '<dir>') FROM t.refused($$SELECT t.prepare('f')$$) e;
 -- beside files on the server, and instead of them
 CREATE TABLE target.a (id int PRIMARY KEY, v text);
 CREATE TABLE target.b (id int PRIMARY KEY, v text);

@@ -50,13 +50,16 @@ write_file('unit.csv', "code,title\n1,b\n2,c\n");
 $primary->psql('postgres', "CALL syncup_run('A', 'complete')", stderr => \my $notice);
 like($notice, qr/is blocked/, 'one batch is blocked');
 $primary->safe_psql('postgres', "SELECT syncup_prepare('B', 'complete')");
+# An agent is in the middle of sending.
+my $session = $primary->safe_psql('postgres', "SELECT syncup_open_session('B')");
+$primary->safe_psql('postgres', "SELECT syncup_upload('$session', 'unit.csv', 1, E'code,title\n1,sent\n', 2)");
 $primary->wait_for_catchup($replica, 'replay', $primary->lsn('insert'));
 
 # ---------- the replica ----------
 
 my $blocked = "(SELECT batch FROM syncup.batch WHERE status = 'blocked')";
 foreach my $look (
-	'SELECT * FROM syncup.status ORDER BY connector', 'SELECT * FROM syncup.batch ORDER BY seq', 'SELECT * FROM syncup.batch_counter ORDER BY 1, 2',
+	'SELECT * FROM syncup.status ORDER BY connector', 'SELECT * FROM syncup.session', 'SELECT * FROM syncup.upload_part', 'SELECT * FROM syncup.batch ORDER BY seq', 'SELECT * FROM syncup.batch_counter ORDER BY 1, 2',
 	'SELECT * FROM syncup.threshold_check ORDER BY 1, 2, 3', 'SELECT * FROM syncup.quarantine', 'SELECT * FROM syncup.progress',
 	'SELECT * FROM syncup_previous.a_person ORDER BY id', 'SELECT * FROM syncup_changes.a_person ORDER BY id', 'SELECT * FROM syncup_delta.b_unit ORDER BY code',
 	"SELECT * FROM syncup_changes($blocked)", "SELECT syncup_report($blocked)", "SELECT * FROM syncup_findings($blocked)", "SELECT * FROM syncup_csv_header('$dir/unit.csv')")
@@ -82,6 +85,8 @@ is($replica->safe_psql('postgres', $state), 'A initial applied, B initial applie
 is($replica->safe_psql('postgres', "SELECT status, inserted, updated, deleted, links_inserted FROM syncup_resume($blocked)"), 'applied|1|20|20|1', 'the blocked batch is resumed');
 is($replica->safe_psql('postgres', 'SELECT count(*), min(name), max(name), count(boss) FROM person'), '21|b|b|21', 'the target is what the file says');
 is($replica->safe_psql('postgres', "SELECT status, inserted, updated FROM syncup_synchronize('B', true)"), 'applied|1|1', 'the batch that waited is applied');
+$replica->safe_psql('postgres', "SELECT syncup_upload('$session', 'unit.csv', 2, E'2,sent\n'), syncup_prepare('B', 'complete', '{\"session\": \"$session\"}')");
+is($replica->safe_psql('postgres', "SELECT status, updated FROM syncup_synchronize('B', true)"), 'applied|2', 'an agent sends the rest of its file there');
 write_file('person.csv', people('b', 1 .. 20, 50));
 $replica->safe_psql('postgres', "CALL syncup_run('A', 'incremental')");
 is($replica->safe_psql('postgres', "SELECT status, inserted + updated + deleted FROM syncup.batch JOIN syncup.batch_counter USING (batch) WHERE mode = 'incremental' AND mapping = 'person'"),
