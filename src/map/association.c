@@ -77,14 +77,8 @@ nearest_unique_key(char **names)
 static int
 find_property(const Mapping *entity, const char *column)
 {
-	int			found = -1;
+	int			found = find_source_column(entity, column);
 
-	for (int i = 0; i < entity->ncolumns && found < 0; i++)
-		if (strcmp(entity->columns[i].source, column) == 0)
-			found = i;
-	for (int i = 0; i < entity->ncolumns && found < 0; i++)
-		if (pg_strcasecmp(entity->columns[i].source, column) == 0)
-			found = i;
 	return found >= 0 && !is_made_column(entity, found) && is_unique_key(entity, entity->columns[found].source) ? found : -1;
 }
 
@@ -149,24 +143,20 @@ check_stored(AssociationEnd *end, int side)
 						"read the keys that are linked");
 	if (end->store != NULL)
 	{
-		AttrNumber	attnum = get_attnum(end->entity->target, end->store);
+		Form_pg_attribute attribute = existing_column(end->entity, target, end->store,
+													  psprintf("Option \"store%d\" names it.", side));
 
-		if (attnum <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table %s does not exist", end->store, end->entity->target_name),
-					 errdetail("Option \"store%d\" names it.", side),
-					 errhint("%s", column_hint(target, end->store))));
-		if (!TupleDescAttr(RelationGetDescr(target), attnum - 1)->attnotnull ||
-			!is_unique_column(target, attnum))
+		if (!attribute->attnotnull || !is_unique_column(target, attribute->attnum))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 					 errmsg("column \"%s\" of table %s must be unique and not null to be stored in links",
 							end->store, end->entity->target_name),
 					 errdetail("Option \"store%d\" names it.", side)));
-		check_privilege(target, attnum, ACL_SELECT, "read the column that links store");
+		check_privilege(target, attribute->attnum, ACL_SELECT, "read the column that links store");
 		stored->target = end->store;
-		get_atttypetypmodcoll(end->entity->target, attnum, &stored->type, &stored->typmod, &stored->collation);
+		stored->type = attribute->atttypid;
+		stored->typmod = attribute->atttypmod;
+		stored->collation = attribute->attcollation;
 	}
 	table_close(target, NoLock);
 }
@@ -177,20 +167,8 @@ check_stored(AssociationEnd *end, int side)
 static Form_pg_attribute
 check_target_column(Mapping *mapping, Relation target, AssociationEnd *end)
 {
-	AttrNumber	attnum = get_attnum(mapping->target, end->target);
-	Form_pg_attribute attribute;
+	Form_pg_attribute attribute = writable_column(mapping, target, end->target, NULL);
 
-	if (attnum <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table %s does not exist", end->target, mapping->target_name),
-				 errhint("%s", column_hint(target, end->target))));
-	attribute = TupleDescAttr(RelationGetDescr(target), attnum - 1);
-	if (attribute->attgenerated)
-		ereport(ERROR,
-				(errcode(ERRCODE_GENERATED_ALWAYS),
-				 errmsg("column \"%s\" of table %s is generated and cannot be written",
-						end->target, mapping->target_name)));
 	if (attribute->atttypid != end->stored.type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -303,7 +281,8 @@ check_link_table(Mapping *mapping, Relation target)
 					 errdetail("It stores side %d of the links, and option \"constants\" names it.", i + 1)));
 	take_columns_of_links(mapping, target);
 	check_siblings(mapping);
-	check_part_of_table(mapping, target);
+	check_constants(mapping, target);
+	check_scope(mapping, target);
 	check_fillable(mapping, target);
 }
 

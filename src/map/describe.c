@@ -13,6 +13,7 @@
 #include "map/mapping.h"
 #include "tool/nearest.h"
 #include "csv/reader.h"
+#include "utils/lsyscache.h"
 
 /* What the file looks like. */
 typedef struct FileLook
@@ -145,7 +146,8 @@ say_what_is_mapped(const Mapping *mapping, Relation target)
 			 errdetail_log("Columns that are not mapped were told to the client.")));
 }
 
-char *
+/* The columns that a table has, and which of them may be meant. */
+static char *
 column_hint(Relation table, const char *wanted)
 {
 	TupleDesc	tupdesc = RelationGetDescr(table);
@@ -160,4 +162,30 @@ column_hint(Relation table, const char *wanted)
 		name_list_add(&list, NameStr(attribute->attname), NULL);
 	}
 	return psprintf("%sIts columns: %s.", did_you_mean(&list), name_list_text(&list));
+}
+
+Form_pg_attribute
+existing_column(const Mapping *mapping, Relation table, const char *name, const char *detail)
+{
+	AttrNumber	attnum = get_attnum(mapping->target, name);
+
+	if (attnum <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table %s does not exist", name, mapping->target_name),
+				 detail ? errdetail_internal("%s", detail) : 0,
+				 errhint("%s", column_hint(table, name))));
+	return TupleDescAttr(RelationGetDescr(table), attnum - 1);
+}
+
+Form_pg_attribute
+writable_column(const Mapping *mapping, Relation table, const char *name, const char *detail)
+{
+	Form_pg_attribute attribute = existing_column(mapping, table, name, detail);
+
+	if (attribute->attgenerated)
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("column \"%s\" of table %s is generated and cannot be written", name, mapping->target_name)));
+	return attribute;
 }

@@ -17,7 +17,11 @@ extern void say_what_is_mapped(const Mapping *mapping, Relation target);
 /* Whether the mapping writes a column of its target. */
 extern bool writes_column(const Mapping *mapping, const char *column);
 
-/* A hint about a column that a table does not have: the columns that it has. */
-extern char *column_hint(Relation table, const char *wanted);
+/*
+ * The attribute of a column of the mapping's target, which must be there, and be one
+ * that can be written.  detail: who names it, for the error; NULL: the call itself.
+ */
+extern Form_pg_attribute existing_column(const Mapping *mapping, Relation table, const char *name, const char *detail);
+extern Form_pg_attribute writable_column(const Mapping *mapping, Relation table, const char *name, const char *detail);
 
 #endif							/* SYNCUP_DESCRIBE_H */

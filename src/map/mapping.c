@@ -95,19 +95,10 @@ mapping_path(const Mapping *mapping, bool incremental)
 
 /* ---------- which columns ---------- */
 
-/* A mapping under construction: its columns so far. */
-typedef struct Draft
-{
-	Mapping    *mapping;
-	Relation	target;
-	int			capacity;
-} Draft;
-
 /* Adds a column; target NULL: stored only. */
 static MappingColumn *
-add_column(Draft *draft, char *source, char *target, char *format)
+add_column(Mapping *mapping, char *source, char *target, char *format)
 {
-	Mapping    *mapping = draft->mapping;
 	MappingColumn *column;
 	const MappingColumn *other = target == NULL ? NULL : mapped_column(mapping, target);
 
@@ -116,13 +107,8 @@ add_column(Draft *draft, char *source, char *target, char *format)
 				(errcode(ERRCODE_DUPLICATE_COLUMN),
 				 errmsg("target column \"%s\" is mapped twice", target),
 				 errdetail("Both \"%s\" and \"%s\" would be written to it.", other->source, source)));
-	if (mapping->ncolumns == draft->capacity)
-	{
-		draft->capacity = draft->capacity ? draft->capacity * 2 : 16;
-		mapping->columns = mapping->columns ?
-			repalloc(mapping->columns, sizeof(MappingColumn) * draft->capacity) :
-			palloc(sizeof(MappingColumn) * draft->capacity);
-	}
+	mapping->columns = mapping->columns ?
+		repalloc(mapping->columns, sizeof(MappingColumn) * (mapping->ncolumns + 1)) : palloc(sizeof(MappingColumn));
 	column = &mapping->columns[mapping->ncolumns++];
 	memset(column, 0, sizeof(MappingColumn));
 	column->source = source;
@@ -189,7 +175,7 @@ copy_properties(MappingColumn *column, const MappingColumn *from)
 
 /* Reads {"column": "target", "format": "...", ...}. */
 static void
-add_described_column(Draft *draft, char *source, JsonbValue *object)
+add_described_column(Mapping *mapping, char *source, JsonbValue *object)
 {
 	JsonbIterator *iterator;
 	JsonbValue	key;
@@ -225,22 +211,22 @@ add_described_column(Draft *draft, char *source, JsonbValue *object)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("properties \"write\" and \"empty\" of source column \"%s\" exclude each other", source),
 				 errhint("A column that is written at insertion only keeps what it has anyway.")));
-	copy_properties(add_column(draft, source, given.target, given.format), &given);
+	copy_properties(add_column(mapping, source, given.target, given.format), &given);
 }
 
 /* Takes one target of a source column: its name, or an object. */
 static void
-add_target(Draft *draft, char *source, JsonbValue *value)
+add_target(Mapping *mapping, char *source, JsonbValue *value)
 {
 	if (value->type == jbvString)
-		add_column(draft, source, json_string(value, source), NULL);
+		add_column(mapping, source, json_string(value, source), NULL);
 	else
-		add_described_column(draft, source, value);
+		add_described_column(mapping, source, value);
 }
 
 /* Takes the list of the targets of a source column. */
 static void
-add_targets(Draft *draft, char *source, JsonbContainer *list)
+add_targets(Mapping *mapping, char *source, JsonbContainer *list)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(list);
 	JsonbValue	value;
@@ -249,12 +235,12 @@ add_targets(Draft *draft, char *source, JsonbContainer *list)
 		(void) json_string(NULL, source);
 	(void) JsonbIteratorNext(&iterator, &value, true);
 	while (JsonbIteratorNext(&iterator, &value, true) == WJB_ELEM)
-		add_target(draft, source, &value);
+		add_target(mapping, source, &value);
 }
 
 /* Takes the columns as the caller names them. */
 static void
-take_named_columns(Draft *draft, Jsonb *columns)
+take_named_columns(Mapping *mapping, Jsonb *columns)
 {
 	JsonbIterator *iterator;
 	JsonbValue	value;
@@ -267,30 +253,29 @@ take_named_columns(Draft *draft, Jsonb *columns)
 
 		(void) JsonbIteratorNext(&iterator, &value, true);
 		if (value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data))
-			add_targets(draft, source, value.val.binary.data);
+			add_targets(mapping, source, value.val.binary.data);
 		else
-			add_target(draft, source, &value);
+			add_target(mapping, source, &value);
 	}
 }
 
 /* Takes the columns of the mapping as it is stored. */
 static void
-take_stored_columns(Draft *draft, const Mapping *old)
+take_stored_columns(Mapping *mapping, const Mapping *old)
 {
 	for (int i = 0; i < old->ncolumns; i++)
 		if (old->columns[i].target != NULL)
-			copy_properties(add_column(draft, old->columns[i].source, old->columns[i].target,
+			copy_properties(add_column(mapping, old->columns[i].source, old->columns[i].target,
 									   old->columns[i].format), &old->columns[i]);
 }
 
 /* Takes every column whose name stands in file and target. */
 static void
-take_common_columns(Draft *draft)
+take_common_columns(Mapping *mapping, Relation target)
 {
-	Mapping    *mapping = draft->mapping;
 	SourceFile	file;
 	Reader	   *reader;
-	TupleDesc	tupdesc = RelationGetDescr(draft->target);
+	TupleDesc	tupdesc = RelationGetDescr(target);
 
 	if (mapping_is_sent(mapping, false))
 		ereport(ERROR,
@@ -310,7 +295,7 @@ take_common_columns(Draft *draft)
 			continue;
 		column = reader_find_column(reader, NameStr(attribute->attname), true);
 		if (column >= 0)
-			add_column(draft, pstrdup(reader_column_name(reader, column)),
+			add_column(mapping, pstrdup(reader_column_name(reader, column)),
 					   pstrdup(NameStr(attribute->attname)), NULL);
 	}
 	if (mapping->ncolumns == 0)
@@ -350,16 +335,16 @@ names_of(ArrayType *array, const char *message)
 
 /* Adds those of source columns that are not mapped: previous keeps them. */
 static void
-take_stored(Draft *draft, List *names)
+take_stored(Mapping *mapping, List *names)
 {
 	foreach_ptr(char, name, names)
-		if (find_source_column(draft->mapping, name) < 0)
-			add_column(draft, name, NULL, NULL);
+		if (find_source_column(mapping, name) < 0)
+			add_column(mapping, name, NULL, NULL);
 }
 
 /* Adds the unique keys that are not mapped to a target column. */
 static List *
-take_unique_keys(Draft *draft, ArrayType *unique_keys)
+take_unique_keys(Mapping *mapping, ArrayType *unique_keys)
 {
 	List	   *names = names_of(unique_keys, "unique keys must be names of source columns");
 
@@ -367,7 +352,7 @@ take_unique_keys(Draft *draft, ArrayType *unique_keys)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("more than %d unique keys", MAX_UNIQUE_KEYS)));
-	take_stored(draft, names);
+	take_stored(mapping, names);
 	return names;
 }
 
@@ -445,9 +430,9 @@ has_name(List *names, const char *name)
 
 /* Takes what tells that a key changes: a column of the file, or a unique key. */
 static void
-take_former_key(Draft *draft, char **keys, int nkeys, List *unique_keys)
+take_former_key(Mapping *mapping, List *keys, List *unique_keys)
 {
-	const Options *options = draft->mapping->options;
+	const Options *options = mapping->options;
 	const char *option = options->old_key ? "old_key" : "stable_key";
 
 	if (options->old_key == NULL && options->stable_key == NULL)
@@ -457,7 +442,7 @@ take_former_key(Draft *draft, char **keys, int nkeys, List *unique_keys)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options \"%s\" and \"%s\" exclude one another", "old_key", "stable_key"),
 				 errhint("Give the other one as null.")));
-	if (nkeys > 1)
+	if (list_length(keys) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" goes with a key of one column", option)));
@@ -466,12 +451,12 @@ take_former_key(Draft *draft, char **keys, int nkeys, List *unique_keys)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" must be one of the unique keys", option),
 				 errhint("Name \"%s\" in unique_keys as well.", options->stable_key)));
-	if (pg_strcasecmp(options->old_key ? options->old_key : options->stable_key, keys[0]) == 0)
+	if (pg_strcasecmp(options->old_key ? options->old_key : options->stable_key, linitial(keys)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" is the key itself", option)));
-	if (options->old_key != NULL && find_source_column(draft->mapping, options->old_key) < 0)
-		add_column(draft, options->old_key, NULL, NULL);
+	if (options->old_key != NULL && find_source_column(mapping, options->old_key) < 0)
+		add_column(mapping, options->old_key, NULL, NULL);
 }
 
 /*
@@ -479,27 +464,26 @@ take_former_key(Draft *draft, char **keys, int nkeys, List *unique_keys)
  * stores them together.  Names that are not mapped are left to check_key().
  */
 static void
-take_key(Draft *draft, char **keys, int nkeys)
+take_key(Mapping *mapping, List *keys)
 {
-	Mapping    *mapping = draft->mapping;
 	StringInfoData made;
 
 	initStringInfo(&made);
-	for (int p = 0; p < nkeys; p++)
+	foreach_ptr(char, key, keys)
 	{
-		int			column = find_source_column(mapping, keys[p]);
+		int			column = find_source_column(mapping, key);
 
 		if (column >= 0 && mapping->columns[column].key_part > 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
-					 errmsg("key column \"%s\" is given twice", keys[p])));
+					 errmsg("key column \"%s\" is given twice", key)));
 		if (column >= 0)
-			mapping->columns[column].key_part = p + 1;
-		appendStringInfo(&made, "%s%s", p == 0 ? "(" : ",", column >= 0 ? mapping->columns[column].source : keys[p]);
+			mapping->columns[column].key_part = foreach_current_index(key) + 1;
+		appendStringInfo(&made, "%s%s", made.len == 0 ? "(" : ",", column >= 0 ? mapping->columns[column].source : key);
 	}
 	appendStringInfoChar(&made, ')');
-	if (nkeys > 1)
-		add_column(draft, made.data, NULL, NULL);
+	if (list_length(keys) > 1)
+		add_column(mapping, made.data, NULL, NULL);
 }
 
 /* Errors unless two targets of a source column say the same of its cells. */
@@ -515,14 +499,12 @@ check_alike(const MappingColumn *a, const MappingColumn *b)
 
 /* Adds the column of previous that names the cells which left what is there, if any may. */
 static void
-take_mark(Draft *draft)
+take_mark(Mapping *mapping)
 {
-	const Mapping *mapping = draft->mapping;
-
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (may_keep(&mapping->columns[i]))
 		{
-			add_column(draft, "", NULL, NULL)->is_mark = true;
+			add_column(mapping, "", NULL, NULL)->is_mark = true;
 			return;
 		}
 }
@@ -662,10 +644,8 @@ check_privilege(Relation target, AttrNumber attnum, AclMode mode, const char *wh
 
 /* Looks at each mapped column of the target. */
 static void
-check_columns(Draft *draft)
+check_columns(Mapping *mapping, Relation target)
 {
-	Mapping    *mapping = draft->mapping;
-
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		MappingColumn *column = &mapping->columns[i];
@@ -677,31 +657,20 @@ check_columns(Draft *draft)
 					 errmsg("a source column must have a name")));
 		if (column->target == NULL)
 			continue;
-		column->attnum = get_attnum(mapping->target, column->target);
-		if (column->attnum <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_COLUMN),
-					 errmsg("column \"%s\" of table %s does not exist",
-							column->target, mapping->target_name),
-					 errdetail("Source column \"%s\" is mapped to it.", column->source),
-					 errhint("%s", column_hint(draft->target, column->target))));
-		attribute = TupleDescAttr(RelationGetDescr(draft->target), column->attnum - 1);
-		if (attribute->attgenerated)
-			ereport(ERROR,
-					(errcode(ERRCODE_GENERATED_ALWAYS),
-					 errmsg("column \"%s\" of table %s is generated and cannot be written",
-							column->target, mapping->target_name)));
+		attribute = writable_column(mapping, target, column->target,
+									psprintf("Source column \"%s\" is mapped to it.", column->source));
+		column->attnum = attribute->attnum;
 		column->type = attribute->atttypid;
 		column->typmod = attribute->atttypmod;
 		column->target_type = config_type_text(column->type, column->typmod);
 		if (column->format != NULL)
 			(void) format_parse(column->format);
-		check_privilege(draft->target, column->attnum, ACL_SELECT, "read its mapped columns");
-		check_privilege(draft->target, column->attnum, ACL_INSERT, "insert into its mapped columns");
+		check_privilege(target, column->attnum, ACL_SELECT, "read its mapped columns");
+		check_privilege(target, column->attnum, ACL_INSERT, "insert into its mapped columns");
 		if (!column->insert_only)
-			check_privilege(draft->target, column->attnum, ACL_UPDATE, "update its mapped columns");
+			check_privilege(target, column->attnum, ACL_UPDATE, "update its mapped columns");
 	}
-	check_privilege(draft->target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
+	check_privilege(target, InvalidAttrNumber, ACL_DELETE, "delete its rows");
 }
 
 /* Errors unless a column of the key is mapped. */
@@ -749,16 +718,14 @@ made_column(const Mapping *mapping)
 
 /* Errors unless the key's columns tell rows apart. */
 static void
-check_key(Draft *draft, char **keys, int nkeys)
+check_key(Mapping *mapping, List *keys)
 {
-	Mapping    *mapping = draft->mapping;
-
-	for (int p = 0; p < nkeys; p++)
-		check_key_column(mapping, keys[p]);
+	foreach_ptr(char, key, keys)
+		check_key_column(mapping, key);
 	find_key_parts(mapping);
-	for (int p = 0; p < nkeys; p++)
+	for (int p = 0; p < mapping->nparts; p++)
 		check_key_properties(&mapping->columns[mapping->parts[p]]);
-	mapping->key = nkeys > 1 ? made_column(mapping) : mapping->parts[0];
+	mapping->key = mapping->nparts > 1 ? made_column(mapping) : mapping->parts[0];
 	config_check_key(mapping);
 	key_type_check(mapping);
 }
@@ -817,24 +784,10 @@ check_fillable(const Mapping *mapping, Relation target)
 
 /* The writable column of an option, which must not be mapped as well. */
 static Form_pg_attribute
-option_column(Draft *draft, const char *option, const char *name)
+option_column(const Mapping *mapping, Relation target, const char *option, const char *name)
 {
-	Mapping    *mapping = draft->mapping;
-	AttrNumber	attnum = get_attnum(mapping->target, name);
-	Form_pg_attribute attribute;
+	Form_pg_attribute attribute = writable_column(mapping, target, name, psprintf("Option \"%s\" names it.", option));
 
-	if (attnum <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table %s does not exist", name, mapping->target_name),
-				 errdetail("Option \"%s\" names it.", option),
-				 errhint("%s", column_hint(draft->target, name))));
-	attribute = TupleDescAttr(RelationGetDescr(draft->target), attnum - 1);
-	if (attribute->attgenerated)
-		ereport(ERROR,
-				(errcode(ERRCODE_GENERATED_ALWAYS),
-				 errmsg("column \"%s\" of table %s is generated and cannot be written",
-						name, mapping->target_name)));
 	if (mapped_column(mapping, name) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -843,19 +796,20 @@ option_column(Draft *draft, const char *option, const char *name)
 	return attribute;
 }
 
-/* Errors unless every constant fits its column. */
-static void
-check_constants(Draft *draft)
+void
+check_constants(Mapping *mapping, Relation target)
 {
 	JsonbIterator *iterator;
 	JsonbValue	value;
 
-	iterator = JsonbIteratorInit(&draft->mapping->options->constants->root);
+	if (mapping->options->constants == NULL)
+		return;
+	iterator = JsonbIteratorInit(&mapping->options->constants->root);
 	(void) JsonbIteratorNext(&iterator, &value, true);
 	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
 	{
 		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-		Form_pg_attribute attribute = option_column(draft, "constants", name);
+		Form_pg_attribute attribute = option_column(mapping, target, "constants", name);
 		Converter	converter;
 		char	   *text;
 		bool		isnull;
@@ -870,12 +824,12 @@ check_constants(Draft *draft)
 			ereport(ERROR,
 					(errcode(ERRCODE_GENERATED_ALWAYS),
 					 errmsg("column \"%s\" of table %s numbers itself and takes no constant",
-							name, draft->mapping->target_name)));
+							name, mapping->target_name)));
 		if (text == NULL && attribute->attnotnull)
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("constant of column \"%s\" must not be null", name)));
-		check_privilege(draft->target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
+		check_privilege(target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
 		converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
 		converter.refuses_words = false;
 		if (text != NULL)
@@ -885,19 +839,22 @@ check_constants(Draft *draft)
 
 /* Errors unless the column can hold the time of a deletion. */
 static void
-check_deleted_column(Draft *draft)
+check_deleted_column(Mapping *mapping, Relation target)
 {
-	const char *name = draft->mapping->options->deleted_column;
-	Form_pg_attribute attribute = option_column(draft, "deleted_column", name);
+	const char *name = mapping->options->deleted_column;
+	Form_pg_attribute attribute;
 
+	if (name == NULL)
+		return;
+	attribute = option_column(mapping, target, "deleted_column", name);
 	if (attribute->atttypid != TIMESTAMPTZOID || attribute->attnotnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" of table %s cannot hold the time of a deletion",
-						name, draft->mapping->target_name),
+						name, mapping->target_name),
 				 errhint("It must be of type timestamptz and take nulls.")));
-	check_privilege(draft->target, attribute->attnum, ACL_SELECT, "read its deleted_column");
-	check_privilege(draft->target, attribute->attnum, ACL_UPDATE, "update its deleted_column");
+	check_privilege(target, attribute->attnum, ACL_SELECT, "read its deleted_column");
+	check_privilege(target, attribute->attnum, ACL_UPDATE, "update its deleted_column");
 }
 
 /*
@@ -906,15 +863,17 @@ check_deleted_column(Draft *draft)
  * answer changes from one look to the next.  It is evaluated with the rights of
  * whoever runs the connector.
  */
-static void
-check_scope(Draft *draft)
+void
+check_scope(Mapping *mapping, Relation target)
 {
-	const char *scope = draft->mapping->options->scope;
+	const char *scope = mapping->options->scope;
 	ParseState *state = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 	Node	   *expression;
 
-	item = addRangeTableEntryForRelation(state, draft->target, AccessShareLock,
+	if (scope == NULL)
+		return;
+	item = addRangeTableEntryForRelation(state, target, AccessShareLock,
 										 makeAlias("r", NIL), false, true);
 	addNSItemToQuery(state, item, false, true, true);
 	expression = condition_parse(state, "scope", scope,
@@ -926,7 +885,7 @@ check_scope(Draft *draft)
 				 errhint("Whether a row belongs to the mapping must depend on its columns.")));
 	free_parsestate(state);
 	/* The caller must be able to evaluate it. */
-	caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", draft->mapping->target_name, scope),
+	caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", mapping->target_name, scope),
 			   SQL_NO_ARGS);
 }
 
@@ -935,11 +894,9 @@ static int
 find_mapped_column(void *arg, const char *name)
 {
 	const Mapping *mapping = arg;
+	const MappingColumn *column = mapped_column(mapping, name);
 
-	for (int i = 0; i < mapping->ncolumns; i++)
-		if (mapping->columns[i].target != NULL && strcmp(mapping->columns[i].target, name) == 0)
-			return i;
-	return -1;
+	return column == NULL ? -1 : column - mapping->columns;
 }
 
 /* Errors unless reports can show what the options "display" and "watch" name. */
@@ -948,24 +905,13 @@ check_shown(Mapping *mapping)
 {
 	const char *display = mapping->options->display;
 
-	if (display != NULL && find_mapped_column(mapping, display) < 0)
+	if (display != NULL && mapped_column(mapping, display) == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("option \"display\" names column \"%s\", which is not mapped", display),
 				 errhint("Name a column of %s that the mapping fills.", mapping->target_name)));
 	if (mapping->options->watch != NULL)
 		watch_check(mapping->options->watch, find_mapped_column, mapping);
-}
-
-void
-check_part_of_table(Mapping *mapping, Relation target)
-{
-	Draft		draft = {mapping, target, 0};
-
-	if (mapping->options->constants != NULL)
-		check_constants(&draft);
-	if (mapping->options->scope != NULL)
-		check_scope(&draft);
 }
 
 /* Errors if another mapping writes the same rows. */
@@ -1157,28 +1103,12 @@ identify_rows(const char *table)
 	own_sql(psprintf("ALTER TABLE %s REPLICA IDENTITY FULL", table), SQL_NO_ARGS);
 }
 
-/* Gives a replica identity to tables that a dump of version 0.1.0 brought. */
-static void
-identify_mapping_tables(const Connector *connector)
-{
-	uint64		count = own_sql("SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM syncup.mapping m"
-								" JOIN pg_catalog.pg_class c ON c.relname = m.table_name"
-								" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-								" WHERE m.connector = $1 AND c.relkind = 'r' AND c.relreplident = 'd'"
-								" AND n.nspname IN ('syncup_delta', 'syncup_changes')",
-								SQL_ARGS(SQL_TEXT(connector->name)));
-	char	  **names = palloc(sizeof(char *) * (count + 1));
-
-	for (uint64 row = 0; row < count; row++)
-		names[row] = sql_text(row, 1);
-	for (uint64 row = 0; row < count; row++)
-		identify_rows(names[row]);
-}
-
 void
 adopt_mapping_tables(const Connector *connector)
 {
-	uint64		count = own_sql("SELECT c.oid FROM syncup.mapping m JOIN pg_catalog.pg_class c ON c.relname = m.table_name"
+	/* A dump of version 0.1.0 brings tables without a replica identity. */
+	uint64		count = own_sql("SELECT c.oid, CASE WHEN c.relreplident = 'd' AND n.nspname <> 'syncup_previous' THEN format('%I.%I', n.nspname, c.relname) END"
+								" FROM syncup.mapping m JOIN pg_catalog.pg_class c ON c.relname = m.table_name"
 								" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 								" WHERE m.connector = $1 AND c.relkind = 'r'"
 								" AND n.nspname IN ('syncup_previous', 'syncup_delta', 'syncup_changes')"
@@ -1186,13 +1116,14 @@ adopt_mapping_tables(const Connector *connector)
 								"   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid"
 								"   AND d.refclassid = 'pg_catalog.pg_extension'::regclass)",
 								SQL_ARGS(SQL_TEXT(connector->name)));
+	SPITupleTable *tables = SPI_tuptable;
 
 	for (uint64 row = 0; row < count; row++)
-		depend_on_extension(sql_oid(row, 1));
-	if (count > 0)
 	{
-		CommandCounterIncrement();
-		identify_mapping_tables(connector);
+		SPI_tuptable = tables;
+		depend_on_extension(sql_oid(row, 1));
+		if (sql_text(row, 2) != NULL)
+			identify_rows(sql_text(row, 2));
 	}
 }
 
@@ -1284,6 +1215,14 @@ create_changes(Mapping *mapping)
 	depend_on_extension(config_table(mapping, "syncup_changes"));
 }
 
+static void
+create_tables(Mapping *mapping)
+{
+	create_previous(mapping);
+	create_delta(mapping);
+	create_changes(mapping);
+}
+
 void
 drop_mapping_tables(const Mapping *mapping)
 {
@@ -1301,31 +1240,32 @@ has_previous(const Mapping *mapping)
 				   SQL_NO_ARGS) > 0;
 }
 
-/* Gives previous the columns of the new mapping, keeping what stays. */
-static void
-alter_previous(const Mapping *old, const Mapping *new)
+/* Whether previous has a column. */
+static bool
+is_stored(const Mapping *mapping, const char *stored)
 {
+	for (int i = 0; i < mapping->nstored; i++)
+		if (strcmp(mapping->columns[i].stored, stored) == 0)
+			return true;
+	return false;
+}
+
+/* Gives the tables the columns of the new mapping; previous keeps what stays. */
+static void
+alter_tables(const Mapping *old, Mapping *new)
+{
+	const char *previous = previous_table(new);
+
+	own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)), SQL_NO_ARGS);
 	for (int i = 0; i < old->nstored; i++)
-	{
-		bool		stays = false;
-
-		for (int j = 0; j < new->nstored && !stays; j++)
-			stays = strcmp(old->columns[i].stored, new->columns[j].stored) == 0;
-		if (!stays)
-			own_sql(psprintf("ALTER TABLE %s DROP COLUMN %s", previous_table(new),
-							 quote_identifier(old->columns[i].stored)), SQL_NO_ARGS);
-	}
-	for (int j = 0; j < new->nstored; j++)
-	{
-		bool		stays = false;
-
-		for (int i = 0; i < old->nstored && !stays; i++)
-			stays = strcmp(old->columns[i].stored, new->columns[j].stored) == 0;
-		if (!stays)
-			own_sql(psprintf("ALTER TABLE %s ADD COLUMN %s text COLLATE \"C\"",
-							 previous_table(new), quote_identifier(new->columns[j].stored)),
-					SQL_NO_ARGS);
-	}
+		if (!is_stored(new, old->columns[i].stored))
+			own_sql(psprintf("ALTER TABLE %s DROP COLUMN %s", previous, quote_identifier(old->columns[i].stored)), SQL_NO_ARGS);
+	for (int i = 0; i < new->nstored; i++)
+		if (!is_stored(old, new->columns[i].stored))
+			own_sql(psprintf("ALTER TABLE %s ADD COLUMN %s text COLLATE \"C\"", previous,
+							 quote_identifier(new->columns[i].stored)), SQL_NO_ARGS);
+	create_delta(new);
+	create_changes(new);
 }
 
 /* ---------- storing a mapping ---------- */
@@ -1480,19 +1420,12 @@ update_tables(const Mapping *old, Mapping *new)
 
 	if (!same)
 		forget_kept_changes(new->connector);
-	if (!alike)
+	if (!alike && applied)
+		alter_tables(old, new);
+	else if (!alike)
 	{
-		own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)),
-				SQL_NO_ARGS);
-		if (applied)
-			alter_previous(old, new);
-		else
-		{
-			own_sql(psprintf("DROP TABLE IF EXISTS %s", previous_table(old)), SQL_NO_ARGS);
-			create_previous(new);
-		}
-		create_delta(new);
-		create_changes(new);
+		drop_mapping_tables(old);
+		create_tables(new);
 	}
 	if (same)
 		return;
@@ -1505,35 +1438,31 @@ update_tables(const Mapping *old, Mapping *new)
 
 /* Adds the columns of option "columns" to the two sides of a link. */
 static void
-take_link_columns(Draft *draft)
+take_link_columns(Mapping *mapping)
 {
-	take_named_columns(draft, draft->mapping->options->columns);
-	for (int i = 2; i < draft->mapping->ncolumns; i++)
-		if (may_keep(&draft->mapping->columns[i]))
+	take_named_columns(mapping, mapping->options->columns);
+	for (int i = 2; i < mapping->ncolumns; i++)
+		if (may_keep(&mapping->columns[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("column \"%s\" of links cannot keep what is there", draft->mapping->columns[i].source),
+					 errmsg("column \"%s\" of links cannot keep what is there", mapping->columns[i].source),
 					 errhint("The properties \"empty\" and \"optional\": \"keep\" are of columns of entity types.")));
-	for (int i = 2; i < draft->mapping->ncolumns; i++)
+	for (int i = 2; i < mapping->ncolumns; i++)
 		for (int side = 0; side < 2; side++)
-			if (strcmp(draft->mapping->columns[i].target, draft->mapping->ends[side].target) == 0)
+			if (strcmp(mapping->columns[i].target, mapping->ends[side].target) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
-						 errmsg("target column \"%s\" is mapped twice", draft->mapping->columns[i].target),
+						 errmsg("target column \"%s\" is mapped twice", mapping->columns[i].target),
 						 errdetail("It stores side %d of the links, and option \"columns\" names it.", side + 1)));
 }
 
-/* The columns that "link_key" names, behind the two sides. */
-static char **
-link_key_columns(const Mapping *mapping, int *count)
+/* The two sides, and the columns that "link_key" names. */
+static List *
+link_key_columns(const Mapping *mapping)
 {
-	const List *names = mapping->options->link_key;
-	char	  **keys = palloc(sizeof(char *) * (list_length(names) + 2));
+	List	   *keys = list_make2(mapping->columns[0].source, mapping->columns[1].source);
 
-	*count = 0;
-	for (int side = 0; side < 2; side++)
-		keys[(*count)++] = mapping->columns[side].source;
-	foreach_ptr(char, name, names)
+	foreach_ptr(char, name, mapping->options->link_key)
 	{
 		int			column = find_source_column(mapping, name);
 
@@ -1542,7 +1471,7 @@ link_key_columns(const Mapping *mapping, int *count)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("column \"%s\" of option \"link_key\" is none of option \"columns\"", name),
 					 errhint("Name source columns that belong to the link: {\"columns\": {\"role\": \"role\"}, \"link_key\": [\"role\"]}.")));
-		keys[(*count)++] = mapping->columns[column].source;
+		keys = lappend(keys, mapping->columns[column].source);
 	}
 	return keys;
 }
@@ -1574,22 +1503,16 @@ check_link_key(const Mapping *mapping)
 void
 take_columns_of_links(Mapping *mapping, Relation target)
 {
-	Draft		draft = {mapping, target, mapping->ncolumns};
-	char	  **keys;
-	int			nkeys;
-
 	if (mapping->options->columns == NULL || JB_ROOT_COUNT(mapping->options->columns) == 0)
 	{
-		if (mapping->options->link_key != NIL)
-			(void) link_key_columns(mapping, &nkeys);
+		(void) link_key_columns(mapping);
 		return;
 	}
-	take_link_columns(&draft);
-	keys = link_key_columns(mapping, &nkeys);
-	take_key(&draft, keys, nkeys);
+	take_link_columns(mapping);
+	take_key(mapping, link_key_columns(mapping));
 	mapping->nstored = 0;
 	settle_repeated(mapping);
-	check_columns(&draft);
+	check_columns(mapping, target);
 	find_key_parts(mapping);
 	mapping->key = made_column(mapping);
 	check_link_key(mapping);
@@ -1601,10 +1524,7 @@ change_columns_of_links(const Mapping *old, Mapping *new)
 	if (same_columns(old, new))
 		return;
 	forget_kept_changes(new->connector);
-	own_sql(psprintf("DROP TABLE IF EXISTS %s, %s", delta_table(old), changes_table(old)), SQL_NO_ARGS);
-	alter_previous(old, new);
-	create_delta(new);
-	create_changes(new);
+	alter_tables(old, new);
 	batch_ask_for_complete(new->connector->name);
 }
 
@@ -1636,9 +1556,7 @@ create_mapping_tables(Mapping *mapping)
 {
 	if (mapping->table_name == NULL)
 		name_tables(mapping);
-	create_previous(mapping);
-	create_delta(mapping);
-	create_changes(mapping);
+	create_tables(mapping);
 	/* A file of changes has nothing to start from. */
 	if (mapping->options->command_column != NULL && batch_has_base(mapping->connector->name))
 		batch_ask_for_complete(mapping->connector->name);
@@ -1750,7 +1668,7 @@ begin_mapping(Connector *connector, const char *name, Relation target,
  * or, also where none is named, those that file and target have in common.
  */
 static void
-take_columns(Draft *draft, Jsonb *columns, const Mapping *old)
+take_columns(Mapping *mapping, Relation target, Jsonb *columns, const Mapping *old)
 {
 	if (columns != NULL && !JB_ROOT_IS_OBJECT(columns))
 		ereport(ERROR,
@@ -1758,11 +1676,11 @@ take_columns(Draft *draft, Jsonb *columns, const Mapping *old)
 				 errmsg("columns must be a JSON object"),
 				 errhint("For example {\"objectGUID\": \"guid\", \"whenChanged\": {\"column\": \"changed\", \"format\": \"generalizedtime\"}}.")));
 	if (columns != NULL && JB_ROOT_COUNT(columns) > 0)
-		take_named_columns(draft, columns);
+		take_named_columns(mapping, columns);
 	else if (columns == NULL && old != NULL)
-		take_stored_columns(draft, old);
+		take_stored_columns(mapping, old);
 	else
-		take_common_columns(draft);
+		take_common_columns(mapping, target);
 }
 
 /* The unique keys that a mapping is stored with. */
@@ -1779,29 +1697,25 @@ stored_unique_keys(const Mapping *mapping)
 /* Reads and checks the arguments into a mapping that is not stored yet; old: as it is. */
 static Mapping *
 draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
-			  Relation target, char **keys, int nkeys, ArrayType *unique_keys, const Mapping *old)
+			  Relation target, List *keys, ArrayType *unique_keys, const Mapping *old)
 {
 	Mapping    *mapping = begin_mapping(connector, name, target, optional_text(fcinfo, 3),
 										PG_ARGISNULL(7) ? NULL : PG_GETARG_JSONB_P(7), old, false);
-	Draft		draft = {mapping, target, 0};
 	List	   *unique_names;
 
-	take_columns(&draft, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
-	unique_names = take_unique_keys(&draft, unique_keys);
-	take_stored(&draft, where_sources(mapping, old));
-	take_mark(&draft);
-	take_former_key(&draft, keys, nkeys, unique_names);
-	take_key(&draft, keys, nkeys);
+	take_columns(mapping, target, PG_ARGISNULL(5) ? NULL : PG_GETARG_JSONB_P(5), old);
+	unique_names = take_unique_keys(mapping, unique_keys);
+	take_stored(mapping, where_sources(mapping, old));
+	take_mark(mapping);
+	take_former_key(mapping, keys, unique_names);
+	take_key(mapping, keys);
 	settle_repeated(mapping);
-	check_columns(&draft);
-	check_key(&draft, keys, nkeys);
-	if (mapping->options->constants != NULL)
-		check_constants(&draft);
+	check_columns(mapping, target);
+	check_key(mapping, keys);
+	check_constants(mapping, target);
 	check_fillable(mapping, target);
-	if (mapping->options->deleted_column != NULL)
-		check_deleted_column(&draft);
-	if (mapping->options->scope != NULL)
-		check_scope(&draft);
+	check_deleted_column(mapping, target);
+	check_scope(mapping, target);
 	check_shown(mapping);
 	name_stored_columns(mapping);
 	return mapping;
@@ -1809,7 +1723,7 @@ draft_mapping(FunctionCallInfo fcinfo, Connector *connector, const char *name,
 
 /* Maps an entity type by a key of one or several columns. */
 static void
-map_entity_type(FunctionCallInfo fcinfo, char **keys, int nkeys)
+map_entity_type(FunctionCallInfo fcinfo, List *keys)
 {
 	char	   *connector_name = required_text(fcinfo, 0, "connector");
 	char	   *name = required_text(fcinfo, 1, "entity_type");
@@ -1835,7 +1749,7 @@ map_entity_type(FunctionCallInfo fcinfo, char **keys, int nkeys)
 	unique_keys = !PG_ARGISNULL(6) ? PG_GETARG_ARRAYTYPE_P(6) :
 		old != NULL ? stored_unique_keys(old) : construct_empty_array(TEXTOID);
 	work_begin(&at_work, connector_name);
-	mapping = draft_mapping(fcinfo, connector, name, target, keys, nkeys, unique_keys, old);
+	mapping = draft_mapping(fcinfo, connector, name, target, keys, unique_keys, old);
 	work_end(&at_work);
 	check_only_mapping(mapping);
 	check_no_link_column(mapping);
@@ -1866,9 +1780,7 @@ map_entity_type(FunctionCallInfo fcinfo, char **keys, int nkeys)
 Datum
 syncup_map_entity_type(PG_FUNCTION_ARGS)
 {
-	char	   *key = required_text(fcinfo, 4, "key");
-
-	map_entity_type(fcinfo, &key, 1);
+	map_entity_type(fcinfo, list_make1(required_text(fcinfo, 4, "key")));
 	PG_RETURN_VOID();
 }
 
@@ -1878,21 +1790,15 @@ syncup_map_entity_type(PG_FUNCTION_ARGS)
 Datum
 syncup_map_entity_type_by_columns(PG_FUNCTION_ARGS)
 {
-	List	   *names;
-	char	  **keys;
-	int			count;
+	List	   *keys;
 
 	required_argument(fcinfo, 4, "key");
-	names = names_of(PG_GETARG_ARRAYTYPE_P(4), "the columns of a key must be names of source columns");
-	count = list_length(names);
-	if (count < 1 || count > INDEX_MAX_KEYS)
+	keys = names_of(PG_GETARG_ARRAYTYPE_P(4), "the columns of a key must be names of source columns");
+	if (keys == NIL || list_length(keys) > INDEX_MAX_KEYS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a key has between 1 and %d columns", INDEX_MAX_KEYS)));
-	keys = palloc(sizeof(char *) * count);
-	for (int p = 0; p < count; p++)
-		keys[p] = list_nth(names, p);
-	map_entity_type(fcinfo, keys, count);
+	map_entity_type(fcinfo, keys);
 	PG_RETURN_VOID();
 }
 

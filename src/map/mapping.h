@@ -44,8 +44,9 @@ extern void take_columns_of_links(Mapping *mapping, Relation target);
 /* Gives the tables of an association other columns, keeping what is stored. */
 extern void change_columns_of_links(const Mapping *old, Mapping *new);
 
-/* Errors about options "scope" and "constants". */
-extern void check_part_of_table(Mapping *mapping, Relation target);
+/* Errors about options "scope" and "constants", where they are given. */
+extern void check_scope(Mapping *mapping, Relation target);
+extern void check_constants(Mapping *mapping, Relation target);
 
 /* Names the columns of the previous, delta and change tables. */
 extern void name_stored_columns(Mapping *mapping);

@@ -107,8 +107,7 @@ check_initial(Prepare *prepare)
 				 errhint("Apply it with syncup_synchronize(), or decline it with syncup_discard().")));
 	foreach_mapping(mapping, prepare->connector)
 	{
-		if (own_sql(psprintf("SELECT FROM %s LIMIT 1", previous_table(mapping)), SQL_NO_ARGS) > 0 ||
-			target_has_rows(mapping))
+		if (has_previous(mapping) || target_has_rows(mapping))
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("an initial run of connector \"%s\" is not possible: mapping \"%s\" has rows already",
