@@ -48,7 +48,7 @@ COMMENT ON FUNCTION syncup_resume(uuid, boolean) IS
 
 CREATE FUNCTION syncup_resume(batch text, force boolean DEFAULT false)
 RETURNS SETOF syncup.result
-AS 'MODULE_PATHNAME', 'syncup_resume_named' LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_resume(text, boolean) IS
 'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';
@@ -62,7 +62,7 @@ COMMENT ON FUNCTION syncup_discard(uuid, text) IS
 
 CREATE FUNCTION syncup_discard(batch text, reason text DEFAULT NULL)
 RETURNS void
-AS 'MODULE_PATHNAME', 'syncup_discard_named' LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_discard(text, text) IS
 'The same of a batch''s uuid as text, or of the one blocked batch of a connector.';

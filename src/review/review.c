@@ -25,11 +25,10 @@
 #include "links/resolve.h"
 #include "tool/sql.h"
 #include "synchronize/synchronize.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(syncup_resume);
-PG_FUNCTION_INFO_V1(syncup_resume_named);
 PG_FUNCTION_INFO_V1(syncup_discard);
-PG_FUNCTION_INFO_V1(syncup_discard_named);
 PG_FUNCTION_INFO_V1(syncup_undo);
 
 /* Loads a batch, locks its connector, and loads it again as it then is. */
@@ -43,11 +42,18 @@ lock_batch(const pg_uuid_t *id, Connector **connector)
 	return batch_load(id);
 }
 
-/* The batch that a text means: see syncup.batch_named(). */
-static pg_uuid_t *
-batch_named(const char *name)
+/* The batch that is named: by its uuid, or in a text, as syncup.batch_named() understands it. */
+static const pg_uuid_t *
+batch_argument(FunctionCallInfo fcinfo)
 {
-	own_sql("SELECT syncup.batch_named($1)", SQL_ARGS(SQL_TEXT(name)));
+	Oid		   *types;
+	int			count;
+
+	required_argument(fcinfo, 0, "batch");
+	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+	if (types[0] == UUIDOID)
+		return PG_GETARG_UUID_P(0);
+	own_sql("SELECT syncup.batch_named($1)", SQL_ARGS(SQL_DATUM(TEXTOID, PG_GETARG_DATUM(0))));
 	return sql_uuid(0, 1);
 }
 
@@ -174,9 +180,12 @@ resume_batch(void *arg)
 	apply_batch(work->connector, batch, keeps_changes(batch->changes_kept));
 }
 
-/* Both forms of syncup_resume(), which have called SPI_connect(). */
-static void
-resume(FunctionCallInfo fcinfo, const pg_uuid_t *id)
+/*
+ * syncup_resume(batch uuid or text, force boolean) returns setof syncup.result
+ * (SPEC 2.2): thresholds are waived for this batch alone.
+ */
+Datum
+syncup_resume(PG_FUNCTION_ARGS)
 {
 	ResumeWork	work;
 	SynchronizeOptions options = {0};
@@ -185,7 +194,9 @@ resume(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 	List	   *results;
 	ConnectorWork at_work;
 
-	work.batch = lock_batch(id, &work.connector);
+	InitMaterializedSRF(fcinfo, 0);
+	SPI_connect();
+	work.batch = lock_batch(batch_argument(fcinfo), &work.connector);
 	if (strcmp(work.batch->status, "blocked") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -213,41 +224,18 @@ resume(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 	if (error == NULL)
 		results = list_concat(results, synchronize_queue(work.connector, &options));
 	return_results(fcinfo, work.connector->name, results);
-}
-
-/*
- * syncup_resume(batch uuid, force boolean) returns setof syncup.result
- * (SPEC 2.2): thresholds are waived for this batch alone.
- */
-Datum
-syncup_resume(PG_FUNCTION_ARGS)
-{
-	required_argument(fcinfo, 0, "batch");
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	resume(fcinfo, PG_GETARG_UUID_P(0));
-	SPI_finish();
-	return (Datum) 0;
-}
-
-/* syncup_resume(batch text, force boolean): a batch, or the one that blocks a connector. */
-Datum
-syncup_resume_named(PG_FUNCTION_ARGS)
-{
-	char	   *name = required_text(fcinfo, 0, "batch");
-
-	InitMaterializedSRF(fcinfo, 0);
-	SPI_connect();
-	resume(fcinfo, batch_named(name));
 	SPI_finish();
 	return (Datum) 0;
 }
 
 /* ---------- discard ---------- */
 
-/* Both forms of syncup_discard(), which have called SPI_connect(). */
-static void
-discard(FunctionCallInfo fcinfo, const pg_uuid_t *id)
+/*
+ * syncup_discard(batch uuid or text, reason text) (SPEC 2.2): with those queued
+ * behind it, since they were computed on top of it.
+ */
+Datum
+syncup_discard(PG_FUNCTION_ARGS)
 {
 	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Connector  *connector;
@@ -256,7 +244,8 @@ discard(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 	bool		found = false;
 	bool		lost_changes = false;
 
-	batch = lock_batch(id, &connector);
+	SPI_connect();
+	batch = lock_batch(batch_argument(fcinfo), &connector);
 	queue = batch_queue(connector->name);
 	foreach_ptr(Batch, waiting, queue)
 	{
@@ -279,30 +268,6 @@ discard(FunctionCallInfo fcinfo, const pg_uuid_t *id)
 				 : errhint("Only prepared, blocked or failed batches can be discarded.")));
 	if (lost_changes)
 		batch_ask_for_complete(connector->name);
-}
-
-/*
- * syncup_discard(batch uuid, reason text) (SPEC 2.2): with those queued behind
- * it, since they were computed on top of it.
- */
-Datum
-syncup_discard(PG_FUNCTION_ARGS)
-{
-	required_argument(fcinfo, 0, "batch");
-	SPI_connect();
-	discard(fcinfo, PG_GETARG_UUID_P(0));
-	SPI_finish();
-	PG_RETURN_VOID();
-}
-
-/* syncup_discard(batch text, reason text): a batch, or the one that blocks a connector. */
-Datum
-syncup_discard_named(PG_FUNCTION_ARGS)
-{
-	char	   *name = required_text(fcinfo, 0, "batch");
-
-	SPI_connect();
-	discard(fcinfo, batch_named(name));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -40,11 +40,11 @@ typedef struct Application
 } Application;
 
 /*
- * SQL: whether every column that a change writes has its old value still, or
- * its new one already.
+ * SQL: whether every column that a change writes has its new value already, or
+ * its old one (or_was) still.
  */
 static char *
-as_it_was(const Mapping *mapping)
+as_written(const Mapping *mapping, bool or_was)
 {
 	StringInfoData sql;
 
@@ -53,17 +53,17 @@ as_it_was(const Mapping *mapping)
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		const MappingColumn *column = &mapping->columns[i];
-		char	   *target;
 
-		if (column->target == NULL || column->key_part > 0)
-			continue;
-		target = target_column(column);
-		appendStringInfo(&sql, " AND NOT (s.h%d AND %s AND %s)", i + 1,
-						 distinct_sql(column, target, psprintf("s.o%d", i + 1)),
-						 distinct_sql(column, target, psprintf("s.c%d", i + 1)));
+		if (column->target != NULL && column->key_part == 0)
+			appendStringInfo(&sql, " AND NOT (s.h%d AND %s AND %s)", i + 1,
+							 or_was ? distinct_sql(column, target_column(column), psprintf("s.o%d", i + 1)) : "true",
+							 distinct_sql(column, target_column(column), psprintf("s.c%d", i + 1)));
 	}
 	return sql.data;
 }
+
+#define as_it_was(m)		as_written((m), true)
+#define as_it_becomes(m)	as_written((m), false)
 
 /*
  * SQL: whether what is written of a row only when it changes hands still has its
@@ -112,25 +112,6 @@ is_untouched(const Mapping *mapping, const TypedRows *changes)
 		column.type = get_atttype(mapping->target, get_attnum(mapping->target, column.target));
 		appendStringInfo(&sql, " AND NOT (s.remembered AND %s)",
 						 distinct_sql(&column, target_column(&column), psprintf("s.x%d", n + 1)));
-	}
-	return sql.data;
-}
-
-/* SQL: whether every column that a change writes has its new value already. */
-static char *
-as_it_becomes(const Mapping *mapping)
-{
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfoString(&sql, "true");
-	for (int i = 0; i < mapping->ncolumns; i++)
-	{
-		const MappingColumn *column = &mapping->columns[i];
-
-		if (column->target != NULL && column->key_part == 0)
-			appendStringInfo(&sql, " AND NOT (s.h%d AND %s)", i + 1,
-							 distinct_sql(column, target_column(column), psprintf("s.c%d", i + 1)));
 	}
 	return sql.data;
 }
