@@ -24,13 +24,11 @@
 #include "config/change_command.h"
 #include "csv/condition.h"
 #include "format/convert.h"
-#include "store/delta.h"
-#include "store/digest_epoch.h"
 #include "digest/digest_set.h"
 #include "executor/executor.h"
 #include "tool/guard.h"
-#include "format/parts.h"
 #include "miscadmin.h"
+#include "prepare/record.h"
 #include "target/renames.h"
 #include "storage/buffile.h"
 #include "utils/hsearch.h"
@@ -43,16 +41,8 @@
 
 struct ChangeFile
 {
-	const Mapping *mapping;
-	const Options *options;
-	Reader	   *reader;
-	Quarantine *quarantine;
-	DigestEpoch epoch;
-	KeyType		key_type;
+	Record		record;
 	Digest		key_identity;	/* of the row at hand, where keys are not bytewise */
-	Baseline   *baseline;
-	DeltaWriter *delta;
-	PrepareCounter counter;
 
 	DigestSet  *entries;		/* of side 1, that rows told all links of; NULL: rows are no entries */
 
@@ -60,25 +50,19 @@ struct ChangeFile
 	int64		read_before;	/* rows of the files before this one */
 	int64		unusable;		/* rows of this file that say nothing */
 
-	int			mark;			/* the stored column that names what was kept; -1: none */
-	bool	   *kept;			/* per stored column: its cell leaves what is there */
-	bool	   *kept_now;		/* the same of the row of the key at hand */
+	bool	   *kept_now;		/* per stored column: what was kept of the row of the key at hand */
 	Spellings  *spellings;		/* of the ends of links; NULL: bytes that differ are different values */
 	Where	   *where;			/* of the row that results; NULL: every row counts */
 	Where	   *cells_where;	/* of the cells of this file */
 	int			command_column; /* of the file */
 	ChangeCommand command;		/* of the row being taken */
-	int		   *columns;		/* of the file, per stored column */
-	const char **fields;		/* of the row at hand */
-	size_t	   *lengths;
-	Converter  *converters;
+	ChangeCommand pair_command;	/* of its pairs */
 	Tuplesortstate *sort;
 	TupleTableSlot *slot;
 	BufFile    *raws;			/* the bytes of the rows sorted, each with its length */
 	int64		raw_size;
 	int64		raw_place;		/* where those of the row at hand begin; -1: not kept yet */
 	HTAB	   *raws_told;		/* places of rows that were set aside */
-	MemoryContext row_context;	/* as long as a row is taken */
 	MemoryContext key_context;	/* as long as a key's commands are applied */
 
 	/* the key at hand */
@@ -101,10 +85,8 @@ struct ChangeFile
 	List	   *formers;		/* of text: former keys of rows that came */
 	MemoryContext file_context; /* that these live in */
 
-	RowBytes	value_bytes;	/* of the values converted last */
 	const char *path;			/* of the row being applied */
 	int64		line;
-	int			at;				/* the stored column being converted */
 };
 
 /* The attributes of a sorted row, before the stored columns. */
@@ -120,7 +102,7 @@ begin_sort(ChangeFile *file)
 	TypeCacheEntry *texts = lookup_type_cache(TEXTOID, TYPECACHE_LT_OPR);
 	TypeCacheEntry *files = lookup_type_cache(INT4OID, TYPECACHE_LT_OPR);
 	TypeCacheEntry *numbers = lookup_type_cache(INT8OID, TYPECACHE_LT_OPR);
-	TupleDesc	tupdesc = CreateTemplateTupleDesc(ROW_FIELDS + file->mapping->ncolumns);
+	TupleDesc	tupdesc = CreateTemplateTupleDesc(ROW_FIELDS + file->record.mapping->ncolumns);
 	AttrNumber	attributes[] = {ROW_KEY + 1, ROW_FILE + 1, ROW_LINE + 1};
 	Oid			operators[] = {texts->lt_opr, files->lt_opr, numbers->lt_opr};
 	Oid			collations[] = {C_COLLATION_OID, InvalidOid, InvalidOid};
@@ -131,7 +113,7 @@ begin_sort(ChangeFile *file)
 	TupleDescInitEntry(tupdesc, ROW_LINE + 1, "line", INT8OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_COMMAND + 1, "command", INT4OID, -1, 0);
 	TupleDescInitEntry(tupdesc, ROW_PLACE + 1, "place", INT8OID, -1, 0);
-	for (int i = 0; i < file->mapping->ncolumns; i++)
+	for (int i = 0; i < file->record.mapping->ncolumns; i++)
 		TupleDescInitEntry(tupdesc, ROW_FIELDS + i + 1, NULL, TEXTOID, -1, 0);
 	file->slot = MakeSingleTupleTableSlot(tupdesc, &TTSOpsMinimalTuple);
 	file->sort = tuplesort_begin_heap(tupdesc, lengthof(attributes), attributes, operators,
@@ -153,29 +135,13 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	ChangeFile *file = palloc0(sizeof(ChangeFile));
 	int			n = mapping->ncolumns;
 
-	file->mapping = mapping;
-	file->options = options;
-	file->quarantine = quarantine;
-	file->columns = palloc(sizeof(int) * n);
-	file->fields = palloc(sizeof(char *) * n);
-	file->lengths = palloc(sizeof(size_t) * n);
-	file->converters = palloc0(sizeof(Converter) * n);
-	for (int i = 0; i < n; i++)
-	{
-		const MappingColumn *column = &mapping->columns[i];
-
-		if (column->target != NULL)
-			converter_init(&file->converters[i], column->type, column->typmod, column->format);
-	}
+	record_open(&file->record, mapping, options, batch, queue, quarantine);
 	file->before = palloc(sizeof(Datum) * n);
 	file->before_nulls = palloc(sizeof(bool) * n);
 	file->now = palloc(sizeof(Datum) * n);
 	file->now_nulls = palloc(sizeof(bool) * n);
 	file->next = palloc(sizeof(Datum) * n);
 	file->next_nulls = palloc(sizeof(bool) * n);
-	row_bytes_init(&file->value_bytes);
-	file->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change row",
-											  ALLOCSET_DEFAULT_SIZES);
 	file->key_context = AllocSetContextCreate(CurrentMemoryContext, "syncup change key",
 											  ALLOCSET_DEFAULT_SIZES);
 	begin_sort(file);
@@ -183,14 +149,8 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	file->raws_told = hash_create("syncup rows set aside", 64,
 								  &(HASHCTL) {.keysize = sizeof(int64), .entrysize = sizeof(int64), .hcxt = CurrentMemoryContext},
 								  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	digest_epoch_load(&file->epoch, mapping);
-	key_type_init(&file->key_type, mapping);
-	file->baseline = baseline_open(mapping, &file->key_type, &file->epoch, queue);
-	file->delta = delta_open(mapping, batch, &file->epoch);
 	if (mapping->association)
 		file->spellings = spellings_begin(mapping);
-	file->mark = mark_column(mapping);
-	file->kept = palloc(sizeof(bool) * n);
 	file->kept_now = palloc(sizeof(bool) * n);
 	file->old_key = mapping->association ? -1 : former_key_column(mapping);
 	file->file_context = CurrentMemoryContext;
@@ -206,43 +166,27 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 void
 change_file_begin(ChangeFile *file, Reader *reader)
 {
-	file->reader = reader;
+	record_begin(&file->record, reader);
 	file->paths = lappend(file->paths, pstrdup(reader_path(reader)));
-	file->read_before = file->counter.rows_read;
+	file->read_before = file->record.counter.rows_read;
 	file->unusable = 0;
-	file->command_column = reader_find_column(reader, file->options->command_column, false);
-	file->cells_where = reader_where(reader, file->options);
-	for (int i = 0; i < file->mapping->ncolumns; i++)
-		file->columns[i] = !is_source_column(file->mapping, i) ? -1 :
-			reader_find_column(reader, file->mapping->columns[i].source,
-							   file->mapping->columns[i].optional != OPTIONAL_NO);
+	file->command_column = reader_find_column(reader, file->record.options->command_column, false);
+	file->cells_where = reader_where(reader, file->record.options);
 }
 
 int64
 change_file_end(ChangeFile *file)
 {
-	int64		rows = file->counter.rows_read - file->read_before;
+	int64		rows = file->record.counter.rows_read - file->read_before;
 
 	if (rows > 0 && file->unusable == rows)
 		ereport(ERROR,
 				(errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				 errmsg("no row of file \"%s\" can be used", reader_path(file->reader)),
+				 errmsg("no row of file \"%s\" can be used", reader_path(file->record.reader)),
 				 errdetail("Every row is malformed, has an unknown command or has no key."),
 				 errhint("Check the options \"command_column\", \"delimiter\" and \"encoding\" against the file.")));
-	file->reader = NULL;
+	file->record.reader = NULL;
 	return rows;
-}
-
-const Mapping *
-change_file_mapping(const ChangeFile *file)
-{
-	return file->mapping;
-}
-
-const PrepareCounter *
-change_file_counter(const ChangeFile *file)
-{
-	return &file->counter;
 }
 
 /* ---------- taking rows ---------- */
@@ -252,15 +196,15 @@ static void
 count_set_aside(ChangeFile *file, int64 *count, const char *message)
 {
 	(*count)++;
-	file->counter.set_aside++;
-	quarantine_check_limit(file->options, &file->counter, message);
+	file->record.counter.set_aside++;
+	quarantine_check_limit(file->record.options, &file->record.counter, message);
 }
 
 /* Sets aside a row that cannot be used, on reading. */
 static void
 set_aside(ChangeFile *file, int64 *count, const char *reason, const char *key, const char *message)
 {
-	quarantine_row(file->quarantine, file->mapping, file->reader, reason, key, message);
+	quarantine_row(file->record.quarantine, file->record.mapping, file->record.reader, reason, key, message);
 	file->unusable++;
 	count_set_aside(file, count, message);
 }
@@ -269,8 +213,8 @@ set_aside(ChangeFile *file, int64 *count, const char *reason, const char *key, c
 static void
 add_to_key(const ChangeFile *file, StringInfo text, int column)
 {
-	const char *field = file->fields[column];
-	size_t		length = file->lengths[column];
+	const char *field = file->record.fields[column];
+	size_t		length = file->record.lengths[column];
 
 	if (field == NULL)
 	{
@@ -282,7 +226,7 @@ add_to_key(const ChangeFile *file, StringInfo text, int column)
 		field = spellings_shared(file->spellings, column, pnstrdup(field, length));
 		length = strlen(field);
 	}
-	if (is_key_made(file->mapping) || (file->mapping->pairs && column == 0))
+	if (is_key_made(file->record.mapping) || (file->record.mapping->pairs && column == 0))
 		appendStringInfo(text, "%zu ", length);
 	appendBinaryStringInfo(text, field, length);
 }
@@ -294,34 +238,18 @@ add_to_key(const ChangeFile *file, StringInfo text, int column)
 static text *
 sort_key(const ChangeFile *file)
 {
-	int			key = file->mapping->key;
+	int			key = file->record.mapping->key;
 	StringInfoData text;
 
-	if (!file->key_type.bytewise)
+	if (!file->record.key_type.bytewise)
 		return cstring_to_text(digest_text(&file->key_identity));
-	if (!file->mapping->association)
-		return cstring_to_text_with_len(file->fields[key], file->lengths[key]);
+	if (!file->record.mapping->association)
+		return cstring_to_text_with_len(file->record.fields[key], file->record.lengths[key]);
 	initStringInfo(&text);
-	for (int i = 0; i < file->mapping->nstored; i++)
-		if (i < 2 ? file->mapping->pairs || i == key : file->mapping->columns[i].key_part > 0)
+	for (int i = 0; i < file->record.mapping->nstored; i++)
+		if (i < 2 ? file->record.mapping->pairs || i == key : file->record.mapping->columns[i].key_part > 0)
 			add_to_key(file, &text, i);
 	return cstring_to_text_with_len(text.data, text.len);
-}
-
-/* Takes the names of the columns whose cells leave what is there as a field. */
-static void
-take_mark(ChangeFile *file)
-{
-	for (int i = 0; i < file->mapping->nstored; i++)
-	{
-		const MappingColumn *column = &file->mapping->columns[i];
-
-		file->kept[i] = file->fields[i] == NULL &&
-			(file->columns[i] < 0 ? column->optional == OPTIONAL_KEEP :
-			 column->keeps && !reader_is_marked_null(file->reader, file->columns[i]));
-	}
-	file->fields[file->mark] = write_mark(file->mapping, file->kept);
-	file->lengths[file->mark] = file->fields[file->mark] ? strlen(file->fields[file->mark]) : 0;
 }
 
 /* ---------- rows as they were ---------- */
@@ -338,7 +266,7 @@ raw_place(ChangeFile *file)
 
 	if (file->raw_place >= 0)
 		return file->raw_place;
-	raw = reader_raw(file->reader);
+	raw = reader_raw(file->record.reader);
 	length = strlen(raw);
 	BufFileWrite(file->raws, &length, sizeof(length));
 	BufFileWrite(file->raws, raw, length);
@@ -385,28 +313,28 @@ sort_row(ChangeFile *file, ChangeCommand command)
 {
 	TupleTableSlot *slot = file->slot;
 
-	if (file->mark >= 0)
-		take_mark(file);
+	if (file->record.mark >= 0)
+		(void) record_find_kept(&file->record);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	slot->tts_values[ROW_KEY] = PointerGetDatum(sort_key(file));
 	slot->tts_values[ROW_FILE] = Int32GetDatum(list_length(file->paths) - 1);
-	slot->tts_values[ROW_LINE] = Int64GetDatum(command == COMMAND_REPLACED ? 0 : reader_line(file->reader));
+	slot->tts_values[ROW_LINE] = Int64GetDatum(command == COMMAND_REPLACED ? 0 : reader_line(file->record.reader));
 	slot->tts_values[ROW_COMMAND] = Int32GetDatum(command);
 	memset(slot->tts_isnull, false, ROW_PLACE);
-	for (int i = 0; i < file->mapping->ncolumns; i++)
+	for (int i = 0; i < file->record.mapping->ncolumns; i++)
 	{
 		/* What is marked as no value empties, where an empty cell does not. */
-		if (file->fields[i] == NULL && (command == COMMAND_UPDATE || command == COMMAND_MERGE) && file->columns[i] >= 0 &&
-			reader_is_marked_null(file->reader, file->columns[i]))
+		if (file->record.fields[i] == NULL && (command == COMMAND_UPDATE || command == COMMAND_MERGE) && file->record.columns[i] >= 0 &&
+			reader_is_marked_null(file->record.reader, file->record.columns[i]))
 		{
 			slot->tts_values[ROW_FIELDS + i] = CStringGetTextDatum(EMPTYING_CELL);
 			slot->tts_isnull[ROW_FIELDS + i] = false;
 		}
-		if (file->fields[i] == NULL)
+		if (file->record.fields[i] == NULL)
 			continue;
 		slot->tts_values[ROW_FIELDS + i] =
-			PointerGetDatum(cstring_to_text_with_len(file->fields[i], file->lengths[i]));
+			PointerGetDatum(cstring_to_text_with_len(file->record.fields[i], file->record.lengths[i]));
 		slot->tts_isnull[ROW_FIELDS + i] = false;
 	}
 	if (command != COMMAND_NONE)
@@ -418,6 +346,15 @@ sort_row(ChangeFile *file, ChangeCommand command)
 	tuplesort_puttupleslot(file->sort, slot);
 }
 
+/* Sends a pair of the values in the cells at hand on its way. */
+static void
+sort_pair(Record *record, int64 number)
+{
+	ChangeFile *file = (ChangeFile *) record;
+
+	sort_row(file, file->pair_command);
+}
+
 /*
  * Sends the row at hand on its way, that of an association as the pairs of the
  * values in its cells; returns how many there are.
@@ -425,66 +362,20 @@ sort_row(ChangeFile *file, ChangeCommand command)
 static int64
 sort_values(ChangeFile *file, ChangeCommand command)
 {
-	const char *separator = file->options->split;
-	const char *cell;
-	const char *value;
-	size_t		cell_length;
-	size_t		length;
-	int64		count = 0;
-	Parts		first;
-	Parts		second;
-
-	if (!file->mapping->association)
-	{
-		sort_row(file, command);
-		return 1;
-	}
-	cell = file->fields[1];
-	cell_length = file->lengths[1];
-	parts_begin(&first, separator, file->fields[0], file->lengths[0]);
-	while (parts_next(&first, &value, &length))
-	{
-		file->fields[0] = value;
-		file->lengths[0] = length;
-		parts_begin(&second, separator, cell, cell_length);
-		while (parts_next(&second, &file->fields[1], &file->lengths[1]))
-		{
-			sort_row(file, command);
-			count++;
-		}
-	}
-	return count;
+	file->pair_command = command;
+	if (file->record.mapping->association)
+		return record_pairs(&file->record, sort_pair);
+	sort_row(file, command);
+	return 1;
 }
 
-/* The key of the row at hand, for a person. */
-static char *
-key_text(const ChangeFile *file)
-{
-	int			key = file->mapping->key;
-
-	if (file->mapping->pairs)
-		return psprintf("%.*s -> %.*s", (int) file->lengths[0], file->fields[0],
-						(int) file->lengths[1], file->fields[1]);
-	return pnstrdup(file->fields[key], file->lengths[key]);
-}
-
-/* Makes a value of the key of the row at hand. */
+/* The digest of what the key of the row at hand is as a value. */
 static void
 read_key(void *arg)
 {
 	ChangeFile *file = arg;
-	const Mapping *mapping = file->mapping;
-	Datum	   *values = palloc(sizeof(Datum) * mapping->nparts);
 
-	for (int p = 0; p < mapping->nparts; p++)
-	{
-		int			i = file->at = mapping->parts[p];
-
-		reader_at_column(file->reader, file->columns[i]);
-		values[p] = key_part_value(&file->key_type, p, pnstrdup(file->fields[i], file->lengths[i]));
-	}
-	file->key_identity = key_identity(&file->key_type, &file->epoch.key, key_of_parts(&file->key_type, values));
-	reader_at_column(file->reader, -1);
+	file->key_identity = key_identity(&file->record.key_type, &file->record.epoch.key, record_key_value(&file->record));
 }
 
 /*
@@ -494,7 +385,7 @@ read_key(void *arg)
 static ErrorData *
 attempt(ChangeFile *file, void (*work) (void *))
 {
-	if (file->options->on_error != ON_ERROR_STOP || file->cells_where != NULL)
+	if (file->record.options->on_error != ON_ERROR_STOP || file->cells_where != NULL)
 		return guarded_values(work, file);
 	work(file);
 	return NULL;
@@ -504,14 +395,14 @@ attempt(ChangeFile *file, void (*work) (void *))
 static ErrorData *
 key_error(ChangeFile *file)
 {
-	return file->key_type.bytewise ? NULL : attempt(file, read_key);
+	return file->record.key_type.bytewise ? NULL : attempt(file, read_key);
 }
 
 /* Whether a field of the row at hand holds something. */
 static bool
 has_field(const ChangeFile *file, int column)
 {
-	return file->fields[column] != NULL && file->lengths[column] > 0;
+	return file->record.fields[column] != NULL && file->record.lengths[column] > 0;
 }
 
 /* Whether a part of the key may be null: what tells links of one pair apart. */
@@ -525,8 +416,8 @@ may_be_null(const Mapping *mapping, int column)
 static bool
 has_key(const ChangeFile *file)
 {
-	for (int i = 0; i < file->mapping->ncolumns; i++)
-		if (is_key_column(file->mapping, i) && !has_field(file, i) && !may_be_null(file->mapping, i))
+	for (int i = 0; i < file->record.mapping->ncolumns; i++)
+		if (is_key_column(file->record.mapping, i) && !has_field(file, i) && !may_be_null(file->record.mapping, i))
 			return false;
 	return true;
 }
@@ -537,18 +428,18 @@ take_faulty(ChangeFile *file)
 {
 	char	   *key = NULL;
 
-	for (int i = 0; i < file->mapping->ncolumns; i++)
-		file->fields[i] = is_key_column(file->mapping, i) && file->columns[i] >= 0 ?
-			reader_certain_field(file->reader, file->columns[i], &file->lengths[i]) : NULL;
-	make_key(file->mapping, file->fields, file->lengths);
+	for (int i = 0; i < file->record.mapping->ncolumns; i++)
+		file->record.fields[i] = is_key_column(file->record.mapping, i) && file->record.columns[i] >= 0 ?
+			reader_certain_field(file->record.reader, file->record.columns[i], &file->record.lengths[i]) : NULL;
+	make_key(file->record.mapping, file->record.fields, file->record.lengths);
 	if (has_key(file))
-		key = key_text(file);
+		key = record_key_text(&file->record);
 	if (key != NULL && key_error(file) == NULL)
 		sort_values(file, COMMAND_NONE);
 	else
-		file->counter.deletions_suspended = true;
-	set_aside(file, &file->counter.rejected, reader_fault(file->reader) == ROW_ENCODING ? "encoding" : "malformed",
-			  key, reader_fault_message(file->reader));
+		file->record.counter.deletions_suspended = true;
+	set_aside(file, &file->record.counter.rejected, reader_fault(file->record.reader) == ROW_ENCODING ? "encoding" : "malformed",
+			  key, reader_fault_message(file->record.reader));
 }
 
 /* Reads the command of the present row. */
@@ -557,11 +448,11 @@ parse_command(void *arg)
 {
 	ChangeFile *file = arg;
 	size_t		length;
-	const char *field = reader_field(file->reader, file->command_column, &length);
+	const char *field = reader_field(file->record.reader, file->command_column, &length);
 
-	reader_at_column(file->reader, file->command_column);
-	file->command = change_command_parse(field ? pnstrdup(field, length) : NULL, file->options->commands);
-	reader_at_column(file->reader, -1);
+	reader_at_column(file->record.reader, file->command_column);
+	file->command = change_command_parse(field ? pnstrdup(field, length) : NULL, file->record.options->commands);
+	reader_at_column(file->record.reader, -1);
 }
 
 /* Whether option "where" wants a row of these cells; if that cannot be told, why. */
@@ -569,7 +460,7 @@ static bool
 wants_cells(ChangeFile *file, char **why)
 {
 	*why = NULL;
-	return file->cells_where == NULL || reader_where_holds(file->reader, file->cells_where, why);
+	return file->cells_where == NULL || reader_where_holds(file->record.reader, file->cells_where, why);
 }
 
 /*
@@ -581,13 +472,13 @@ is_filtered(ChangeFile *file, ErrorData *error)
 {
 	char	   *why;
 
-	file->counter.rows_read++;
+	file->record.counter.rows_read++;
 	if (!wants_cells(file, &why) && why == NULL)
 	{
-		file->counter.filtered++;
+		file->record.counter.filtered++;
 		return true;
 	}
-	if (error != NULL && file->options->on_error == ON_ERROR_STOP)
+	if (error != NULL && file->record.options->on_error == ON_ERROR_STOP)
 		ReThrowError(error);
 	return false;
 }
@@ -599,11 +490,11 @@ is_filtered(ChangeFile *file, ErrorData *error)
 static void
 replace_links(ChangeFile *file)
 {
-	const Mapping *mapping = file->mapping;
-	const char **fields = file->fields;
-	size_t	   *lengths = file->lengths;
+	const Mapping *mapping = file->record.mapping;
+	const char **fields = file->record.fields;
+	size_t	   *lengths = file->record.lengths;
 	char	   *first = pnstrdup(fields[0], lengths[0]);
-	Digest		entry = digest_bytes(&file->epoch.key, fields[0], lengths[0]);
+	Digest		entry = digest_bytes(&file->record.epoch.key, fields[0], lengths[0]);
 
 	if (digest_set_has(file->entries, &entry) || (!mapping->pairs && mapping->key != 0))
 		ereport(ERROR,
@@ -614,19 +505,19 @@ replace_links(ChangeFile *file)
 	(void) digest_set_add(file->entries, &entry);
 	if (!mapping->pairs)
 		return;
-	file->fields = palloc(sizeof(char *) * mapping->ncolumns);
-	file->lengths = palloc(sizeof(size_t) * mapping->ncolumns);
-	foreach_ptr(void, link, baseline_links_of(file->baseline, first))
+	file->record.fields = palloc(sizeof(char *) * mapping->ncolumns);
+	file->record.lengths = palloc(sizeof(size_t) * mapping->ncolumns);
+	foreach_ptr(void, link, baseline_links_of(file->record.baseline, first))
 	{
 		for (int i = 0; i < mapping->ncolumns; i++)
 		{
-			file->fields[i] = ((char **) link)[i];
-			file->lengths[i] = file->fields[i] ? strlen(file->fields[i]) : 0;
+			file->record.fields[i] = ((char **) link)[i];
+			file->record.lengths[i] = file->record.fields[i] ? strlen(file->record.fields[i]) : 0;
 		}
 		sort_row(file, COMMAND_REPLACED);
 	}
-	file->fields = fields;
-	file->lengths = lengths;
+	file->record.fields = fields;
+	file->record.lengths = lengths;
 }
 
 /*
@@ -642,35 +533,35 @@ take_link(ChangeFile *file)
 
 	if (why != NULL)
 	{
-		if (file->options->on_error == ON_ERROR_STOP)
-			(void) reader_where_holds(file->reader, file->cells_where, NULL);
-		file->counter.rows_read++;
+		if (file->record.options->on_error == ON_ERROR_STOP)
+			(void) reader_where_holds(file->record.reader, file->cells_where, NULL);
+		file->record.counter.rows_read++;
 		if (has_key(file))
 			sort_values(file, COMMAND_NONE);
-		set_aside(file, &file->counter.rejected, "conversion", has_key(file) ? key_text(file) : NULL, why);
+		set_aside(file, &file->record.counter.rejected, "conversion", has_key(file) ? record_key_text(&file->record) : NULL, why);
 		return;
 	}
 	if (file->entries != NULL && has_field(file, 0))
 		replace_links(file);
 	count = has_key(file) ? sort_values(file, counts ? file->command : COMMAND_FILTERED) : 0;
-	file->counter.rows_read += Max(count, 1);
+	file->record.counter.rows_read += Max(count, 1);
 	if (count == 0 && counts)
-		file->counter.empty_links++;
+		file->record.counter.empty_links++;
 	else if (count == 0)
-		file->counter.filtered++;
+		file->record.counter.filtered++;
 }
 
 /* Errors where an entry went, and the mapping does not know it by what is told of it. */
 static void
 check_entry_known(ChangeFile *file)
 {
-	if (file->entries == NULL || (file->mapping->association ? has_field(file, 0) : has_key(file)))
+	if (file->entries == NULL || (file->record.mapping->association ? has_field(file, 0) : has_key(file)))
 		return;
 	parse_command(file);
 	if (file->command == COMMAND_DELETE)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("an entry of the directory went, and mapping \"%s\" cannot know which", file->mapping->name),
+				 errmsg("an entry of the directory went, and mapping \"%s\" cannot know which", file->record.mapping->name),
 				 errdetail("Of such an entry nothing but its entryUUID is told."),
 				 errhint("Let that be the key, or side 1 of an association.")));
 }
@@ -681,28 +572,21 @@ take_row(ChangeFile *file)
 {
 	ErrorData  *error;
 
-	if (reader_fault(file->reader) != ROW_OK)
+	if (reader_fault(file->record.reader) != ROW_OK)
 	{
-		file->counter.rows_read++;
+		file->record.counter.rows_read++;
 		take_faulty(file);
 		return;
 	}
-	for (int i = 0; i < file->mapping->ncolumns; i++)
-		if (file->columns[i] >= 0)
-			file->fields[i] = reader_field(file->reader, file->columns[i], &file->lengths[i]);
-		else if (is_source_column(file->mapping, i))
-		{
-			file->fields[i] = NULL;
-			file->lengths[i] = 0;
-		}
-	make_key(file->mapping, file->fields, file->lengths);
+	record_take_fields(&file->record);
+	make_key(file->record.mapping, file->record.fields, file->record.lengths);
 	check_entry_known(file);
-	if (!file->mapping->association && !has_key(file))
+	if (!file->record.mapping->association && !has_key(file))
 	{
 		if (is_filtered(file, NULL))
 			return;
-		set_aside(file, &file->counter.null_keys, "null key", NULL,
-				  empty_key_message(file->mapping, file->fields, file->lengths));
+		set_aside(file, &file->record.counter.null_keys, "null key", NULL,
+				  empty_key_message(file->record.mapping, file->record.fields, file->record.lengths));
 		return;
 	}
 	error = key_error(file);
@@ -711,27 +595,27 @@ take_row(ChangeFile *file)
 		if (is_filtered(file, error))
 			return;
 		/* Nobody knows which row it speaks of (SPEC 4.3). */
-		file->counter.deletions_suspended = true;
-		set_aside(file, &file->counter.rejected, "conversion", key_text(file),
-				  psprintf("column \"%s\": %s", file->mapping->columns[file->at].source, error->message));
+		file->record.counter.deletions_suspended = true;
+		set_aside(file, &file->record.counter.rejected, "conversion", record_key_text(&file->record),
+				  psprintf("column \"%s\": %s", file->record.mapping->columns[file->record.at].source, error->message));
 		return;
 	}
 	error = attempt(file, parse_command);
 	if (error != NULL)
 	{
-		char	   *key = has_key(file) ? key_text(file) : NULL;
+		char	   *key = has_key(file) ? record_key_text(&file->record) : NULL;
 
 		if (is_filtered(file, error))
 			return;
 		if (key != NULL)
 			sort_values(file, COMMAND_NONE);
-		set_aside(file, &file->counter.rejected, "malformed", key, error->message);
+		set_aside(file, &file->record.counter.rejected, "malformed", key, error->message);
 	}
-	else if (file->mapping->association)
+	else if (file->record.mapping->association)
 		take_link(file);
 	else
 	{
-		file->counter.rows_read++;
+		file->record.counter.rows_read++;
 		sort_row(file, file->command);
 	}
 }
@@ -739,12 +623,12 @@ take_row(ChangeFile *file)
 void
 change_file_take(ChangeFile *file)
 {
-	MemoryContext before = MemoryContextSwitchTo(file->row_context);
+	MemoryContext before = MemoryContextSwitchTo(file->record.row_context);
 
 	file->raw_place = -1;
 	take_row(file);
 	MemoryContextSwitchTo(before);
-	MemoryContextReset(file->row_context);
+	MemoryContextReset(file->record.row_context);
 }
 
 /* ---------- applying the commands of a key ---------- */
@@ -755,9 +639,9 @@ describe_place(void *arg)
 {
 	ChangeFile *file = arg;
 
-	if (file->at >= 0)
+	if (file->record.at >= 0)
 		errcontext("file \"%s\", line %lld, column \"%s\"", file->path,
-				   (long long) file->line, file->mapping->columns[file->at].source);
+				   (long long) file->line, file->record.mapping->columns[file->record.at].source);
 	else
 		errcontext("file \"%s\", line %lld", file->path, (long long) file->line);
 }
@@ -768,13 +652,13 @@ set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 {
 	char	   *raw = raw_at(file, DatumGetInt64(file->slot->tts_values[ROW_PLACE]));
 	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
-	char	   *key = !file->mapping->pairs ? TextDatumGetCString(fields[file->mapping->key]) :
+	char	   *key = !file->record.mapping->pairs ? TextDatumGetCString(fields[file->record.mapping->key]) :
 		psprintf("%s -> %s", TextDatumGetCString(fields[0]), TextDatumGetCString(fields[1]));
 
-	quarantine_text(file->quarantine, file->mapping, file->path, file->line, raw,
+	quarantine_text(file->record.quarantine, file->record.mapping, file->path, file->line, raw,
 					reason, key, message);
 	file->alive = true;
-	count_set_aside(file, &file->counter.rejected, message);
+	count_set_aside(file, &file->record.counter.rejected, message);
 }
 
 /* Whether a cell says that the value becomes null. */
@@ -795,29 +679,29 @@ is_emptying(Datum field)
 static void
 keep_values(ChangeFile *file, bool partial)
 {
-	const Mapping *mapping = file->mapping;
+	const Mapping *mapping = file->record.mapping;
 	TupleTableSlot *slot = file->slot;
 	char	   *mark;
 
-	if (file->mark < 0)
+	if (file->record.mark < 0)
 		return;
-	read_mark(mapping, slot->tts_values[ROW_FIELDS + file->mark], slot->tts_isnull[ROW_FIELDS + file->mark],
-			  file->kept);
-	read_mark(mapping, file->exists ? file->now[file->mark] : (Datum) 0,
-			  !file->exists || file->now_nulls[file->mark], file->kept_now);
+	read_mark(mapping, slot->tts_values[ROW_FIELDS + file->record.mark], slot->tts_isnull[ROW_FIELDS + file->record.mark],
+			  file->record.kept);
+	read_mark(mapping, file->exists ? file->now[file->record.mark] : (Datum) 0,
+			  !file->exists || file->now_nulls[file->record.mark], file->kept_now);
 	for (int i = 0; i < mapping->ncolumns && file->exists; i++)
-		if (file->kept[mapping->columns[i].first])
+		if (file->record.kept[mapping->columns[i].first])
 		{
 			file->next_nulls[i] = file->now_nulls[i];
 			file->next[i] = file->now[i];
 		}
 	for (int i = 0; i < mapping->nstored && partial && file->exists; i++)
 		if (slot->tts_isnull[ROW_FIELDS + i])
-			file->kept[i] = file->kept_now[i];
-	mark = write_mark(mapping, file->kept);
-	file->next_nulls[file->mark] = mark == NULL;
+			file->record.kept[i] = file->kept_now[i];
+	mark = write_mark(mapping, file->record.kept);
+	file->next_nulls[file->record.mark] = mark == NULL;
 	if (mark != NULL)
-		file->next[file->mark] = CStringGetTextDatum(mark);
+		file->next[file->record.mark] = CStringGetTextDatum(mark);
 }
 
 /*
@@ -827,13 +711,13 @@ keep_values(ChangeFile *file, bool partial)
 static void
 lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
 {
-	for (int i = 0; i < file->mapping->ncolumns; i++)
+	for (int i = 0; i < file->record.mapping->ncolumns; i++)
 	{
 		bool		isnull = file->slot->tts_isnull[ROW_FIELDS + i];
 		Datum		value = file->slot->tts_values[ROW_FIELDS + i];
 
 		file->next_nulls[i] = isnull ||
-			(partial && !is_key_column(file->mapping, i) && is_emptying(value));
+			(partial && !is_key_column(file->record.mapping, i) && is_emptying(value));
 		if (!file->next_nulls[i])
 			file->next[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 		else if (isnull && keep_unnamed)
@@ -843,8 +727,8 @@ lay_over(ChangeFile *file, bool partial, bool keep_unnamed)
 		}
 	}
 	/* A pair that is known keeps its spelling. */
-	for (int i = 0; i < file->mapping->ncolumns && file->mapping->association && file->stored; i++)
-		if (is_key_column(file->mapping, i))
+	for (int i = 0; i < file->record.mapping->ncolumns && file->record.mapping->association && file->stored; i++)
+		if (is_key_column(file->record.mapping, i))
 		{
 			file->next[i] = file->before[i];
 			file->next_nulls[i] = file->before_nulls[i];
@@ -858,23 +742,23 @@ try_conversions(void *arg)
 {
 	ChangeFile *file = arg;
 
-	row_bytes_reset(&file->value_bytes);
-	for (int i = 0; i < file->mapping->ncolumns; i++)
+	row_bytes_reset(&file->record.value_bytes);
+	for (int i = 0; i < file->record.mapping->ncolumns; i++)
 	{
 		Datum		value;
 		bool		isnull;
 
-		file->at = i;
+		file->record.at = i;
 		if (!file->next_nulls[i])
-			check_indexed_length(file->mapping, i, VARSIZE_ANY_EXHDR(DatumGetPointer(file->next[i])));
-		if (file->mapping->columns[i].target == NULL)
+			check_indexed_length(file->record.mapping, i, VARSIZE_ANY_EXHDR(DatumGetPointer(file->next[i])));
+		if (file->record.mapping->columns[i].target == NULL)
 			continue;
-		value = convert_stored(&file->converters[i], file->next_nulls[i] ? (Datum) 0 : file->next[i],
+		value = convert_stored(&file->record.converters[i], file->next_nulls[i] ? (Datum) 0 : file->next[i],
 							   &isnull);
-		if (is_compared(&file->mapping->columns[i]))
-			converter_add_bytes(&file->converters[i], &file->value_bytes, value, isnull);
+		if (is_compared(&file->record.mapping->columns[i]))
+			converter_add_bytes(&file->record.converters[i], &file->record.value_bytes, value, isnull);
 	}
-	file->at = -1;
+	file->record.at = -1;
 }
 
 /* Whether the target will take the row to be; if not, it is set aside. */
@@ -883,7 +767,7 @@ values_are_good(ChangeFile *file)
 {
 	ErrorData  *error;
 
-	if (file->options->on_error == ON_ERROR_STOP)
+	if (file->record.options->on_error == ON_ERROR_STOP)
 	{
 		try_conversions(file);
 		return true;
@@ -893,8 +777,8 @@ values_are_good(ChangeFile *file)
 		return true;
 	set_aside_applied(file, "conversion",
 					  psprintf("column \"%s\": %s",
-							   file->mapping->columns[file->at].source, error->message));
-	file->at = -1;
+							   file->record.mapping->columns[file->record.at].source, error->message));
+	file->record.at = -1;
 	return false;
 }
 
@@ -919,12 +803,12 @@ is_wanted(ChangeFile *file)
 		where->values[i] = file->next[where->columns[i]];
 		where->nulls[i] = file->next_nulls[where->columns[i]];
 	}
-	if (where == NULL || where_holds(where, file->options->on_error == ON_ERROR_STOP ? NULL : &why))
+	if (where == NULL || where_holds(where, file->record.options->on_error == ON_ERROR_STOP ? NULL : &why))
 		return true;
 	if (why != NULL)
 		set_aside_applied(file, "conversion", why);
 	else
-		accept_none(file, &file->counter.filtered);
+		accept_none(file, &file->record.counter.filtered);
 	return false;
 }
 
@@ -932,21 +816,21 @@ is_wanted(ChangeFile *file)
 static void
 accept_next(ChangeFile *file)
 {
-	int			n = file->mapping->ncolumns;
+	int			n = file->record.mapping->ncolumns;
 
 	/* A holder without a value has no link. */
-	if (file->mapping->association &&
+	if (file->record.mapping->association &&
 		(file->next_nulls[0] || file->next_nulls[1]))
 	{
-		accept_none(file, &file->counter.empty_links);
+		accept_none(file, &file->record.counter.empty_links);
 		return;
 	}
 	memcpy(file->now, file->next, sizeof(Datum) * n);
 	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
-	file->now_values = row_bytes_digest(&file->value_bytes, &file->epoch.key);
+	file->now_values = row_bytes_digest(&file->record.value_bytes, &file->record.epoch.key);
 	file->exists = true;
 	file->alive = false;
-	file->counter.rows_kept++;
+	file->record.counter.rows_kept++;
 }
 
 /* Applies one command to the key at hand (SPEC 4.4). */
@@ -957,17 +841,17 @@ apply_command(ChangeFile *file, ChangeCommand command)
 	{
 		case COMMAND_DELETE:
 			file->has_former = false;
-			accept_none(file, &file->counter.rows_kept);
+			accept_none(file, &file->record.counter.rows_kept);
 			break;
 		case COMMAND_FILTERED:
-			accept_none(file, &file->counter.filtered);
+			accept_none(file, &file->record.counter.filtered);
 			break;
 		case COMMAND_REPLACED:
 			file->exists = false;
 			break;
 		case COMMAND_UPDATE:
 			/* Of a holder only its link is known: it may be there without one. */
-			if (!file->exists && !file->has_former && (!file->mapping->association || file->mapping->pairs))
+			if (!file->exists && !file->has_former && (!file->record.mapping->association || file->record.mapping->pairs))
 			{
 				lay_over(file, true, false);
 				if (is_wanted(file))
@@ -997,18 +881,18 @@ static void write_spelling(ChangeFile *file, const Datum *row);
 static bool
 find_stored(ChangeFile *file, Datum name, Datum *values, bool *nulls)
 {
-	SoughtKey	key = {.text = name, .has_value = !file->key_type.bytewise};
+	SoughtKey	key = {.text = name, .has_value = !file->record.key_type.bytewise};
 
 	if (key.has_value)
-		key.value = key_value(&file->key_type, TextDatumGetCString(name));
-	return baseline_lookup(file->baseline, &key, (Datum) 0, values, nulls);
+		key.value = key_value(&file->record.key_type, TextDatumGetCString(name));
+	return baseline_lookup(file->record.baseline, &key, (Datum) 0, values, nulls);
 }
 
 /* The digest of what a key is sorted by. */
 static Digest
 seen_digest(const ChangeFile *file, const char *sort_key)
 {
-	return digest_bytes(&file->epoch.key, sort_key, strlen(sort_key));
+	return digest_bytes(&file->record.epoch.key, sort_key, strlen(sort_key));
 }
 
 /*
@@ -1018,7 +902,7 @@ seen_digest(const ChangeFile *file, const char *sort_key)
 static void
 begin_former(ChangeFile *file)
 {
-	int			key = file->mapping->key;
+	int			key = file->record.mapping->key;
 	Digest		seen;
 
 	file->has_former = false;
@@ -1057,22 +941,22 @@ delete_formers(ChangeFile *file)
 		Digest		seen;
 
 		MemoryContextReset(file->key_context);
-		if (!file->key_type.bytewise)
+		if (!file->record.key_type.bytewise)
 		{
-			Digest		identity = key_identity(&file->key_type, &file->epoch.key, key_value(&file->key_type, former));
+			Digest		identity = key_identity(&file->record.key_type, &file->record.epoch.key, key_value(&file->record.key_type, former));
 
 			sort_key = digest_text(&identity);
 		}
 		seen = seen_digest(file, sort_key);
-		if (digest_set_has(file->seen, &seen) || file->counter.deletions_suspended)
+		if (digest_set_has(file->seen, &seen) || file->record.counter.deletions_suspended)
 			continue;
 		/* Told twice it goes once. */
 		(void) digest_set_add(file->seen, &seen);
 		if (!find_stored(file, CStringGetTextDatum(former), file->before, file->before_nulls))
 			continue;
 		write_spelling(file, file->before);
-		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
-		file->counter.delta_deleted++;
+		delta_write_stored(file->record.delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
+		file->record.counter.delta_deleted++;
 	}
 }
 
@@ -1080,18 +964,18 @@ delete_formers(ChangeFile *file)
 static void
 begin_key(ChangeFile *file)
 {
-	const Mapping *mapping = file->mapping;
+	const Mapping *mapping = file->record.mapping;
 	Datum	   *fields = file->slot->tts_values + ROW_FIELDS;
-	SoughtKey	key = {.text = fields[is_pair_key(mapping) ? 0 : mapping->key], .has_value = !file->key_type.bytewise};
+	SoughtKey	key = {.text = fields[is_pair_key(mapping) ? 0 : mapping->key], .has_value = !file->record.key_type.bytewise};
 	int			n = mapping->ncolumns;
 
 	file->sort_key = TextDatumGetCString(file->slot->tts_values[ROW_KEY]);
 	if (key.has_value)
-		key.value = key_value(&file->key_type, TextDatumGetCString(key.text));
-	file->stored = baseline_lookup(file->baseline, &key, is_pair_key(mapping) ? fields[1] : (Datum) 0,
+		key.value = key_value(&file->record.key_type, TextDatumGetCString(key.text));
+	file->stored = baseline_lookup(file->record.baseline, &key, is_pair_key(mapping) ? fields[1] : (Datum) 0,
 								   file->before, file->before_nulls) ||
 		(file->spellings != NULL &&
-		 baseline_lookup_respelled(file->baseline, file->spellings, fields, file->slot->tts_isnull + ROW_FIELDS,
+		 baseline_lookup_respelled(file->record.baseline, file->spellings, fields, file->slot->tts_isnull + ROW_FIELDS,
 								   file->before, file->before_nulls));
 	if (file->stored)
 	{
@@ -1118,15 +1002,15 @@ same_field(Datum a, bool a_null, Datum b, bool b_null)
 static void
 write_spelling(ChangeFile *file, const Datum *row)
 {
-	int			key = file->mapping->key;
+	int			key = file->record.mapping->key;
 	bool		respelled;
 	int64		hash;
 
-	if (file->key_type.bytewise)
+	if (file->record.key_type.bytewise)
 		return;
 	respelled = file->stored && !same_field(file->before[key], false, row[key], false);
-	delta_key_spelling(file->delta, respelled ? file->before[key] : (Datum) 0,
-					   baseline_key_hash(file->baseline, row[key], &hash) ? &hash : NULL);
+	delta_key_spelling(file->record.delta, respelled ? file->before[key] : (Datum) 0,
+					   baseline_key_hash(file->record.baseline, row[key], &hash) ? &hash : NULL);
 }
 
 /* Writes the net effect on the key at hand. */
@@ -1138,26 +1022,26 @@ end_key(ChangeFile *file)
 	if (file->exists && !file->stored)
 	{
 		write_spelling(file, file->now);
-		delta_write_stored(file->delta, COMMAND_INSERT, file->now, file->now_nulls, &file->now_values);
-		file->counter.delta_inserted++;
+		delta_write_stored(file->record.delta, COMMAND_INSERT, file->now, file->now_nulls, &file->now_values);
+		file->record.counter.delta_inserted++;
 		end_former(file);
 	}
-	else if (file->stored && !file->exists && !file->alive && !file->counter.deletions_suspended)
+	else if (file->stored && !file->exists && !file->alive && !file->record.counter.deletions_suspended)
 	{
 		write_spelling(file, file->before);
-		delta_write_stored(file->delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
-		file->counter.delta_deleted++;
+		delta_write_stored(file->record.delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
+		file->record.counter.delta_deleted++;
 	}
 	else if (file->stored && file->exists)
 	{
-		for (int i = 0; i < file->mapping->ncolumns && !changed; i++)
+		for (int i = 0; i < file->record.mapping->ncolumns && !changed; i++)
 			changed = !same_field(file->before[i], file->before_nulls[i],
 								 file->now[i], file->now_nulls[i]);
 		if (changed)
 		{
 			write_spelling(file, file->now);
-			delta_write_stored(file->delta, COMMAND_UPDATE, file->now, file->now_nulls, &file->now_values);
-			file->counter.delta_updated++;
+			delta_write_stored(file->record.delta, COMMAND_UPDATE, file->now, file->now_nulls, &file->now_values);
+			file->record.counter.delta_updated++;
 		}
 	}
 }
@@ -1205,7 +1089,7 @@ change_file_finish(ChangeFile *file)
 	callback.arg = file;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	file->at = -1;
+	file->record.at = -1;
 	file->path = llast(file->paths);
 	file->line = 0;
 	tuplesort_performsort(file->sort);
@@ -1216,8 +1100,6 @@ change_file_finish(ChangeFile *file)
 	tuplesort_end(file->sort);
 	BufFileClose(file->raws);
 	hash_destroy(file->raws_told);
-	delta_close(file->delta);
-	baseline_close(file->baseline);
-	MemoryContextDelete(file->row_context);
+	record_close(&file->record);
 	MemoryContextDelete(file->key_context);
 }

@@ -12,6 +12,7 @@
 #include "store/quarantine.h"
 #include "csv/reader.h"
 
+/* Begins with a Record (record.h). */
 typedef struct ChangeFile ChangeFile;
 
 /*
@@ -33,8 +34,5 @@ extern int64 change_file_end(ChangeFile *file);
 
 /* Once every row of every file was taken: writes the net effect of each key to the delta. */
 extern void change_file_finish(ChangeFile *file);
-
-extern const Mapping *change_file_mapping(const ChangeFile *file);
-extern const PrepareCounter *change_file_counter(const ChangeFile *file);
 
 #endif							/* SYNCUP_CHANGE_FILE_H */

@@ -18,16 +18,13 @@
 
 #include "catalog/pg_type.h"
 #include "prepare/compare.h"
+#include "prepare/record.h"
 #include "csv/condition.h"
 #include "format/convert.h"
-#include "store/delta.h"
-#include "store/digest_epoch.h"
 #include "tool/guard.h"
 #include "miscadmin.h"
-#include "format/parts.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/memutils.h"
 #include "utils/tuplesort.h"
 #include "utils/typcache.h"
 
@@ -41,27 +38,12 @@ typedef enum KeyState
 
 struct Cleanser
 {
-	const Mapping *mapping;
-	const Options *options;
+	Record		record;
 	bool		complete;		/* the batch looks at every row of the target */
 	bool		convert_all;	/* also values that have not changed */
-	Reader	   *reader;
-	Quarantine *quarantine;
-	DigestEpoch epoch;
-	KeyType		key_type;
-	Baseline   *baseline;
 	Comparison *comparison;
-	DeltaWriter *delta;
-	PrepareCounter counter;
 
 	Where	   *where;			/* NULL: every row counts */
-	int			mark;			/* the stored column that names what was kept; -1: none */
-	bool	   *kept;			/* per stored column: its cell leaves what is there */
-	int		   *columns;		/* of the file, per stored column */
-	Converter  *converters;		/* per stored column, where it has a target */
-	int			at;				/* the stored column being converted */
-	const char **fields;		/* of the row at hand */
-	size_t	   *lengths;
 	bool		key_made;		/* of several columns: its text is there */
 	KeyState	key_state;		/* what is known of the value of its key */
 	Datum		key_value;
@@ -70,8 +52,6 @@ struct Cleanser
 	bool		looked_up;		/* the key was looked for in previous, where it has the */
 	Datum		spelling;		/* text that it has there, if that is another one */
 	RowBytes	bytes;
-	RowBytes	value_bytes;	/* of the values converted last */
-	MemoryContext row_context;
 
 	Tuplesortstate *sort;		/* of digests, while conflicts are looked for */
 	Digest	   *conflicts;		/* keys given twice with different contents */
@@ -84,10 +64,10 @@ static Digest
 row_digest(Cleanser *cleanser)
 {
 	row_bytes_reset(&cleanser->bytes);
-	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
-		if (!is_made_column(cleanser->mapping, i))
-			row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
-	return row_bytes_digest(&cleanser->bytes, &cleanser->epoch.key);
+	for (int i = 0; i < cleanser->record.mapping->ncolumns; i++)
+		if (!is_made_column(cleanser->record.mapping, i))
+			row_bytes_add(&cleanser->bytes, cleanser->record.fields[i], cleanser->record.lengths[i]);
+	return row_bytes_digest(&cleanser->bytes, &cleanser->record.epoch.key);
 }
 
 /* Makes a value of the key at hand. */
@@ -95,18 +75,8 @@ static void
 read_key(void *arg)
 {
 	Cleanser   *cleanser = arg;
-	const Mapping *mapping = cleanser->mapping;
-	Datum	   *values = palloc(sizeof(Datum) * mapping->nparts);
 
-	for (int p = 0; p < mapping->nparts; p++)
-	{
-		int			i = cleanser->at = mapping->parts[p];
-
-		reader_at_column(cleanser->reader, cleanser->columns[i]);
-		values[p] = key_part_value(&cleanser->key_type, p, pnstrdup(cleanser->fields[i], cleanser->lengths[i]));
-	}
-	cleanser->key_value = key_of_parts(&cleanser->key_type, values);
-	reader_at_column(cleanser->reader, -1);
+	cleanser->key_value = record_key_value(&cleanser->record);
 }
 
 /* Whether the key at hand is a value of the target's column; if not, it cannot be read. */
@@ -117,13 +87,13 @@ is_key_readable(Cleanser *cleanser)
 
 	if (cleanser->key_state != KEY_UNASKED)
 		return cleanser->key_state == KEY_READ;
-	if (cleanser->options->on_error == ON_ERROR_STOP)
+	if (cleanser->record.options->on_error == ON_ERROR_STOP)
 		read_key(cleanser);
 	else
 		error = guarded_values(read_key, cleanser);
 	cleanser->key_state = error == NULL ? KEY_READ : KEY_REFUSED;
 	cleanser->key_error = error == NULL ? NULL : error->message;
-	cleanser->key_column = cleanser->at;
+	cleanser->key_column = cleanser->record.at;
 	return error == NULL;
 }
 
@@ -142,7 +112,7 @@ static void
 need_key(Cleanser *cleanser)
 {
 	if (!cleanser->key_made)
-		make_key(cleanser->mapping, cleanser->fields, cleanser->lengths);
+		make_key(cleanser->record.mapping, cleanser->record.fields, cleanser->record.lengths);
 	cleanser->key_made = true;
 }
 
@@ -150,15 +120,15 @@ need_key(Cleanser *cleanser)
 static Digest
 key_digest(Cleanser *cleanser)
 {
-	int			key = cleanser->mapping->key;
+	int			key = cleanser->record.mapping->key;
 
-	if (is_pair_key(cleanser->mapping))
+	if (is_pair_key(cleanser->record.mapping))
 		return row_digest(cleanser);
-	if (!cleanser->key_type.bytewise && is_key_readable(cleanser))
-		return key_identity(&cleanser->key_type, &cleanser->epoch.key, cleanser->key_value);
+	if (!cleanser->record.key_type.bytewise && is_key_readable(cleanser))
+		return key_identity(&cleanser->record.key_type, &cleanser->record.epoch.key, cleanser->key_value);
 	need_key(cleanser);
-	return digest_bytes(&cleanser->epoch.key,
-						cleanser->fields[key], cleanser->lengths[key]);
+	return digest_bytes(&cleanser->record.epoch.key,
+						cleanser->record.fields[key], cleanser->record.lengths[key]);
 }
 
 /* Of all fields but the key. */
@@ -168,21 +138,21 @@ contents_at_hand(void *arg)
 	Cleanser   *cleanser = arg;
 
 	row_bytes_reset(&cleanser->bytes);
-	for (int i = 0; i < cleanser->mapping->nstored; i++)
-		if (!is_key_column(cleanser->mapping, i))
-			row_bytes_add(&cleanser->bytes, cleanser->fields[i], cleanser->lengths[i]);
-	return contents_digest(&cleanser->bytes, &cleanser->epoch.key);
+	for (int i = 0; i < cleanser->record.mapping->nstored; i++)
+		if (!is_key_column(cleanser->record.mapping, i))
+			row_bytes_add(&cleanser->bytes, cleanser->record.fields[i], cleanser->record.lengths[i]);
+	return contents_digest(&cleanser->bytes, &cleanser->record.epoch.key);
 }
 
 /* The key at hand, to be looked for. */
 static SoughtKey
 sought_key(Cleanser *cleanser)
 {
-	int			key = cleanser->mapping->key;
-	SoughtKey	sought = {.has_value = !cleanser->key_type.bytewise && is_key_readable(cleanser)};
+	int			key = cleanser->record.mapping->key;
+	SoughtKey	sought = {.has_value = !cleanser->record.key_type.bytewise && is_key_readable(cleanser)};
 
 	need_key(cleanser);
-	sought.text = PointerGetDatum(cstring_to_text_with_len(cleanser->fields[key], cleanser->lengths[key]));
+	sought.text = PointerGetDatum(cstring_to_text_with_len(cleanser->record.fields[key], cleanser->record.lengths[key]));
 	sought.value = cleanser->key_value;
 	return sought;
 }
@@ -201,14 +171,14 @@ stored_at_hand(void *arg, Digest *row, uint64 *contents)
 	Cleanser   *cleanser = arg;
 	SoughtKey	sought;
 
-	if (is_pair_key(cleanser->mapping))
+	if (is_pair_key(cleanser->record.mapping))
 	{
 		*row = row_digest(cleanser);
 		return true;
 	}
 	sought = sought_key(cleanser);
 	cleanser->looked_up = true;
-	return baseline_find_stored(cleanser->baseline, &sought, row, contents, &cleanser->spelling);
+	return baseline_find_stored(cleanser->record.baseline, &sought, row, contents, &cleanser->spelling);
 }
 
 /* ---------- open and close ---------- */
@@ -220,109 +190,27 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 {
 	Cleanser   *cleanser = palloc0(sizeof(Cleanser));
 	RowAtHand	row = {cleanser, key_at_hand, NULL, stored_at_hand};
-	int			n = mapping->ncolumns;
 
-	cleanser->mapping = mapping;
-	cleanser->options = options;
+	record_open(&cleanser->record, mapping, options, batch, queue, quarantine);
+	record_begin(&cleanser->record, reader);
 	cleanser->complete = complete;
 	cleanser->convert_all = convert_all;
-	cleanser->reader = reader;
-	cleanser->quarantine = quarantine;
-	cleanser->columns = palloc(sizeof(int) * n);
-	cleanser->converters = palloc0(sizeof(Converter) * n);
-	cleanser->fields = palloc(sizeof(char *) * n);
-	cleanser->lengths = palloc(sizeof(size_t) * n);
-	for (int i = 0; i < n; i++)
-	{
-		const MappingColumn *column = &mapping->columns[i];
-
-		cleanser->columns[i] = !is_source_column(mapping, i) ? -1 :
-			reader_find_column(reader, column->source, column->optional != OPTIONAL_NO);
-		if (column->target != NULL)
-			converter_init(&cleanser->converters[i], column->type, column->typmod,
-						   column->format);
-	}
 	cleanser->where = reader_where(reader, options);
-	cleanser->mark = mark_column(mapping);
-	cleanser->kept = palloc(sizeof(bool) * n);
 	row_bytes_init(&cleanser->bytes);
-	row_bytes_init(&cleanser->value_bytes);
-	cleanser->row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup cleanse row",
-												  ALLOCSET_DEFAULT_SIZES);
-	digest_epoch_load(&cleanser->epoch, mapping);
-	key_type_init(&cleanser->key_type, mapping);
-	if (!cleanser->key_type.bytewise)
+	if (!cleanser->record.key_type.bytewise)
 		row.contents = contents_at_hand;
-	cleanser->baseline = baseline_open(mapping, &cleanser->key_type, &cleanser->epoch, queue);
 	cleanser->comparison = comparison_begin(budget, row);
-	cleanser->delta = delta_open(mapping, batch, &cleanser->epoch);
 	return cleanser;
 }
 
 void
 cleanser_close(Cleanser *cleanser)
 {
-	delta_close(cleanser->delta);
 	comparison_end(cleanser->comparison);
-	baseline_close(cleanser->baseline);
-	MemoryContextDelete(cleanser->row_context);
-}
-
-const Mapping *
-cleanser_mapping(const Cleanser *cleanser)
-{
-	return cleanser->mapping;
-}
-
-const PrepareCounter *
-cleanser_counter(const Cleanser *cleanser)
-{
-	return &cleanser->counter;
+	record_close(&cleanser->record);
 }
 
 /* ---------- the row at hand ---------- */
-
-/* Looks up the fields of the mapping's columns. */
-static void
-take_fields(Cleanser *cleanser)
-{
-	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
-		if (cleanser->columns[i] >= 0)
-			cleanser->fields[i] = reader_field(cleanser->reader, cleanser->columns[i],
-											   &cleanser->lengths[i]);
-		else if (is_source_column(cleanser->mapping, i))
-		{
-			cleanser->fields[i] = NULL;
-			cleanser->lengths[i] = 0;
-		}
-}
-
-/* Takes the names of the columns that are kept as a field. */
-static void
-take_mark(Cleanser *cleanser)
-{
-	cleanser->fields[cleanser->mark] = write_mark(cleanser->mapping, cleanser->kept);
-	cleanser->lengths[cleanser->mark] = cleanser->fields[cleanser->mark] ? strlen(cleanser->fields[cleanser->mark]) : 0;
-}
-
-/* Finds the cells of the row at hand that leave what is there; whether there are any. */
-static bool
-find_kept(Cleanser *cleanser)
-{
-	bool		any = false;
-
-	for (int i = 0; i < cleanser->mapping->nstored; i++)
-	{
-		const MappingColumn *column = &cleanser->mapping->columns[i];
-
-		cleanser->kept[i] = cleanser->fields[i] == NULL &&
-			(cleanser->columns[i] < 0 ? column->optional == OPTIONAL_KEEP :
-			 column->keeps && !reader_is_marked_null(cleanser->reader, cleanser->columns[i]));
-		any |= cleanser->kept[i];
-	}
-	take_mark(cleanser);
-	return any;
-}
 
 /*
  * Puts what the baseline has in the place of cells that leave what is there.  Where
@@ -332,14 +220,14 @@ find_kept(Cleanser *cleanser)
 static void
 keep_values(Cleanser *cleanser)
 {
-	const Mapping *mapping = cleanser->mapping;
+	const Mapping *mapping = cleanser->record.mapping;
 	Digest		digest;
 	SoughtKey	sought;
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *kept;
 
-	if (cleanser->mark < 0 || !find_kept(cleanser))
+	if (cleanser->record.mark < 0 || !record_find_kept(&cleanser->record))
 		return;
 	digest = row_digest(cleanser);
 	if (comparison_knows(cleanser->comparison, &digest))
@@ -351,32 +239,32 @@ keep_values(Cleanser *cleanser)
 	values = palloc(sizeof(Datum) * mapping->ncolumns);
 	nulls = palloc(sizeof(bool) * mapping->ncolumns);
 	kept = palloc(sizeof(bool) * mapping->nstored);
-	if (!baseline_lookup(cleanser->baseline, &sought, (Datum) 0, values, nulls))
+	if (!baseline_lookup(cleanser->record.baseline, &sought, (Datum) 0, values, nulls))
 		return;
-	read_mark(mapping, values[cleanser->mark], nulls[cleanser->mark], kept);
+	read_mark(mapping, values[cleanser->record.mark], nulls[cleanser->record.mark], kept);
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		int			first = mapping->columns[i].first;
 
-		if (!cleanser->kept[first] || nulls[first])
+		if (!cleanser->record.kept[first] || nulls[first])
 			continue;
-		cleanser->fields[i] = VARDATA_ANY(DatumGetPointer(values[first]));
-		cleanser->lengths[i] = VARSIZE_ANY_EXHDR(DatumGetPointer(values[first]));
+		cleanser->record.fields[i] = VARDATA_ANY(DatumGetPointer(values[first]));
+		cleanser->record.lengths[i] = VARSIZE_ANY_EXHDR(DatumGetPointer(values[first]));
 	}
 	for (int i = 0; i < mapping->nstored; i++)
-		if (cleanser->columns[i] < 0 && mapping->columns[i].optional == OPTIONAL_KEEP)
-			cleanser->kept[i] = kept[i];
-	take_mark(cleanser);
+		if (cleanser->record.columns[i] < 0 && mapping->columns[i].optional == OPTIONAL_KEEP)
+			cleanser->record.kept[i] = kept[i];
+	record_write_mark(&cleanser->record);
 }
 
 /* Whether the key of the row at hand is empty. */
 static inline bool
 is_key_empty(const Cleanser *cleanser)
 {
-	const Mapping *mapping = cleanser->mapping;
+	const Mapping *mapping = cleanser->record.mapping;
 
 	for (int p = 0; p < mapping->nparts; p++)
-		if (cleanser->fields[mapping->parts[p]] == NULL || cleanser->lengths[mapping->parts[p]] == 0)
+		if (cleanser->record.fields[mapping->parts[p]] == NULL || cleanser->record.lengths[mapping->parts[p]] == 0)
 			return true;
 	return false;
 }
@@ -391,45 +279,12 @@ is_key_empty(const Cleanser *cleanser)
 static int64
 row_place(const Cleanser *cleanser, int64 pair)
 {
-	return (reader_line(cleanser->reader) << PAIR_BITS) + pair;
-}
-
-/*
- * Takes each pair of the values in the two cells at hand; returns how many
- * there are.
- */
-static int64
-take_pairs(Cleanser *cleanser, void (*take) (Cleanser *cleanser, int64 place))
-{
-	const char *separator = cleanser->options->split;
-	const char *cells[] = {cleanser->fields[0], cleanser->fields[1]};
-	size_t		lengths[] = {cleanser->lengths[0], cleanser->lengths[1]};
-	Parts		first;
-	Parts		second;
-	int64		count = 0;
-
-	parts_begin(&first, separator, cells[0], lengths[0]);
-	while (parts_next(&first, &cleanser->fields[0], &cleanser->lengths[0]))
-	{
-		const char *value = cleanser->fields[0];
-		size_t		length = cleanser->lengths[0];
-
-		parts_begin(&second, separator, cells[1], lengths[1]);
-		while (parts_next(&second, &cleanser->fields[1], &cleanser->lengths[1]))
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (count == (INT64CONST(1) << PAIR_BITS))
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("a row holds more than %lld pairs", (long long) count),
-						 errhint("Have the export write a row for each pair.")));
-			cleanser->key_made = false;
-			take(cleanser, row_place(cleanser, count++));
-			cleanser->fields[0] = value;
-			cleanser->lengths[0] = length;
-		}
-	}
-	return count;
+	if (pair == INT64CONST(1) << PAIR_BITS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a row holds more than %lld pairs", (long long) pair),
+				 errhint("Have the export write a row for each pair.")));
+	return (reader_line(cleanser->record.reader) << PAIR_BITS) + pair;
 }
 
 /* Sets the row at hand aside.  key: its key, or NULL. */
@@ -437,25 +292,21 @@ static void
 set_aside(Cleanser *cleanser, int64 *count, const char *reason,
 		  const char *key, const char *message)
 {
-	cleanser->counter.rows_read++;
-	cleanser->counter.set_aside++;
+	cleanser->record.counter.rows_read++;
+	cleanser->record.counter.set_aside++;
 	(*count)++;
-	quarantine_row(cleanser->quarantine, cleanser->mapping, cleanser->reader,
+	quarantine_row(cleanser->record.quarantine, cleanser->record.mapping, cleanser->record.reader,
 				   reason, key, message);
-	quarantine_check_limit(cleanser->options, &cleanser->counter, message);
+	quarantine_check_limit(cleanser->record.options, &cleanser->record.counter, message);
 }
 
 /* The key of the row at hand as a string. */
 static char *
 key_text(Cleanser *cleanser)
 {
-	int			key = cleanser->mapping->key;
-
-	if (cleanser->mapping->pairs)
-		return psprintf("%.*s -> %.*s", (int) cleanser->lengths[0], cleanser->fields[0],
-						(int) cleanser->lengths[1], cleanser->fields[1]);
-	need_key(cleanser);
-	return pnstrdup(cleanser->fields[key], cleanser->lengths[key]);
+	if (!cleanser->record.mapping->pairs)
+		need_key(cleanser);
+	return record_key_text(&cleanser->record);
 }
 
 /* ---------- rows that cannot be used ---------- */
@@ -465,9 +316,9 @@ static bool
 is_key_short(Cleanser *cleanser)
 {
 	need_key(cleanser);
-	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
-		if (is_key_column(cleanser->mapping, i) &&
-			!is_indexed_length(cleanser->mapping, i, cleanser->lengths[i]))
+	for (int i = 0; i < cleanser->record.mapping->ncolumns; i++)
+		if (is_key_column(cleanser->record.mapping, i) &&
+			!is_indexed_length(cleanser->record.mapping, i, cleanser->record.lengths[i]))
 			return false;
 	return true;
 }
@@ -478,12 +329,12 @@ try_link_key(void *arg)
 {
 	Cleanser   *cleanser = arg;
 
-	for (int i = 2; i < cleanser->mapping->ncolumns; i++)
+	for (int i = 2; i < cleanser->record.mapping->ncolumns; i++)
 	{
 		bool		isnull;
 
-		if (cleanser->mapping->columns[i].key_part > 0)
-			(void) convert_field(&cleanser->converters[i], cleanser->fields[i], cleanser->lengths[i], &isnull);
+		if (cleanser->record.mapping->columns[i].key_part > 0)
+			(void) convert_field(&cleanser->record.converters[i], cleanser->record.fields[i], cleanser->record.lengths[i], &isnull);
 	}
 }
 
@@ -491,24 +342,24 @@ try_link_key(void *arg)
 static bool
 is_kept_key_readable(Cleanser *cleanser)
 {
-	if (!cleanser->mapping->association)
+	if (!cleanser->record.mapping->association)
 		return is_key_readable(cleanser);
-	return !is_key_made(cleanser->mapping) || guarded_values(try_link_key, cleanser) == NULL;
+	return !is_key_made(cleanser->record.mapping) || guarded_values(try_link_key, cleanser) == NULL;
 }
 
 /* Notes in the delta of a complete run that the source has a row of this key. */
 static void
 write_kept_key(Cleanser *cleanser)
 {
-	const Mapping *mapping = cleanser->mapping;
+	const Mapping *mapping = cleanser->record.mapping;
 
 	if (!cleanser->complete)
 		return;
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i))
-			cleanser->fields[i] = NULL;
+			cleanser->record.fields[i] = NULL;
 	if (is_key_short(cleanser) && is_kept_key_readable(cleanser))
-		delta_write(cleanser->delta, COMMAND_KEEP, cleanser->fields, cleanser->lengths, NULL);
+		delta_write(cleanser->record.delta, COMMAND_KEEP, cleanser->record.fields, cleanser->record.lengths, NULL);
 }
 
 /*
@@ -517,11 +368,14 @@ write_kept_key(Cleanser *cleanser)
  * not delete it: that is noted in the delta.
  */
 static void
-keep_key(Cleanser *cleanser, int64 place)
+keep_key(Record *record, int64 pair)
 {
+	Cleanser   *cleanser = (Cleanser *) record;
+
+	cleanser->key_made = false;
 	if (!is_key_short(cleanser))
-		cleanser->counter.deletions_suspended = true;
-	if (comparison_mark_present(cleanser->comparison, place))
+		cleanser->record.counter.deletions_suspended = true;
+	if (comparison_mark_present(cleanser->comparison, row_place(cleanser, pair)))
 		write_kept_key(cleanser);
 }
 
@@ -529,16 +383,16 @@ keep_key(Cleanser *cleanser, int64 place)
 static bool
 take_certain_key(Cleanser *cleanser)
 {
-	const Mapping *mapping = cleanser->mapping;
+	const Mapping *mapping = cleanser->record.mapping;
 
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
-		cleanser->fields[i] = NULL;
+		cleanser->record.fields[i] = NULL;
 		if (!is_key_column(mapping, i) || is_made_column(mapping, i))
 			continue;
-		cleanser->fields[i] = reader_certain_field(cleanser->reader, cleanser->columns[i],
-												   &cleanser->lengths[i]);
-		if (cleanser->fields[i] == NULL || cleanser->lengths[i] == 0)
+		cleanser->record.fields[i] = reader_certain_field(cleanser->record.reader, cleanser->record.columns[i],
+												   &cleanser->record.lengths[i]);
+		if (cleanser->record.fields[i] == NULL || cleanser->record.lengths[i] == 0)
 			return false;
 	}
 	return true;
@@ -551,13 +405,13 @@ take_unusable(Cleanser *cleanser, const char *reason, bool certain, const char *
 	char	   *key = certain ? key_text(cleanser) : NULL;
 
 	if (!certain || !is_kept_key_readable(cleanser))
-		cleanser->counter.deletions_suspended = true;
-	else if (cleanser->mapping->association)
-		(void) take_pairs(cleanser, keep_key);
+		cleanser->record.counter.deletions_suspended = true;
+	else if (cleanser->record.mapping->association)
+		(void) record_pairs(&cleanser->record, keep_key);
 	else
-		keep_key(cleanser, row_place(cleanser, 0));
+		keep_key(&cleanser->record, 0);
 	if (comparison_is_first_pass(cleanser->comparison))
-		set_aside(cleanser, &cleanser->counter.rejected, reason, key, message);
+		set_aside(cleanser, &cleanser->record.counter.rejected, reason, key, message);
 }
 
 /* Takes a row that is malformed or holds invalid bytes. */
@@ -565,8 +419,8 @@ static void
 take_faulty(Cleanser *cleanser)
 {
 	begin_key(cleanser);
-	take_unusable(cleanser, reader_fault(cleanser->reader) == ROW_ENCODING ? "encoding" : "malformed",
-				  take_certain_key(cleanser), reader_fault_message(cleanser->reader));
+	take_unusable(cleanser, reader_fault(cleanser->record.reader) == ROW_ENCODING ? "encoding" : "malformed",
+				  take_certain_key(cleanser), reader_fault_message(cleanser->record.reader));
 }
 
 /* Whether option "where" wants the row at hand; if that cannot be told, why. */
@@ -575,8 +429,8 @@ is_wanted(Cleanser *cleanser, char **why)
 {
 	*why = NULL;
 	return cleanser->where == NULL ||
-		reader_where_holds(cleanser->reader, cleanser->where,
-						   cleanser->options->on_error == ON_ERROR_STOP ? NULL : why);
+		reader_where_holds(cleanser->record.reader, cleanser->where,
+						   cleanser->record.options->on_error == ON_ERROR_STOP ? NULL : why);
 }
 
 /* Whether the key was found to be given twice with different contents. */
@@ -609,28 +463,28 @@ try_conversions(void *arg)
 {
 	Cleanser   *cleanser = arg;
 
-	row_bytes_reset(&cleanser->value_bytes);
-	for (int i = 0; i < cleanser->mapping->ncolumns; i++)
+	row_bytes_reset(&cleanser->record.value_bytes);
+	for (int i = 0; i < cleanser->record.mapping->ncolumns; i++)
 	{
-		Converter  *converter = &cleanser->converters[i];
+		Converter  *converter = &cleanser->record.converters[i];
 		Datum		value;
 		bool		isnull;
 
-		cleanser->at = i;
-		reader_at_column(cleanser->reader, cleanser->columns[i]);
-		if (cleanser->fields[i] != NULL)
-			check_indexed_length(cleanser->mapping, i, cleanser->lengths[i]);
-		if (cleanser->mapping->columns[i].target == NULL)
+		cleanser->record.at = i;
+		reader_at_column(cleanser->record.reader, cleanser->record.columns[i]);
+		if (cleanser->record.fields[i] != NULL)
+			check_indexed_length(cleanser->record.mapping, i, cleanser->record.lengths[i]);
+		if (cleanser->record.mapping->columns[i].target == NULL)
 			continue;
-		value = convert_field(converter, cleanser->fields[i], cleanser->lengths[i], &isnull);
-		if (is_compared(&cleanser->mapping->columns[i]))
-			converter_add_bytes(converter, &cleanser->value_bytes, value, isnull);
-		if (isnull && cleanser->mapping->columns[i].key_part > 0 && !cleanser->mapping->association)
+		value = convert_field(converter, cleanser->record.fields[i], cleanser->record.lengths[i], &isnull);
+		if (is_compared(&cleanser->record.mapping->columns[i]))
+			converter_add_bytes(converter, &cleanser->record.value_bytes, value, isnull);
+		if (isnull && cleanser->record.mapping->columns[i].key_part > 0 && !cleanser->record.mapping->association)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("key is null in its format")));
 	}
-	reader_at_column(cleanser->reader, -1);
+	reader_at_column(cleanser->record.reader, -1);
 }
 
 /*
@@ -640,10 +494,10 @@ try_conversions(void *arg)
 static void
 set_aside_value(Cleanser *cleanser, int column, const char *message)
 {
-	if (is_key_column(cleanser->mapping, column))
-		cleanser->counter.deletions_suspended = true;
-	set_aside(cleanser, &cleanser->counter.rejected, "conversion", key_text(cleanser),
-			  psprintf("column \"%s\": %s", cleanser->mapping->columns[column].source, message));
+	if (is_key_column(cleanser->record.mapping, column))
+		cleanser->record.counter.deletions_suspended = true;
+	set_aside(cleanser, &cleanser->record.counter.rejected, "conversion", key_text(cleanser),
+			  psprintf("column \"%s\": %s", cleanser->record.mapping->columns[column].source, message));
 }
 
 /* Whether the target will take the row's values; if not, it is set aside. */
@@ -653,17 +507,17 @@ values_are_good(Cleanser *cleanser)
 	ErrorData  *error = NULL;
 
 	/* Ends of links are never converted: only keys that they lead to. */
-	if (cleanser->mapping->association && !is_key_made(cleanser->mapping) &&
-		is_indexed_length(cleanser->mapping, 0, cleanser->lengths[0]) &&
-		is_indexed_length(cleanser->mapping, 1, cleanser->lengths[1]))
+	if (cleanser->record.mapping->association && !is_key_made(cleanser->record.mapping) &&
+		is_indexed_length(cleanser->record.mapping, 0, cleanser->record.lengths[0]) &&
+		is_indexed_length(cleanser->record.mapping, 1, cleanser->record.lengths[1]))
 		return true;
 	need_key(cleanser);
-	if (cleanser->options->on_error == ON_ERROR_STOP)
+	if (cleanser->record.options->on_error == ON_ERROR_STOP)
 		try_conversions(cleanser);
 	else
 		error = guarded_values(try_conversions, cleanser);
 	if (error != NULL)
-		set_aside_value(cleanser, cleanser->at, error->message);
+		set_aside_value(cleanser, cleanser->record.at, error->message);
 	return error == NULL;
 }
 
@@ -678,13 +532,13 @@ take_unchanged(Cleanser *cleanser)
 	if (cleanser->convert_all && !values_are_good(cleanser))
 	{
 		/* Previous forgets what is not cleansed any more; the target keeps it. */
-		delta_write(cleanser->delta, COMMAND_DELETE, cleanser->fields, cleanser->lengths, NULL);
-		cleanser->counter.delta_deleted++;
+		delta_write(cleanser->record.delta, COMMAND_DELETE, cleanser->record.fields, cleanser->record.lengths, NULL);
+		cleanser->record.counter.delta_deleted++;
 		write_kept_key(cleanser);
 		return;
 	}
-	cleanser->counter.rows_read++;
-	cleanser->counter.rows_kept++;
+	cleanser->record.counter.rows_read++;
+	cleanser->record.counter.rows_kept++;
 }
 
 /* Says what previous has to know of the spelling of the key of the row to be written. */
@@ -694,30 +548,30 @@ write_spelling(Cleanser *cleanser, Verdict verdict)
 	SoughtKey	sought;
 	int64		hash;
 
-	if (cleanser->key_type.bytewise)
+	if (cleanser->record.key_type.bytewise)
 		return;
 	sought = sought_key(cleanser);
 	if (verdict == ROW_CHANGED && !cleanser->looked_up)
 	{
-		int			n = cleanser->mapping->ncolumns;
+		int			n = cleanser->record.mapping->ncolumns;
 		Datum	   *values = palloc(sizeof(Datum) * n);
 		bool	   *nulls = palloc(sizeof(bool) * n);
-		int			key = cleanser->mapping->key;
+		int			key = cleanser->record.mapping->key;
 
 		/* A batch ahead has given the row its key. */
-		if (baseline_lookup(cleanser->baseline, &sought, (Datum) 0, values, nulls) &&
+		if (baseline_lookup(cleanser->record.baseline, &sought, (Datum) 0, values, nulls) &&
 			!datumIsEqual(values[key], sought.text, false, -1))
 			cleanser->spelling = values[key];
 	}
-	delta_key_spelling(cleanser->delta, cleanser->spelling,
-					   baseline_key_hash(cleanser->baseline, sought.text, &hash) ? &hash : NULL);
+	delta_key_spelling(cleanser->record.delta, cleanser->spelling,
+					   baseline_key_hash(cleanser->record.baseline, sought.text, &hash) ? &hash : NULL);
 }
 
 /* Takes a row that is new or differs from the baseline. */
 static void
 take_difference(Cleanser *cleanser, Verdict verdict)
 {
-	PrepareCounter *counter = &cleanser->counter;
+	PrepareCounter *counter = &cleanser->record.counter;
 	Digest		values;
 
 	if (!values_are_good(cleanser))
@@ -728,14 +582,14 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 	}
 	counter->rows_read++;
 	counter->rows_kept++;
-	values = row_bytes_digest(&cleanser->value_bytes, &cleanser->epoch.key);
+	values = row_bytes_digest(&cleanser->record.value_bytes, &cleanser->record.epoch.key);
 	if (verdict == ROW_NEW)
 		counter->delta_inserted++;
 	else
 		counter->delta_updated++;
 	write_spelling(cleanser, verdict);
-	delta_write(cleanser->delta, verdict == ROW_NEW ? COMMAND_INSERT : COMMAND_UPDATE,
-				cleanser->fields, cleanser->lengths, &values);
+	delta_write(cleanser->record.delta, verdict == ROW_NEW ? COMMAND_INSERT : COMMAND_UPDATE,
+				cleanser->record.fields, cleanser->record.lengths, &values);
 }
 
 /*
@@ -745,7 +599,7 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 static void
 take_repeated(Cleanser *cleanser, Verdict verdict, int64 other_line)
 {
-	const Mapping *mapping = cleanser->mapping;
+	const Mapping *mapping = cleanser->record.mapping;
 	const char *reason = "duplicate";
 	const char *format = "key was already given on line %lld";
 
@@ -758,19 +612,21 @@ take_repeated(Cleanser *cleanser, Verdict verdict, int64 other_line)
 	}
 	if (verdict == ROW_REPEATED)
 	{
-		cleanser->counter.rows_read++;
-		cleanser->counter.duplicates++;
+		cleanser->record.counter.rows_read++;
+		cleanser->record.counter.duplicates++;
 		return;
 	}
-	set_aside(cleanser, &cleanser->counter.duplicates, reason, key_text(cleanser),
+	set_aside(cleanser, &cleanser->record.counter.duplicates, reason, key_text(cleanser),
 			  psprintf(format, (long long) other_line));
 }
 
 /* Takes the fields at hand, which have a key, as a row. */
 static void
-take_record(Cleanser *cleanser, int64 place)
+take_record(Record *record, int64 pair)
 {
-	PrepareCounter *counter = &cleanser->counter;
+	Cleanser   *cleanser = (Cleanser *) record;
+	int64		place = row_place(cleanser, pair);
+	PrepareCounter *counter = &cleanser->record.counter;
 	Digest		row;
 	Verdict		verdict;
 	bool		done;
@@ -782,9 +638,9 @@ take_record(Cleanser *cleanser, int64 place)
 	{
 		if (comparison_is_first_pass(cleanser->comparison))
 			set_aside(cleanser, &counter->duplicates,
-					  cleanser->mapping->association && !cleanser->mapping->pairs ? "conflict" : "duplicate", key_text(cleanser),
+					  cleanser->record.mapping->association && !cleanser->record.mapping->pairs ? "conflict" : "duplicate", key_text(cleanser),
 					  "key is given more than once, with different contents");
-		keep_key(cleanser, place);
+		keep_key(record, pair);
 		return;
 	}
 
@@ -821,20 +677,20 @@ take_record(Cleanser *cleanser, int64 place)
 static bool
 is_link(const Cleanser *cleanser)
 {
-	return cleanser->fields[0] != NULL && cleanser->lengths[0] > 0 &&
-		cleanser->fields[1] != NULL && cleanser->lengths[1] > 0;
+	return cleanser->record.fields[0] != NULL && cleanser->record.lengths[0] > 0 &&
+		cleanser->record.fields[1] != NULL && cleanser->record.lengths[1] > 0;
 }
 
 /* Takes a row of an association: without a value on either side it is no link. */
 static void
 take_link(Cleanser *cleanser)
 {
-	if (is_link(cleanser) && take_pairs(cleanser, take_record) > 0)
+	if (is_link(cleanser) && record_pairs(&cleanser->record, take_record) > 0)
 		return;
 	if (comparison_is_first_pass(cleanser->comparison))
 	{
-		cleanser->counter.rows_read++;
-		cleanser->counter.empty_links++;
+		cleanser->record.counter.rows_read++;
+		cleanser->record.counter.empty_links++;
 	}
 }
 
@@ -846,16 +702,16 @@ take_unwanted(Cleanser *cleanser, const char *why)
 
 	if (why == NULL)
 	{
-		cleanser->counter.rows_read += first;
-		cleanser->counter.filtered += first;
+		cleanser->record.counter.rows_read += first;
+		cleanser->record.counter.filtered += first;
 		return;
 	}
 	begin_key(cleanser);
-	take_fields(cleanser);
-	if (cleanser->mapping->association ? is_link(cleanser) : !is_key_empty(cleanser))
+	record_take_fields(&cleanser->record);
+	if (cleanser->record.mapping->association ? is_link(cleanser) : !is_key_empty(cleanser))
 		take_unusable(cleanser, "conversion", true, why);
 	else if (first)
-		set_aside(cleanser, &cleanser->counter.rejected, "conversion", NULL, why);
+		set_aside(cleanser, &cleanser->record.counter.rejected, "conversion", NULL, why);
 }
 
 /* Takes a row, in memory that is forgotten with it. */
@@ -864,7 +720,7 @@ take_row(Cleanser *cleanser)
 {
 	char	   *why;
 
-	if (reader_fault(cleanser->reader) != ROW_OK)
+	if (reader_fault(cleanser->record.reader) != ROW_OK)
 	{
 		take_faulty(cleanser);
 		return;
@@ -874,39 +730,40 @@ take_row(Cleanser *cleanser)
 		take_unwanted(cleanser, why);
 		return;
 	}
-	take_fields(cleanser);
-	if (cleanser->mapping->association)
+	record_take_fields(&cleanser->record);
+	if (cleanser->record.mapping->association)
 		take_link(cleanser);
 	else if (!is_key_empty(cleanser))
-		take_record(cleanser, row_place(cleanser, 0));
+		take_record(&cleanser->record, 0);
 	else if (comparison_is_first_pass(cleanser->comparison))
-		set_aside(cleanser, &cleanser->counter.null_keys, "null key", NULL,
-				  empty_key_message(cleanser->mapping, cleanser->fields, cleanser->lengths));
+		set_aside(cleanser, &cleanser->record.counter.null_keys, "null key", NULL,
+				  empty_key_message(cleanser->record.mapping, cleanser->record.fields, cleanser->record.lengths));
 }
 
 void
 cleanser_take(Cleanser *cleanser)
 {
-	MemoryContext before = MemoryContextSwitchTo(cleanser->row_context);
+	MemoryContext before = MemoryContextSwitchTo(cleanser->record.row_context);
 
 	take_row(cleanser);
 	MemoryContextSwitchTo(before);
-	MemoryContextReset(cleanser->row_context);
+	MemoryContextReset(cleanser->record.row_context);
 }
 
 /* ---------- keys given twice with different contents ---------- */
 
 /* Sends the digests of key and row of the fields at hand to the sort. */
 static void
-sort_digests(Cleanser *cleanser, int64 place)
+sort_digests(Record *record, int64 number)
 {
+	Cleanser   *cleanser = (Cleanser *) record;
 	char		image[VARHDRSZ + 2 * sizeof(Digest)];
 	Digest		pair[2];
 
 	SET_VARSIZE(image, sizeof(image));
 	begin_key(cleanser);
 	pair[0] = key_digest(cleanser);
-	if (cleanser->key_type.bytewise)
+	if (cleanser->record.key_type.bytewise)
 		pair[1] = row_digest(cleanser);
 	else
 		pair[1] = (Digest) {contents_at_hand(cleanser), 0};
@@ -920,18 +777,18 @@ take_for_conflicts(Cleanser *cleanser)
 {
 	char	   *why;
 
-	if (reader_fault(cleanser->reader) != ROW_OK || !is_wanted(cleanser, &why))
+	if (reader_fault(cleanser->record.reader) != ROW_OK || !is_wanted(cleanser, &why))
 		return;
-	take_fields(cleanser);
-	if (cleanser->mark >= 0)
-		(void) find_kept(cleanser);
-	if (!cleanser->mapping->association)
+	record_take_fields(&cleanser->record);
+	if (cleanser->record.mark >= 0)
+		(void) record_find_kept(&cleanser->record);
+	if (!cleanser->record.mapping->association)
 	{
 		if (!is_key_empty(cleanser))
-			sort_digests(cleanser, 0);
+			sort_digests(&cleanser->record, 0);
 	}
 	else if (is_link(cleanser))
-		(void) take_pairs(cleanser, sort_digests);
+		(void) record_pairs(&cleanser->record, sort_digests);
 }
 
 /*
@@ -953,13 +810,13 @@ find_conflicts(Cleanser *cleanser)
 	bool		isnull;
 
 	cleanser->sort = sort;
-	while (reader_next(cleanser->reader))
+	while (reader_next(cleanser->record.reader))
 	{
 		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(cleanser->row_context);
+		MemoryContextSwitchTo(cleanser->record.row_context);
 		take_for_conflicts(cleanser);
 		MemoryContextSwitchTo(before);
-		MemoryContextReset(cleanser->row_context);
+		MemoryContextReset(cleanser->record.row_context);
 	}
 	tuplesort_performsort(sort);
 	while (sorted_datum(sort, &value, &isnull))
@@ -984,7 +841,7 @@ find_conflicts(Cleanser *cleanser)
 		memcpy(last, pair, sizeof(pair));
 	}
 	tuplesort_end(sort);
-	reader_rewind(cleanser->reader);
+	reader_rewind(cleanser->record.reader);
 }
 
 /* ---------- passes ---------- */
@@ -995,9 +852,9 @@ cleanser_begin_pass(Cleanser *cleanser)
 	if (!comparison_next_pass(cleanser->comparison))
 		return false;
 	if (comparison_is_first_pass(cleanser->comparison) &&
-		cleanser->options->duplicates == DUPLICATES_REJECT)
+		cleanser->record.options->duplicates == DUPLICATES_REJECT)
 		find_conflicts(cleanser);
-	baseline_load(cleanser->baseline, cleanser->comparison);
+	baseline_load(cleanser->record.baseline, cleanser->comparison);
 	return true;
 }
 
@@ -1012,18 +869,18 @@ take_missing(void *arg, BaselinePlace place)
 	int64		hash;
 
 	CHECK_FOR_INTERRUPTS();
-	baseline_fetch(cleanser->baseline, place, &key, &values, &nulls);
+	baseline_fetch(cleanser->record.baseline, place, &key, &values, &nulls);
 	if (!comparison_is_ours(cleanser->comparison, &key))
 		return;
-	if (baseline_key_hash(cleanser->baseline, values[cleanser->mapping->key], &hash))
-		delta_key_spelling(cleanser->delta, (Datum) 0, &hash);
-	delta_write_stored(cleanser->delta, COMMAND_DELETE, values, nulls, NULL);
-	cleanser->counter.delta_deleted++;
+	if (baseline_key_hash(cleanser->record.baseline, values[cleanser->record.mapping->key], &hash))
+		delta_key_spelling(cleanser->record.delta, (Datum) 0, &hash);
+	delta_write_stored(cleanser->record.delta, COMMAND_DELETE, values, nulls, NULL);
+	cleanser->record.counter.delta_deleted++;
 }
 
 void
 cleanser_end_pass(Cleanser *cleanser)
 {
-	if (!cleanser->counter.deletions_suspended)
+	if (!cleanser->record.counter.deletions_suspended)
 		comparison_visit_missing(cleanser->comparison, take_missing, cleanser);
 }

@@ -13,6 +13,7 @@
 #include "store/quarantine.h"
 #include "csv/reader.h"
 
+/* Begins with a Record (record.h). */
 typedef struct Cleanser Cleanser;
 
 /*
@@ -25,9 +26,6 @@ extern Cleanser *cleanser_open(const Mapping *mapping, const Options *options,
 							   bool complete, bool convert_all, Reader *reader, const pg_uuid_t *batch, List *queue,
 							   Quarantine *quarantine, Size budget);
 extern void cleanser_close(Cleanser *cleanser);
-
-extern const Mapping *cleanser_mapping(const Cleanser *cleanser);
-extern const PrepareCounter *cleanser_counter(const Cleanser *cleanser);
 
 /*
  * One pass: begin says false when all keys are done; then every row of the

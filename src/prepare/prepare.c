@@ -14,6 +14,7 @@
 #include "prepare/change_files.h"
 #include "synchronize/changes.h"
 #include "prepare/cleanse.h"
+#include "prepare/record.h"
 #include "config/config.h"
 #include "ldap/cookie.h"
 #include "map/connector.h"
@@ -425,13 +426,13 @@ read_rows(Reader *reader, List *cleansers, MappingScope *scope)
 {
 	int64		rows = 0;
 
-	progress_phase(PROGRESS_PREPARE, PHASE_READING, cleanser_mapping(linitial(cleansers)));
+	progress_phase(PROGRESS_PREPARE, PHASE_READING, record_of(linitial(cleansers))->mapping);
 	while (reader_next(reader))
 	{
 		CHECK_FOR_INTERRUPTS();
 		foreach_ptr(Cleanser, cleanser, cleansers)
 		{
-			mapping_at(scope, cleanser_mapping(cleanser));
+			mapping_at(scope, record_of(cleanser)->mapping);
 			cleanser_take(cleanser);
 		}
 		mapping_at(scope, NULL);
@@ -450,8 +451,8 @@ read_passes(Reader *reader, List *cleansers, MappingScope *scope)
 
 		foreach_ptr(Cleanser, cleanser, cleansers)
 		{
-			mapping_at(scope, cleanser_mapping(cleanser));
-			progress_phase(PROGRESS_PREPARE, PHASE_BASELINE, cleanser_mapping(cleanser));
+			mapping_at(scope, record_of(cleanser)->mapping);
+			progress_phase(PROGRESS_PREPARE, PHASE_BASELINE, record_of(cleanser)->mapping);
 			if (cleanser_begin_pass(cleanser))
 				busy = lappend(busy, cleanser);
 		}
@@ -463,7 +464,7 @@ read_passes(Reader *reader, List *cleansers, MappingScope *scope)
 		read_rows(reader, busy, scope);
 		foreach_ptr(Cleanser, cleanser, busy)
 		{
-			mapping_at(scope, cleanser_mapping(cleanser));
+			mapping_at(scope, record_of(cleanser)->mapping);
 			cleanser_end_pass(cleanser);
 		}
 	}
@@ -519,9 +520,9 @@ read_extract(Prepare *prepare, FileGroup *group, Reader *reader, MappingScope *s
 	reader_leave(reader);
 	foreach_ptr(Cleanser, cleanser, cleansers)
 	{
-		mapping_at(scope, cleanser_mapping(cleanser));
+		mapping_at(scope, record_of(cleanser)->mapping);
 		cleanser_close(cleanser);
-		record(prepare, group, cleanser_mapping(cleanser), cleanser_counter(cleanser));
+		record(prepare, group, record_of(cleanser)->mapping, &record_of(cleanser)->counter);
 	}
 }
 
@@ -545,18 +546,18 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 
 	foreach_ptr(ChangeFile, file, changes)
 	{
-		mapping_at(scope, change_file_mapping(file));
+		mapping_at(scope, record_of(file)->mapping);
 		change_file_begin(file, reader);
 	}
 	mapping_at(scope, NULL);
 	reader_enter(reader);
-	progress_phase(PROGRESS_PREPARE, PHASE_READING, change_file_mapping(linitial(changes)));
+	progress_phase(PROGRESS_PREPARE, PHASE_READING, record_of(linitial(changes))->mapping);
 	while (reader_next(reader))
 	{
 		CHECK_FOR_INTERRUPTS();
 		foreach_ptr(ChangeFile, file, changes)
 		{
-			mapping_at(scope, change_file_mapping(file));
+			mapping_at(scope, record_of(file)->mapping);
 			change_file_take(file);
 		}
 		mapping_at(scope, NULL);
@@ -567,7 +568,7 @@ read_change_file(Prepare *prepare, FileGroup *group, Reader *reader, bytea *dige
 	reader_leave(reader);
 	foreach_ptr(ChangeFile, file, changes)
 	{
-		const Mapping *mapping = change_file_mapping(file);
+		const Mapping *mapping = record_of(file)->mapping;
 		int64		taken = change_file_end(file);
 
 		/* What a directory tells is new: the cookie sees to that. */
@@ -731,7 +732,7 @@ read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
 			progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, mapping);
 			change_file_finish(file);
 		}
-		record(prepare, group, mapping, file ? change_file_counter(file) : &nothing);
+		record(prepare, group, mapping, file ? &record_of(file)->counter : &nothing);
 	}
 }
 
