@@ -288,20 +288,14 @@ static List *
 text_list(const OptionKind *kind, const JsonbValue *json)
 {
 	List	   *texts = NIL;
-	JsonbIterator *iterator;
-	JsonbValue	value;
-	JsonbIteratorToken token;
 
 	if (json->type == jbvString)
-		return list_make1(pnstrdup(json->val.string.val, json->val.string.len));
-	iterator = JsonbIteratorInit(json->val.binary.data);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+		return list_make1(json_scalar_text(json));
+	foreach_ptr(JsonMember, member, json_members(json->val.binary.data))
 	{
-		if (token != WJB_ELEM)
-			continue;
-		if (value.type != jbvString)
+		if (member->value.type != jbvString)
 			refuse(kind);
-		texts = lappend(texts, pnstrdup(value.val.string.val, value.val.string.len));
+		texts = lappend(texts, json_scalar_text(&member->value));
 	}
 	return texts;
 }
@@ -341,14 +335,8 @@ static void
 set_commands(Options *options, const OptionKind *kind, const char *value,
 			 const JsonbValue *json)
 {
-	JsonbIterator *iterator = JsonbIteratorInit(json->val.binary.data);
-	JsonbIteratorToken token;
-	JsonbValue	item;
-
-	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
-		if (token == WJB_VALUE &&
-			(item.type != jbvString ||
-			 !is_change_command(pnstrdup(item.val.string.val, item.val.string.len))))
+	foreach_ptr(JsonMember, member, json_members(json->val.binary.data))
+		if (member->value.type != jbvString || !is_change_command(json_scalar_text(&member->value)))
 			refuse(kind);
 	set_object(options, kind, value, json);
 }
@@ -522,6 +510,22 @@ json_scalar_text(const JsonbValue *value)
 	}
 }
 
+List *
+json_members(JsonbContainer *container)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(container);
+	JsonbIteratorToken token;
+	JsonMember	member = {NULL};
+	List	   *members = NIL;
+
+	while ((token = JsonbIteratorNext(&iterator, &member.value, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+			member.name = json_scalar_text(&member.value);
+		else if (token == WJB_VALUE || token == WJB_ELEM)
+			members = lappend(members, memcpy(palloc(sizeof(member)), &member, sizeof(member)));
+	return members;
+}
+
 /* The option of this name that such a giver may give, or an error. */
 static const OptionKind *
 find_option(const char *name, int allowed)
@@ -594,24 +598,15 @@ check_object(Jsonb *document)
 static void
 overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 {
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue	value;
-
 	check_object(document);
-	iterator = JsonbIteratorInit(&document->root);
-	token = JsonbIteratorNext(&iterator, &value, false);
-	while ((token = JsonbIteratorNext(&iterator, &value, true)) == WJB_KEY)
+	foreach_ptr(JsonMember, member, json_members(&document->root))
 	{
-		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-		const OptionKind *kind = find_option(name, allowed);
-		char	   *text;
+		const OptionKind *kind = find_option(member->name, allowed);
+		char	   *text = json_scalar_text(&member->value);
 
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		check_type(kind, &value);
-		text = json_scalar_text(&value);
-		kind->set(options, kind, text ? text : "", &value);
-		if (strcmp(name, "escape") == 0)
+		check_type(kind, &member->value);
+		kind->set(options, kind, text ? text : "", &member->value);
+		if (strcmp(member->name, "escape") == 0)
 			*escape_given = true;
 	}
 }

@@ -136,6 +136,15 @@ extern Jsonb *options_merge(int allowed, Jsonb *stored, Jsonb *given);
 /* Errors with 22023 if the document has an option that says what a file is like. */
 extern void options_check_relation(Jsonb *document);
 
+/* What an object holds, or without names a list, in its order: of JsonMember. */
+typedef struct JsonMember
+{
+	char	   *name;
+	JsonbValue	value;
+} JsonMember;
+
+extern List *json_members(JsonbContainer *container);
+
 /* The text of a single value of a document; NULL for null and for no single value. */
 extern char *json_scalar_text(const JsonbValue *value);
 

@@ -690,18 +690,11 @@ distinct_links(const Mapping *mapping, TypedRows *links)
 	return distinct;
 }
 
-/* Takes the key of a row of side 1 that was set aside: its links are left alone. */
+/* Takes the key of a row of one side that was set aside: its links are left alone. */
 static void
-keep_side1(void *arg, uint64 row)
+keep_side(void *arg, uint64 row)
 {
-	add_link(arg, false, true, sql_text(row, 1), NULL, NULL);
-}
-
-/* The same of side 2. */
-static void
-keep_side2(void *arg, uint64 row)
-{
-	add_link(arg, false, true, NULL, sql_text(row, 1), NULL);
+	add_link(arg, false, true, sql_text(row, 1), sql_text(row, 2), NULL);
 }
 
 /*
@@ -716,10 +709,9 @@ keep_sides(LinkSink *sink, const pg_uuid_t *batch)
 		const AssociationEnd *end = &sink->mapping->ends[i];
 
 		if (is_own_end(sink->mapping, end))
-			sql_for_each(own_cursor(psprintf("SELECT DISTINCT d.%s FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
-											 key_stored(end), delta_table(end->entity)),
-									SQL_ARGS(SQL_UUID(batch))),
-						 i == 0 ? keep_side1 : keep_side2, sink);
+			sql_for_each(own_cursor(psprintf(i == 0 ? "SELECT DISTINCT d.%s, NULL::text FROM %s d WHERE d.batch = $1 AND d.command = 'keep'" :
+											 "SELECT DISTINCT NULL::text, d.%s FROM %s d WHERE d.batch = $1 AND d.command = 'keep'",
+											 key_stored(end), delta_table(end->entity)), SQL_ARGS(SQL_UUID(batch))), keep_side, sink);
 	}
 }
 

@@ -177,30 +177,25 @@ copy_properties(MappingColumn *column, const MappingColumn *from)
 static void
 add_described_column(Mapping *mapping, char *source, JsonbValue *object)
 {
-	JsonbIterator *iterator;
-	JsonbValue	key;
-	JsonbValue	value;
 	MappingColumn given = {0};
 
 	if (object->type != jbvBinary || !JsonContainerIsObject(object->val.binary.data))
 		(void) json_string(NULL, source);
-	iterator = JsonbIteratorInit(object->val.binary.data);
-	(void) JsonbIteratorNext(&iterator, &key, true);
-	while (JsonbIteratorNext(&iterator, &key, true) == WJB_KEY)
+	foreach_ptr(JsonMember, member, json_members(object->val.binary.data))
 	{
-		char	   *name = pnstrdup(key.val.string.val, key.val.string.len);
+		const char *name = member->name;
+		const JsonbValue *value = &member->value;
 
-		(void) JsonbIteratorNext(&iterator, &value, true);
 		if (strcmp(name, "column") == 0)
-			given.target = json_string(&value, source);
+			given.target = json_string(value, source);
 		else if (strcmp(name, "format") == 0)
-			given.format = json_string(&value, source);
+			given.format = json_string(value, source);
 		else if (strcmp(name, "write") == 0)
-			given.insert_only = takes_word(name, &value, "insert", NULL, source);
+			given.insert_only = takes_word(name, value, "insert", NULL, source);
 		else if (strcmp(name, "empty") == 0)
-			given.keeps = takes_word(name, &value, "keep", NULL, source);
+			given.keeps = takes_word(name, value, "keep", NULL, source);
 		else if (strcmp(name, "optional") == 0)
-			given.optional = takes_word(name, &value, "keep", "null", source) ? OPTIONAL_KEEP : OPTIONAL_NULL;
+			given.optional = takes_word(name, value, "keep", "null", source) ? OPTIONAL_KEEP : OPTIONAL_NULL;
 		else
 			refuse_property(name, source);
 	}
@@ -224,38 +219,23 @@ add_target(Mapping *mapping, char *source, JsonbValue *value)
 		add_described_column(mapping, source, value);
 }
 
-/* Takes the list of the targets of a source column. */
-static void
-add_targets(Mapping *mapping, char *source, JsonbContainer *list)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(list);
-	JsonbValue	value;
-
-	if (JsonContainerSize(list) == 0)
-		(void) json_string(NULL, source);
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	while (JsonbIteratorNext(&iterator, &value, true) == WJB_ELEM)
-		add_target(mapping, source, &value);
-}
-
-/* Takes the columns as the caller names them. */
+/* Takes the columns as the caller names them: each source column with its target, or a list of such. */
 static void
 take_named_columns(Mapping *mapping, Jsonb *columns)
 {
-	JsonbIterator *iterator;
-	JsonbValue	value;
-
-	iterator = JsonbIteratorInit(&columns->root);
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
+	foreach_ptr(JsonMember, column, json_members(&columns->root))
 	{
-		char	   *source = pnstrdup(value.val.string.val, value.val.string.len);
+		JsonbValue *value = &column->value;
 
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		if (value.type == jbvBinary && JsonContainerIsArray(value.val.binary.data))
-			add_targets(mapping, source, value.val.binary.data);
-		else
-			add_target(mapping, source, &value);
+		if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		{
+			add_target(mapping, column->name, value);
+			continue;
+		}
+		if (JsonContainerSize(value->val.binary.data) == 0)
+			(void) json_string(NULL, column->name);
+		foreach_ptr(JsonMember, target, json_members(value->val.binary.data))
+			add_target(mapping, column->name, &target->value);
 	}
 }
 
@@ -799,24 +779,17 @@ option_column(const Mapping *mapping, Relation target, const char *option, const
 void
 check_constants(Mapping *mapping, Relation target)
 {
-	JsonbIterator *iterator;
-	JsonbValue	value;
-
 	if (mapping->options->constants == NULL)
 		return;
-	iterator = JsonbIteratorInit(&mapping->options->constants->root);
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
+	foreach_ptr(JsonMember, constant, json_members(&mapping->options->constants->root))
 	{
-		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
+		const char *name = constant->name;
 		Form_pg_attribute attribute = option_column(mapping, target, "constants", name);
 		Converter	converter;
-		char	   *text;
+		char	   *text = json_scalar_text(&constant->value);
 		bool		isnull;
 
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		text = json_scalar_text(&value);
-		if (text == NULL && value.type != jbvNull)
+		if (text == NULL && constant->value.type != jbvNull)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("constant of column \"%s\" is not a single value", name)));

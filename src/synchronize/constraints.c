@@ -599,27 +599,18 @@ constraints_count(Connector *connector, const pg_uuid_t *changes, bool back, con
 	typed_rows_forget(taken);
 }
 
-/* The targets of a connector's entity types. */
-static ArrayType *
-entity_targets(const Connector *connector)
-{
-	Datum	   *tables = palloc(sizeof(Datum) * (connector->nmappings + 1));
-	int			count = 0;
-
-	foreach_mapping(mapping, connector)
-		if (!mapping->association)
-			tables[count++] = ObjectIdGetDatum(mapping->target);
-	return construct_array(tables, count, OIDOID, sizeof(Oid), true, TYPALIGN_INT);
-}
+/* The tables that rows of the entity types of connector $1 may be seen in. */
+#define ENTITY_FAMILY \
+	"WITH family AS (SELECT m.target::oid AS target, f.relid FROM syncup.mapping m" \
+	" CROSS JOIN LATERAL " FAMILY("m.target") " AS f (relid) WHERE m.connector = $1 AND m.kind = 'entity type')"
 
 bool
 constraints_tie(Connector *connector)
 {
-	uint64		count = own_sql("WITH family AS (SELECT t.relid AS target, f.relid FROM unnest($1) AS t (relid) CROSS JOIN LATERAL " FAMILY("t.relid") " AS f (relid))"
-								" SELECT DISTINCT tied.target FROM pg_catalog.pg_constraint c JOIN family child ON child.relid = c.conrelid"
+	uint64		count = own_sql(ENTITY_FAMILY " SELECT DISTINCT tied.target FROM pg_catalog.pg_constraint c JOIN family child ON child.relid = c.conrelid"
 								" JOIN family parent ON parent.relid = c.confrelid"
 								" CROSS JOIN LATERAL (VALUES (child.target), (parent.target)) AS tied (target) WHERE c.contype = 'f'",
-								SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector)))));
+								SQL_ARGS(SQL_TEXT(connector->name)));
 
 	foreach_mapping(mapping, connector)
 	{
@@ -634,10 +625,9 @@ constraints_tie(Connector *connector)
 static bool
 is_cascaded(const Connector *connector, const Mapping *mapping)
 {
-	return own_sql("WITH family AS (SELECT f.relid FROM unnest($1) AS t (relid) CROSS JOIN LATERAL " FAMILY("t.relid") " AS f (relid))"
-				   " SELECT FROM pg_catalog.pg_constraint c WHERE c.contype = 'f' AND c.confdeltype = 'c'"
-				   " AND c.conrelid IN " FAMILY("$2") " AND c.confrelid IN (TABLE family) LIMIT 1",
-				   SQL_ARGS(SQL_DATUM(OIDARRAYOID, PointerGetDatum(entity_targets(connector))), SQL_OID(mapping->target))) > 0;
+	return own_sql(ENTITY_FAMILY " SELECT FROM pg_catalog.pg_constraint c WHERE c.contype = 'f' AND c.confdeltype = 'c'"
+				   " AND c.conrelid IN " FAMILY("$2") " AND c.confrelid IN (SELECT f.relid FROM family f) LIMIT 1",
+				   SQL_ARGS(SQL_TEXT(connector->name), SQL_OID(mapping->target))) > 0;
 }
 
 void

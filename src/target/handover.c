@@ -48,23 +48,12 @@ taken_columns(const Mapping *mapping)
 {
 	const Connector *connector = mapping->connector;
 	List	   *columns = NIL;
-	JsonbIterator *iterator;
-	JsonbValue	value;
 
 	if (mapping->options->scope == NULL)
 		return NIL;
 	if (mapping->options->constants != NULL)
-	{
-		iterator = JsonbIteratorInit(&mapping->options->constants->root);
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
-		{
-			char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-
-			(void) JsonbIteratorNext(&iterator, &value, true);
-			columns = add_taken(columns, mapping, name, constant_sql(mapping, name));
-		}
-	}
+		foreach_ptr(JsonMember, constant, json_members(&mapping->options->constants->root))
+			columns = add_taken(columns, mapping, constant->name, constant_sql(mapping, constant->name));
 	foreach_mapping(other, connector)
 	{
 		char	   *retired = other->association ? NULL : other->options->deleted_column;

@@ -349,20 +349,12 @@ constant_sql(const Mapping *mapping, const char *column)
 void
 add_constants(const Mapping *mapping, StringInfo columns, StringInfo values)
 {
-	JsonbIterator *iterator;
-	JsonbValue	value;
-
 	if (mapping->options->constants == NULL)
 		return;
-	iterator = JsonbIteratorInit(&mapping->options->constants->root);
-	(void) JsonbIteratorNext(&iterator, &value, true);
-	while (JsonbIteratorNext(&iterator, &value, true) == WJB_KEY)
+	foreach_ptr(JsonMember, constant, json_members(&mapping->options->constants->root))
 	{
-		char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-
-		(void) JsonbIteratorNext(&iterator, &value, true);
-		appendStringInfo(columns, ", %s", quote_identifier(name));
-		appendStringInfo(values, ", %s", constant_literal(mapping, name, &value));
+		appendStringInfo(columns, ", %s", quote_identifier(constant->name));
+		appendStringInfo(values, ", %s", constant_literal(mapping, constant->name, &constant->value));
 	}
 }
 
