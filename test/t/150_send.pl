@@ -320,6 +320,28 @@ in_readme(q{CALL syncup_run_job('HR_complete')});
 is(in_readme(q{SELECT string_agg(step || ' ' || state, ', ' ORDER BY ordinal) FROM syncup.job_step_run}), 'synchronize HR success, maintain success', 'a job does the rest, without preparing anything');
 is(in_readme(q{SELECT (SELECT count(*) FROM syncup.alarm), (SELECT last_status FROM syncup.status)}), '0|applied', 'all is well');
 
+# Unknown files: described on one server, which has them, and sent to another one.
+query('CREATE DATABASE notebook');
+query('CREATE DATABASE prod');
+$node->safe_psql($_, 'CREATE EXTENSION syncup') for 'notebook', 'prod';
+mkdir "$dir/exports";
+write_file('exports/person.csv', "id;name;unit\n" . join '', map { "$_;Name $_;" . ($_ % 2 ? 'A' : 'B') . "\n" } 1 .. 12);
+write_file('exports/unit.csv', "code;title\nA;Alpha\nB;Beta\n");
+my ($describe) = grep { /syncup_suggest/ } manual('agents.md', q{The server's side}, 'sh');
+$describe =~ s{/var/exports}{$dir/exports}g;
+$describe =~ s/psql -h localhost/psql -d notebook/;
+$describe =~ s/psql -h db\.example\.org/psql -q/;
+$describe =~ s/^syncup-send -h db\.example\.org/sh bin\/syncup-send --quiet/m;
+$describe =~ s/setup\.sql/$dir\/setup.sql/g;
+{
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	local $ENV{PGUSER} = $owner;
+	ok(IPC::Run::run([ 'sh', '-ec', $describe ], '>', \$printed, '2>', \$said), 'are sent as the manual says') or diag($said);
+}
+is($node->safe_psql('prod', 'SELECT count(*), min(p.name), count(DISTINCT u.title) FROM person p JOIN unit u ON u.code = p.unit'), '12|Name 1|2', 'and are there');
+is($node->safe_psql('prod', 'SELECT directory IS NULL FROM syncup.connector'), 't', 'without a folder on the server');
+
 kill 'TERM', $proxy;
 waitpid $proxy, 0;
 $node->stop;
