@@ -36,5 +36,31 @@ SELECT syncup_approve(array_agg(assignment), 'new colleague') FROM syncup.assign
 
 SELECT rule, origin, provisioning_state AS state, approved_by IS NOT NULL AS approved
 FROM syncup.assignment WHERE account_key = 'a1' AND property = 'member' AND expected = 'it';
+
+-- The second half: an order, the agent that carries it out, the export that proves it.
+SELECT syncup_create_resource_type('AD user', 'people', 'ad_user', jsonb_build_object('limits', '{"max_percentage_inserted_lines": 0}'::jsonb, 'fulfill', jsonb_build_object('kind', 'json', 'directory', t.dir())));
+SELECT change_type, owner_key AS owner, state, document -> 'Changes' AS changes FROM syncup_generate_provisioning_orders();
+CALL syncup_fulfill();
+CALL t.shell('cat orders_*.json > orders.json');
+SELECT regexp_replace(jsonb_pretty(pg_read_file(t.dir() || '/orders.json')::jsonb), '("OrderId": "[^"]*"|"AssignedResourceTypeId": \d+)', '<id>', 'g');
+SELECT change_type, state, attempts FROM syncup.provisioning_order;
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE state = 'transmitted';
+SELECT change_type, state, attempts FROM syncup.provisioning_order;
+SELECT kind, property, expected, provisioning_state AS state FROM syncup.assignment WHERE owner_key = '3' ORDER BY kind, property, expected;
+CALL t.write('users.csv', E'guid,login,mail,department\na1,abyron,ada@example.org,IT\nb2,bjones,bob@example.org,Support\nc3,cyoung,cy@example.org,IT\nd4,dold,dan@example.org,Sales\ns9,backup,,\n');
+CALL t.write('members.csv', E'user,group\na1,all staff\na1,it\nb2,all staff\nb2,admins\nc3,all staff\nc3,it\nd4,all staff\n');
+CALL syncup_run('AD', 'incremental', force => true, keep_changes => true);
+SELECT * FROM syncup_compute_correlation_keys();
+SELECT sum(count) FILTER (WHERE provisioning_state IN ('pending', 'executed', 'errored')) AS open FROM syncup_compute_role_model();
+SELECT count(*) FROM syncup_generate_provisioning_orders();
+SELECT change_type, state FROM syncup.provisioning_order;
+SELECT kind, property, expected, account_key AS account, provisioning_state AS state FROM syncup.assignment WHERE owner_key = '3' ORDER BY kind, property, expected;
+SELECT x.expected AS value, x.rule, x.comment, o.change_type AS order, o.state, c.new_value AS read_back
+FROM syncup.assignment x
+JOIN syncup.provisioning_order o ON x.assignment = ANY (o.assignments)
+JOIN (SELECT b.synchronized_at, c.* FROM syncup.batch b, syncup_changes(b.batch) c WHERE b.connector = 'AD' AND b.changes_kept) c
+  ON c.key = x.account_key AND c.column_name = x.property AND c.synchronized_at > o.executed_at
+WHERE x.account_key = 'c3' AND x.property = 'mail';
+SELECT what, of, count FROM syncup.to_review;
 \set end :srcdir '/include/end.sql'
 \i :end

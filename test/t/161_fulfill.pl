@@ -144,6 +144,7 @@ sub in_a_directory
 	sql(<<SQL);
 TRUNCATE person;
 INSERT INTO person (id, name, note) SELECT n, 'Person ' || n, 'first' FROM generate_series(1, 250) n;
+CREATE FUNCTION secret(document jsonb) RETURNS text LANGUAGE sql IMMUTABLE RETURN 'S3cret' || (document #>> '{Owner,id}');
 CREATE TABLE account (uid text PRIMARY KEY, dn text UNIQUE, cn text, sn text, description text, manager text);
 CREATE TABLE peer (account text, other text, PRIMARY KEY (account, other));
 CREATE VIEW accounts_read AS SELECT * FROM syncup_read_ldap('dir', 'ou=people,$base', '(objectClass=inetOrgPerson)') AS (uid text, dn text, cn text, sn text, description text, manager text, "seeAlso" text[]);
@@ -152,7 +153,7 @@ SELECT syncup_create_connector('D');
 SELECT syncup_map_entity_type('D', 'account', 'account', NULL, 'uid', '{"uid": "uid", "dn": "dn", "cn": "cn", "sn": "sn", "description": "description", "manager": "manager"}', '{dn}', '{"source": "public.accounts_read"}');
 SELECT syncup_map_association('D', 'peer', NULL, 'uid', 'account.uid', 'other', 'account.dn', 'peer', 'account', 'other', '{"source": "public.peers_read", "match2": "dn"}');
 SELECT syncup_create_resource_type('D', 'person', 'account', '{"review": false, "limits": {"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0},
-	"fulfill": {"kind": "ldap", "server": "dir", "object_class": ["inetOrgPerson"], "retry_delay": "0", "timeout": "5 s", "retries": 20, "links": {"peer": {"attribute": "seeAlso"}}}}');
+	"fulfill": {"kind": "ldap", "server": "dir", "object_class": ["inetOrgPerson"], "retry_delay": "0", "timeout": "5 s", "retries": 20, "password": "public.secret", "links": {"peer": {"attribute": "seeAlso"}}}}');
 SELECT syncup_define_correlation('D', \$q\$'p' || o.id\$q\$, 'a.uid'), syncup_define_type_rule('D', 'NOT o.gone'), syncup_define_scalar_rule('D', 'uid', \$q\$'p' || o.id\$q\$),
 	syncup_define_scalar_rule('D', 'dn', \$q\$'cn=' || syncup_format(o.name, 'dn') || ',ou=people,$base'\$q\$), syncup_define_scalar_rule('D', 'cn', 'o.name'),
 	syncup_define_scalar_rule('D', 'sn', \$q\$'x'\$q\$), syncup_define_scalar_rule('D', 'description', 'o.note');
