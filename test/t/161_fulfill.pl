@@ -64,14 +64,13 @@ chmod 0755, "$folder/tell";
 my $told = "$folder/told";
 sub told { my @told = -e $told ? split(/\n/, slurp_file($told)) : (); return @told }
 sub told_twice { my %seen; $seen{$_}++ for told(); return scalar(grep { $_ > 1 } values %seen) }
-sub program_is
+sub badges_by_program
 {
-	my ($seconds) = @_;
-	sql(qq(SELECT syncup_create_resource_type('badge', 'person', 'badge', '{"review": false, "fulfill": {"kind": "program", "command": "$folder/tell $told $seconds", "max_in_flight": 2, "retry_delay": "0"}}')));
+	sql(qq(SELECT syncup_create_resource_type('badge', 'person', 'badge', '{"review": false, "fulfill": {"kind": "program", "command": "$folder/tell $told 0.05", "max_in_flight": 2, "retry_delay": "0"}}')));
+	sql(q(SELECT syncup_define_correlation('badge', 'o.id::text', 'a.id::text'), syncup_define_type_rule('badge'), syncup_define_scalar_rule('badge', 'id', 'o.id'), syncup_define_scalar_rule('badge', 'name', 'o.name')));
 	return;
 }
-program_is(0.05);
-sql(q(SELECT syncup_define_correlation('badge', 'o.id::text', 'a.id::text'), syncup_define_type_rule('badge'), syncup_define_scalar_rule('badge', 'id', 'o.id'), syncup_define_scalar_rule('badge', 'name', 'o.name')));
+badges_by_program();
 sql(q(SELECT * FROM syncup_compute_role_model(); SELECT * FROM syncup_generate_provisioning_orders(NULL, true)));
 my $session = begin('CALL syncup_fulfill()');
 ok(wait_until(sub { told() >= 5 }), 'killed: the program has been told some');
@@ -93,9 +92,9 @@ is(states(), 'executed 30', 'killed: decided, all have come to pass');
 is_deeply([ scalar told(), told_twice() ], [ 30, 0 ], 'killed: each once');
 
 # Several sessions at once: one of them does it.
-sql('TRUNCATE syncup.provisioning_order, syncup.assignment, syncup.ownership');
+sql(q(SELECT syncup_drop_resource_type('badge')));
 unlink $told;
-program_is(0.05);
+badges_by_program();
 sql(q(SELECT * FROM syncup_compute_role_model(); SELECT * FROM syncup_generate_provisioning_orders(NULL, true)));
 my @sessions = map { begin('CALL syncup_fulfill()') } 1 .. 4;
 end($_) for @sessions;
