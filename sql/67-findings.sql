@@ -387,11 +387,12 @@ AS $$
 		ELSE
 			'gone AS MATERIALIZED (SELECT p.* FROM syncup_previous.%1$I p JOIN syncup_delta.%1$I d ON d.batch = $1 AND d.command = ''delete'' AND d.%2$I = p.%2$I)'
 		END || ', came AS MATERIALIZED (SELECT d.* FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command = ''insert'')'
+			', updated AS MATERIALIZED (SELECT d.* FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command = ''update'')'
 			', stayed AS (SELECT p.* FROM syncup_previous.%1$I p WHERE NOT EXISTS (SELECT FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command IN (''delete'', ''insert'') AND d.%2$I = p.%2$I))',
 		table_name, key)
 $$;
 COMMENT ON FUNCTION syncup.gone_came_stayed(name, name, boolean) IS
-'SQL for a WITH: the rows that a batch ($1) deletes and inserts, and the others of previous.';
+'SQL for a WITH: the rows that a batch ($1) deletes and inserts, those that it updates as they come, and all others of previous, updated ones among them.';
 
 CREATE FUNCTION syncup.file_cut(batch uuid, mapping text, by_key boolean)
 RETURNS SETOF syncup.found
@@ -556,7 +557,8 @@ BEGIN
 			AS s (side, word, counter, place, rows)
 		WHERE s.rows >= d.rows AND f.stored > 0
 	LOOP
-		-- What some of them have in common, and then how many have it, and how many others.
+		-- What some of them have in common, and then how many have it, and how many others
+		-- as the file has them now: one that has just left a department that is lost is not in it.
 		EXECUTE format($sql$
 			WITH %1$s, seen AS (
 				SELECT v.ordinal, t.kind, t.trait, count(*) AS rows
@@ -581,6 +583,9 @@ BEGIN
 					SELECT true AS ours, g.%3$I AS key, v.* FROM %4$I g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
 					UNION ALL
 					SELECT false, NULL, v.* FROM stayed g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
+					WHERE NOT EXISTS (SELECT FROM updated u WHERE u.%6$I = g.%6$I)
+					UNION ALL
+					SELECT false, NULL, v.* FROM updated g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
 				) AS g
 				JOIN trait t ON t.ordinal = g.ordinal AND CASE t.kind WHEN 'is' THEN g.value = t.trait
 					WHEN 'ends with' THEN right(g.value, t.length) = t.trait ELSE starts_with(g.value, t.trait) END
@@ -589,7 +594,7 @@ BEGIN
 			SELECT h.* FROM has h
 			WHERE h.ours * 100 >= $4 * $2 AND h.others * 20 <= h.ours
 			ORDER BY h.ours - h.others DESC, char_length(h.trait) DESC, h.ordinal LIMIT 1
-			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied), of.place, f.key, of.side, cells)
+			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied), of.place, f.key, of.side, cells, f.key)
 		INTO trait USING find_rows_in_common.batch, of.rows, traits, d.percent;
 		IF trait.ours >= d.rows THEN
 			RETURN QUERY
