@@ -153,6 +153,20 @@ sub restart
 	return;
 }
 
+# Whether a backend died of a signal, as the server's log tells from a position on: one
+# that was about to go by itself may have been faster.
+sub was_killed
+{
+	my ($self, $pid, $position) = @_;
+	Time::HiRes::sleep(0.005) while (look_at($pid))[0] ne '';
+	for (1 .. 400)
+	{
+		return 1 if PostgreSQL::Test::Utils::slurp_file($self->{node}->logfile, $position) =~ /server process \(PID $pid\) was terminated by signal 9/;
+		Time::HiRes::sleep(0.005);
+	}
+	return 0;
+}
+
 # Runs a statement and stops the server meanwhile, as planned: all of it (server) or
 # the backend; at a place and its passing, or after a delay in seconds. Then the server
 # is there again. Result: whether it was stopped, whether the statement's success had
@@ -174,6 +188,7 @@ sub run_and_kill
 	$self->kill_server if $hit && $plan->{server};
 	my ($out, $err, $succeeded) = $self->finish($session);
 	$hit = 1 if $err =~ /server closed the connection/;
+	$hit = $self->was_killed($session->{pid}, $position) if $hit && !$plan->{server};
 	$self->restart($position, $plan->{server}) if $hit;
 	return ($hit, $succeeded, $out, $err);
 }
