@@ -278,7 +278,39 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.rule_query(regrole, text, text) IS 'SQL for what one query of rules says, to be read in FROM.';
 
-CREATE FUNCTION syncup.run_rules(statement text, role regrole, queries text[], owner regclass, account regclass, source text, whole text DEFAULT NULL)
+CREATE FUNCTION syncup.name_culprit(role regrole, rules text[], sqlstate text, message text)
+RETURNS text
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	rule text;
+BEGIN
+	IF left(sqlstate, 2) NOT IN ('25', '42') THEN
+		RETURN message;
+	END IF;
+	FOREACH rule IN ARRAY rules LOOP
+		BEGIN
+			IF cardinality(rules) > 1 THEN
+				PERFORM FROM syncup.rule_check(role, rule);
+				PERFORM syncup.check_query(role, rule, format('SELECT pg_catalog.concat(%s) FROM %s o LEFT JOIN %s a ON true',
+					syncup.rule_text(rule, 'expression', d.definition ->> 'expression'), t.owner, t.account))
+				FROM syncup.rule_definition d JOIN syncup.resource_type t USING (resource_type) WHERE d.rule = rule AND d.kind = 'scalar';
+				CONTINUE;
+			END IF;
+		EXCEPTION WHEN OTHERS THEN
+			CONTINUE WHEN SQLSTATE <> sqlstate;
+		END;
+		RETURN format('rule "%s": %s', rule, message);
+	END LOOP;
+	RETURN message;
+END
+$$;
+COMMENT ON FUNCTION syncup.name_culprit(regrole, text[], text, text) IS
+'A message of an error that is about no row, with the one of these rules that raises it alone: a right, table or function is missing, or it tries to write.';
+
+CREATE FUNCTION syncup.run_rules(statement text, role regrole, queries text[], owner regclass, account regclass, source text, whole text DEFAULT NULL, rules text[] DEFAULT '{}')
 RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -297,7 +329,7 @@ BEGIN
 		EXCEPTION WHEN OTHERS THEN
 			IF row_by_row OR NOT syncup.is_of_a_row(SQLSTATE) THEN
 				-- the statement, which may hold keys, is nobody's to read
-				RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
+				RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = syncup.name_culprit(role, rules, SQLSTATE, SQLERRM);
 			END IF;
 			row_by_row := true;
 			rows := format('syncup.rule_rows(%L::regrole, %L::text[], %L::regclass, %L::regclass, %L)', role, queries, owner, account, source);
@@ -305,7 +337,7 @@ BEGIN
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION syncup.run_rules(text, regrole, text[], regclass, regclass, text, text) IS
+COMMENT ON FUNCTION syncup.run_rules(text, regrole, text[], regclass, regclass, text, text, text[]) IS
 'Runs a statement that returns one jsonb and reads $rules: what the first query says of the rows of source; whole, if it is given, says the same at once. Where that raises an error it is looked at row by row: an error of one row harms that row alone.';
 
 CREATE FUNCTION syncup.analyze_written(written bigint, tables regclass[])

@@ -373,7 +373,7 @@ BEGIN
 		SELECT to_jsonb((SELECT count(*) FROM differs))
 		$sql$, d.rule, side, CASE WHEN whole THEN 'true' ELSE format('c.key IN (SELECT s.a FROM (%s) s)', source) END),
 		d.owner, ARRAY[syncup.correlation_query(side, target, d.definition ->> side, d.rule, false)], target, NULL, source,
-		CASE WHEN whole THEN syncup.rule_query(d.owner, syncup.correlation_query(side, target, d.definition ->> side, d.rule, true)) END)::bigint;
+		CASE WHEN whole THEN syncup.rule_query(d.owner, syncup.correlation_query(side, target, d.definition ->> side, d.rule, true)) END, ARRAY[d.rule])::bigint;
 END
 $$;
 COMMENT ON FUNCTION syncup.compute_keys(syncup.resource_type, syncup.rule_definition, text, text, boolean) IS

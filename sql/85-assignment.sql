@@ -23,6 +23,7 @@ CREATE TABLE syncup.assignment (
 	verified_expected text,
 	verified_current text,
 	state_at timestamptz NOT NULL DEFAULT now(),
+	before_error text,
 	changed_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX assignment_owner ON syncup.assignment (resource_type, owner_key);
@@ -41,6 +42,7 @@ COMMENT ON COLUMN syncup.assignment.verified_at IS 'when what rules wished was f
 COMMENT ON COLUMN syncup.assignment.verified_expected IS 'what rules wished then';
 COMMENT ON COLUMN syncup.assignment.verified_current IS 'and what was read';
 COMMENT ON COLUMN syncup.assignment.state_at IS 'since when it is in its provisioning state';
+COMMENT ON COLUMN syncup.assignment.before_error IS 'of a rule error, the provisioning state before: what was approved or is in flight stays so, if the same is wished afterwards';
 COMMENT ON COLUMN syncup.assignment.changed_at IS 'the run of the role model, or decision, that wrote it last';
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment_assignment_seq', '');
@@ -96,6 +98,7 @@ AS $$
 			x.provisioning_state AS x_state, x.workflow_state AS x_workflow, x.origin AS x_origin, x.rule AS x_rule, x.since AS x_since,
 			x.approved_by AS x_approved_by, x.approved_at AS x_approved_at, x.comment AS x_comment, x.message AS x_message,
 			x.verified_at AS x_verified_at, x.verified_expected AS x_verified_expected, x.verified_current AS x_verified_current, x.state_at AS x_state_at,
+			x.before_error AS x_before, coalesce(x.before_error, x.provisioning_state) AS x_standing,
 			w.*, w.item IS NOT NULL AS is_asked
 		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
 			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
@@ -106,8 +109,8 @@ AS $$
 			WHEN b.created THEN CASE WHEN b.assignment IS NULL THEN 'gone' ELSE 'same' END
 			WHEN b.wished AND b.same THEN 'same'
 			WHEN NOT b.wished AND NOT b.had THEN 'gone'
-			WHEN b.x_expected IS NOT DISTINCT FROM CASE WHEN b.wished THEN b.expected END AND (b.x_state IN ('transmitted', 'executed', 'errored')
-				OR b.x_state = 'pending' AND b.x_approved_at IS NOT NULL OR b.x_state = 'none' AND b.x_workflow IN ('approved', 'declined')) THEN 'keep'
+			WHEN b.x_expected IS NOT DISTINCT FROM CASE WHEN b.wished THEN b.expected END AND (b.x_standing IN ('transmitted', 'executed', 'errored')
+				OR b.x_standing = 'pending' AND b.x_approved_at IS NOT NULL OR b.x_standing = 'none' AND b.x_workflow IN ('approved', 'declined')) THEN 'keep'
 			WHEN b.wished AND b.x_verified_at IS NOT NULL AND b.x_verified_expected IS NOT DISTINCT FROM b.expected THEN 'edited'
 			WHEN b.wished AND b.inactive THEN 'inactive'
 			WHEN b.wished OR b.x_verified_at IS NOT NULL AND (b.soft OR b.x_verified_current IS NOT DISTINCT FROM b.current)
@@ -120,7 +123,7 @@ AS $$
 		SELECT j.*,
 			CASE WHEN j.verdict = 'error' OR j.created THEN j.x_expected WHEN j.wished THEN j.expected END AS n_expected,
 			CASE WHEN j.verdict = 'error' THEN j.x_current ELSE j.current END AS n_current,
-			CASE j.verdict WHEN 'error' THEN 'rule error' WHEN 'same' THEN 'verified' WHEN 'keep' THEN j.x_state WHEN 'inactive' THEN 'inactive'
+			CASE j.verdict WHEN 'error' THEN 'rule error' WHEN 'same' THEN 'verified' WHEN 'keep' THEN j.x_standing WHEN 'inactive' THEN 'inactive'
 				WHEN 'edited' THEN CASE WHEN NOT j.soft THEN 'verified' WHEN j.allowed THEN 'awaiting approval' ELSE 'none' END
 				WHEN 'wait' THEN 'awaiting approval' WHEN 'go' THEN 'pending' ELSE 'none' END AS n_state,
 			CASE j.verdict WHEN 'error' THEN j.x_workflow WHEN 'keep' THEN j.x_workflow
@@ -128,7 +131,8 @@ AS $$
 				WHEN 'barred' THEN 'non-conforming' WHEN 'found' THEN 'non-conforming' END AS n_workflow,
 			CASE WHEN j.wished THEN 'rule' WHEN j.verdict = 'error' THEN coalesce(j.x_origin, 'rule') ELSE coalesce(j.x_origin, 'found') END AS n_origin,
 			CASE WHEN j.wished THEN j.rule ELSE coalesce(j.rule, j.x_rule) END AS n_rule,
-			CASE j.verdict WHEN 'error' THEN j.message WHEN 'keep' THEN j.x_message WHEN 'same' THEN NULL ELSE j.note END AS n_message,
+			CASE j.verdict WHEN 'error' THEN j.message WHEN 'keep' THEN CASE WHEN j.x_before IS NULL THEN j.x_message END WHEN 'same' THEN NULL ELSE j.note END AS n_message,
+			CASE j.verdict WHEN 'error' THEN CASE WHEN j.x_state = 'rule error' THEN j.x_before ELSE j.x_state END END AS n_before,
 			j.verdict = 'same' AS n_verified
 		FROM judged j
 	), outcome AS (
@@ -158,7 +162,7 @@ AS $$
 			comment = CASE WHEN c.same_wish THEN c.x_comment END, message = c.n_message,
 			verified_at = CASE WHEN c.n_verified THEN now() ELSE c.x_verified_at END,
 			verified_expected = c.n_verified_expected, verified_current = c.n_verified_current,
-			state_at = CASE WHEN c.n_state = c.x_state THEN c.x_state_at ELSE now() END, changed_at = %6$L
+			state_at = CASE WHEN c.n_state = c.x_state THEN c.x_state_at ELSE now() END, before_error = c.n_before, changed_at = %6$L
 		FROM changed c WHERE c.verdict <> 'gone' AND x.assignment = c.assignment
 	)
 	SELECT jsonb_object_agg(s.state, s.n) FROM (
@@ -322,7 +326,7 @@ BEGIN
 		definer,
 		ARRAY(SELECT 'SELECT g.a, NULL::text, ARRAY[' || u.hold || rows
 			FROM unnest(array_to_string(holds, ', ') || holds) WITH ORDINALITY u (hold, n) ORDER BY u.n),
-		owner, NULL, source);
+		owner, NULL, source, rules => roles);
 END
 $$;
 COMMENT ON FUNCTION syncup.compute_role_level(regclass, regrole, text[], text[], text[], timestamptz) IS
@@ -493,7 +497,7 @@ BEGIN
 		t.role,
 		ARRAY[format('SELECT g.a, NULL::text, ARRAY[%s]::text[], ARRAY[%s]::text[] FROM given g JOIN %s o ON %s',
 			syncup.wanted_sql(t), syncup.empty_sql(t), t.owner, syncup.key_is(t.owner, 'o', 'g.ak'))],
-		t.owner, NULL, source);
+		t.owner, NULL, source, rules => rules);
 END
 $$;
 COMMENT ON FUNCTION syncup.compute_accounts(syncup.resource_type, text[], timestamptz) IS
@@ -633,7 +637,7 @@ BEGIN
 				p.more[%7$s + u.i] IS NOT NULL AND (p.b IS NOT NULL OR coalesce(p.vals[u.i], '') <> '') AS wished, p.more[%7$s + u.i]::int AS n) AS v
 		)$sql$, properties, rules, compares, coalesce((t.options ->> 'allow_update')::boolean, true), coalesce((t.options ->> 'review')::boolean, true), mapped, cardinality(properties)),
 		syncup.in_pairs(), '{}', at),
-		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys));
+		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys), rules => rules);
 END
 $$;
 COMMENT ON FUNCTION syncup.compute_scalars(syncup.resource_type, text[], timestamptz) IS
@@ -730,7 +734,7 @@ BEGIN
 		format('%s AND NOT EXISTS (SELECT FROM failed f WHERE f.a = x.owner_key AND coalesce(f.b, %L) = coalesce(x.account_key, %L) AND (%L::text[])[f.i] = x.property AND NOT (%L::boolean[])[f.i] AND x.provisioning_state <> %L)',
 			syncup.in_pairs(), '', '', associations, single, 'rule error'),
 		ARRAY(SELECT u.association FROM unnest(associations, single) u (association, single) WHERE NOT u.single), at),
-		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys));
+		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys), rules => rules);
 END
 $$;
 COMMENT ON FUNCTION syncup.compute_links(syncup.resource_type, text[], timestamptz) IS
@@ -901,7 +905,8 @@ BEGIN
 			SELECT coalesce(p.owner_key, e.owner_key, h.owner_key) AS a, p.account_key AS b, h.roles, p.syncup_known, e.digest AS syncup_was
 			FROM (%s) p
 			FULL JOIN (SELECT e.* FROM syncup.evaluated e WHERE e.resource_type = %L) e ON e.owner_key = p.owner_key AND coalesce(e.account_key, '') = coalesce(p.account_key, '')
-			FULL JOIN (%s) h ON h.owner_key = coalesce(p.owner_key, e.owner_key)$sql$, pairs, t.resource_type, syncup.holders(t, NULL)))) END)));
+			FULL JOIN (%s) h ON h.owner_key = coalesce(p.owner_key, e.owner_key)$sql$, pairs, t.resource_type, syncup.holders(t, NULL)))) END,
+		ARRAY(SELECT d.rule FROM syncup.rule_definition d WHERE d.resource_type = t.resource_type AND d.kind IN ('type', 'scalar', 'navigation') ORDER BY d.seq))));
 END
 $$;
 COMMENT ON FUNCTION syncup.note_digests(syncup.resource_type, text[], int) IS

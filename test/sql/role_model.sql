@@ -131,6 +131,21 @@ SELECT * FROM t.model WHERE owner = '1';
 UPDATE syncup.assignment SET provisioning_state = 'executed', state_at = now() - interval '2 days' WHERE owner_key = '1' AND kind = 'account';
 SELECT * FROM syncup_compute_role_model(NULL, true);
 SELECT owner, kind, state, message FROM t.model WHERE state = 'errored';
+-- What was approved is so after an error of its rule, unless another value is wished then.
+CREATE FUNCTION t.set_k(value text) RETURNS TABLE (expected text, state text, workflow text, approved boolean, message text) LANGUAGE plpgsql AS $$
+BEGIN
+	UPDATE target.person SET k = value WHERE id = 2;
+	PERFORM syncup_flag('target.person', '2');
+	PERFORM syncup_compute_role_model(NULL, true);
+	RETURN QUERY SELECT x.expected, x.provisioning_state, x.workflow_state, x.approved_at IS NOT NULL, x.message FROM syncup.assignment x WHERE x.property = 'title' AND x.owner_key = '2';
+END $$;
+SELECT syncup_create_resource_type('AD', 'target.person', 'target.account', '{"review": true}');
+SELECT * FROM t.set_k('25');
+SELECT syncup_approve(array_agg(assignment), 'yes') FROM syncup.assignment WHERE property = 'title' AND owner_key = '2';
+SELECT v.k, s.* FROM (VALUES ('25'), ('0'), ('00'), ('25'), ('0'), ('10')) v (k) CROSS JOIN LATERAL t.set_k(v.k) s;
+SELECT syncup_create_resource_type('AD', 'target.person', 'target.account', '{"review": false}');
+UPDATE syncup.assignment SET provisioning_state = 'transmitted' WHERE property = 'title' AND owner_key = '2';
+SELECT v.k, s.* FROM (VALUES ('0'), ('10')) v (k) CROSS JOIN LATERAL t.set_k(v.k) s;
 SELECT t.error($$SELECT syncup_approve('{999999}')$$);
 SELECT t.error($$SELECT syncup_drop_rule('reader')$$), t.error($$SELECT syncup_drop_rule('hr')$$);
 
@@ -170,6 +185,17 @@ ALTER TABLE target.person ENABLE ROW LEVEL SECURITY;
 CREATE POLICY others ON target.person TO regress_syncup_author USING (id > 1);
 SELECT t.error($$SELECT * FROM syncup_compute_correlation_keys('{Own}')$$);
 GRANT SELECT ON target.account TO regress_syncup_author;
+SELECT * FROM syncup_compute_role_model('{Own}');
+-- Where a right is lost the error says which rule is concerned.
+GRANT SELECT (last) ON target.person TO regress_syncup_author;
+SET ROLE regress_syncup_author;
+SELECT syncup_define_scalar_rule('Own', 'login', 'o.last'), syncup_define_scalar_rule('Own', 'mail', 'o.first');
+RESET ROLE;
+REVOKE SELECT (last) ON target.person FROM regress_syncup_author;
+SELECT t.error($$SELECT * FROM syncup_compute_role_model('{Own}')$$);
+SET ROLE regress_syncup_author;
+SELECT syncup_drop_rule('scalar Own.login');
+RESET ROLE;
 SELECT * FROM syncup_compute_role_model('{Own}');
 -- A function that claims to be stable cannot write, nor take another role.
 CREATE FUNCTION t.sly(x text) RETURNS boolean STABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM t.write_it(); RETURN true; END $$;

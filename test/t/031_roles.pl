@@ -159,7 +159,7 @@ my %may = (
 		'check_rule_owner(regrole,text)', 'free_rule_name(text,jsonb)', 'put_rule(regrole,text,text,regclass,text,jsonb,regclass[])', 'drop_rule(regrole,text)',
 		'key_parts(regclass,text)', 'key_is(regclass,text,text)', 'rule_given(regclass,regclass,text)', 'is_of_a_row(text)',
 		'rule_chunk(regrole,text[],regclass,regclass,text[],text[],text[],text[])', 'rule_rows(regrole,text[],regclass,regclass,text)',
-		'rule_query(regrole,text,text)', 'run_rules(text,regrole,text[],regclass,regclass,text,text)', 'all_keys(regrole,regclass)',
+		'rule_query(regrole,text,text)', 'run_rules(text,regrole,text[],regclass,regclass,text,text,text[])', 'name_culprit(regrole,text[],text,text)', 'all_keys(regrole,regclass)',
 		'these_keys(text[])', 'resource_type_options()', 'check_resource_type(regrole,text)', 'own_resource_type(regrole,text)',
 		'resource_types(regrole,text[])', 'check_resource_type_options(regrole,text,regclass,jsonb)',
 		'create_resource_type(regrole,text,regclass,regclass,jsonb)', 'drop_resource_type(regrole,text)', 'forget_correlation(text)',

@@ -151,7 +151,8 @@ sub judge
 {
 	my ($old, $w) = @_;
 	my $x = $old // {};
-	return { %$x, state => 'rule error' } if $old && $w->{error};
+	my $standing = $old && ($x->{state} eq 'rule error' ? $x->{before} : $x->{state}) // '';
+	return { %$x, state => 'rule error', before => $standing } if $old && $w->{error};
 	return { origin => 'rule', state => 'rule error' } if $w->{error};
 	my ($wished, $had, $same) = @$w{qw(wished had same)};
 	my $expected = $wished ? $w->{expected} : undef;
@@ -167,8 +168,8 @@ sub judge
 	}
 	return { %new, state => 'verified', verified => 1, vexp => $expected, vcur => $w->{current} } if $wished && $same;
 	return undef if !$wished && !$had;
-	return { %new, state => $x->{state}, workflow => $x->{workflow} }
-	  if $unchanged && ($x->{state} eq 'pending' && $x->{approved} || $x->{state} eq 'none' && v($x->{workflow}) =~ /approved|declined/);
+	return { %new, state => $standing, workflow => $x->{workflow} }
+	  if $unchanged && ($standing eq 'pending' && $x->{approved} || $standing eq 'none' && v($x->{workflow}) =~ /approved|declined/);
 	if ($wished && $x->{verified} && same($x->{vexp}, $expected))
 	{
 		return { %new, state => 'awaiting approval', workflow => 'non-conforming' } if $w->{soft};
@@ -446,7 +447,7 @@ sub decide
 			elsif (v($r->{workflow}) eq 'non-conforming') { @$r{qw(workflow approved)} = ('approved', 1) }
 		}
 		elsif ($r->{state} =~ /^(awaiting approval|pending)$/) { @$r{qw(state workflow approved)} = ('none', 'declined', 1) }
-		elsif (v($r->{workflow}) =~ /non-conforming|approved/) { @$r{qw(state workflow approved)} = ('pending', 'declined', 1) }
+		elsif ($r->{state} =~ /^(verified|none)$/ && v($r->{workflow}) =~ /non-conforming|approved/) { @$r{qw(state workflow approved)} = ('pending', 'declined', 1) }
 	}
 	if (chance(0.3) && %account)
 	{
