@@ -228,7 +228,7 @@ BEGIN
 		RAISE 'connector "%" does not exist', syncup_doctor.connector USING ERRCODE = 'undefined_object';
 	END IF;
 	FOR c IN SELECT * FROM syncup.doctor_check d ORDER BY d.place LOOP
-		EXECUTE format('SELECT array_agg(a) FROM %s($1) a', c.function) INTO some_ailments USING syncup_doctor.connector;
+		EXECUTE format('SELECT array_agg(a ORDER BY a.object COLLATE "C", a.problem COLLATE "C", a.remedy COLLATE "C") FROM %s($1) a', c.function) INTO some_ailments USING syncup_doctor.connector;
 		found_ailments := found_ailments || coalesce(some_ailments, '{}');
 	END LOOP;
 	RETURN QUERY SELECT a.severity, a.object, a.problem, a.remedy FROM unnest(found_ailments) WITH ORDINALITY AS a (severity, object, problem, remedy, n)
@@ -236,4 +236,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup_doctor(text) IS
-'What is wrong or was forgotten, of a connector or of all and the server, the worst first: with what, and what to type. It looks with the rights of the caller and changes nothing.';
+'What is wrong or was forgotten, of a connector or of all and the server, the worst first, in the order of syncup.doctor_check and of objects: with what, and what to type. It looks with the rights of the caller and changes nothing.';
