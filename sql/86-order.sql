@@ -203,14 +203,16 @@ AS $$
 	-- what was read back as it was ordered is verified
 	UPDATE syncup.provisioning_order o SET state = 'verified', error = NULL, next_attempt = NULL, ended_at = now()
 	WHERE o.resource_type = t.resource_type AND o.state IN ('transmitted', 'executed', 'errored', 'unknown')
-		AND NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state <> 'verified');
+		AND NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state <> 'verified')
+		-- of what was never done, and is wished no more, there is nothing that was found
+		AND (o.state IN ('transmitted', 'executed') OR o.change_type = 'Deleted' OR EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments)));
 	-- what was not, within its time, has errored
 	UPDATE syncup.provisioning_order o SET state = 'errored', error = coalesce(o.error, 'not found by a synchronization in time'), next_attempt = NULL
 	WHERE o.resource_type = t.resource_type AND o.state IN ('transmitted', 'executed')
 		AND EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state = 'errored');
 	-- what nobody wishes any more is not told to anybody
 	UPDATE syncup.provisioning_order o SET state = 'superseded', next_attempt = NULL, ended_at = now()
-	WHERE o.resource_type = t.resource_type AND (o.state IN ('blocked', 'pending') OR o.state = 'errored' AND o.next_attempt IS NOT NULL)
+	WHERE o.resource_type = t.resource_type AND (o.state IN ('blocked', 'pending') OR o.state IN ('errored', 'unknown') AND (o.next_attempt IS NOT NULL OR NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments))))
 		AND NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state IN ('pending', 'errored'));
 $$;
 COMMENT ON FUNCTION syncup.settle_orders(syncup.resource_type) IS

@@ -912,6 +912,13 @@ BEGIN
 			-- none that is superseded, or decided on, at this moment
 			orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) AND x.state IN ('pending', 'errored') ORDER BY x.seq FOR UPDATE);
 			CONTINUE WHEN orders = '{}';
+			-- what a person has declined, or a synchronization has found so, is not told any more
+			UPDATE syncup.provisioning_order x SET state = 'superseded', next_attempt = NULL, ended_at = now() WHERE x.order_id = ANY (orders)
+				AND NOT EXISTS (SELECT FROM syncup.assignment a WHERE a.assignment = ANY (x.assignments) AND a.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored'));
+			IF FOUND THEN
+				more := true;
+				RETURN;
+			END IF;
 			IF NOT k.at_once THEN
 				UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
 				PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);

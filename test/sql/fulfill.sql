@@ -70,6 +70,35 @@ SELECT * FROM t.model();
 SELECT owner, changes, state, error FROM t.orders WHERE state NOT IN ('verified');
 SELECT login, grade FROM target.account ORDER BY login;
 
+-- What erred and is declined is not told any more
+UPDATE target.person SET grade = 51 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT owner, changes FROM t.generate(true);
+UPDATE target.account SET grade = 5 WHERE login = 'ada';
+CALL syncup_fulfill();
+SELECT syncup_decline(array_agg(assignment), 'let it be') FROM syncup.assignment WHERE provisioning_state = 'errored';
+UPDATE target.account SET grade = 50 WHERE login = 'ada';
+UPDATE syncup.provisioning_order SET next_attempt = now() WHERE state = 'errored';
+CALL syncup_fulfill();
+SELECT owner, changes, state FROM t.orders WHERE changes ->> 'grade' = '51';
+SELECT grade FROM target.account WHERE login = 'ada';
+UPDATE target.person SET grade = 50 WHERE id = 1;
+
+-- What erred and is wished no more was not done, and is not told again
+SELECT syncup_define_scalar_rule('AD', 'note', $$'x'$$, '{"condition": "o.id = 1"}');
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT owner, changes FROM t.generate(true);
+UPDATE target.account SET note = 'theirs' WHERE login = 'ada';
+CALL syncup_fulfill();
+SELECT owner, state, error FROM t.orders WHERE changes ? 'note';
+UPDATE target.account SET note = 'new' WHERE login = 'ada';
+SELECT syncup_drop_rule('scalar AD.note');
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT * FROM t.generate();
+SELECT owner, state, again FROM t.orders WHERE changes ? 'note';
+CALL syncup_fulfill();
+SELECT note FROM target.account WHERE login = 'ada';
+
 -- Limits: one in four is 25 %, two are blocked, all of the call. Released: exactly those. Declined: nothing, and not asked again.
 UPDATE target.person SET gone = true WHERE id IN (3, 4);
 SELECT * FROM t.model();

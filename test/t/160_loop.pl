@@ -217,7 +217,7 @@ is(sql(q(SELECT count(*) FROM syncup.provisioning_order WHERE document::text LIK
 unlike(slurp_file($node->logfile), qr/S3cret-6/, 'nor in the log');
 # rights: the role needs USAGE
 sql(q(CREATE ROLE weak; GRANT USAGE ON SCHEMA public TO weak; GRANT SELECT ON ALL TABLES IN SCHEMA public TO weak; UPDATE syncup.resource_type SET role = 'weak'));
-sql(q(UPDATE syncup.provisioning_order SET state = 'pending' WHERE seq = (SELECT max(seq) FROM syncup.provisioning_order); CALL syncup_fulfill()));
+sql(q(UPDATE syncup.provisioning_order SET state = 'pending' WHERE seq = (SELECT max(seq) FROM syncup.provisioning_order); UPDATE syncup.assignment SET provisioning_state = 'pending' WHERE kind = 'account'; CALL syncup_fulfill()));
 like(open_orders(), qr/errored: permission denied for foreign server dir/, 'without USAGE nothing is told');
 
 $node->stop;
