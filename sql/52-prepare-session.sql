@@ -294,6 +294,7 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	largest CONSTANT int := 64 * 1024 * 1024;
 	further int;
 BEGIN
 	IF part IS NULL OR content IS NULL THEN
@@ -302,6 +303,11 @@ BEGIN
 	END IF;
 	IF part < 1 OR parts < 1 THEN
 		RAISE 'parts are numbered from 1' USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	-- each is held in memory several times
+	IF octet_length(content) > largest THEN
+		RAISE 'part % of file "%" has % bytes, more than %', part, file, octet_length(content), largest
+			USING ERRCODE = 'program_limit_exceeded', HINT = 'Send the file in more parts, of 1 MB for instance.';
 	END IF;
 	PERFORM syncup.begin_upload(caller, session, file, parts);
 	PERFORM syncup.store_part(session, file, part, content);

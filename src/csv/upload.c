@@ -2,10 +2,10 @@
  * upload.c
  *		Files that a client has sent in a session, read from syncup.upload_part.
  *
- * A part may be as long as its sender likes: pieces of it are read, which
- * PostgreSQL stores so that each can be found by itself. They come from where they are
- * stored, not through a query's result, which would hold them a second time. Nobody
- * replaces a part meanwhile: a prepare locks its session.
+ * A part may have 64 MB: pieces of it are read, which PostgreSQL stores so that each
+ * can be found by itself.  They come from where they are stored, not through a query's
+ * result, which would hold them a second time.  Nobody replaces a part meanwhile: a
+ * prepare locks its session.
  */
 #include "csv/upload.h"
 

@@ -298,6 +298,7 @@ SELECT t.refused($$SELECT syncup_upload(t.s('l'), 'p.csv', 2, 'x')$$);
 SELECT syncup_upload(t.s('l'), 'p.csv', 1, 'x');
 SELECT syncup_upload(t.s('l'), 'q.csv', 1, 'x');
 RESET syncup.max_session_size;
+SELECT t.refused($$SELECT syncup_upload(t.s('l'), 'p.csv', 1, convert_to(repeat('x', 64 * 1024 * 1024 + 1), 'UTF8'))$$);
 
 -- ---------- who may ----------
 

@@ -270,7 +270,7 @@ query('CREATE ROLE nobody LOGIN');
 is(send_files('nobody', 'HR', 'complete', $file), 4, 'one without rights');
 is(send_files('hr_agent', 'AD', 'complete', $file), 4, 'another connector');
 is(send_files('hr_agent', @$_), 1, "called as: @$_")
-	for [], ['HR'], ['HR', 'complete'], ['HR', 'everything', $file], ['--part-size', 'x', 'HR', 'complete', $file], ['--part-size=0', 'HR', 'complete', $file],
+	for [], ['HR'], ['HR', 'complete'], ['HR', 'everything', $file], ['--part-size', 'x', 'HR', 'complete', $file], ['--part-size=0', 'HR', 'complete', $file], ['--part-size', '50000001', 'HR', 'complete', $file],
 	['--nothing', 'HR', 'complete', $file], ['HR', 'complete', "$dir/none.csv"], ['HR', 'complete', write_file('empty.csv', ''), '--no-gzip'], ['--no-gzip', 'HR', 'complete', "$dir/empty.csv"];
 is(send_files('hr_agent', '--help'), 0, 'help');
 like($printed, qr/^Usage:/m, 'is printed');
