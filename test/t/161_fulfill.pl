@@ -136,7 +136,7 @@ sub errors { return sql(q(SELECT coalesce(string_agg(account_key || ': ' || erro
 sub in_a_directory
 {
 	$base = $Slapd::base;
-	$directory = Slapd->new(global => "moduleload refint\n", conf => "overlay refint\nrefint_attributes seeAlso\nrefint_nothing cn=nobody\n");
+	$directory = Slapd->new(global => "moduleload refint\nmoduleload ppolicy\n", conf => "overlay refint\nrefint_attributes seeAlso\nrefint_nothing cn=nobody\noverlay ppolicy\nppolicy_hash_cleartext\n");
 	$directory->start;
 	$directory->create_server($node, 'dir');
 	$directory->change("dn: ou=leavers,$base\nobjectClass: organizationalUnit\nou: leavers\n\n");
