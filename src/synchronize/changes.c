@@ -99,6 +99,7 @@ typedef struct ChangeSink
 	bool		reviewed;		/* the source rows are changes that were reviewed */
 	bool		renames;		/* they know former keys */
 	bool		mapping_renames;	/* and one was that of a row */
+	bool		respelled;		/* a key goes in one spelling and comes in another */
 	ChangeCounter *counter;
 } ChangeSink;
 
@@ -328,6 +329,28 @@ same_former_key(const Mapping *mapping)
 }
 
 /*
+ * SQL: joins to a deleted row s the row "other" that has its key in another spelling,
+ * which is at most one (check_keys_differ).
+ */
+static char *
+respelled_rows(const Mapping *mapping)
+{
+	return psprintf(" LEFT JOIN (SELECT * FROM syncup_source WHERE NOT deleted) other ON s.deleted AND %s",
+					same_key_of(mapping, "other", "s"));
+}
+
+/* Whether there is one: counted, since for the first one the planner would try all pairs. */
+static bool
+is_any_respelled(const Mapping *mapping)
+{
+	if (is_key_bytewise(mapping))
+		return false;
+	caller_sql(psprintf("SELECT pg_catalog.count(*) FROM syncup_source s%s WHERE other.deleted IS NOT NULL",
+						respelled_rows(mapping)), SQL_NO_ARGS);
+	return sql_int8(0, 1) > 0;
+}
+
+/*
  * The query of a complete or an incremental batch; see the enum above.  target:
  * the rows of the target, as "t".
  */
@@ -364,13 +387,11 @@ changes_query(const ChangeSink *sink, const char *target, bool complete, bool ke
 						 keep_missing ? "LEFT" : "FULL", target, same,
 						 has_source, is_ours, has_target, differs);
 	else
-		/* of texts there are no two keys that are one */
-		appendStringInfo(&sql, " FROM syncup_source s LEFT JOIN %s ON %s"
+		appendStringInfo(&sql, " FROM syncup_source s%s LEFT JOIN %s ON %s"
 						 " WHERE CASE WHEN s.deleted THEN %s AND %s%s"
 						 " WHEN NOT (%s) THEN true ELSE %s END",
-						 target, same, has_target, is_ours,
-						 is_key_bytewise(mapping) ? "" :
-						 psprintf(" AND NOT EXISTS (SELECT FROM syncup_source other WHERE NOT other.deleted AND %s)", same_key_of(mapping, "other", "s")),
+						 sink->respelled ? respelled_rows(mapping) : "", target, same, has_target, is_ours,
+						 sink->respelled ? " AND other.deleted IS NULL" : "",
 						 has_target, differs);
 	return sql.data;
 }
@@ -453,9 +474,10 @@ changes_build(Mapping *mapping, const pg_uuid_t *batch, TypedRows *source,
 	sink.renames = source->renames;
 	sink.mapping_renames = false;
 	level = settings_pin(NULL);
+	sink.respelled = !complete && is_any_respelled(mapping);
 	sql_for_each(caller_cursor_planned(changes_query(&sink, target ? target_rows_read(mapping, target->name) : target_rows(mapping),
 													 complete, keep_missing),
-									   !complete && is_few(mapping, source->count), SQL_NO_ARGS),
+									   !complete && !sink.respelled && is_few(mapping, source->count), SQL_NO_ARGS),
 				 write_change, &sink);
 	settings_restore(level);
 	found_changes_end(sink.store);
