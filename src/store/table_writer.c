@@ -95,7 +95,10 @@ table_writer_memory(TableWriter *writer)
 	return writer->batch_context;
 }
 
-/* Leaves the indexes behind where that pays, and where it can be done at once. */
+/*
+ * Leaves the indexes behind where that pays, and where it can be done at once.  All
+ * locks are taken here, the table's first: a vacuum that has it will want the indexes.
+ */
 static void
 consider_rebuild(TableWriter *writer)
 {
@@ -103,6 +106,8 @@ consider_rebuild(TableWriter *writer)
 		writer->written < writer->before)
 		return;
 	writer->may_rebuild = false;
+	if (!ConditionalLockRelation(writer->table, ShareLock))
+		return;
 	for (int i = 0; i < writer->info->ri_NumIndices; i++)
 		if (!ConditionalLockRelationOid(RelationGetRelid(writer->info->ri_IndexRelationDescs[i]),
 										AccessExclusiveLock))
