@@ -663,7 +663,8 @@ BEGIN
 		SELECT a.i, a.association, a.connector,
 			string_agg(format('(%L, %L, CASE WHEN %s THEN pg_catalog.concat(%s) COLLATE "C" END)', a.i, a.n, a.condition, syncup.rule_text(a.rule, 'resource', a.resource)), ', ' ORDER BY a.n)
 				FILTER (WHERE NOT syncup.is_query(a.resource)) AS expressions,
-			string_agg(format(' UNION ALL SELECT g.a, g.b, ARRAY[%L, %L, pg_catalog.concat(k.key)], NULL FROM %s CROSS JOIN LATERAL %s AS k (key) WHERE %s AND pg_catalog.concat(k.key) <> %L',
+			-- its condition is not to be looked at for owners that are not given: it might raise an error
+			string_agg(format(' UNION ALL SELECT g.a, g.b, ARRAY[%L, %L, pg_catalog.concat(k.key)], NULL FROM %s CROSS JOIN LATERAL %s AS k (key) WHERE CASE WHEN g.a IS NOT NULL THEN %s END AND pg_catalog.concat(k.key) <> %L',
 				a.i, a.n, owners, syncup.rule_text(a.rule, 'resource', a.resource, true), a.condition, ''), '' ORDER BY a.n) FILTER (WHERE syncup.is_query(a.resource)) AS joined
 		FROM asked a GROUP BY a.i, a.association, a.connector
 	), alone AS (
@@ -801,6 +802,8 @@ DECLARE
 	-- an owner can be given with several accounts
 	owners text := CASE WHEN whole AND syncup.roles_named(t) = '{}' THEN format('%s o', t.owner)
 		ELSE format('(SELECT DISTINCT ON (g.a) g.* FROM given g) g %s JOIN %s o ON %s', CASE WHEN whole THEN 'FULL' END, t.owner, syncup.key_is(t.owner, 'o', 'g.ak')) END;
+	-- not of those that are not given: for them it might raise an error
+	asked text := concat_ws(' AND ', syncup.is_there(t.owner), CASE WHEN NOT whole THEN 'g.a IS NOT NULL' END);
 	accounts text := CASE WHEN whole THEN format('%s a', t.account) ELSE format('given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) END;
 	place int := 0;
 	r record;
@@ -808,7 +811,7 @@ BEGIN
 	FOR r IN
 		SELECT 'o' AS alias, syncup.key_columns(t.owner) AS joined_by, syncup.key_columns(t.owner) AS columns,
 			format('SELECT o.*, k.key AS syncup_key FROM %s CROSS JOIN LATERAL %s AS k (key) WHERE CASE WHEN %s THEN (%s) IS NOT NULL AND %s END',
-				owners, syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource', true), syncup.is_there(t.owner), syncup.wanted_sql(t), syncup.condition_sql(d.rule, d.definition)) AS rows
+				owners, syncup.rule_text(d.rule, 'resource', d.definition ->> 'resource', true), asked, syncup.wanted_sql(t), syncup.condition_sql(d.rule, d.definition)) AS rows
 		FROM syncup.rules_of(t.resource_type, 'navigation') d WHERE syncup.is_query(d.definition ->> 'resource')
 		UNION ALL
 		SELECT 'a', q.joined_by, q.columns, q.rows

@@ -24,6 +24,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/parser.h"
 #include "target/typed_rows.h"
+#include "tool/crash_point.h"
 #include "tool/sql.h"
 #include "utils/array.h"
 #include "utils/guc.h"
@@ -126,6 +127,7 @@ syncup_query_as(PG_FUNCTION_ARGS)
 	role_begin(&scope, PG_GETARG_OID(0), true);
 	caller_rows(text_to_cstring(PG_GETARG_TEXT_PP(1)), GetActiveSnapshot(),
 				check_columns, keep_row, fcinfo->resultinfo);
+	CRASH_POINT("rules asked");
 	role_end(&scope);
 	if (given != NULL)
 		typed_rows_forget(given);

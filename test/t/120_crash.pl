@@ -51,9 +51,10 @@ my %places = (
 	discard => [ 'batch discarded', @ending ],
 	export => [ 'files written', 'file replaced' ]);
 
-# Nobody adds a place without its being tried; those of jobs are tried in 070_jobs.pl.
+# Nobody adds a place without its being tried; those of jobs are tried in 070_jobs.pl, those
+# of rules in 090_role_model.pl.
 my %tried = map { $_ => 0 } map { @$_ } values %places;
-my %known = map { $_ => 1 } @ending, map { slurp_file($_) =~ /CRASH_POINT\("(.*?)"\)/g } grep { !m{/job\.c\z} } glob "$FindBin::RealBin/../../src/*.c $FindBin::RealBin/../../src/*/*.c";
+my %known = map { $_ => 1 } @ending, map { slurp_file($_) =~ /CRASH_POINT\("(.*?)"\)/g } grep { !m{/(job|as_role)\.c\z} } glob "$FindBin::RealBin/../../src/*.c $FindBin::RealBin/../../src/*/*.c";
 is_deeply([ sort keys %tried ], [ sort keys %known ], 'every place of the sources is one where the server is stopped');
 
 # ---------- one kill ----------
