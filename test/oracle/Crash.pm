@@ -204,7 +204,8 @@ sub describe
 # ---------- what is left ----------
 
 # What a crash has left behind, as lines: temporary files, files of relations that
-# no catalog knows, locks, prepared transactions.
+# no catalog knows, locks, prepared transactions. A new file of at most one page is
+# PostgreSQL's own: where it dies before a TRUNCATE is committed, nobody removes it.
 sub leftovers
 {
 	my ($self) = @_;
@@ -217,7 +218,7 @@ SELECT oid FROM pg_database WHERE datname = current_database();
 SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL;
 SQL
 	my %known = map { $_ => 1 } @known;
-	push @left, grep { m{/(?:t\d+_)?(\d+)(?:_\w+|\.\d+)*\z} && !$known{$1} } glob "$data/base/$database/*";
+	push @left, grep { m{/(?:t\d+_)?(\d+)(?:_\w+|\.\d+)*\z} && !$known{$1} && (-s $_ // 0) > 8192 } glob "$data/base/$database/*";
 	push @left, split /\n/, $self->{node}->safe_psql('postgres', <<'SQL');
 SELECT 'lock ' || l::text FROM pg_locks l WHERE pid IS DISTINCT FROM pg_backend_pid() AND locktype IN ('object', 'relation') AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
 SELECT 'prepared transaction ' || gid FROM pg_prepared_xacts;
