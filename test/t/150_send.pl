@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep);
 my $seed = $ENV{SEED} // int(rand(2**31));
 srand($seed);
 diag("SEED=$seed");
-my $runs = $ENV{RUNS} // 24;
+my $runs = $ENV{RUNS} // 16;
 
 my $node = PostgreSQL::Test::Cluster->new('send');
 $node->init;
@@ -245,6 +245,16 @@ for my $compress ([], ['--no-gzip'])
 }
 is(rows(), $before, 'nothing is applied');
 is(join(' ', glob("$tmp/*")), '', 'nothing is left');
+# Time to give up does not run while parts arrive: eight take 2.4 s, and then it breaks.
+write_file('meanwhile', "sleep 0.3\n");
+write_file('cut', 40000);
+{
+	my @rows = map { "$_," . 'x' x 240 } 1 .. 200;
+	local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
+	is(send_files('hr_both', '--no-gzip', '--part-size', '3000', '--give-up-after', '2', 'HR', 'complete', write_file('staff.csv', join("\n", 'id,name', @rows) . "\n")), 0, 'a long way, with a break') or diag($said);
+	like($said, qr/part 8 of \d+ sent\n(.*\n)*.* tried again in 0 s\n.*part 9 of/, 'after which it goes on where it was');
+	is(rows(), join("\n", map { s/,/|/r } @rows), 'is gone to its end');
+}
 unlink "$dir/bin/dd";
 
 # ---------- what becomes of it ----------
