@@ -110,10 +110,12 @@ AS $$
 DECLARE
 	series record;
 BEGIN
+	-- of several such columns the first
 	UPDATE pg_temp.suggest_file f SET taken = 'changes', told = c.name
-	FROM pg_temp.suggest_column c
-	WHERE f.taken = 'entity' AND c.file = f.file AND c.filled = f.rows AND c.different <= 6
-		AND syncup.all_values(f.copy, c.copy, '(?i)^(insert|add|update|modify|delete|merge)$');
+	FROM (SELECT DISTINCT ON (k.file) k.file, k.name FROM pg_temp.suggest_column k JOIN pg_temp.suggest_file s USING (file)
+		WHERE s.taken = 'entity' AND k.filled = s.rows AND k.different <= 6
+			AND syncup.all_values(s.copy, k.copy, '(?i)^(insert|add|update|modify|delete|merge)$') ORDER BY k.file, k.ordinal) c
+	WHERE c.file = f.file;
 	FOR series IN
 		SELECT p.pattern, array_agg(p.file ORDER BY p.modified DESC NULLS LAST, p.base DESC) AS files
 		FROM (SELECT s.*, regexp_replace(s.base, '[0-9]+', '*', 'g') AS pattern,
@@ -128,11 +130,12 @@ BEGIN
 		UPDATE pg_temp.suggest_file s SET taken = 'older', told = format('an older file of the series %s', series.pattern)
 		WHERE s.file = ANY (series.files[2:]);
 	END LOOP;
-	UPDATE pg_temp.suggest_file e SET incremental = c.file
-	FROM pg_temp.suggest_file c
-	WHERE e.taken = 'entity' AND c.taken = 'changes'
-		AND ARRAY(SELECT k.name FROM pg_temp.suggest_column k WHERE k.file = c.file AND k.name <> c.told ORDER BY 1)
-			= ARRAY(SELECT k.name FROM pg_temp.suggest_column k WHERE k.file = e.file ORDER BY 1);
+	UPDATE pg_temp.suggest_file e SET incremental =
+		(SELECT min(c.file) FROM pg_temp.suggest_file c
+		WHERE c.taken = 'changes'
+			AND ARRAY(SELECT k.name FROM pg_temp.suggest_column k WHERE k.file = c.file AND k.name <> c.told ORDER BY 1)
+				= ARRAY(SELECT k.name FROM pg_temp.suggest_column k WHERE k.file = e.file ORDER BY 1))
+	WHERE e.taken = 'entity';
 	-- alone it is read as it stands
 	UPDATE pg_temp.suggest_file c SET taken = 'entity', evidence = c.evidence || format('column %s holds commands: changes of another file? Then it is the incremental_file of that mapping', c.told)
 	WHERE c.taken = 'changes' AND NOT EXISTS (SELECT FROM pg_temp.suggest_file e WHERE e.taken = 'entity');

@@ -369,7 +369,7 @@ BEGIN
 			HINT = 'Parts are ' || (SELECT string_agg(format('"%s"', p.part), ', ' ORDER BY p.place) FROM syncup.configuration_part p) || '.';
 	END IF;
 	SELECT e.key INTO wrong FROM jsonb_each(document) e WHERE e.key <> 'syncup' AND (jsonb_typeof(e.value) <> 'array'
-		OR EXISTS (SELECT FROM jsonb_array_elements(e.value) t WHERE jsonb_typeof(t.value) <> 'object' OR coalesce(jsonb_typeof(t.value -> 'name'), '') <> 'string')) LIMIT 1;
+		OR EXISTS (SELECT FROM jsonb_array_elements(e.value) t WHERE jsonb_typeof(t.value) <> 'object' OR coalesce(jsonb_typeof(t.value -> 'name'), '') <> 'string')) ORDER BY e.key LIMIT 1;
 	IF wrong IS NOT NULL THEN
 		RAISE 'part "%" of the document is no list of objects with a "name"', wrong USING ERRCODE = 'invalid_parameter_value';
 	END IF;
