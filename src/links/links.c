@@ -318,7 +318,8 @@ links_count_resources(const Mapping *mapping, const pg_uuid_t *batch, int64 dele
 	changes_publish(mapping);
 	sql_for_each(caller_cursor_planned(psprintf("SELECT g.key1, g.gone, count(*), ($2 > 0 AND g.gone * 100 > $2 * count(*))"
 										" FROM (SELECT c.key1, c.%s AS value, count(*) AS gone FROM %s c"
-										"  WHERE c.batch = $3 AND c.command = 'delete' GROUP BY 1, 2) g JOIN %s ON %s"
+										"  WHERE c.batch = $3 AND c.command = 'delete' GROUP BY 1, 2"
+										"  HAVING count(*) * 2 >= $1 OR ($2 > 0 AND count(*) * 100 > $2 * $1)) g JOIN %s ON %s"
 										" GROUP BY g.key1, g.gone HAVING count(*) >= $1 AND (g.gone * 2 >= count(*) OR ($2 > 0 AND g.gone * 100 > $2 * count(*)))"
 										" ORDER BY g.gone DESC, g.key1 COLLATE \"C\" LIMIT 1000",
 										quote_identifier(mapping->ends[0].change_column), changes_relation(mapping),
@@ -502,21 +503,32 @@ link_set_count(const LinkSet *set)
 }
 
 /*
- * SQL: the links of one association, with what is to be stored of each.  A link
- * that another pair still is does not go.
+ * The links of one association without those that go though another pair still is
+ * them.  Found before they are joined with the target: a plan for few rows would
+ * compare each with each.
  */
+static TypedRows *
+net_links(const Mapping *mapping, TypedRows *links)
+{
+	TypedRows  *net = typed_rows_gather(psprintf("%s_net", links->name),
+										caller_cursor(psprintf("SELECT l.* FROM %s l WHERE l.deleted IS NOT TRUE"
+															   " UNION ALL SELECT l.* FROM %s l WHERE l.deleted AND NOT EXISTS"
+															   " (SELECT FROM %s other WHERE NOT other.deleted AND %s%s)",
+															   links->name, links->name, links->name, same_keys(mapping, "other", "l"),
+															   same_link_key_sql(mapping, false, "other", "l")), SQL_NO_ARGS));
+
+	typed_rows_forget(links);
+	return net;
+}
+
+/* SQL: the links of one association, with what is to be stored of each. */
 static char *
 own_links_sql(const Mapping *mapping, const char *relation)
 {
-	return psprintf("(SELECT 0 AS giver, l.*, %s AS v1, %s AS v2, true AS here FROM"
-					" (SELECT l.* FROM %s l WHERE l.deleted IS NOT TRUE"
-					" UNION ALL SELECT l.* FROM %s l WHERE l.deleted AND NOT EXISTS"
-					" (SELECT FROM %s other WHERE NOT other.deleted AND %s)) l%s) s",
+	return psprintf("(SELECT 0 AS giver, l.*, %s AS v1, %s AS v2, true AS here FROM %s l%s) s",
 					mapping->holder == 0 ? "NULL" : stored_value(mapping, 0, "l"),
 					mapping->holder == 1 ? "NULL" : stored_value(mapping, 1, "l"),
-					relation, relation, relation,
-					psprintf("%s%s", same_keys(mapping, "other", "l"), same_link_key_sql(mapping, false, "other", "l")),
-					stored_joins(mapping, "l"));
+					relation, stored_joins(mapping, "l"));
 }
 
 /*
@@ -960,6 +972,9 @@ links_build(LinkSet *set, const pg_uuid_t *batch, const LinkDrift *drift, bool w
 	}
 	for (int i = 0; i < set->nparts; i++)
 		set->parts[i].rows = renamed_links(set->members[set->parts[i].giver], set->parts[i].rows);
+	/* Of a whole lookup none goes. */
+	if (set->nmembers == 1 && !whole)
+		set->parts[0].rows = net_links(mapping, set->parts[0].rows);
 	level = settings_pin(NULL);
 	sql_for_each(caller_cursor_planned(mapping->pairs ?
 									   link_table_query(set, whole, keep_missing) :
