@@ -594,10 +594,13 @@ check_object(Jsonb *document)
 				 errhint("For example {\"delimiter\": \";\"}.")));
 }
 
-/* Lays one document over the options. */
+/* Lays one document over the options: a header takes the place of names given further away. */
 static void
 overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 {
+	const List *further = options->names;
+	bool		header_given = false;
+
 	check_object(document);
 	foreach_ptr(JsonMember, member, json_members(&document->root))
 	{
@@ -608,7 +611,11 @@ overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 		kind->set(options, kind, text ? text : "", &member->value);
 		if (strcmp(member->name, "escape") == 0)
 			*escape_given = true;
+		if (strcmp(member->name, "header") == 0)
+			header_given = true;
 	}
+	if (header_given && options->header && options->names == further)
+		options->names = NIL;
 }
 
 Jsonb *
@@ -706,7 +713,15 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 	if (!escape_given || options->source != NULL)
 		options->csv.escape = options->csv.quote;
 	check_dialect(&options->csv);
-	if (options->names != NIL && options->header && allowed == OPTIONS_OF_CALL)
+	return options;
+}
+
+Options *
+options_of_call(Jsonb *document)
+{
+	Options    *options = options_read(OPTIONS_OF_CALL, 1, &document);
+
+	if (options->names != NIL && options->header)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"names\" goes with \"header\": false")));

@@ -126,6 +126,9 @@ typedef struct Options
  */
 extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
 
+/* The options of a call that reads one file: nothing is to be laid over or under them. */
+extern Options *options_of_call(Jsonb *document);
+
 /*
  * Stored options with those of a new call over them: what the call does not name
  * stays, what it gives as null goes back to its default.  NULL: none.  Needs SPI;

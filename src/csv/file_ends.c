@@ -64,7 +64,7 @@ syncup_file_ends(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(1);
 	size_t		size = PG_GETARG_INT32(2);
-	Options    *options = options_read(OPTIONS_OF_CALL, 1, &document);
+	Options    *options = options_of_call(document);
 	char	   *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char		buffer[65536];
 	bytea	   *head = palloc(VARHDRSZ + size);

@@ -61,7 +61,7 @@ open_by_path(text *path_text, Options *options)
 static Options *
 call_options(Jsonb *document)
 {
-	return options_read(OPTIONS_OF_CALL, 1, &document);
+	return options_of_call(document);
 }
 
 /* Finds the file's column for each column asked for. */

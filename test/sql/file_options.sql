@@ -110,4 +110,22 @@ SELECT v, syncup_format(v, 'multivaluedtext:||') FROM unnest(ARRAY['a||b', 'a\||
 SELECT v, syncup_format(v, 'multivaluedtext') FROM unnest(ARRAY[E'a\\\nb', E'a\\;b\nc']) AS v;
 
 \set end :srcdir '/include/end.sql'
+
+-- names of the connector are those of its files without header; incremental_options inherit "header": false
+CREATE TABLE target.named (id int PRIMARY KEY, name text);
+CALL t.write('named.csv', E'1,Ada\n2,Bo\n');
+CALL t.write('named_changes.csv', E'op;id;name\nupdate;1;Ann\ndelete;2;\n');
+SELECT syncup_create_connector('N', t.dir(), '{"header": false, "names": ["id", "name"]}');
+SELECT syncup_map_entity_type('N', 'n', 'target.named', 'named.csv', 'id', options => '{"incremental_file": "named_changes.csv", "command_column": "op", "incremental_options": {"delimiter": ";", "header": true}}');
+SELECT syncup_set_thresholds('N', (SELECT jsonb_object_agg(name, 0) FROM syncup.threshold_limit));
+SELECT syncup_prepare('N', 'initial') IS NOT NULL AS prepared;
+SELECT status, inserted FROM syncup_synchronize('N');
+SELECT syncup_prepare('N', 'incremental') IS NOT NULL AS prepared;
+SELECT status, updated, deleted FROM syncup_synchronize('N');
+SELECT * FROM target.named;
+SELECT syncup_map_entity_type('N', 'n', 'target.named', 'named.csv', 'id', options => '{"incremental_options": {"names": ["op", "id", "name"]}}');
+CALL t.write('named_changes.csv', E'insert,3,Cy\n');
+SELECT syncup_prepare('N', 'incremental') IS NOT NULL AS prepared;
+SELECT status, inserted FROM syncup_synchronize('N');
+SELECT * FROM target.named ORDER BY id;
 \i :end
