@@ -442,8 +442,10 @@ BEGIN
 	-- what has no key may be gone: then the account's own table says so
 	WITH suspect AS MATERIALIZED (
 		SELECT o.account_key FROM syncup.ownership o
-		-- what was matched had a key, and that one's loss is a change of keys
-		WHERE o.resource_type = t.resource_type AND (t.unmatched OR o.state = 'decided') AND NOT EXISTS (
+		-- what was matched had a key, and that one's loss is a change of keys, as long as there is a rule
+		WHERE o.resource_type = t.resource_type AND (t.unmatched OR o.state = 'decided'
+			OR NOT EXISTS (SELECT FROM syncup.rule_definition d WHERE d.resource_type = t.resource_type AND d.kind = 'correlation'))
+		AND NOT EXISTS (
 			SELECT FROM syncup.correlation_key c JOIN syncup.rule_definition d USING (rule)
 			WHERE d.resource_type = t.resource_type AND c.side = 'account' AND c.key = o.account_key)
 	), there AS MATERIALIZED (

@@ -958,12 +958,13 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	most int := 10000;
+	known bigint := (SELECT count(*) FROM syncup.evaluated e WHERE e.resource_type = t.resource_type);
 	-- whose accounts are is the same as long as nothing is matched
 	keys text[] := CASE WHEN t.unmatched OR matched <> '{}' THEN syncup.forget_evaluated(t, NULL) END;
 BEGIN
 	keys := syncup.owners_to_look_at(t, consumer, matched || keys || syncup.note_digests(t, NULL, most + 1)
 		|| ARRAY(SELECT x.owner_key FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.provisioning_state = 'rule error' LIMIT most));
-	IF cardinality(keys) > most OR 5 * cardinality(keys) >= (SELECT count(*) FROM syncup.evaluated e WHERE e.resource_type = t.resource_type) THEN
+	IF known = 0 OR cardinality(keys) > most OR cardinality(keys) > greatest(100, known / 5) THEN
 		RETURN NULL;
 	END IF;
 	RETURN keys;

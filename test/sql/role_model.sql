@@ -197,6 +197,34 @@ SET ROLE regress_syncup_author;
 SELECT syncup_drop_rule('scalar Own.login');
 RESET ROLE;
 SELECT * FROM syncup_compute_role_model('{Own}');
+-- What a correlation rule suggested is not suggested any more when it is dropped.
+SET ROLE regress_syncup_author;
+SELECT syncup_define_correlation('Own', 'o.id', 'right(a.guid, 1)', 50);
+SELECT FROM syncup_compute_correlation_keys('{Own}');
+SELECT FROM syncup_compute_role_model('{Own}');
+RESET ROLE;
+SELECT state, count(*) FROM syncup.ownership WHERE resource_type = 'Own' GROUP BY 1 ORDER BY 1;
+SET ROLE regress_syncup_author;
+SELECT syncup_drop_rule('correlation Own 2');
+SELECT FROM syncup_compute_role_model('{Own}', true);
+RESET ROLE;
+SELECT state, count(*) FROM syncup.ownership WHERE resource_type = 'Own' GROUP BY 1 ORDER BY 1;
+-- Nor is an account somebody's that is gone, if there is no rule any more.
+BEGIN;
+SET LOCAL ROLE regress_syncup_author;
+SELECT syncup_define_correlation('Own', 'o.id', 'right(a.guid, 1)', 100);
+SELECT FROM syncup_compute_correlation_keys('{Own}');
+SELECT FROM syncup_compute_role_model('{Own}');
+SELECT syncup_drop_rule('correlation Own'), syncup_drop_rule('correlation Own 2');
+SELECT FROM syncup_compute_role_model('{Own}');
+RESET ROLE;
+SELECT account_key, owner_key, state FROM syncup.ownership WHERE resource_type = 'Own' ORDER BY 1;
+DELETE FROM target.account WHERE guid = 'g5';
+SET LOCAL ROLE regress_syncup_author;
+SELECT FROM syncup_compute_role_model('{Own}');
+RESET ROLE;
+SELECT account_key, owner_key, state FROM syncup.ownership WHERE resource_type = 'Own' ORDER BY 1;
+ROLLBACK;
 -- A function that claims to be stable cannot write, nor take another role.
 CREATE FUNCTION t.sly(x text) RETURNS boolean STABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM t.write_it(); RETURN true; END $$;
 CREATE FUNCTION t.write_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM target.account; END $$;
