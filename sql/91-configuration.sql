@@ -38,7 +38,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.call_of(text, jsonb, text[]) IS 'A statement that calls a function of ours; arguments are "name type", their values members of the document of that name.';
 
--- ---------- connectors, mappings, limits, senders ----------
+-- ---------- connectors, mappings, limits, senders, checks ----------
 
 CREATE FUNCTION syncup.connectors_there(connector text)
 RETURNS SETOF syncup.configured
@@ -164,6 +164,23 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT syncup.call_of('syncup_grant_sender', definition, 'connector text', 'role name') $$;
 COMMENT ON FUNCTION syncup.sender_call(text, jsonb) IS 'What lets a role send files.';
 
+CREATE FUNCTION syncup.checks_there(connector text)
+RETURNS SETOF syncup.configured
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT '', d.connector || '.' || d.name, jsonb_build_object('connector', d.connector, 'check', d.name, 'query', d.query, 'mapping', d.mapping)
+	FROM syncup.check_definition d WHERE ($1 IS NULL OR d.connector = $1) AND pg_has_role(d.owner, 'MEMBER')
+$$;
+COMMENT ON FUNCTION syncup.checks_there(text) IS 'The checks of roles that the current one is a member of.';
+
+CREATE FUNCTION syncup.check_call(name text, definition jsonb)
+RETURNS SETOF text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT syncup.call_of('syncup_add_check', definition || jsonb_build_object('name', definition -> 'check'), 'connector text', 'name text', 'query text', 'mapping text') $$;
+COMMENT ON FUNCTION syncup.check_call(text, jsonb) IS 'What adds a check.';
+
 -- ---------- resource types, rules ----------
 
 CREATE FUNCTION syncup.resource_types_there(connector text)
@@ -279,6 +296,7 @@ INSERT INTO syncup.configuration_part (part, place, there, call) VALUES
 	('associations', 3, 'syncup.associations_there', 'syncup.association_call'),
 	('limits', 4, 'syncup.limits_there', 'syncup.limits_call'),
 	('senders', 5, 'syncup.senders_there', 'syncup.sender_call'),
+	('checks', 6, 'syncup.checks_there', 'syncup.check_call'),
 	('resource_types', 7, 'syncup.resource_types_there', 'syncup.resource_type_call'),
 	('rules', 8, 'syncup.rules_there', 'syncup.rule_call'),
 	('jobs', 9, 'syncup.jobs_there', 'syncup.job_call'),

@@ -19,6 +19,7 @@ BEGIN
 	PERFORM syncup_map_association('A', 'boss', 'usr.csv', 'id', 'usr.id', 'boss', 'usr.id', 'target.usr', target_column2 => 'boss');
 	PERFORM syncup_set_thresholds('A', '{"maximum_deleted_lines": 7, "max_percentage_updated_lines": 2.5}');
 	PERFORM syncup_set_thresholds('A', '{"maximum_inserted_lines": 3}', 'usr');
+	PERFORM syncup_add_check('A', 'names', 'SELECT 1 FROM usr WHERE name = ''''', 'usr'), syncup_add_check('A', 'any', 'SELECT 1 FROM link_changes WHERE false');
 	PERFORM syncup_create_connector('B', t.dir());
 	PERFORM syncup_map_entity_type('B', 'team', 'target.team', 'team.csv', 'id');
 	PERFORM syncup_map_association('B', 'member', 'member.csv', 'team', 'team.id', 'usr', 'A.usr.id', 'target.member', 'team', 'usr', '{"columns": {"role": "role"}, "link_key": ["role"]}');
