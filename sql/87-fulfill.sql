@@ -105,6 +105,13 @@ COMMENT ON FUNCTION syncup.links_of(syncup.resource_type, jsonb) IS 'The associa
 
 -- ---------- internal: the account's own table ----------
 
+CREATE FUNCTION syncup.written_columns(t syncup.resource_type)
+RETURNS name[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum) $$;
+COMMENT ON FUNCTION syncup.written_columns(syncup.resource_type) IS 'The columns of an account that somebody can write.';
+
 -- What is there is compared with what was read when the order was made: it may be as
 -- ordered already, or somebody has changed it since.
 CREATE FUNCTION syncup.compare_orders(t syncup.resource_type, orders uuid[])
@@ -112,8 +119,6 @@ RETURNS TABLE (order_id uuid, verdict text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	columns text[] := ARRAY(SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum);
 BEGIN
 	-- typed values are compared as their texts
 	RETURN QUERY EXECUTE format('SELECT q.order_id, q.verdict FROM syncup.query_as(%L::regrole, %L, %L) AS q (order_id uuid, verdict text)', t.role,
@@ -128,8 +133,8 @@ BEGIN
 			LEFT JOIN LATERAL (SELECT a.*, g.bk FROM %s a WHERE %s) AS a ON true
 			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.resource) AS r
 			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.changes) AS c$q$,
-			(SELECT string_agg(format('(%L, a.%s::text, r.%s::text, CASE WHEN g.change_type = ''Deleted'' THEN NULL ELSE c.%s::text END, g.change_type = ''Deleted'' OR g.changes ? %L)', (parse_ident(u))[1], u, u, u, (parse_ident(u))[1])
-				, ', ') FROM unnest(columns) u),
+			(SELECT string_agg(format('(%1$L, a.%1$I::text, r.%1$I::text, CASE WHEN g.change_type = ''Deleted'' THEN NULL ELSE c.%1$I::text END, g.change_type = ''Deleted'' OR g.changes ? %1$L)', u), ', ')
+				FROM unnest(syncup.written_columns(t)) u),
 			t.account, syncup.key_is(t.account, 'a', 'g.bk')),
 		syncup.orders_given(t, orders));
 END
@@ -153,10 +158,12 @@ BEGIN
 			ELSE format('INSERT INTO %s AS a (%s) SELECT %s FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v RETURNING %4$s',
 				t.account, names, vals, syncup.key_of(t.account, 'a')) END;
 	ELSIF change_type = 'Deleted' THEN
-		statement := format('DELETE FROM %s a USING given g WHERE %s RETURNING g.b', t.account, syncup.key_is(t.account, 'a', 'g.bk'));
+		statement := format('DELETE FROM %1$s a USING given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r WHERE %2$s RETURNING g.b', t.account,
+			concat_ws(' AND ', syncup.key_is(t.account, 'a', 'g.bk'), (SELECT string_agg(format('a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text', c), ' AND ') FROM unnest(syncup.written_columns(t)) c)));
 	ELSE
-		statement := format('UPDATE %s a SET (%s) = ROW(%s) FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v WHERE %4$s RETURNING g.b',
-			t.account, names, vals, syncup.key_is(t.account, 'a', 'g.bk'));
+		statement := format('UPDATE %1$s a SET (%2$s) = ROW(%3$s) FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v
+				CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r WHERE %4$s RETURNING g.b', t.account, names, vals,
+			concat_ws(' AND ', syncup.key_is(t.account, 'a', 'g.bk'), (SELECT string_agg(format('(a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text OR a.%1$I::text IS NOT DISTINCT FROM v.%1$I::text)', c), ' AND ') FROM unnest(columns) c)));
 	END IF;
 	-- which order a new row is of is asked only where there is one
 	RETURN QUERY EXECUTE format('SELECT CASE WHEN cardinality($1) = 1 THEN $1[1] END, w.key FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (key text)',
@@ -165,7 +172,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup.write_accounts(syncup.resource_type, text, name[], uuid[]) IS
-'Executes orders of one kind, which change the same columns, on the account''s table with the rights of the resource type''s role; the keys of the rows.';
+'Executes orders of one kind, which change the same columns, on the account''s table with the rights of the resource type''s role; the keys of the rows. Rows that somebody changes at this moment are left out, as compare_orders() would say of them.';
 
 CREATE FUNCTION syncup.write_links(t syncup.resource_type, key text, changes jsonb)
 RETURNS void
@@ -213,11 +220,15 @@ AS $$
 DECLARE
 	columns name[] := syncup.scalars_of(t, o.document -> 'Changes');
 	key text := o.account_key;
+	verdict text;
 BEGIN
 	IF o.change_type <> 'Modified' OR columns <> '{}' THEN
 		SELECT w.key INTO key FROM syncup.write_accounts(t, o.change_type, columns, ARRAY[o.order_id]) w;
 		IF key IS NULL THEN
-			RETURN 'the account was not written: a trigger, or row security, left it out';
+			-- somebody was faster, or it cannot be seen why not
+			SELECT v.verdict INTO verdict FROM syncup.compare_orders(t, ARRAY[o.order_id]) v;
+			RETURN CASE WHEN o.change_type = 'Added' OR coalesce(verdict, 'go') = 'go' THEN 'the account was not written: a trigger, or row security, left it out'
+				ELSE nullif(verdict, 'done') END;
 		END IF;
 	END IF;
 	IF o.change_type <> 'Deleted' THEN
@@ -733,7 +744,9 @@ INSERT INTO syncup.fulfill_kind (kind, function, slice, at_once, idempotent, opt
 
 -- ---------- one slice after the other ----------
 
-CREATE FUNCTION syncup.mark_assignments(orders uuid[], state text, message text)
+-- What an order is told, or tells, is nothing of a newer wish: of one that has an order
+-- of its own, nor, in a report, of one that waits for it.
+CREATE FUNCTION syncup.mark_assignments(orders uuid[], state text, message text, reported boolean DEFAULT false)
 RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
@@ -742,9 +755,14 @@ AS $$
 	SET provisioning_state = $2, message = $3, state_at = CASE WHEN x.provisioning_state = $2 THEN x.state_at ELSE now() END, changed_at = clock_timestamp()
 	FROM syncup.provisioning_order o
 	WHERE o.order_id = ANY (orders) AND x.assignment = ANY (o.assignments) AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
+		AND (x.provisioning_state <> 'pending' OR NOT reported)
 		AND (x.provisioning_state, x.message) IS DISTINCT FROM ($2, $3)
+		AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key
+			AND n.seq > o.seq AND n.state <> 'superseded' AND x.assignment = ANY (n.assignments))
+		AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE o.owner_key IS NULL AND n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key
+			AND n.seq > o.seq AND n.state <> 'superseded' AND x.assignment = ANY (n.assignments))
 $$;
-COMMENT ON FUNCTION syncup.mark_assignments(uuid[], text, text) IS 'Brings the assignments that orders are for into a state.';
+COMMENT ON FUNCTION syncup.mark_assignments(uuid[], text, text, boolean) IS 'Brings the assignments that orders are for into a state; reported: as somebody says of an order that was transmitted.';
 
 CREATE FUNCTION syncup.record_result(t syncup.resource_type, r syncup.order_result, reporter name DEFAULT NULL)
 RETURNS void
@@ -764,7 +782,7 @@ BEGIN
 		next_attempt = CASE WHEN r.state = 'errored' AND o.attempts < coalesce((f ->> 'retries')::int, 5) THEN now() + least(delay * power(2, least(o.attempts, 30)), greatest(delay, '1 day')) END
 	WHERE o.order_id = r.order_id;
 	PERFORM syncup.mark_assignments(ARRAY[r.order_id], CASE r.state WHEN 'unknown' THEN 'errored' ELSE r.state END,
-		CASE r.state WHEN 'unknown' THEN 'outcome unknown: ' || coalesce(r.error, '') ELSE r.error END);
+		CASE r.state WHEN 'unknown' THEN 'outcome unknown: ' || coalesce(r.error, '') ELSE r.error END, reporter IS NOT NULL);
 END
 $$;
 COMMENT ON FUNCTION syncup.record_result(syncup.resource_type, syncup.order_result, name) IS

@@ -286,8 +286,18 @@ SELECT owner, change, changes FROM t.generate(true);
 CALL syncup_fulfill();
 SELECT owner, changes, state FROM t.orders WHERE owner = '1';
 SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE owner_key = '1' AND state = 'transmitted';
+-- what is said of an order is nothing of a newer wish, ordered already or not yet
+SELECT expected, provisioning_state FROM syncup.assignment WHERE resource_type = 'C' AND owner_key = '1' AND property = 'grade';
 CALL syncup_fulfill();
 SELECT owner, changes, state FROM t.orders WHERE owner = '1';
+SELECT syncup_report_order(order_id, 'late') FROM syncup.provisioning_order WHERE owner_key = '1' AND state = 'executed';
+SELECT expected, provisioning_state, message FROM syncup.assignment WHERE resource_type = 'C' AND owner_key = '1' AND property = 'grade';
+UPDATE target.person SET grade = 52 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE owner_key = '1' AND state = 'transmitted';
+SELECT expected, provisioning_state FROM syncup.assignment WHERE resource_type = 'C' AND owner_key = '1' AND property = 'grade';
+SELECT owner, change, changes FROM t.generate(true);
+CALL syncup_fulfill();
 
 SELECT what, of, count, regexp_replace(shown_by, '[0-9a-f-]{36}', '<uuid>') AS shown_by, decided_by FROM syncup.to_review WHERE what ~ 'order' ORDER BY 1;
 
