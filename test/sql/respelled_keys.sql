@@ -186,5 +186,20 @@ UPDATE syncup_previous.k_k SET key_hash = NULL;
 DELETE FROM syncup.digest_epoch;
 SELECT t.go('incremental', E'id,n\n1,one\n2,two\n');
 
+-- ---------- a batch of 0.1: a key goes in one spelling and comes in another ----------
+
+CREATE TABLE target.gone_and_come (id int PRIMARY KEY, v text, own text);
+CALL t.write('gone_and_come.csv', E'id,v\n1,one\n3,three\n');
+SELECT syncup_create_connector('G', t.dir());
+SELECT syncup_map_entity_type('G', 'g', 'target.gone_and_come', 'gone_and_come.csv', 'id', '{"id": "id", "v": "v"}');
+SELECT syncup_prepare('G', 'initial') IS NOT NULL AS prepared;
+SELECT status FROM syncup_synchronize('G');
+UPDATE target.gone_and_come SET own = 'kept';
+CALL t.write('gone_and_come.csv', E'id,v\n2,two\n3,three\n');
+SELECT syncup_prepare('G', 'incremental') IS NOT NULL AS prepared;
+UPDATE syncup_delta.g_g SET id = '01' WHERE id = '2';
+SELECT status, inserted, updated, deleted FROM syncup_synchronize('G', force => true);
+SELECT * FROM target.gone_and_come ORDER BY id;
+
 \set end :srcdir '/include/end.sql'
 \i :end
