@@ -434,6 +434,8 @@ sub decide
 		my $is_suggested = $kind eq 'account' && $a ne '~' && $own{$a} && $own{$a}{state} eq 'suggested' && same($own{$a}{owner}, $p);
 		next if $is_suggested && $yes && { taken_owners() }->{$p};
 		next if $p eq '~' && $is_suggested;
+		# what is gone is nobody's to have: that is refused
+		next if $is_suggested && $yes && !($account{$a} && $person{$p});
 		push @sql, sprintf "SELECT %s(array_agg(assignment)) FROM syncup.assignment WHERE (coalesce(owner_key, '~'), coalesce(account_key, '~'), kind, coalesce(property, '~'), coalesce(expected, '~'), coalesce(current, '~')) = (%s)",
 		  $yes ? 'syncup_approve' : 'syncup_decline', join ', ', map { "'$_'" } $p, $a, $kind, $property, v($r->{expected}), v($r->{current});
 		if ($is_suggested && $yes)
