@@ -88,7 +88,7 @@ digest_bytes(const DigestKey *key, const void *data, size_t length)
 char *
 digest_text(const Digest *digest)
 {
-	return psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x", digest->high, digest->low);
+	return psprintf("%016llx%016llx", (unsigned long long) digest->high, (unsigned long long) digest->low);
 }
 
 void

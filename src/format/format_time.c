@@ -18,6 +18,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "format/format_internal.h"
 
 /* What a keyword of a datetime pattern stands for; each at most once. */
