@@ -684,6 +684,11 @@ sub prepare
 
 	my $batch = { mode => $mode, status => 'prepared', prepared => 1, work => {}, source_changes => 0 };
 	my @queue = $mode eq 'complete' ? () : $self->queue;
+	# Changes that a complete run takes the place of must come with it; files are looked
+	# for before any is read.
+	return (undef, qr/could not open file|no file/)
+	  if $mode eq 'complete' && (grep { $_->{source_changes} } $self->queue) &&
+	  grep { $files->{ $_->{name} }{missing} && defined $options->{ $_->{name} }{command_column} } @{ $self->{mappings} };
 	for my $mapping (@{ $self->{mappings} })
 	{
 		my $name = $mapping->{name};
@@ -692,9 +697,6 @@ sub prepare
 		my $changes = $mode eq 'incremental' && defined $own->{command_column};
 		if ($file->{missing})
 		{
-			# changes that a complete run takes the place of must come with it
-			return (undef, qr/could not open file|no file/)
-			  if $mode eq 'complete' && defined $own->{command_column} && grep { $_->{source_changes} } $self->queue;
 			$batch->{work}{$name} = { %{ new_work() }, absent => 1 };
 			next;
 		}
