@@ -533,7 +533,8 @@ BEGIN
 	SELECT x.* INTO s FROM syncup.step_record x WHERE x.run = run AND x.ordinal = ordinal;
 	new_state := CASE
 		WHEN sqlstate = '57014' THEN 'cancelled'
-		WHEN sqlstate = '55P03' AND (SELECT k.reads_source FROM syncup.step_kind k WHERE k.kind = s.kind) THEN 'not started'
+		-- a lock that was not had in time is an error; that of the connector, of which it says so, is none
+		WHEN sqlstate = '55P03' AND starts_with(error, format('connector "%s" is busy', s.connector)) THEN 'not started'
 		WHEN sqlstate IS NOT NULL THEN 'error'
 		WHEN coalesce(result ->> 'state', 'success') IN ('success', 'blocked', 'warning', 'error') THEN coalesce(result ->> 'state', 'success')
 		ELSE 'error' END;

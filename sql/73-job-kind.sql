@@ -89,13 +89,17 @@ DECLARE
 	me jsonb := @extschema@.syncup_step_at_hand(run, step);
 	mode text := coalesce(me #>> '{options,mode}', me ->> 'mode');
 	result syncup.step_result;
+	applied syncup.step_result;
 BEGIN
 	result.batch := @extschema@.syncup_prepare(me ->> 'connector', mode, jsonb_build_object('ignore_cookie', me -> 'ignore_cookie'));
 	result.counters := @extschema@.syncup_batch_totals(result.batch);
 	result.did_something := mode <> 'incremental' OR @extschema@.syncup_must_synchronize(result.batch);
 	-- Nobody will synchronize a batch that holds nothing: it must not wait for ever.
 	IF NOT result.did_something THEN
-		PERFORM FROM @extschema@.syncup_synchronize(me ->> 'connector');
+		applied := syncup.synchronized(ARRAY(SELECT r FROM @extschema@.syncup_synchronize(me ->> 'connector', force => (me ->> 'force')::boolean) r));
+		-- rows set aside, or a check, can block what changes nothing
+		result.state := applied.state;
+		result.message := applied.message;
 	END IF;
 	RETURN result;
 END
@@ -110,7 +114,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT (CASE WHEN bool_or(r.status = 'failed') THEN 'error' WHEN bool_or(r.status = 'blocked') THEN 'blocked' ELSE 'success' END,
-		coalesce(sum(r.inserted + r.updated + r.deleted + r.links_inserted + r.links_deleted) FILTER (WHERE r.status = 'applied'), 0) > 0,
+		coalesce(sum(r.inserted + r.updated + r.deleted + r.links_inserted + r.links_deleted + r.links_updated) FILTER (WHERE r.status = 'applied'), 0) > 0,
 		false,
 		(array_agg(CASE r.status WHEN 'failed' THEN format('batch %s failed; the reason is in syncup.batch', r.batch)
 			WHEN 'blocked' THEN format('batch %s is blocked', r.batch) END ORDER BY r.status = 'applied', r.ordinality))[1],
@@ -350,7 +354,7 @@ COMMENT ON FUNCTION syncup.step_maintain(bigint, text) IS
 
 INSERT INTO syncup.step_kind (kind, function, resume_function, connector, reads_source, repeated, options, description, own) VALUES
 	('export', 'syncup.step_export', NULL, 'required', true, false, '{"statement": "text", "command": "text", "timeout": "interval", "ignore_cookie": "boolean"}', 'brings the files that are prepared next', false),
-	('prepare', 'syncup.step_prepare', NULL, 'required', true, false, '{"mode": ["initial", "complete", "incremental"]}', 'reads the files of a connector and queues a batch', false),
+	('prepare', 'syncup.step_prepare', 'syncup.resume_synchronize', 'required', true, false, '{"mode": ["initial", "complete", "incremental"]}', 'reads the files of a connector and queues a batch', false),
 	('synchronize', 'syncup.step_synchronize', 'syncup.resume_synchronize', 'required', true, false, '{"force": "boolean", "keep_changes": "boolean", "orphans": "text"}', 'applies the queue of a connector', false),
 	('sql', 'syncup.step_sql', NULL, 'optional', false, true, '{"statement": "text", "timeout": "interval"}', 'runs a statement', false),
 	('program', 'syncup.step_program', NULL, 'optional', false, true, '{"command": "text", "timeout": "interval"}', 'runs a command of the operating system', false),

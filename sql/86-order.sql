@@ -231,7 +231,10 @@ AS $$
 				AND o.state IN ('blocked', 'pending') AND o.change_type = d.change_type AND o.document -> 'Changes' = d.document -> 'Changes')
 	), added AS (
 		INSERT INTO syncup.provisioning_order (order_id, generation, resource_type, owner_key, account_key, change_type, document, assignments, state, created_by)
-		SELECT w.order_id, $2, t.resource_type, w.owner_key, w.account_key, w.change_type, jsonb_build_object('OrderId', w.order_id) || w.document, w.assignments, 'pending', pg_get_userbyid(caller)
+		SELECT w.order_id, $2, t.resource_type, w.owner_key, w.account_key, w.change_type, jsonb_build_object('OrderId', w.order_id) || w.document, w.assignments,
+			-- what waits for a person does so too with what has come to it
+			CASE WHEN EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type AND o.state = 'blocked'
+				AND ARRAY[o.owner_key, o.account_key] = ARRAY[w.owner_key, w.account_key]) THEN 'blocked' ELSE 'pending' END, pg_get_userbyid(caller)
 		FROM wanted w
 		ORDER BY array_position(ARRAY['Deleted', 'Added', 'Modified'], w.change_type), w.owner_key, w.account_key
 		RETURNING order_id, owner_key, account_key
@@ -261,8 +264,8 @@ BEGIN
 		PERFORM syncup.generate_orders(t, generation, caller);
 		blocked := syncup.check_order_limits(t, generation, coalesce(force, false)) OR blocked;
 	END LOOP;
-	IF blocked THEN
-		UPDATE syncup.provisioning_order o SET state = 'blocked' WHERE o.generation = generation;
+	IF blocked OR coalesce(force, false) THEN
+		UPDATE syncup.provisioning_order o SET state = CASE WHEN blocked THEN 'blocked' ELSE 'pending' END WHERE o.generation = generation AND (blocked OR o.state = 'blocked');
 	END IF;
 	RETURN QUERY SELECT o.* FROM syncup.provisioning_order o WHERE o.generation = generation ORDER BY o.seq;
 END
@@ -274,7 +277,7 @@ RETURNS SETOF syncup.provisioning_order
 AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_generate_provisioning_orders(text[], boolean) IS
-'Makes orders of all that is pending in the role model, one per account, and returns them. Where a limit of a resource type is exceeded all of them are blocked; force waives limits.';
+'Makes orders of all that is pending in the role model, one per account, and returns them. Where a limit of a resource type is exceeded all of them are blocked, otherwise those that take the place of blocked ones; force waives both.';
 
 -- ---------- decisions ----------
 

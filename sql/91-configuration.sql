@@ -57,7 +57,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT syncup.call_of('syncup_create_connector', definition, 'connector text', 'directory text', 'options jsonb')
 	UNION ALL
-	SELECT syncup.call_of(CASE WHEN (definition ->> 'active')::boolean THEN 'syncup_activate' ELSE 'syncup_deactivate' END, definition, 'connector text')
+	SELECT syncup.call_of(CASE WHEN coalesce((definition ->> 'active')::boolean, true) THEN 'syncup_activate' ELSE 'syncup_deactivate' END, definition, 'connector text')
 $$;
 COMMENT ON FUNCTION syncup.connector_call(text, jsonb) IS 'What makes a connector.';
 
@@ -133,12 +133,11 @@ AS $$
 	SELECT '', concat_ws('.', t.connector, t.mapping), jsonb_build_object('connector', t.connector, 'mapping', t.mapping,
 		'limits', jsonb_object_agg(l.name, CASE WHEN l.percentage THEN t.max_percentage ELSE t.maximum END))
 	FROM syncup.threshold t JOIN syncup.threshold_limit l USING (counter)
-	-- those that are as they come are not told
-	WHERE ($1 IS NULL OR t.connector = $1)
-		AND CASE WHEN l.percentage THEN t.max_percentage ELSE t.maximum END <> CASE WHEN t.mapping IS NULL THEN l.connector_default ELSE 0 END
+	-- of a connector all, also those that are as they come: what was loosened elsewhere is brought back
+	WHERE ($1 IS NULL OR t.connector = $1) AND (t.mapping IS NULL OR CASE WHEN l.percentage THEN t.max_percentage ELSE t.maximum END <> 0)
 	GROUP BY t.connector, t.mapping
 $$;
-COMMENT ON FUNCTION syncup.limits_there(text) IS 'The limits that are not as they come.';
+COMMENT ON FUNCTION syncup.limits_there(text) IS 'All limits of connectors, and those that mappings have of their own.';
 
 CREATE FUNCTION syncup.limits_call(name text, definition jsonb)
 RETURNS SETOF text
@@ -338,6 +337,29 @@ $$;
 COMMENT ON FUNCTION syncup_export_configuration(text) IS
 'The configuration of a connector, or of all with rules and jobs, as a document that syncup_import_configuration() takes: always in the same order, without secrets, owners and states.';
 
+CREATE FUNCTION syncup.check_imported(p syncup.configuration_part, thing jsonb)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	definition jsonb;
+	unknown text;
+BEGIN
+	EXECUTE format('SELECT t.definition FROM %s(NULL) t WHERE t.name = $1', p.there) INTO definition USING thing ->> 'name';
+	IF definition IS NULL THEN
+		RAISE '% "%" of the document has a name that its members do not give', p.part, thing ->> 'name' USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'Names are those that syncup_export_configuration() gives: of a mapping "connector.mapping".';
+	END IF;
+	SELECT string_agg(format('"%s"', m.key), ', ' ORDER BY m.key) INTO unknown FROM jsonb_each(thing - 'name') m WHERE m.value <> 'null' AND NOT definition ? m.key;
+	IF unknown IS NOT NULL THEN
+		RAISE '% "%" of the document has unknown members: %', p.part, thing ->> 'name', unknown USING ERRCODE = 'invalid_parameter_value',
+			HINT = 'Members are ' || (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(definition) k) || '.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.check_imported(syncup.configuration_part, jsonb) IS 'Errors if a document says of a thing what was not taken, or calls it otherwise.';
+
 CREATE FUNCTION syncup.import_part(p syncup.configuration_part, document jsonb)
 RETURNS TABLE (object text, change text)
 LANGUAGE plpgsql
@@ -352,6 +374,11 @@ BEGIN
 	FOR thing IN SELECT e.value FROM jsonb_array_elements(coalesce(document -> p.part, '[]')) WITH ORDINALITY AS e (value, n) ORDER BY e.n LOOP
 		object := format('%s %s', p.part, thing ->> 'name');
 		EXECUTE format('SELECT t.definition FROM %s(NULL) t WHERE t.name = $1', p.there) INTO is_there USING thing ->> 'name';
+		-- what it does not say of what is there stays
+		IF jsonb_typeof(thing -> 'limits') = 'object' THEN
+			thing := jsonb_set(thing, '{limits}', coalesce(is_there -> 'limits', '{}') || (thing -> 'limits'));
+		END IF;
+		thing := coalesce(is_there, '{}') || thing;
 		change := CASE WHEN is_there IS NULL THEN 'created' WHEN is_there <> thing - 'name' THEN 'changed' END;
 		CONTINUE WHEN change IS NULL;
 		-- an option that the document does not have goes back to its default
@@ -364,6 +391,7 @@ BEGIN
 			END IF;
 			EXECUTE statement;
 		END LOOP;
+		PERFORM syncup.check_imported(p, thing);
 		RETURN NEXT;
 	END LOOP;
 END

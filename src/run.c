@@ -100,7 +100,7 @@ what_was_done(const char *connector, const BatchResult *result)
 
 	initStringInfo(&text);
 	if (result->inserted + result->updated + result->deleted +
-		result->links_inserted + result->links_deleted == 0)
+		result->links_inserted + result->links_deleted + result->links_updated == 0)
 		appendStringInfoString(&text, "nothing changed");
 	else
 	{
@@ -110,9 +110,9 @@ what_was_done(const char *connector, const BatchResult *result)
 		if (has_links(connector))
 			appendStringInfo(&text, ", %lld links inserted, %lld links deleted",
 							 (long long) result->links_inserted, (long long) result->links_deleted);
+		if (result->links_updated > 0)
+			appendStringInfo(&text, ", %lld links updated", (long long) result->links_updated);
 	}
-	if (result->links_updated > 0)
-		appendStringInfo(&text, " (%lld moved)", (long long) result->links_updated);
 	if (result->set_aside > 0)
 		appendStringInfo(&text, "; %lld %s set aside", (long long) result->set_aside,
 						 result->set_aside == 1 ? "row" : "rows");

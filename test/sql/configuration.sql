@@ -56,6 +56,17 @@ SELECT syncup_export_configuration() - 'syncup';
 SELECT count(*), count(DISTINCT change) FROM syncup_import_configuration((SELECT d FROM t.document));
 SELECT syncup_export_configuration() = d FROM t.document;
 SELECT * FROM syncup_import_configuration((SELECT d FROM t.document));
+-- a limit that was loosened comes back, what a document does not say stays, what it says wrongly is refused
+SELECT syncup_set_thresholds('A', '{"max_percentage_deleted_lines": 100}');
+SELECT * FROM syncup_import_configuration((SELECT d FROM t.document));
+SELECT syncup_export_configuration() = d FROM t.document;
+SELECT * FROM syncup_import_configuration('{"syncup": "0.2.0", "connectors": [{"name": "A", "connector": "A"}], "limits": [{"name": "A", "connector": "A", "limits": {"maximum_deleted_lines": 7}}]}');
+SELECT * FROM syncup_import_configuration('{"syncup": "0.2.0", "connectors": [{"name": "N", "connector": "N"}]}');
+SELECT active FROM syncup.connector WHERE connector = 'N';
+SELECT syncup_drop_connector('N');
+SELECT t.error($$SELECT * FROM syncup_import_configuration('{"syncup": "0.2.0", "connectors": [{"name": "A", "connector": "A", "direcotry": "/tmp"}]}')$$);
+SELECT t.error($$SELECT * FROM syncup_import_configuration('{"syncup": "0.2.0", "connectors": [{"name": "N", "connector": "M"}]}')$$);
+SELECT syncup_export_configuration() = d FROM t.document;
 -- what differs is told, changed, and nothing else; an option that is gone goes back to its default
 SELECT i.* FROM t.document, syncup_import_configuration(jsonb_set(jsonb_set(d, '{connectors,0,options}', '{"quoting": "lenient"}'), '{limits,0,limits,maximum_deleted_lines}', '9'), true) i;
 SELECT i.* FROM t.document, syncup_import_configuration(jsonb_set(jsonb_set(d, '{connectors,0,options}', '{"quoting": "lenient"}'), '{limits,0,limits,maximum_deleted_lines}', '9')) i;

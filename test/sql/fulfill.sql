@@ -319,6 +319,20 @@ SELECT login, grade FROM target.user_account WHERE login = 'ada';
 CALL syncup_run_job('P');
 SELECT step, state, did_something FROM syncup.job_step_run WHERE run = (SELECT max(run) FROM syncup.job_run) ORDER BY ordinal;
 
+-- What takes the place of a blocked order is blocked as well, whatever limits say then; force waives that.
+UPDATE target.person SET grade = 60 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT owner, changes, state FROM t.generate();
+SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "internal"}, "limits": {"max_percentage_updated_lines": 100}}');
+UPDATE target.person SET grade = 61 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT owner, changes, state FROM t.generate();
+CALL syncup_fulfill();
+SELECT login, grade FROM target.user_account WHERE login = 'ada';
+UPDATE target.person SET grade = 62 WHERE id = 1;
+SELECT count(*) > 0 AS computed FROM t.model();
+SELECT owner, changes, state FROM t.generate(true);
+
 -- What a line of a program says: of its order, done or an error in words, or nothing
 SELECT a, r.state, left(r.error, 28) AS error FROM (VALUES ('{"OrderId": "%s"}'), ('{"OrderId": "%s", "Error": ""}'), ('{"OrderId": "%s", "Error": "no"}'), ('{"OrderId": "%s", "Error": 5}'), ('{"OrderId": "%s", "Error": {"a": 1}}'),
 	('["%s"]'), ('{"OrderId": ["%s"]}'), ('{"OrderId": 5, "Error": "%s"}'), ('"%s"'), ('{"OrderId": "%s", "Error": "\u0000"}'), ('{"OrderId": "%s"'), ('%s')) AS v (a),
