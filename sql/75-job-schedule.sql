@@ -223,11 +223,14 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT concat_ws(' ',
-		CASE WHEN cardinality(weekdays) < 7 THEN (SELECT string_agg((ARRAY['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'])[w + 1], ',' ORDER BY w) FROM unnest(weekdays) w) END,
-		format('*-%s-%s', CASE WHEN cardinality(months) < 12 THEN array_to_string(months, ',') ELSE '*' END, CASE WHEN cardinality(days) < 31 THEN array_to_string(days, ',') ELSE '*' END),
-		format('%s:%s', CASE WHEN cardinality(hours) < 24 THEN array_to_string(hours, ',') ELSE '*' END, CASE WHEN cardinality(minutes) < 60 THEN array_to_string(minutes, ',') ELSE '*' END))
+	-- where both days are restricted, cron takes either, and systemd would take what is both
+	SELECT string_agg(concat_ws(' ',
+		CASE WHEN of_week AND cardinality(weekdays) < 7 THEN (SELECT string_agg((ARRAY['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'])[w + 1], ',' ORDER BY w) FROM unnest(weekdays) w) END,
+		format('*-%s-%s', CASE WHEN cardinality(months) < 12 THEN array_to_string(months, ',') ELSE '*' END, CASE WHEN of_month AND cardinality(days) < 31 THEN array_to_string(days, ',') ELSE '*' END),
+		format('%s:%s', CASE WHEN cardinality(hours) < 24 THEN array_to_string(hours, ',') ELSE '*' END, CASE WHEN cardinality(minutes) < 60 THEN array_to_string(minutes, ',') ELSE '*' END)),
+		', OnCalendar=' ORDER BY of_month DESC)
 	FROM syncup.cron_fields(cron)
+	JOIN (VALUES (true, true, false), (true, false, true), (false, true, true)) AS d (of_month, of_week, either) ON either = (cardinality(days) < 31 AND cardinality(weekdays) < 7)
 $$;
 COMMENT ON FUNCTION syncup.systemd_calendar(text) IS 'A line of cron as systemd''s OnCalendar has it.';
 

@@ -274,6 +274,8 @@ SET client_min_messages = warning;
 CALL syncup_run_job('J', '{d}');
 RESET client_min_messages;
 SELECT * FROM t.alarms WHERE job = 'J';
+-- for systemd: where both days are restricted, either
+SELECT syncup.systemd_calendar(c) FROM unnest(ARRAY['0 1 1 * 1', '0 1 1 * *', '5 4 * 2 mon-fri', '*/30 * * * *']) c;
 -- by trying every minute
 SELECT c, syncup.next_cron(c, '2026-11-27 10:15:00+00') = (
 	SELECT min(m) FROM generate_series(timestamptz '2026-11-27 10:16:00+00', '2027-03-01', '1 min') m, syncup.cron_fields(c) f
