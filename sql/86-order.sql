@@ -218,7 +218,7 @@ $$;
 COMMENT ON FUNCTION syncup.settle_orders(syncup.resource_type) IS
 'Brings open orders up to date with the role model: verified, errored, or not wished any more.';
 
-CREATE FUNCTION syncup.generate_orders(t syncup.resource_type, generation uuid, caller regrole)
+CREATE FUNCTION syncup.generate_orders(t syncup.resource_type, generation uuid, caller regrole, force boolean)
 RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
@@ -233,7 +233,7 @@ AS $$
 		INSERT INTO syncup.provisioning_order (order_id, generation, resource_type, owner_key, account_key, change_type, document, assignments, state, created_by)
 		SELECT w.order_id, $2, t.resource_type, w.owner_key, w.account_key, w.change_type, jsonb_build_object('OrderId', w.order_id) || w.document, w.assignments,
 			-- what waits for a person does so too with what has come to it
-			CASE WHEN EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type AND o.state = 'blocked'
+			CASE WHEN NOT force AND EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type AND o.state = 'blocked'
 				AND ARRAY[o.owner_key, o.account_key] = ARRAY[w.owner_key, w.account_key]) THEN 'blocked' ELSE 'pending' END, pg_get_userbyid(caller)
 		FROM wanted w
 		ORDER BY array_position(ARRAY['Deleted', 'Added', 'Modified'], w.change_type), w.owner_key, w.account_key
@@ -244,8 +244,8 @@ AS $$
 	WHERE o.resource_type = t.resource_type AND ARRAY[o.owner_key, o.account_key] = ARRAY[a.owner_key, a.account_key]
 		AND o.state IN ('blocked', 'pending', 'errored', 'unknown') AND o.order_id <> a.order_id;
 $$;
-COMMENT ON FUNCTION syncup.generate_orders(syncup.resource_type, uuid, regrole) IS
-'Writes the orders of a resource type for all that is pending; they supersede older ones of the same accounts that were not executed.';
+COMMENT ON FUNCTION syncup.generate_orders(syncup.resource_type, uuid, regrole, boolean) IS
+'Writes the orders of a resource type for all that is pending; they supersede older ones of the same accounts that were not executed, and are blocked where those are, unless by force.';
 
 CREATE FUNCTION syncup.generate_provisioning_orders(caller regrole, resource_types text[], force boolean)
 RETURNS SETOF syncup.provisioning_order
@@ -261,11 +261,11 @@ DECLARE
 BEGIN
 	FOREACH t IN ARRAY types LOOP
 		PERFORM syncup.settle_orders(t);
-		PERFORM syncup.generate_orders(t, generation, caller);
+		PERFORM syncup.generate_orders(t, generation, caller, coalesce(force, false));
 		blocked := syncup.check_order_limits(t, generation, coalesce(force, false)) OR blocked;
 	END LOOP;
-	IF blocked OR coalesce(force, false) THEN
-		UPDATE syncup.provisioning_order o SET state = CASE WHEN blocked THEN 'blocked' ELSE 'pending' END WHERE o.generation = generation AND (blocked OR o.state = 'blocked');
+	IF blocked THEN
+		UPDATE syncup.provisioning_order o SET state = 'blocked' WHERE o.generation = generation;
 	END IF;
 	RETURN QUERY SELECT o.* FROM syncup.provisioning_order o WHERE o.generation = generation ORDER BY o.seq;
 END

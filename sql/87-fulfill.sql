@@ -151,6 +151,11 @@ AS $$
 DECLARE
 	names text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) c);
 	vals text := (SELECT string_agg(format('v.%I', c), ', ') FROM unnest(columns) c);
+	-- accounts that are there, as they were read or are to be: asked of the row that is written, whoever changes it at this moment
+	found text := format('given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r WHERE %2$s',
+		t.account, concat_ws(' AND ', syncup.key_is(t.account, 'a', 'g.bk'),
+			CASE WHEN change_type = 'Deleted' THEN (SELECT string_agg(format('a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text', c), ' AND ') FROM unnest(syncup.written_columns(t)) c)
+				ELSE (SELECT string_agg(format('(a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text OR a.%1$I::text IS NOT DISTINCT FROM v.%1$I::text)', c), ' AND ') FROM unnest(columns) c) END));
 	statement text;
 BEGIN
 	IF change_type = 'Added' THEN
@@ -158,12 +163,9 @@ BEGIN
 			ELSE format('INSERT INTO %s AS a (%s) SELECT %s FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v RETURNING %4$s',
 				t.account, names, vals, syncup.key_of(t.account, 'a')) END;
 	ELSIF change_type = 'Deleted' THEN
-		statement := format('DELETE FROM %1$s a USING given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r WHERE %2$s RETURNING g.b', t.account,
-			concat_ws(' AND ', syncup.key_is(t.account, 'a', 'g.bk'), (SELECT string_agg(format('a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text', c), ' AND ') FROM unnest(syncup.written_columns(t)) c)));
+		statement := format('DELETE FROM %s a USING %s RETURNING g.b', t.account, found);
 	ELSE
-		statement := format('UPDATE %1$s a SET (%2$s) = ROW(%3$s) FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v
-				CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r WHERE %4$s RETURNING g.b', t.account, names, vals,
-			concat_ws(' AND ', syncup.key_is(t.account, 'a', 'g.bk'), (SELECT string_agg(format('(a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text OR a.%1$I::text IS NOT DISTINCT FROM v.%1$I::text)', c), ' AND ') FROM unnest(columns) c)));
+		statement := format('UPDATE %s a SET (%s) = ROW(%s) FROM %s RETURNING g.b', t.account, names, vals, found);
 	END IF;
 	-- which order a new row is of is asked only where there is one
 	RETURN QUERY EXECUTE format('SELECT CASE WHEN cardinality($1) = 1 THEN $1[1] END, w.key FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (key text)',

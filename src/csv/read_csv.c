@@ -57,13 +57,6 @@ open_by_path(text *path_text, Options *options)
 	return reader_open(&file, options);
 }
 
-/* The options of a call of a reading function. */
-static Options *
-call_options(Jsonb *document)
-{
-	return options_of_call(document);
-}
-
 /* Finds the file's column for each column asked for. */
 static void
 match_columns(CsvScan *scan, bool delta)
@@ -178,7 +171,7 @@ read_rows(FunctionCallInfo fcinfo, bool delta)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	scan.options = call_options(PG_GETARG_JSONB_P(1));
+	scan.options = options_of_call(PG_GETARG_JSONB_P(1));
 	if (delta && scan.options->command_column == NULL)
 		scan.options->command_column = "command";
 	scan.tupdesc = result->setDesc;
@@ -219,7 +212,7 @@ syncup_read_delta(PG_FUNCTION_ARGS)
 Datum
 syncup_csv_header(PG_FUNCTION_ARGS)
 {
-	Options    *options = call_options(PG_GETARG_JSONB_P(1));
+	Options    *options = options_of_call(PG_GETARG_JSONB_P(1));
 	ReturnSetInfo *result;
 	Reader	   *reader;
 

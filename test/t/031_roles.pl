@@ -258,7 +258,7 @@ my %may = (
 		'fulfill_csv(syncup.resource_type,uuid[])', 'fulfill_internal(syncup.resource_type,uuid[])', 'fulfill_json(syncup.resource_type,uuid[])',
 		'fulfill_manual(syncup.resource_type,uuid[])', 'fulfill_one(syncup.resource_type,syncup.provisioning_order)',
 		'fulfill_program(syncup.resource_type,uuid[])', 'fulfill_slice(regrole,text[],text)', 'fulfill_sql(syncup.resource_type,uuid[])',
-		'generate_orders(syncup.resource_type,uuid,regrole)', 'generate_provisioning_orders(regrole,text[],boolean)', 'is_of_the_server(text)',
+		'generate_orders(syncup.resource_type,uuid,regrole,boolean)', 'generate_provisioning_orders(regrole,text[],boolean)', 'is_of_the_server(text)',
 		'is_running(text)', 'links_of(syncup.resource_type,jsonb)', 'mark_assignments(uuid[],text,text,boolean)', 'missing_ends(syncup.resource_type,bigint[])',
 		'needs_orders(text)', 'order_documents(syncup.resource_type)', 'orders_document(uuid[])', 'orders_due(regrole,text[])',
 		'orders_given(syncup.resource_type,uuid[])', 'orders_wanted(syncup.resource_type)', 'record_executed(uuid[])',
