@@ -337,28 +337,42 @@ $$;
 COMMENT ON FUNCTION syncup_export_configuration(text) IS
 'The configuration of a connector, or of all with rules and jobs, as a document that syncup_import_configuration() takes: always in the same order, without secrets, owners and states.';
 
-CREATE FUNCTION syncup.check_imported(p syncup.configuration_part, thing jsonb)
+CREATE FUNCTION syncup.things_there(p syncup.configuration_part, things jsonb)
+RETURNS TABLE (thing jsonb, definition jsonb)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format('SELECT e.value, t.definition FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, n) LEFT JOIN %s(NULL) t ON t.name = e.value ->> ''name'' ORDER BY e.n', p.there)
+	USING things;
+END
+$$;
+COMMENT ON FUNCTION syncup.things_there(syncup.configuration_part, jsonb) IS 'The things of a part of a document, in their order, each beside what is there by that name.';
+
+CREATE FUNCTION syncup.check_imported(p syncup.configuration_part, things jsonb)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	thing jsonb;
 	definition jsonb;
 	unknown text;
 BEGIN
-	EXECUTE format('SELECT t.definition FROM %s(NULL) t WHERE t.name = $1', p.there) INTO definition USING thing ->> 'name';
-	IF definition IS NULL THEN
-		RAISE '% "%" of the document has a name that its members do not give', p.part, thing ->> 'name' USING ERRCODE = 'invalid_parameter_value',
-			HINT = 'Names are those that syncup_export_configuration() gives: of a mapping "connector.mapping".';
-	END IF;
-	SELECT string_agg(format('"%s"', m.key), ', ' ORDER BY m.key) INTO unknown FROM jsonb_each(thing - 'name') m WHERE m.value <> 'null' AND NOT definition ? m.key;
-	IF unknown IS NOT NULL THEN
-		RAISE '% "%" of the document has unknown members: %', p.part, thing ->> 'name', unknown USING ERRCODE = 'invalid_parameter_value',
-			HINT = 'Members are ' || (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(definition) k) || '.';
-	END IF;
+	FOR thing, definition IN SELECT b.thing, b.definition FROM syncup.things_there(p, things) b LOOP
+		IF definition IS NULL THEN
+			RAISE '% "%" of the document has a name that its members do not give', p.part, thing ->> 'name' USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Names are those that syncup_export_configuration() gives: of a mapping "connector.mapping".';
+		END IF;
+		SELECT string_agg(format('"%s"', m.key), ', ' ORDER BY m.key) INTO unknown FROM jsonb_each(thing - 'name') m WHERE m.value <> 'null' AND NOT definition ? m.key;
+		IF unknown IS NOT NULL THEN
+			RAISE '% "%" of the document has unknown members: %', p.part, thing ->> 'name', unknown USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Members are ' || (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(definition) k) || '.';
+		END IF;
+	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION syncup.check_imported(syncup.configuration_part, jsonb) IS 'Errors if a document says of a thing what was not taken, or calls it otherwise.';
+COMMENT ON FUNCTION syncup.check_imported(syncup.configuration_part, jsonb) IS 'Errors if a document says of these things of a part what was not taken, or calls one otherwise.';
 
 CREATE FUNCTION syncup.import_part(p syncup.configuration_part, document jsonb)
 RETURNS TABLE (object text, change text)
@@ -369,11 +383,11 @@ DECLARE
 	thing jsonb;
 	is_there jsonb;
 	statement text;
+	taken jsonb := '[]';
 BEGIN
 	-- in their order: what comes later may build on it
-	FOR thing IN SELECT e.value FROM jsonb_array_elements(coalesce(document -> p.part, '[]')) WITH ORDINALITY AS e (value, n) ORDER BY e.n LOOP
+	FOR thing, is_there IN SELECT b.thing, b.definition FROM syncup.things_there(p, coalesce(document -> p.part, '[]')) b LOOP
 		object := format('%s %s', p.part, thing ->> 'name');
-		EXECUTE format('SELECT t.definition FROM %s(NULL) t WHERE t.name = $1', p.there) INTO is_there USING thing ->> 'name';
 		-- what it does not say of what is there stays
 		IF jsonb_typeof(thing -> 'limits') = 'object' THEN
 			thing := jsonb_set(thing, '{limits}', coalesce(is_there -> 'limits', '{}') || (thing -> 'limits'));
@@ -391,9 +405,10 @@ BEGIN
 			END IF;
 			EXECUTE statement;
 		END LOOP;
-		PERFORM syncup.check_imported(p, thing);
+		taken := taken || jsonb_build_array(thing);
 		RETURN NEXT;
 	END LOOP;
+	PERFORM syncup.check_imported(p, taken);
 END
 $$;
 COMMENT ON FUNCTION syncup.import_part(syncup.configuration_part, jsonb) IS 'Makes what a part of a document says, where it is not so already.';

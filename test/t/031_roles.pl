@@ -213,7 +213,7 @@ my %may = (
 		'syncup.argument(jsonb,text)', 'syncup.association_call(text,jsonb)', 'syncup.call_of(text,jsonb,text[])', 'syncup.check_call(text,jsonb)', 'syncup.check_document(jsonb)', 'syncup.check_imported(syncup.configuration_part,jsonb)',
 		'syncup.connector_call(text,jsonb)', 'syncup.entity_type_call(text,jsonb)', 'syncup.import_part(syncup.configuration_part,jsonb)',
 		'syncup.job_call(text,jsonb)', 'syncup.limits_call(text,jsonb)', 'syncup.resource_type_call(text,jsonb)', 'syncup.rule_call(text,jsonb)',
-		'syncup.sender_call(text,jsonb)', 'syncup.step_call(text,jsonb)', 'syncup_import_configuration(jsonb,boolean)')),
+		'syncup.sender_call(text,jsonb)', 'syncup.step_call(text,jsonb)', 'syncup.things_there(syncup.configuration_part,jsonb)', 'syncup_import_configuration(jsonb,boolean)')),
 	(map { ("function $_" => 'O') } (
 		'syncup.ails_alarms(text)', 'syncup.ails_files(text)', 'syncup.ails_indexes(text)', 'syncup.ails_jobs(text)', 'syncup.ails_limits(text)',
 		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
