@@ -107,11 +107,12 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (
-		SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-		WHERE e.extname = 'pg_cron' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-			AND d.classid = 'pg_proc'::regclass AND d.objid = to_regprocedure('cron.schedule(text,text,text)'))
+		SELECT FROM pg_extension e
+		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = 'pg_proc'::regclass
+		JOIN pg_proc p ON p.oid = d.objid JOIN pg_namespace n ON n.oid = p.pronamespace
+		WHERE e.extname = 'pg_cron' AND n.nspname = 'cron' AND p.proname = 'schedule' AND p.pronargs = 3 AND has_schema_privilege(n.oid, 'USAGE'))
 $$;
-COMMENT ON FUNCTION syncup.has_pg_cron() IS 'Whether pg_cron is installed in this database.';
+COMMENT ON FUNCTION syncup.has_pg_cron() IS 'Whether pg_cron is installed in this database, and the current role may use it.';
 
 CREATE FUNCTION syncup.is_missing_in_cron(job text, owner oid)
 RETURNS boolean

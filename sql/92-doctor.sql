@@ -13,12 +13,33 @@ COMMENT ON TABLE syncup.doctor_check IS 'What syncup_doctor() looks at: function
 
 -- ---------- what runs say themselves ----------
 
+CREATE FUNCTION syncup.failed_in_cron(job text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	message text;
+BEGIN
+	IF syncup.has_pg_cron() THEN
+		-- of what ended within the job, its own record tells
+		EXECUTE 'SELECT l.return_message FROM cron.job j CROSS JOIN LATERAL (
+				SELECT d.status, d.return_message, d.start_time, d.end_time FROM cron.job_run_details d WHERE d.jobid = j.jobid ORDER BY d.runid DESC LIMIT 1) AS l
+			WHERE j.jobname = $1 AND j.database = current_database() AND l.status = ''failed''
+				AND NOT EXISTS (SELECT FROM syncup.job_run r WHERE r.job = $2 AND r.started_at >= coalesce(l.start_time, l.end_time))'
+		INTO message USING 'syncup ' || job, job;
+	END IF;
+	RETURN message;
+END
+$$;
+COMMENT ON FUNCTION syncup.failed_in_cron(text) IS 'Why pg_cron could not start a job when it was last due; null: it could, or that cannot be seen.';
+
 CREATE FUNCTION syncup.ails_alarms(connector text)
 RETURNS SETOF syncup.ailment
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN a.what IN ('rows set aside', 'deletions suspended') THEN 'warning' ELSE 'error' END,
+	SELECT CASE WHEN a.what IN ('rows set aside', 'deletions suspended', 'warning') THEN 'warning' ELSE 'error' END,
 		CASE WHEN a.job IS NOT NULL THEN format('job "%s"', a.job) ELSE format('connector "%s"', a.connector) END, concat_ws(': ', a.what, a.detail), a.call
 	FROM syncup.alarm a WHERE $1 IS NULL OR a.connector = $1
 $$;
@@ -31,7 +52,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'notice', format('connector "%s"', c.connector), 'no job runs it: it runs when somebody calls it', format('SELECT syncup_create_jobs(%L); SELECT syncup_schedule(%L), syncup_schedule(%L);', c.connector, c.connector || '_complete', c.connector || '_incremental')
 	FROM syncup.connector c
-	WHERE c.active AND ($1 IS NULL OR c.connector = $1) AND NOT EXISTS (SELECT FROM syncup.step_definition s WHERE s.connector = c.connector)
+	WHERE c.active AND ($1 IS NULL OR c.connector = $1) AND NOT EXISTS (SELECT FROM syncup.job_step s WHERE s.connector = c.connector)
 		AND EXISTS (SELECT FROM syncup.mapping m WHERE m.connector = c.connector)
 	UNION ALL
 	SELECT 'notice', format('connector "%s"', c.connector), 'it is deactivated', format('SELECT syncup_activate(%L);', c.connector)
@@ -39,10 +60,29 @@ AS $$
 	UNION ALL
 	SELECT 'warning', format('connector "%s"', c.connector), 'it has no mapping', 'SELECT syncup_suggest(''/its/directory''); proposes some.'
 	FROM syncup.connector c WHERE ($1 IS NULL OR c.connector = $1) AND NOT EXISTS (SELECT FROM syncup.mapping m WHERE m.connector = c.connector)
+	UNION ALL
+	SELECT 'error', format('job "%s"', j.job), 'pg_cron cannot start it: ' || f.message, 'SELECT * FROM cron.job_run_details ORDER BY runid DESC LIMIT 9; tells more. Where it cannot connect, mend pg_hba.conf, or: ALTER SYSTEM SET cron.use_background_workers = on; and restart'
+	FROM syncup.job j CROSS JOIN LATERAL (SELECT btrim(syncup.failed_in_cron(j.job), E' \n')) AS f (message)
+	WHERE f.message IS NOT NULL AND ($1 IS NULL OR EXISTS (SELECT FROM syncup.job_step s WHERE s.job = j.job AND s.connector = $1))
 $$;
-COMMENT ON FUNCTION syncup.ails_jobs(text) IS 'Connectors that nothing runs.';
+COMMENT ON FUNCTION syncup.ails_jobs(text) IS 'Connectors that nothing runs, and jobs that pg_cron cannot start.';
 
 -- ---------- files ----------
+
+CREATE FUNCTION syncup.columns_gone(connector text, mapping text, path text)
+RETURNS text
+LANGUAGE sql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT string_agg(format('"%s"', k.source), ', ' ORDER BY k.ordinal)
+	FROM syncup.mapping_column k JOIN syncup.mapping m USING (connector, mapping) JOIN syncup.connector c USING (connector)
+	WHERE k.connector = $1 AND k.mapping = $2 AND k.source <> '' AND k.optional IS NULL AND NOT k.repeated
+		AND NOT (m.kind = 'entity type' AND k.source = m.key AND k.target IS NULL AND EXISTS (SELECT FROM syncup.mapping_column p WHERE p.connector = k.connector AND p.mapping = k.mapping AND p.key_part = 2))
+		AND k.source NOT IN (SELECT h.name FROM @extschema@.syncup_csv_header($3, (
+			SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(c.options || m.options) o
+			WHERE o.key IN ('delimiter', 'quote', 'escape', 'encoding', 'header', 'names', 'skip_lines', 'comment', 'ignore_lines', 'trim', 'quoting'))) h)
+$$;
+COMMENT ON FUNCTION syncup.columns_gone(text, text, text) IS 'The columns that a mapping reads and a file does not have; null: it has all.';
 
 CREATE FUNCTION syncup.ails_files(connector text)
 RETURNS SETOF syncup.ailment
@@ -53,15 +93,27 @@ AS $$
 DECLARE
 	c record;
 	f record;
+	gone text;
 BEGIN
 	FOR c IN SELECT x.connector FROM syncup.connector x WHERE x.active AND (connector IS NULL OR x.connector = connector) ORDER BY 1 LOOP
 		BEGIN
-			FOR f IN SELECT * FROM @extschema@.syncup_source_files(c.connector) LOOP
+			-- of a mapping the file of all rows comes before that of changes
+			FOR f IN SELECT s.*, row_number() OVER (PARTITION BY s.mapping ORDER BY s.ordinality) = 1 AS is_full
+				FROM @extschema@.syncup_source_files(c.connector) WITH ORDINALITY s LOOP
 				IF f.file IS NOT NULL AND f.size IS NULL THEN
 					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" is not there, or not ready', f.file), 'bring the export there, or name another file in the mapping''s call')::syncup.ailment;
 				ELSIF f.modified < now() - interval '7 days' THEN
 					RETURN NEXT ('warning', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" was written %s days ago', f.file, extract(day FROM now() - f.modified)),
 						format('mend the export; to be told earlier: SELECT syncup_create_connector(%L, options => ''{"max_age": "1 day"}'');', c.connector))::syncup.ailment;
+				END IF;
+				gone := NULL;
+				BEGIN
+					gone := CASE WHEN f.is_full AND f.size > 0 THEN syncup.columns_gone(c.connector, f.mapping, f.file) END;
+				EXCEPTION WHEN OTHERS THEN
+					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), SQLERRM, format('mend the export; SELECT * FROM syncup_csv_sample(%L); shows how it could be read', f.file))::syncup.ailment;
+				END;
+				IF gone IS NOT NULL THEN
+					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" does not have the columns %s', f.file, gone), format('SELECT * FROM syncup_csv_header(%L); shows those it has: mend the export, or map it again', f.file))::syncup.ailment;
 				END IF;
 			END LOOP;
 		EXCEPTION WHEN OTHERS THEN
@@ -100,6 +152,11 @@ AS $$
 	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target)
 		AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = m.target AND a.attname = u.name AND a.attnum > 0 AND NOT a.attisdropped)
 	UNION ALL
+	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('column "%s" of %s is of another type than when it was mapped', k.target, m.target), 'map it again as it was mapped'
+	FROM syncup.mapped_targets($1) m JOIN syncup.mapping_column k USING (connector, mapping)
+	JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = k.target AND a.attnum > 0 AND NOT a.attisdropped
+	WHERE m.kind = 'entity type' AND k.target_type <> format_type(a.atttypid, a.atttypmod)
+	UNION ALL
 	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('nothing makes the key %s of %s unique', (SELECT string_agg(k, ', ') FROM unnest(m.key_columns) k), m.target),
 		format('ALTER TABLE %s ADD UNIQUE (%s);', m.target, (SELECT string_agg(quote_ident(k), ', ') FROM unnest(m.key_columns) k))
 	FROM syncup.mapped_targets($1) m
@@ -107,13 +164,22 @@ AS $$
 		AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = m.target AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 			AND ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = m.target AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]) ORDER BY 1) = ARRAY(SELECT k FROM unnest(m.key_columns) k ORDER BY 1))
 	UNION ALL
+	SELECT DISTINCT 'error', format('schema %I', n.nspname), format('role %I must not use it', current_user), format('GRANT USAGE ON SCHEMA %I TO %I;', n.nspname, current_user)
+	FROM syncup.mapped_targets($1) m JOIN pg_class c ON c.oid = m.target JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE NOT has_schema_privilege(n.oid, 'USAGE')
+	UNION ALL
 	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('role %I must not %s %s', current_user, lower(p.name), m.target), format('GRANT %s ON %s TO %I;', p.name, m.target, current_user)
-	FROM syncup.mapped_targets($1) m CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS p (name)
-	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target) AND m.target_columns <> '{}'
-		AND NOT CASE p.name WHEN 'DELETE' THEN m.kind = 'association' AND cardinality(m.target_columns) = 1 OR has_table_privilege(m.target, 'DELETE')
-			WHEN 'UPDATE' THEN m.kind = 'association' AND cardinality(m.target_columns) = 2 OR m.kind = 'entity type' AND m.target_columns <@ m.key_columns OR has_any_column_privilege(m.target, 'UPDATE')
-			WHEN 'INSERT' THEN m.kind = 'association' AND cardinality(m.target_columns) = 1 OR has_any_column_privilege(m.target, 'INSERT')
-			ELSE has_any_column_privilege(m.target, 'SELECT') END
+	FROM syncup.mapped_targets($1) m JOIN pg_class c ON c.oid = m.target
+	-- links in a column of a table are written by updates, those in a table of their own by the others
+	CROSS JOIN LATERAL (VALUES
+		('SELECT', m.target_columns),
+		('INSERT', CASE WHEN m.kind = 'entity type' OR cardinality(m.target_columns) = 2 THEN m.target_columns END),
+		('UPDATE', CASE WHEN m.kind = 'entity type' THEN ARRAY(SELECT k.target FROM syncup.mapping_column k WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL AND k.key_part IS NULL AND k.write IS NULL)
+			WHEN cardinality(m.target_columns) = 1 THEN m.target_columns END),
+		('DELETE', CASE WHEN m.kind = 'entity type' OR cardinality(m.target_columns) = 2 THEN m.target_columns END)) AS p (name, columns)
+	WHERE CASE p.name WHEN 'DELETE' THEN p.columns <> '{}' AND NOT has_table_privilege(m.target, 'DELETE')
+		ELSE EXISTS (SELECT FROM unnest(p.columns) u (name) JOIN pg_attribute a ON a.attrelid = m.target AND a.attname = u.name AND NOT a.attisdropped
+			WHERE NOT has_column_privilege(m.target, a.attnum, p.name)) END
 $$;
 COMMENT ON FUNCTION syncup.ails_targets(text) IS 'Targets, columns and keys that are gone, and rights that the current role lacks.';
 
@@ -166,6 +232,24 @@ COMMENT ON FUNCTION syncup.ails_limits(text) IS 'Limits that are off, or so high
 
 -- ---------- the server ----------
 
+CREATE TABLE syncup.growing_table (
+	tables text PRIMARY KEY,
+	large text NOT NULL,
+	remedy text NOT NULL
+);
+COMMENT ON TABLE syncup.growing_table IS 'Tables of ours that syncup_doctor() finds large.';
+COMMENT ON COLUMN syncup.growing_table.tables IS 'schema and name, or what they are LIKE';
+COMMENT ON COLUMN syncup.growing_table.large IS 'from which size on it tells so';
+
+INSERT INTO syncup.growing_table (tables, large, remedy) VALUES
+	('syncup.batch', '1 GB', 'SELECT syncup_purge(''90 days'');'),
+	('syncup.batch!_%', '1 GB', 'SELECT syncup_purge(''90 days'');'),
+	('syncup.check!_result', '1 GB', 'SELECT syncup_purge(''90 days'');'),
+	('syncup.quarantine', '1 GB', 'SELECT syncup_purge(''90 days'');'),
+	('syncup.upload!_%', '1 GB', 'SELECT syncup_purge(''90 days'');'),
+	('syncup!_changes.%', '10 GB', 'SELECT syncup_purge(''90 days''); or keep changes for less: syncup.keep_changes_for'),
+	('syncup.%!_record', '1 GB', 'SELECT syncup_create_job(job, incremental, ''{"keep_runs": 20}'') FROM syncup.job;');
+
 CREATE FUNCTION syncup.ails_tables(connector text)
 RETURNS SETOF syncup.ailment
 LANGUAGE sql STABLE
@@ -175,9 +259,9 @@ AS $$
 	FROM pg_stat_user_tables s
 	WHERE s.schemaname IN ('syncup', 'syncup_previous', 'syncup_delta', 'syncup_changes') AND s.n_dead_tup > 100000 AND s.n_dead_tup > s.n_live_tup AND $1 IS NULL
 	UNION ALL
-	SELECT 'notice', format('table %s', c.oid::regclass), format('it has grown to %s, with batches since %s', pg_size_pretty(pg_total_relation_size(c.oid)), (SELECT min(b.prepared_at)::date FROM syncup.batch b)),
-		'SELECT syncup_purge(''90 days'');'
-	FROM pg_class c WHERE c.oid IN ('syncup.quarantine'::regclass, 'syncup.batch_counter'::regclass, 'syncup.batch'::regclass) AND pg_total_relation_size(c.oid) > 1024 * 1024 * 1024 AND $1 IS NULL
+	SELECT 'notice', format('table %s', c.oid::regclass), format('it has grown to %s', pg_size_pretty(pg_total_relation_size(c.oid))), g.remedy
+	FROM syncup.growing_table g JOIN pg_class c ON c.relkind = 'r' AND format('%s.%s', (SELECT n.nspname FROM pg_namespace n WHERE n.oid = c.relnamespace), c.relname) LIKE g.tables ESCAPE '!'
+	WHERE pg_total_relation_size(c.oid) > pg_size_bytes(g.large) AND $1 IS NULL
 	UNION ALL
 	SELECT 'notice', format('connector "%s"', b.connector), format('%s batches are older than a year', count(*)), 'SELECT syncup_purge(''1 year'');'
 	FROM syncup.batch b WHERE b.prepared_at < now() - interval '13 months' AND ($1 IS NULL OR b.connector = $1) GROUP BY b.connector HAVING count(*) >= 100

@@ -79,7 +79,7 @@ my %may = (
 		syncup.connector syncup.mapping syncup.mapping_column syncup.association syncup.orphan syncup.threshold syncup.threshold_limit syncup.check_definition syncup.check_result syncup.batch_resource
 		syncup.batch syncup.batch_counter syncup.batch_cascade syncup.batch_file syncup.source_header syncup.change_file_read syncup.directory_cookie syncup.quarantine syncup.digest_epoch
 		syncup.detector syncup.step_kind syncup.reference_step syncup.job_definition syncup.step_definition syncup.run_record syncup.step_record
-		syncup.configuration_part syncup.doctor_check syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.provisioning_order syncup.order_limit syncup.fulfill_kind syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
+		syncup.configuration_part syncup.doctor_check syncup.growing_table syncup.rule_kind syncup.rule_definition syncup.rule_relation syncup.resource_type syncup.correlation_key syncup.ownership syncup.assignment syncup.provisioning_order syncup.order_limit syncup.fulfill_kind syncup.role_grant syncup.evaluated syncup.flag syncup.consumer syncup.expression_error syncup.classification syncup.profile_assignment syncup.profile_grant
 		syncup.sender syncup.upload_session syncup.upload_file syncup.upload_part
 		syncup_previous.o_m syncup_delta.o_m syncup_changes.o_m)),
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status
@@ -130,7 +130,7 @@ my %may = (
 		'syncup_map_entity_type(text,text,regclass,text,text[],jsonb,text[],jsonb)',
 		'syncup_map_association(text,text,text,text,text,text,text,regclass,name,name,jsonb)',
 		'syncup_drop_mapping(text,text)', 'syncup_set_thresholds(text,jsonb,text)', 'syncup_add_check(text,text,text,text)', 'syncup_drop_check(text,text)', 'syncup_grant_sender(text,name)', 'syncup_revoke_sender(text,name)',
-		'syncup_csv_header(text,jsonb)', 'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
+		'syncup_read_csv(text,jsonb)', 'syncup_read_delta(text,jsonb)')),
 	(map { ("function $_" => 'OC') } ('syncup_read_ldap(text,text,text,text[],jsonb)', 'syncup_read_ldap_changes(text,text,text,text[],jsonb)')),
 	# rules
 	(map { ("function $_" => 'C') } (
@@ -216,7 +216,8 @@ my %may = (
 		'syncup.sender_call(text,jsonb)', 'syncup.step_call(text,jsonb)', 'syncup.things_there(syncup.configuration_part,jsonb)', 'syncup_import_configuration(jsonb,boolean)')),
 	(map { ("function $_" => 'O') } (
 		'syncup.ails_alarms(text)', 'syncup.ails_files(text)', 'syncup.ails_indexes(text)', 'syncup.ails_jobs(text)', 'syncup.ails_limits(text)',
-		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
+		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.columns_gone(text,text,text)', 'syncup.failed_in_cron(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
+	'function syncup_csv_header(text,jsonb)' => 'OC',
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
 	'function syncup_purge(interval)' => '',
