@@ -24,12 +24,14 @@ CREATE TABLE syncup.assignment (
 	verified_current text,
 	state_at timestamptz NOT NULL DEFAULT now(),
 	before_error text,
-	changed_at timestamptz NOT NULL DEFAULT now()
-);
+	changed_at timestamptz NOT NULL DEFAULT now(),
+	is_open boolean GENERATED ALWAYS AS (provisioning_state <> 'verified' OR workflow_state IS NOT NULL OR account_key IS NULL AND resource_type IS NOT NULL) STORED
+) WITH (fillfactor = 90);
+-- None has a state, nor what depends on it: while an order is carried out states change
+-- in place, without another entry in each index. is_open stays.
 CREATE INDEX assignment_owner ON syncup.assignment (resource_type, owner_key);
 CREATE INDEX assignment_account ON syncup.assignment (resource_type, owner_key) WHERE kind = 'account';
-CREATE INDEX assignment_to_create ON syncup.assignment (resource_type, owner_key) WHERE account_key IS NULL AND resource_type IS NOT NULL;
-CREATE INDEX assignment_state ON syncup.assignment (provisioning_state, resource_type) WHERE provisioning_state <> 'verified' OR workflow_state IS NOT NULL;
+CREATE INDEX assignment_open ON syncup.assignment (resource_type, owner_key) WHERE is_open;
 COMMENT ON TABLE syncup.assignment IS 'Who has, and should have, which account with which values, links and roles, and why. Written by syncup_compute_role_model(), by decisions of people, and by what executes orders.';
 COMMENT ON COLUMN syncup.assignment.resource_type IS 'null: of a role';
 COMMENT ON COLUMN syncup.assignment.account_key IS 'null: the account is to be created';
@@ -44,6 +46,7 @@ COMMENT ON COLUMN syncup.assignment.verified_current IS 'and what was read';
 COMMENT ON COLUMN syncup.assignment.state_at IS 'since when it is in its provisioning state';
 COMMENT ON COLUMN syncup.assignment.before_error IS 'of a rule error, the provisioning state before: what was approved or is in flight stays so, if the same is wished afterwards';
 COMMENT ON COLUMN syncup.assignment.changed_at IS 'the run of the role model, or decision, that wrote it last';
+COMMENT ON COLUMN syncup.assignment.is_open IS 'it is not as rules wish, or somebody decided about it: what orders, runs and reviews look through';
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment', '');
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment_assignment_seq', '');
 
@@ -377,10 +380,10 @@ BEGIN
 			CROSS JOIN LATERAL (SELECT min(o.account_key) AS account_key FROM syncup.ownership o
 				WHERE o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.present AND o.state IN ('correlated', 'decided')
 					AND NOT EXISTS (SELECT FROM syncup.assignment y WHERE y.resource_type = x.resource_type AND y.owner_key = o.owner_key AND y.kind = 'account' AND y.account_key = o.account_key)) AS o
-			WHERE x.resource_type = $1 AND x.account_key IS NULL AND x.kind = 'account' AND o.account_key IS NOT NULL AND %1$s
+			WHERE x.resource_type = $1 AND x.is_open AND x.account_key IS NULL AND x.kind = 'account' AND o.account_key IS NOT NULL AND %1$s
 		)
 		UPDATE syncup.assignment x SET account_key = h.account_key
-		FROM there h WHERE x.resource_type = $1 AND x.owner_key = h.owner_key AND x.account_key IS NULL
+		FROM there h WHERE x.resource_type = $1 AND x.owner_key = h.owner_key AND x.is_open AND x.account_key IS NULL
 		$sql$, syncup.keys_sql(keys, 'x.owner_key')) USING t.resource_type;
 	-- one that was there is gone, and its owner has no other
 	EXECUTE format($sql$
@@ -941,7 +944,7 @@ AS $$
 	WITH expired AS (
 		UPDATE syncup.assignment x SET provisioning_state = 'errored', state_at = now(), changed_at = $2,
 			message = format('%s, and not found by a synchronization within %s', x.provisioning_state, t.options ->> 'transmitted_validity')
-		WHERE x.resource_type = t.resource_type AND x.provisioning_state IN ('transmitted', 'executed')
+		WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state IN ('transmitted', 'executed')
 			AND x.state_at < now() - (t.options ->> 'transmitted_validity')::interval
 		RETURNING x.kind
 	)
@@ -963,7 +966,7 @@ DECLARE
 	keys text[] := CASE WHEN t.unmatched OR matched <> '{}' THEN syncup.forget_evaluated(t, NULL) END;
 BEGIN
 	keys := syncup.owners_to_look_at(t, consumer, matched || keys || syncup.note_digests(t, NULL, most + 1)
-		|| ARRAY(SELECT x.owner_key FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.provisioning_state = 'rule error' LIMIT most));
+		|| ARRAY(SELECT x.owner_key FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state = 'rule error' LIMIT most));
 	IF known = 0 OR cardinality(keys) > most OR cardinality(keys) > greatest(100, known / 5) THEN
 		RETURN NULL;
 	END IF;

@@ -26,7 +26,7 @@ CREATE TABLE syncup.provisioning_order (
 	executor text
 );
 CREATE INDEX order_account ON syncup.provisioning_order (resource_type, owner_key, account_key);
-CREATE INDEX order_open ON syncup.provisioning_order (resource_type, seq) WHERE state IN ('blocked', 'pending', 'transmitted', 'executed', 'errored', 'unknown');
+CREATE INDEX order_open ON syncup.provisioning_order (resource_type, state, seq) WHERE state IN ('blocked', 'pending', 'transmitted', 'executed', 'errored', 'unknown');
 CREATE INDEX order_generation ON syncup.provisioning_order (generation);
 COMMENT ON TABLE syncup.provisioning_order IS 'What systems are to be told, an account each, and what became of it. Written by syncup_generate_provisioning_orders(), syncup_fulfill() and syncup_report_order().';
 COMMENT ON COLUMN syncup.provisioning_order.seq IS 'the order in which they are executed';
@@ -96,7 +96,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	pending bigint[] := ARRAY(SELECT x.assignment FROM syncup.assignment x
-		WHERE x.resource_type = t.resource_type AND x.provisioning_state = 'pending' AND x.kind IN ('account', 'scalar', 'navigation'));
+		WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state = 'pending' AND x.kind IN ('account', 'scalar', 'navigation'));
 	waiting bigint[] := syncup.missing_ends(t, pending);
 BEGIN
 	RETURN QUERY

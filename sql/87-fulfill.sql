@@ -77,8 +77,7 @@ COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The qu
 CREATE FUNCTION syncup.are_links(value jsonb)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT jsonb_typeof(value) = 'object' AND jsonb_typeof(value -> 'Added') = 'array' AND jsonb_typeof(value -> 'Removed') = 'array' $$;
+RETURN jsonb_typeof(value) = 'object' AND jsonb_typeof(value -> 'Added') = 'array' AND jsonb_typeof(value -> 'Removed') = 'array';
 COMMENT ON FUNCTION syncup.are_links(jsonb) IS 'Whether a member of a document''s "Changes" is an association, which may be called like a column.';
 
 CREATE FUNCTION syncup.scalars_of(t syncup.resource_type, changes jsonb)
@@ -554,16 +553,23 @@ COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
 -- Values of a document as those of an attribute: texts, or octets of a bytea.
 CREATE FUNCTION syncup.ldap_value(value jsonb, is_bytea boolean)
 RETURNS jsonb
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql STABLE
 RETURN CASE WHEN is_bytea THEN jsonb_build_object('hex', substr(value #>> '{}', 3)) WHEN jsonb_typeof(value) = 'boolean' THEN to_jsonb(upper(value #>> '{}')) ELSE to_jsonb(value #>> '{}') END;
 COMMENT ON FUNCTION syncup.ldap_value(jsonb, boolean) IS 'A value of a document, none of a list, as a value of an attribute.';
 
+CREATE FUNCTION syncup.ldap_list(list jsonb, is_bytea boolean)
+RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN (SELECT coalesce(jsonb_agg(syncup.ldap_value(e.j, is_bytea) ORDER BY e.n), '[]') FROM jsonb_array_elements(list) WITH ORDINALITY AS e (j, n) WHERE e.j #>> '{}' <> '');
+COMMENT ON FUNCTION syncup.ldap_list(jsonb, boolean) IS 'A list of a document as a list of an attribute''s values.';
+
+-- without a query of its own, and as volatile as jsonb_build_array() is, it becomes part
+-- of the queries that call it
 CREATE FUNCTION syncup.ldap_values(value jsonb, is_bytea boolean)
 RETURNS jsonb
-LANGUAGE sql IMMUTABLE
-RETURN CASE WHEN jsonb_typeof(value) = 'array'
-		THEN (SELECT coalesce(jsonb_agg(syncup.ldap_value(e.j, is_bytea) ORDER BY e.n), '[]') FROM jsonb_array_elements(value) WITH ORDINALITY AS e (j, n) WHERE e.j #>> '{}' <> '')
-	WHEN value #>> '{}' <> '' THEN jsonb_build_array(syncup.ldap_value(value, is_bytea)) ELSE '[]' END;
+LANGUAGE sql STABLE
+RETURN CASE WHEN jsonb_typeof(value) = 'array' THEN syncup.ldap_list(value, is_bytea)
+	WHEN value #>> '{}' <> '' THEN jsonb_build_array(CASE WHEN jsonb_typeof(value) = 'string' AND NOT is_bytea THEN value ELSE syncup.ldap_value(value, is_bytea) END) ELSE '[]' END;
 COMMENT ON FUNCTION syncup.ldap_values(jsonb, boolean) IS 'A value of a document as a list of an attribute''s values.';
 
 CREATE FUNCTION syncup.ldap_columns(t syncup.resource_type)
@@ -639,16 +645,19 @@ AS $$
 	WITH attribute AS MATERIALIZED (SELECT c.* FROM syncup.ldap_columns(t) c)
 	SELECT o, jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', coalesce(d.resource ->> n.column, d.changes ->> n.column),
 			'new_dn', CASE WHEN o.change_type = 'Modified' THEN nullif(d.changes ->> n.column, d.resource ->> n.column) END,
-			'set', coalesce(a.set, '{}') || CASE o.change_type WHEN 'Added' THEN jsonb_build_object('objectClass', t.options #> '{fulfill,object_class}') ELSE '{}' END,
-			'was', coalesce(a.was, '{}'), 'key', coalesce(a.key, '{}'), 'links', '[]'::jsonb)
+			'set', coalesce(c.set, '{}') || CASE o.change_type WHEN 'Added' THEN jsonb_build_object('objectClass', t.options #> '{fulfill,object_class}') ELSE '{}' END,
+			'was', coalesce(r.was, '{}'), 'key', coalesce(r.key, '{}'), 'links', '[]'::jsonb)
 	FROM syncup.provisioning_order o
 	CROSS JOIN (SELECT coalesce(t.options #>> '{fulfill,dn}', 'dn')) AS n ("column")
-	CROSS JOIN LATERAL (SELECT o.document -> 'Changes' AS changes, nullif(o.document -> 'Resource', 'null') AS resource) AS d
+	CROSS JOIN LATERAL (SELECT CASE WHEN o.change_type <> 'Deleted' THEN o.document -> 'Changes' END AS changes, nullif(o.document -> 'Resource', 'null') AS resource OFFSET 0) AS d
 	CROSS JOIN LATERAL (
-		SELECT jsonb_object_agg(c.attribute, syncup.ldap_values(d.changes -> c.name, c.is_bytea)) FILTER (WHERE c.is_set) AS set,
-			jsonb_object_agg(c.attribute, syncup.ldap_values(d.resource -> c.name, c.is_bytea)) FILTER (WHERE c.is_given AND d.resource ? c.name AND (c.is_set OR c.is_key OR o.change_type = 'Deleted')) AS was,
-			jsonb_object_agg(c.attribute, syncup.ldap_values(d.resource -> c.name, c.is_bytea)) FILTER (WHERE c.is_key AND c.is_text AND NOT c.is_given AND d.resource ? c.name) AS key
-		FROM (SELECT x.*, d.changes ? x.name AND NOT syncup.are_links(d.changes -> x.name) AND o.change_type <> 'Deleted' AS is_set FROM attribute x) AS c) AS a
+		SELECT jsonb_object_agg(x.attribute, syncup.ldap_values(e.value, x.is_bytea)) AS set, array_agg(x.name) AS names
+		FROM jsonb_each(d.changes) e JOIN attribute x ON x.name = e.key WHERE NOT syncup.are_links(e.value)) AS c
+	CROSS JOIN LATERAL (
+		SELECT jsonb_object_agg(x.attribute, syncup.ldap_values(e.value, x.is_bytea)) FILTER (WHERE x.is_given) AS was,
+			jsonb_object_agg(x.attribute, syncup.ldap_values(e.value, x.is_bytea)) FILTER (WHERE NOT x.is_given) AS key
+		FROM jsonb_each(d.resource) e JOIN attribute x ON x.name = e.key
+		WHERE CASE WHEN x.is_given THEN x.name = ANY (c.names) OR x.is_key OR o.change_type = 'Deleted' ELSE x.is_key AND x.is_text END) AS r
 	WHERE o.order_id = ANY (orders)
 $$;
 COMMENT ON FUNCTION syncup.ldap_entries(syncup.resource_type, uuid[]) IS 'Orders as syncup.ldap_orders() takes them, but for links and passwords.';
@@ -756,13 +765,17 @@ AS $$
 	UPDATE syncup.assignment x
 	SET provisioning_state = $2, message = $3, state_at = CASE WHEN x.provisioning_state = $2 THEN x.state_at ELSE now() END, changed_at = clock_timestamp()
 	FROM syncup.provisioning_order o
-	WHERE o.order_id = ANY (orders) AND x.assignment = ANY (o.assignments) AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
+	CROSS JOIN LATERAL (SELECT ARRAY(
+		SELECT unnest(n.assignments) FROM syncup.provisioning_order n
+		WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key AND n.seq > o.seq AND n.state <> 'superseded'
+		UNION ALL
+		SELECT unnest(n.assignments) FROM syncup.provisioning_order n
+		WHERE o.owner_key IS NULL AND n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key AND n.seq > o.seq AND n.state <> 'superseded')
+		AS assignments) AS newer
+	WHERE o.order_id = ANY (orders) AND x.assignment = ANY (o.assignments) AND x.assignment <> ALL (newer.assignments)
+		AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
 		AND (x.provisioning_state <> 'pending' OR NOT reported)
 		AND (x.provisioning_state, x.message) IS DISTINCT FROM ($2, $3)
-		AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key
-			AND n.seq > o.seq AND n.state <> 'superseded' AND x.assignment = ANY (n.assignments))
-		AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE o.owner_key IS NULL AND n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key
-			AND n.seq > o.seq AND n.state <> 'superseded' AND x.assignment = ANY (n.assignments))
 $$;
 COMMENT ON FUNCTION syncup.mark_assignments(uuid[], text, text, boolean) IS 'Brings the assignments that orders are for into a state; reported: as somebody says of an order that was transmitted.';
 
@@ -847,12 +860,20 @@ RETURNS uuid[]
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT ARRAY(
-		SELECT o.order_id FROM syncup.provisioning_order o
-		WHERE o.resource_type = t.resource_type AND (o.state = 'pending' OR o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3)
-			-- not before what the same account was told has come to its end (nulls of arrays are equal; this is hashed, whatever is believed of the table)
-			AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT ARRAY[p.owner_key, p.account_key] FROM syncup.provisioning_order p WHERE p.resource_type = t.resource_type AND p.state = 'transmitted')
-		ORDER BY o.seq LIMIT k.slice)
+	WITH in_flight AS MATERIALIZED (
+		SELECT ARRAY[p.owner_key, p.account_key] AS account FROM syncup.provisioning_order p WHERE p.resource_type = t.resource_type AND p.state = 'transmitted'
+	), due AS (
+		(SELECT o.order_id, o.seq FROM syncup.provisioning_order o
+			WHERE o.resource_type = t.resource_type AND o.state = 'pending'
+				-- not before what the same account was told has come to its end (nulls of arrays are equal; this is hashed, whatever is believed of the table)
+				AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
+			ORDER BY o.seq LIMIT k.slice)
+		UNION ALL
+		SELECT o.order_id, o.seq FROM syncup.provisioning_order o
+		WHERE o.resource_type = t.resource_type AND o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3
+			AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
+	)
+	SELECT ARRAY(SELECT d.order_id FROM due d ORDER BY d.seq LIMIT k.slice)
 $$;
 COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind, text) IS 'The next orders of a resource type that are to be executed; none that this executor has tried already.';
 

@@ -314,7 +314,7 @@ FROM (
 	SELECT CASE WHEN a.workflow_state = 'non-conforming' THEN 'non-conforming' ELSE a.provisioning_state END AS state, a.resource_type, a.state_at AS since
 	FROM syncup.assignment a
 	WHERE (a.provisioning_state IN ('awaiting approval', 'rule error', 'errored') OR a.workflow_state = 'non-conforming')
-		AND (a.provisioning_state <> 'verified' OR a.workflow_state IS NOT NULL)
+		AND a.is_open
 		AND NOT (a.provisioning_state = 'awaiting approval' AND a.kind = 'account' AND EXISTS (SELECT FROM syncup.ownership o
 			WHERE o.resource_type = a.resource_type AND o.account_key = a.account_key AND o.state = 'suggested'))
 ) AS x GROUP BY x.resource_type, x.state
