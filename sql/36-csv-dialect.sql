@@ -76,12 +76,12 @@ AS $$
 			* CASE WHEN EXISTS (SELECT FROM line l WHERE l.number < u.first_line) THEN 0.9 ELSE 1 END
 			* (SELECT CASE WHEN bool_or(c.cell ~ '[=@]') THEN 0.6 WHEN count(*) = count(DISTINCT c.cell) AND coalesce(bool_and(c.cell ~ '[[:alpha:]]'), true) THEN 1 ELSE 0.75 END
 				FROM line l, string_to_table(l.text, delimiter) c (cell) WHERE l.number = u.first_line AND NOT (c.cell = 'Q' AND u.width > 1)),
-		u.first_line::int, EXISTS (SELECT FROM line l WHERE l.number > u.first_line AND l.width < u.width),
+		u.first_line::int, EXISTS (SELECT FROM line l WHERE l.number > u.first_line AND l.number < (SELECT max(m.number) FROM line m) AND l.width < u.width),
 		EXISTS (SELECT FROM line l WHERE l.text ~ format('(^|%1$s) +Q(%1$s|$)|(^|%1$s)Q +(%1$s|$)', syncup.regexp_literal(delimiter)))
 	FROM usual u
 $$;
 COMMENT ON FUNCTION syncup.csv_regularity(text, text, text) IS
-'How well a delimiter and a quote explain a text: fields of most lines, a score up to 1, the first line of that width, whether shorter ones follow, whether blanks stand outside of quotes.';
+'How well a delimiter and a quote explain a text: fields of most lines, a score up to 1, the first line of that width, whether shorter ones follow before the last, whether blanks stand outside of quotes.';
 
 CREATE FUNCTION syncup.text_of(bytes bytea, encodings text[], OUT content text, OUT encoding text)
 LANGUAGE plpgsql STABLE
@@ -104,7 +104,26 @@ END
 $$;
 COMMENT ON FUNCTION syncup.text_of(bytea, text[]) IS 'Bytes as text, in the first of these encodings that fits.';
 
-CREATE FUNCTION syncup.csv_trailer(last_line text, usual_width int, delimiter text)
+CREATE FUNCTION syncup.csv_signs(content text)
+RETURNS text[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(array_agg(DISTINCT s.sign), '{}')
+	FROM (SELECT l.line FROM string_to_table(left(content, 20000), E'\n') l (line) WHERE l.line <> '' LIMIT 4) l
+	CROSS JOIN LATERAL (SELECT m[1] AS sign FROM regexp_matches(l.line, '[|~^;,!#$%&*+]{2,4}', 'g') m) s
+$$;
+COMMENT ON FUNCTION syncup.csv_signs(text) IS 'Signs that stand together in the first lines, which may be a delimiter.';
+
+-- How a cell looks: its letters and digits, whatever they are.
+CREATE FUNCTION syncup.cell_shape(cell text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT regexp_replace(regexp_replace(regexp_replace(cell, '[[:lower:]]+', 'a', 'g'), '[[:upper:]]+', 'A', 'g'), '[0-9]+', '9', 'g') $$;
+COMMENT ON FUNCTION syncup.cell_shape(text) IS 'A cell with a sign for each run of small letters, capitals and digits.';
+
+CREATE FUNCTION syncup.csv_trailer(last_line text, line_before text, usual_width int, delimiter text, quote text)
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -112,10 +131,12 @@ AS $$
 	SELECT CASE WHEN n.numbers = 1 THEN regexp_replace(n.pattern, '0*[0-9]+', '0*([0-9]+)')
 		ELSE regexp_replace(n.pattern, '[0-9]+', '[0-9]+', 'g') END
 	FROM (SELECT '^' || syncup.regexp_literal(last_line) || '$' AS pattern, (SELECT count(*) FROM regexp_matches(last_line, '[0-9]+', 'g')) AS numbers) n
-	WHERE usual_width > 1 AND last_line !~ '"'
+	WHERE usual_width > 1 AND (quote = '' OR position(quote IN last_line) = 0)
+		-- a row that was cut begins like the others
+		AND syncup.cell_shape(split_part(last_line, delimiter, 1)) <> syncup.cell_shape(btrim(split_part(line_before, delimiter, 1), quote))
 		AND (length(last_line) - length(replace(last_line, delimiter, ''))) / length(delimiter) + 1 <> usual_width
 $$;
-COMMENT ON FUNCTION syncup.csv_trailer(text, int, text) IS
+COMMENT ON FUNCTION syncup.csv_trailer(text, text, int, text, text) IS
 'A last line that is no row as the option "trailer" describes it, its only number as the number of rows; null: it is a row.';
 
 -- Options that are tried one after the other until a file can be read whole.
@@ -146,6 +167,8 @@ DECLARE
 	size CONSTANT int := 262144;
 	ends record;
 	content text;
+	raw text;
+	no_row text;
 	encoding text := given ->> 'encoding';
 	best record;
 	lines text[];
@@ -197,26 +220,32 @@ BEGIN
 		options := options || '{"comment": "#"}';
 		evidence := evidence || 'comment #: lines begin with it'::text;
 	END IF;
-	IF given ->> 'comment' IS NOT NULL OR options ? 'comment' THEN
-		content := regexp_replace(content, '^' || syncup.regexp_literal(coalesce(given ->> 'comment', '#')) || '.*(\n|$)', '', 'gn');
+	raw := content;
+	no_row := '^' || syncup.regexp_literal(coalesce(given ->> 'comment', options ->> 'comment'));
+	IF no_row IS NOT NULL THEN
+		-- lines keep their numbers
+		content := regexp_replace(content, no_row || '.*$', '', 'gn');
 	END IF;
 	IF given ? 'skip_lines' THEN
 		content := regexp_replace(content, format('^([^\n]*\n){%s}', given ->> 'skip_lines'), '');
+		raw := content;
 	END IF;
 
 	-- delimiter and quote
 	SELECT d.delimiter, q.quote, r.* INTO best
 	FROM unnest(CASE WHEN given ? 'delimiter' THEN ARRAY[given ->> 'delimiter']
-			ELSE ARRAY[',', ';', E'\t', '||', '::', ';;', '|~|', '|', '^', '~', ':', E'\x1f', E'\x01'] END) WITH ORDINALITY d (delimiter, place)
+			ELSE ARRAY[',', ';', E'\t', '||', '::', ';;'] || syncup.csv_signs(content) || ARRAY['|', '^', '~', ':', E'\x1f', E'\x01'] END) WITH ORDINALITY d (delimiter, place)
 		CROSS JOIN unnest(CASE WHEN given ? 'quote' THEN ARRAY[given ->> 'quote'] ELSE ARRAY['"', ''''] END) WITH ORDINALITY q (quote, place)
 		CROSS JOIN LATERAL syncup.csv_regularity(content, d.delimiter, q.quote) r
-	WHERE q.quote <> '''' OR given ? 'quote'
-		OR content ~ format('(^|%1$s)''[^'']*''(%1$s|\n|$)', syncup.regexp_literal(d.delimiter))
-			AND content !~ format('(^|%1$s)"[^"]*"(%1$s|\n|$)', syncup.regexp_literal(d.delimiter))
+		CROSS JOIN LATERAL (SELECT syncup.regexp_literal(d.delimiter) AS literal) l
+		-- what begins with a quote and ends with it (twice, where it holds another), and what begins with it
+		LEFT JOIN LATERAL (SELECT (SELECT count(*) + count(*) FILTER (WHERE m[1] ~ '''') FROM regexp_matches(content, format('(?:^|\n|%1$s)''((?:[^''\\]|''''|\\.)*)''(?=%1$s|\n|$)', l.literal), 'g') m) AS whole,
+			(SELECT count(*) FROM regexp_matches(content, format('(?:^|\n|%s)''', l.literal), 'g')) AS begun) s ON q.quote = ''''
+	WHERE q.quote <> '''' OR given ? 'quote' OR s.whole > 0 AND content !~ format('(^|\n|%1$s)"[^"]*"(%1$s|\n|$)', l.literal)
 	-- where | stands in pairs only, two are one delimiter
 	ORDER BY r.score * CASE WHEN length(d.delimiter) > 1 THEN CASE WHEN r.width > 1 AND length(replace(content, d.delimiter, '')) - length(replace(replace(content, d.delimiter, ''), left(d.delimiter, 1), ''))
 				< 0.02 * (length(content) - length(replace(content, d.delimiter, ''))) THEN 1.5 ELSE 0.2 END ELSE 1 END DESC,
-		CASE WHEN r.width > 1 THEN q.place * -1 END DESC, d.place
+		CASE WHEN r.width > 1 THEN CASE WHEN s.whole > 1 AND s.whole >= s.begun THEN 1 ELSE q.place * -1 END END DESC, length(d.delimiter) DESC, d.place
 	LIMIT 1;
 	IF best.delimiter <> ',' AND NOT given ? 'delimiter' AND best.width > 1 THEN
 		options := options || jsonb_build_object('delimiter', best.delimiter);
@@ -236,7 +265,8 @@ BEGIN
 	END IF;
 
 	-- lines that are no rows
-	IF best.first_line > 1 AND best.width > 1 AND NOT given ? 'skip_lines' THEN
+	IF best.first_line > 1 AND best.width > 1 AND NOT given ? 'skip_lines'
+		AND EXISTS (SELECT FROM unnest((string_to_array(raw, E'\n'))[1:best.first_line - 1]) l WHERE no_row IS NULL OR l !~ no_row) THEN
 		options := options || jsonb_build_object('skip_lines', best.first_line - 1);
 		evidence := evidence || format('skip_lines %s: the first lines have another number of fields', best.first_line - 1);
 	END IF;
@@ -250,7 +280,10 @@ BEGIN
 	END IF;
 	lines := regexp_split_to_array(rtrim((syncup.text_of(ends.tail, CASE WHEN ends.encoding LIKE 'UTF%16%' THEN guesses ELSE ARRAY[encoding, 'LATIN1'] END)).content, E'\r\n\t '), '\r\n|\n|\r');
 	IF NOT given ? 'trailer' THEN
-		trailer := syncup.csv_trailer(lines[cardinality(lines)], best.width, best.delimiter);
+		trailer := syncup.csv_trailer(lines[cardinality(lines)], lines[cardinality(lines) - 1], best.width, best.delimiter, best.quote);
+		IF trailer IS NULL AND best.quote <> '' AND position(best.quote IN lines[cardinality(lines)]) = 0 AND best.width > cardinality(string_to_array(lines[cardinality(lines)], best.delimiter)) THEN
+			evidence := evidence || format('LOOK: the last line has %s of %s fields; is this file whole?', cardinality(string_to_array(lines[cardinality(lines)], best.delimiter)), best.width);
+		END IF;
 	END IF;
 
 	-- whether all of it can be read so

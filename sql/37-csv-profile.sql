@@ -17,7 +17,7 @@ FROM (VALUES
 	(10, '', 'number with groups', '^[-+]?[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?$', '\.|,[0-9]{3},', 'numeric', 'number:.,', 'numbers with commas between thousands'),
 	(11, '', 'GUID', '^\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?$', NULL, 'uuid', NULL, 'GUIDs'),
 	(12, '', 'GUID in base64', '^[A-Za-z0-9+/]{21}[AQgw]==$', NULL, 'uuid', 'guid:base64', 'GUIDs in base64, 16 octets as a directory stores them'),
-	(13, '', 'SID in base64', '^AQ[A-F]AAAAAAA[A-Za-z0-9+/]+=*$', NULL, 'text', 'sid', 'SIDs in base64'),
+	(13, '', 'SID in base64', '^AQ[EIMQUYcgkosw048]AAAAA[A-Za-z0-9+/]+=*$', NULL, 'text', 'sid', 'SIDs in base64'),
 	(14, '', 'generalized time', '^[0-9]{10,14}([.,][0-9]+)?(Z|[-+][0-9]{2}([0-9]{2})?)$', NULL, 'timestamptz', 'generalizedtime', 'generalized times'),
 	(15, '', 'date', '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', NULL, 'date', NULL, 'dates, ISO'),
 	(16, '', 'timestamp', '^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?$', NULL, 'timestamp', NULL, 'times without a zone, ISO'),

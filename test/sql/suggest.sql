@@ -43,6 +43,12 @@ SELECT t.suggest(t.dir() || '/two');
 CALL t.write('evil.csv', E'id,"x\n; SELECT 1/0; --","m""\n'' manager id"\n1,a,2\n2,b,1\n3,c,1\n');
 SELECT t.suggest(t.dir() || '/evil.csv', 'evil."t\n-- x"');
 
+-- A file that was cut: its last line is a row, though a short one; and a last line that is none.
+CALL t.write('cut.csv', E'id;name;dept\n1001;Ada;IT\n1002;Bo;HR\n1003;Cy;IT\n1004;D');
+SELECT t.suggest(t.dir() || '/cut.csv', 'cut');
+CALL t.write('counted.csv', E'# from HR\nPage 1\nname;id;sid\nAda;1001;AQUAAAAAAAUVAAAA069+OHhU03m8n0i0PiUAAA==\nBo;1002;AQUAAAAAAAUVAAAA069+OHhU03m8n0i0PyUAAA==\nRows: 2\n');
+SELECT t.suggest(t.dir() || '/counted.csv', 'counted');
+
 -- Twice in a transaction; nothing is left behind.
 BEGIN;
 SELECT length(syncup_suggest(t.dir() || '/odd.csv', 'a')) = length(syncup_suggest(t.dir() || '/odd.csv', 'a'));

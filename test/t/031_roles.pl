@@ -194,7 +194,7 @@ my %may = (
 		'syncup.csv_dialect(text,jsonb)', 'syncup.match_option(integer,text)', 'syncup.suggested_connector(text)',
 		'syncup.file_ends(text,jsonb,integer)', 'syncup.directory_files(text)', 'syncup.regexp_literal(text)', 'syncup.csv_columns(text,jsonb)',
 		'syncup.csv_trouble(text,jsonb)', 'syncup.key_likeness(text,text,text)', 'syncup.csv_regularity(text,text,text)',
-		'syncup.text_of(bytea,text[])', 'syncup.csv_trailer(text,integer,text)', 'syncup.csv_remedies(jsonb,boolean)',
+		'syncup.text_of(bytea,text[])', 'syncup.csv_signs(text)', 'syncup.cell_shape(text)', 'syncup.csv_trailer(text,text,integer,text,text)', 'syncup.csv_remedies(jsonb,boolean)',
 		'syncup.fits_kind(regclass,name,syncup.value_kind)', 'syncup.list_separator(regclass,name)', 'syncup.load_copy(text,jsonb,name,text[])',
 		'syncup.suggested_columns(integer)', 'syncup.profile_column(regclass,name)', 'syncup_csv_sample(text,jsonb)', 'syncup.suggest_clear()',
 		'syncup.suggest_begin()', 'syncup.suggest_file(text,text,text,timestamp with time zone,jsonb)', 'syncup.suggest_series()',
