@@ -16,7 +16,7 @@ CREATE TABLE syncup.fulfill_kind (
 	needed text[] NOT NULL DEFAULT '{}',
 	description text
 );
-COMMENT ON TABLE syncup.fulfill_kind IS 'How orders are executed: a row and a function (t syncup.resource_type, orders uuid[]) that returns a row per order: order_id, state (executed, errored, unknown, transmitted: somebody will report), error.';
+COMMENT ON TABLE syncup.fulfill_kind IS 'How orders are executed: a row and a function (t syncup.resource_type, orders uuid[]) that returns a row per order: order_id, state (executed, errored, unknown, transmitted: somebody will report, pending: it was not told), error; and one without an order, and why, if none can be executed now.';
 COMMENT ON COLUMN syncup.fulfill_kind.slice IS 'so many orders are handed to the function at once';
 COMMENT ON COLUMN syncup.fulfill_kind.at_once IS 'what it does is in the transaction that records it: there is nothing to be marked beforehand';
 COMMENT ON COLUMN syncup.fulfill_kind.idempotent IS 'an order may be executed again after a crash; the option "idempotent" of the resource type says otherwise';
@@ -47,9 +47,10 @@ BEGIN
 	IF missing IS NOT NULL THEN
 		RAISE '% needs %', what, missing USING ERRCODE = 'invalid_parameter_value', HINT = format('Kind "%s": %s.', k.kind, k.description);
 	END IF;
-	SELECT string_agg(format('"%s"', n), ', ') INTO missing FROM unnest('{max_in_flight,orders_per_file}'::text[]) n WHERE (fulfill ->> n)::numeric < 1;
+	SELECT string_agg(format('"%s" must be a whole number, at least %s', n.name, n.least), ', ') INTO missing FROM (VALUES ('max_in_flight', 1), ('orders_per_file', 1), ('retries', 0)) AS n (name, least)
+	WHERE (fulfill ->> n.name)::numeric NOT BETWEEN n.least AND 1000000000 OR (fulfill ->> n.name)::numeric <> trunc((fulfill ->> n.name)::numeric);
 	IF missing IS NOT NULL THEN
-		RAISE '%: % must be at least 1', what, missing USING ERRCODE = 'invalid_parameter_value';
+		RAISE '%: %', what, missing USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 END
 $$;
@@ -175,7 +176,25 @@ $$;
 COMMENT ON FUNCTION syncup.write_accounts(syncup.resource_type, text, name[], uuid[]) IS
 'Executes orders of one kind, which change the same columns, on the account''s table with the rights of the resource type''s role; the keys of the rows. Rows that somebody changes at this moment are left out, as compare_orders() would say of them.';
 
-CREATE FUNCTION syncup.write_links(t syncup.resource_type, key text, changes jsonb)
+CREATE FUNCTION syncup.links_now(t syncup.resource_type, association text, key text)
+RETURNS text[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	keys text[];
+BEGIN
+	EXECUTE format('SELECT array_agg(q.key) FROM syncup.query_as(%L::regrole, %L, %L) AS q (key text)', t.role,
+		format('SELECT h.key FROM given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) || syncup.link_query(t.account, association, ''),
+		format('SELECT %s AS bk FROM (SELECT %L::text AS b) AS k', syncup.key_parts(t.account, 'k.b'), key))
+	INTO keys;
+	RETURN coalesce(keys, '{}');
+END
+$$;
+COMMENT ON FUNCTION syncup.links_now(syncup.resource_type, text, text) IS 'The keys of the other sides that an account is linked with in an association.';
+
+CREATE FUNCTION syncup.write_links(t syncup.resource_type, key text, o syncup.provisioning_order)
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -188,29 +207,43 @@ DECLARE
 	other text;
 	given text;
 	statement text;
+	keys text[];
 BEGIN
-	FOR c IN SELECT * FROM syncup.links_of(t, changes) LOOP
+	FOR c IN SELECT * FROM syncup.links_of(t, o.document -> 'Changes') LOOP
 		SELECT * INTO l FROM syncup.association_of(t.account, c.association);
 		own := coalesce(l.own_store, (syncup.key_columns(t.account))[1]);
 		other := coalesce(l.other_store, (syncup.key_columns(l.other))[1]);
-		given := format('SELECT %s AS ak, %s AS bk, k.added FROM (SELECT %L::text AS a, u.b, u.added FROM (SELECT unnest(%L::text[]) AS b, true AS added UNION ALL SELECT unnest(%L::text[]), false) AS u) AS k',
-			syncup.key_parts(t.account, 'k.a'), syncup.key_parts(l.other, 'k.b'), key, c.added, c.removed);
-		IF l.single AND l.other_column IS NOT NULL THEN
-			statement := format('UPDATE %s a SET %I = (SELECT x.%I FROM given g JOIN %s x ON %s WHERE g.added LIMIT 1) WHERE EXISTS (SELECT FROM given g WHERE %s) RETURNING 1',
-				t.account, l.other_column, other, l.other, syncup.key_is(l.other, 'x', 'g.bk'), syncup.key_is(t.account, 'a', 'g.ak'));
+		given := format('SELECT %s AS ak, %s AS bk, k.added, %L::jsonb AS resource FROM (SELECT %L::text AS a, u.b, u.added FROM (SELECT unnest(%L::text[]) AS b, true AS added UNION ALL SELECT unnest(%L::text[]), false) AS u) AS k',
+			syncup.key_parts(t.account, 'k.a'), syncup.key_parts(l.other, 'k.b'), nullif(o.document -> 'Resource', 'null'), key, c.added, c.removed);
+		-- what somebody else has linked since is asked of the row that is written, whoever changes it at this moment
+		IF l.single THEN
+			statement := format('UPDATE %1$s a SET %2$I = n.value
+				FROM (SELECT g.ak, r.%2$I AS read, g.resource IS NULL AS is_new, (SELECT x.%3$I FROM given h JOIN %4$s x ON %5$s WHERE h.added LIMIT 1) AS value, EXISTS (SELECT FROM given h WHERE h.added) AS is_linked
+					FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r LIMIT 1) AS n
+				WHERE %6$s AND n.is_linked = (n.value IS NOT NULL) AND (n.is_new OR a.%2$I::text IS NOT DISTINCT FROM n.read::text OR a.%2$I IS NOT DISTINCT FROM n.value) RETURNING 1',
+				t.account, l.other_column, other, l.other, syncup.key_is(l.other, 'x', 'h.bk'), syncup.key_is(t.account, 'a', 'n.ak'));
+		ELSIF l.other_column IS NULL THEN
+			statement := format('UPDATE %1$s l SET %2$I = CASE WHEN g.added THEN a.%3$I END FROM given g, %4$s a WHERE %5$s AND %6$s AND CASE WHEN g.added THEN l.%2$I IS NULL ELSE l.%2$I = a.%3$I END RETURNING 1',
+				l.link, l.own_column, own, t.account, syncup.key_is(t.account, 'a', 'g.ak'), syncup.key_is(l.other, 'l', 'g.bk'));
 		ELSE
 			statement := format('WITH gone AS (DELETE FROM %1$s l USING given g, %2$s a, %3$s x WHERE NOT g.added AND %4$s AND %5$s AND l.%6$I = a.%7$I AND l.%8$I = x.%9$I RETURNING 1)
 				INSERT INTO %1$s (%6$I, %8$I) SELECT a.%7$I, x.%9$I FROM given g JOIN %2$s a ON %4$s JOIN %3$s x ON %5$s
-				WHERE g.added AND NOT EXISTS (SELECT FROM %1$s l WHERE l.%6$I = a.%7$I AND l.%8$I = x.%9$I) RETURNING 1',
+				WHERE g.added AND NOT EXISTS (SELECT FROM %1$s l WHERE l.%6$I = a.%7$I AND l.%8$I = x.%9$I) ON CONFLICT DO NOTHING RETURNING 1',
 				l.link, t.account, l.other, syncup.key_is(t.account, 'a', 'g.ak'), syncup.key_is(l.other, 'x', 'g.bk'), l.own_column, own, l.other_column, other);
 		END IF;
 		EXECUTE format('SELECT count(*) FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (n int)', t.role, statement, given, format('fulfil %s', t.resource_type));
+		keys := syncup.links_now(t, c.association, key);
+		IF l.single AND NOT keys <@ (c.added || c.removed) THEN
+			RAISE '% has changed since: it was %, it is %, it is to be %', c.association, coalesce(c.removed[1], 'null'), keys[1], coalesce(c.added[1], 'null');
+		ELSIF NOT keys @> c.added OR keys && c.removed THEN
+			RAISE 'association "%" was not written: the other side is not there, or is another one''s, or a trigger, or row security, left it out', c.association;
+		END IF;
 		PERFORM syncup.write_flags(l.other, c.added || c.removed, 'fulfill');
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION syncup.write_links(syncup.resource_type, text, jsonb) IS
-'Writes the links of an account that a document adds and removes, where the association has them.';
+COMMENT ON FUNCTION syncup.write_links(syncup.resource_type, text, syncup.provisioning_order) IS
+'Writes the links of an account that an order adds and removes, where the association has them; an error says what was changed meanwhile.';
 
 CREATE FUNCTION syncup.fulfill_one(t syncup.resource_type, o syncup.provisioning_order)
 RETURNS text
@@ -233,7 +266,7 @@ BEGIN
 		END IF;
 	END IF;
 	IF o.change_type <> 'Deleted' THEN
-		PERFORM syncup.write_links(t, key, o.document -> 'Changes');
+		PERFORM syncup.write_links(t, key, o);
 	END IF;
 	PERFORM syncup.write_flags(t.account, ARRAY[key], 'fulfill');
 	RETURN NULL;
@@ -496,12 +529,25 @@ COMMENT ON FUNCTION syncup.fulfill_manual(syncup.resource_type, uuid[]) IS 'Kind
 
 -- ---------- program ----------
 
-CREATE FUNCTION syncup.run_orders(role regrole, command text, ids uuid[], documents text[], max_in_flight int, timeout_ms int)
+CREATE FUNCTION syncup.run_orders(role regrole, command text, ids uuid[], documents text[], max_in_flight int, timeout_ms int, executor text)
 RETURNS TABLE (order_id uuid, sent boolean, answer text, failure text)
 AS 'MODULE_PATHNAME', 'syncup_run_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION syncup.run_orders(regrole, text, uuid[], text[], int, int) IS
-'Runs a program of the operating system that is told documents, a line each, of which so many at most are not answered yet, and answers a line each that names the order. failure: why it was given up. The role is a member of pg_execute_server_program.';
+COMMENT ON FUNCTION syncup.run_orders(regrole, text, uuid[], text[], int, int, text) IS
+'Runs a program of the operating system that is told documents, a line each, of which so many at most are not answered yet, and answers a line each that names the order. It goes on running, and is told what the same executor has for it next. failure: why it was given up. The role is a member of pg_execute_server_program.';
+
+CREATE FUNCTION syncup.end_program()
+RETURNS void
+AS 'MODULE_PATHNAME', 'syncup_end_program' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION syncup.end_program() IS 'Ends the program that syncup.run_orders() has left running, if there is one.';
+
+CREATE FUNCTION syncup.max_in_flight(t syncup.resource_type)
+RETURNS int
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce((t.options #>> '{fulfill,max_in_flight}')::int, 1) $$;
+COMMENT ON FUNCTION syncup.max_in_flight(syncup.resource_type) IS 'How many orders a program is told that it has not answered yet.';
 
 CREATE FUNCTION syncup.answer_of(order_id uuid, answer text)
 RETURNS syncup.order_result
@@ -530,13 +576,21 @@ AS $$
 DECLARE
 	f jsonb := t.options -> 'fulfill';
 	documents text[] := ARRAY(SELECT o.document::text FROM unnest(orders) WITH ORDINALITY u (id, n) JOIN syncup.provisioning_order o ON o.order_id = u.id ORDER BY u.n);
+	r record;
+	failure text;
 BEGIN
-	RETURN QUERY
-	SELECT (CASE WHEN r.answer IS NOT NULL THEN syncup.answer_of(r.order_id, r.answer)
-		WHEN r.sent THEN (r.order_id, 'unknown', r.failure)::syncup.order_result
-		ELSE (r.order_id, 'errored', 'not told: ' || r.failure)::syncup.order_result END).*
-	FROM syncup.run_orders(t.role, f ->> 'command', orders, documents, coalesce((f ->> 'max_in_flight')::int, 1),
-		least(1000 * coalesce(extract(epoch FROM (f ->> 'timeout')::interval), 60), 2000000000)::int) r;
+	FOR r IN SELECT * FROM syncup.run_orders(t.role, f ->> 'command', orders, documents, syncup.max_in_flight(t),
+		least(1000 * coalesce(extract(epoch FROM (f ->> 'timeout')::interval), 60), 2000000000)::int,
+		(SELECT o.executor FROM syncup.provisioning_order o WHERE o.order_id = orders[1]))
+	LOOP
+		failure := r.failure;
+		RETURN NEXT CASE WHEN r.answer IS NOT NULL THEN syncup.answer_of(r.order_id, r.answer)
+			WHEN r.sent THEN (r.order_id, 'unknown', r.failure)::syncup.order_result
+			ELSE (r.order_id, 'pending', 'not told: ' || r.failure)::syncup.order_result END;
+	END LOOP;
+	IF failure IS NOT NULL THEN
+		RETURN NEXT (NULL, NULL, failure)::syncup.order_result;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION syncup.fulfill_program(syncup.resource_type, uuid[]) IS 'Kind program: one process for many orders, a line of JSON each; what it does not answer has an unknown outcome.';
@@ -618,16 +672,11 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	l record;
-	keys text[];
 	names jsonb;
 	result jsonb := '[]';
 BEGIN
 	FOR l IN SELECT e.key AS association, e.value ->> 'attribute' AS attribute FROM jsonb_each(coalesce(t.options #> '{fulfill,links}', '{}')) e WHERE e.value ->> 'on' = 'resource' LOOP
-		EXECUTE format('SELECT array_agg(q.key) FROM syncup.query_as(%L::regrole, %L, %L) AS q (key text)', t.role,
-			format('SELECT h.key FROM given g JOIN %s a ON %s', t.account, syncup.key_is(t.account, 'a', 'g.bk')) || syncup.link_query(t.account, l.association, ''),
-			format('SELECT %s AS bk FROM (SELECT %L::text AS b) AS k', syncup.key_parts(t.account, 'k.b'), key))
-		INTO keys;
-		names := syncup.ldap_names(t, l.association, coalesce(keys, '{}'));
+		names := syncup.ldap_names(t, l.association, syncup.links_now(t, l.association, key));
 		result := result || coalesce((SELECT jsonb_agg(jsonb_build_object('dn', n.value, 'attribute', l.attribute, 'add', false) ORDER BY n.key) FROM jsonb_each(names) n), '[]');
 	END LOOP;
 	RETURN result;
@@ -755,30 +804,6 @@ INSERT INTO syncup.fulfill_kind (kind, function, slice, at_once, idempotent, opt
 
 -- ---------- one slice after the other ----------
 
--- What an order is told, or tells, is nothing of a newer wish: of one that has an order
--- of its own, nor, in a report, of one that waits for it.
-CREATE FUNCTION syncup.mark_assignments(orders uuid[], state text, message text, reported boolean DEFAULT false)
-RETURNS void
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $$
-	UPDATE syncup.assignment x
-	SET provisioning_state = $2, message = $3, state_at = CASE WHEN x.provisioning_state = $2 THEN x.state_at ELSE now() END, changed_at = clock_timestamp()
-	FROM syncup.provisioning_order o
-	CROSS JOIN LATERAL (SELECT ARRAY(
-		SELECT unnest(n.assignments) FROM syncup.provisioning_order n
-		WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key AND n.seq > o.seq AND n.state <> 'superseded'
-		UNION ALL
-		SELECT unnest(n.assignments) FROM syncup.provisioning_order n
-		WHERE o.owner_key IS NULL AND n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key AND n.seq > o.seq AND n.state <> 'superseded')
-		AS assignments) AS newer
-	WHERE o.order_id = ANY (orders) AND x.assignment = ANY (o.assignments) AND x.assignment <> ALL (newer.assignments)
-		AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
-		AND (x.provisioning_state <> 'pending' OR NOT reported)
-		AND (x.provisioning_state, x.message) IS DISTINCT FROM ($2, $3)
-$$;
-COMMENT ON FUNCTION syncup.mark_assignments(uuid[], text, text, boolean) IS 'Brings the assignments that orders are for into a state; reported: as somebody says of an order that was transmitted.';
-
 CREATE FUNCTION syncup.record_result(t syncup.resource_type, r syncup.order_result, reporter name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
@@ -797,7 +822,7 @@ BEGIN
 		next_attempt = CASE WHEN r.state = 'errored' AND o.attempts < coalesce((f ->> 'retries')::int, 5) THEN now() + least(delay * power(2, least(o.attempts, 30)), greatest(delay, '1 day')) END
 	WHERE o.order_id = r.order_id;
 	PERFORM syncup.mark_assignments(ARRAY[r.order_id], CASE r.state WHEN 'unknown' THEN 'errored' ELSE r.state END,
-		CASE r.state WHEN 'unknown' THEN 'outcome unknown: ' || coalesce(r.error, '') ELSE r.error END, reporter IS NOT NULL);
+		CASE r.state WHEN 'unknown' THEN 'outcome unknown: ' || coalesce(r.error, '') ELSE r.error END);
 END
 $$;
 COMMENT ON FUNCTION syncup.record_result(syncup.resource_type, syncup.order_result, name) IS
@@ -805,13 +830,15 @@ COMMENT ON FUNCTION syncup.record_result(syncup.resource_type, syncup.order_resu
 
 CREATE FUNCTION syncup.record_executed(orders uuid[])
 RETURNS void
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
 	UPDATE syncup.provisioning_order o SET state = 'executed', error = NULL, executor = NULL, attempts = o.attempts + 1, executed_at = now(), next_attempt = NULL,
 		transmitted_at = coalesce(o.transmitted_at, now())
 	WHERE o.order_id = ANY (orders);
-	SELECT syncup.mark_assignments(orders, 'executed', NULL);
+	PERFORM syncup.mark_assignments(orders, 'executed', NULL);
+END
 $$;
 COMMENT ON FUNCTION syncup.record_executed(uuid[]) IS 'Records that orders were executed.';
 
@@ -828,6 +855,13 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.is_running(text) IS 'Whether a session that executes orders is still at it.';
 
+CREATE FUNCTION syncup.is_idempotent(t syncup.resource_type, k syncup.fulfill_kind)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT coalesce((t.options #>> '{fulfill,idempotent}')::boolean, k.idempotent) $$;
+COMMENT ON FUNCTION syncup.is_idempotent(syncup.resource_type, syncup.fulfill_kind) IS 'Whether orders of a resource type may be executed again where their outcome is not known.';
+
 -- What a session that is gone was about to do, or did.
 CREATE FUNCTION syncup.recover_orders(t syncup.resource_type, k syncup.fulfill_kind, executor text)
 RETURNS void
@@ -843,7 +877,7 @@ BEGIN
 		WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor IS NOT NULL AND x.executor <> executor AND NOT syncup.is_running(x.executor)
 		ORDER BY x.seq
 	LOOP
-		IF coalesce((t.options #>> '{fulfill,idempotent}')::boolean, k.idempotent) THEN
+		IF syncup.is_idempotent(t, k) THEN
 			UPDATE syncup.provisioning_order x SET state = 'pending', executor = NULL WHERE x.order_id = o.order_id;
 			PERFORM syncup.mark_assignments(ARRAY[o.order_id], 'pending', NULL);
 		ELSE
@@ -855,27 +889,55 @@ $$;
 COMMENT ON FUNCTION syncup.recover_orders(syncup.resource_type, syncup.fulfill_kind, text) IS
 'Orders whose executor is gone: to be done again where that does no harm, else of unknown outcome.';
 
+CREATE FUNCTION syncup.slice_size(t syncup.resource_type, k syncup.fulfill_kind)
+RETURNS int
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT CASE WHEN k.kind = 'program' AND NOT syncup.is_idempotent(t, k) THEN least(k.slice, syncup.max_in_flight(t)) ELSE k.slice END $$;
+COMMENT ON FUNCTION syncup.slice_size(syncup.resource_type, syncup.fulfill_kind) IS
+'How many orders are handed to the function of a kind at once: not more than may be of unknown outcome after a crash.';
+
 CREATE FUNCTION syncup.due_orders(t syncup.resource_type, k syncup.fulfill_kind, executor text)
 RETURNS uuid[]
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH in_flight AS MATERIALIZED (
-		SELECT ARRAY[p.owner_key, p.account_key] AS account FROM syncup.provisioning_order p WHERE p.resource_type = t.resource_type AND p.state = 'transmitted'
-	), due AS (
-		(SELECT o.order_id, o.seq FROM syncup.provisioning_order o
-			WHERE o.resource_type = t.resource_type AND o.state = 'pending'
-				-- not before what the same account was told has come to its end (nulls of arrays are equal; this is hashed, whatever is believed of the table)
+#variable_conflict use_column
+DECLARE
+	size int := syncup.slice_size(t, k);
+BEGIN
+	RETURN ARRAY(
+		WITH in_flight AS MATERIALIZED (
+			SELECT ARRAY[p.owner_key, p.account_key] AS account FROM syncup.provisioning_order p WHERE p.resource_type = t.resource_type AND p.state = 'transmitted'
+		), due AS (
+			(SELECT o.order_id, o.seq FROM syncup.provisioning_order o
+				WHERE o.resource_type = t.resource_type AND o.state = 'pending' AND o.executor IS DISTINCT FROM $3
+					-- not before what the same account was told has come to its end (nulls of arrays are equal; this is hashed, whatever is believed of the table)
+					AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
+				ORDER BY o.seq LIMIT size)
+			UNION ALL
+			SELECT o.order_id, o.seq FROM syncup.provisioning_order o
+			WHERE o.resource_type = t.resource_type AND o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3
 				AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
-			ORDER BY o.seq LIMIT k.slice)
-		UNION ALL
-		SELECT o.order_id, o.seq FROM syncup.provisioning_order o
-		WHERE o.resource_type = t.resource_type AND o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3
-			AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
-	)
-	SELECT ARRAY(SELECT d.order_id FROM due d ORDER BY d.seq LIMIT k.slice)
+		)
+		SELECT d.order_id FROM due d ORDER BY d.seq LIMIT size);
+END
 $$;
 COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind, text) IS 'The next orders of a resource type that are to be executed; none that this executor has tried already.';
+
+CREATE FUNCTION syncup.take_orders(t syncup.resource_type, k syncup.fulfill_kind, executor text)
+RETURNS uuid[]
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	due uuid[] := syncup.due_orders(t, k, executor);
+BEGIN
+	-- none that is superseded, or reported on, at this moment
+	RETURN ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.order_id = ANY (due) AND o.state IN ('pending', 'errored') ORDER BY o.seq FOR UPDATE);
+END
+$$;
+COMMENT ON FUNCTION syncup.take_orders(syncup.resource_type, syncup.fulfill_kind, text) IS 'The orders that are due, locked.';
 
 CREATE FUNCTION syncup.orders_due(caller regrole, resource_types text[])
 RETURNS boolean
@@ -883,7 +945,7 @@ LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM syncup.resource_types(caller, resource_types) t JOIN syncup.fulfill_kind k ON k.kind = t.options #>> '{fulfill,kind}'
-		WHERE syncup.due_orders(t, k, NULL) <> '{}')
+		WHERE syncup.due_orders(t, k, '') <> '{}')
 $$;
 COMMENT ON FUNCTION syncup.orders_due(regrole, text[]) IS 'What syncup_orders_due() does.';
 
@@ -908,11 +970,14 @@ BEGIN
 		IF syncup.is_of_the_server(SQLSTATE) THEN
 			RAISE;
 		END IF;
-		-- what the kind did before it failed is not known, but where it may be done again, or was not allowed
-		results := ARRAY(SELECT (u, CASE WHEN k.idempotent OR left(SQLSTATE, 2) = '42' THEN 'errored' ELSE 'unknown' END, SQLERRM)::syncup.order_result FROM unnest(orders) u);
+		-- what the kind did before it failed is not known, but where it was not allowed
+		results := ARRAY(SELECT (u, CASE WHEN left(SQLSTATE, 2) = '42' THEN 'errored' ELSE 'unknown' END, SQLERRM)::syncup.order_result FROM unnest(orders) u);
 	END;
+	IF syncup.is_idempotent(t, k) THEN
+		results := ARRAY(SELECT (u.order_id, CASE u.state WHEN 'unknown' THEN 'errored' ELSE u.state END, u.error)::syncup.order_result FROM unnest(results) u);
+	END IF;
 	PERFORM syncup.record_executed(ARRAY(SELECT u.order_id FROM unnest(results) u WHERE u.state = 'executed'));
-	FOR r IN SELECT * FROM unnest(results) u WHERE u.state <> 'executed' LOOP
+	FOR r IN SELECT * FROM unnest(results) u WHERE u.order_id IS NOT NULL AND u.state <> 'executed' LOOP
 		PERFORM syncup.record_result(t, r);
 	END LOOP;
 	RETURN QUERY SELECT * FROM unnest(results);
@@ -932,6 +997,8 @@ DECLARE
 	k syncup.fulfill_kind;
 	orders uuid[];
 	busy text;
+	failure text;
+	waiting text;
 BEGIN
 	more := false;
 	processed := 0;
@@ -943,37 +1010,41 @@ BEGIN
 		SELECT min(x.executor) INTO busy FROM syncup.provisioning_order x
 		WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor IS NOT NULL AND x.executor <> executor AND syncup.is_running(x.executor);
 		IF busy IS NOT NULL THEN
-			message := concat_ws('; ', message, format('orders of resource type "%s" are executed by process %s', t.resource_type, split_part(busy, ' ', 1)));
+			waiting := concat_ws('; ', waiting, format('orders of resource type "%s" are executed by process %s', t.resource_type, split_part(busy, ' ', 1)));
 			CONTINUE;
 		END IF;
 		PERFORM syncup.recover_orders(t, k, executor);
-		orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor = executor ORDER BY x.seq);
-		IF orders = '{}' THEN
-			orders := syncup.due_orders(t, k, executor);
-			-- none that is superseded, or decided on, at this moment
-			orders := ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) AND x.state IN ('pending', 'errored') ORDER BY x.seq FOR UPDATE);
-			CONTINUE WHEN orders = '{}';
-			-- what a person has declined, or a synchronization has found so, is not told any more
-			UPDATE syncup.provisioning_order x SET state = 'superseded', next_attempt = NULL, ended_at = now() WHERE x.order_id = ANY (orders)
-				AND NOT EXISTS (SELECT FROM syncup.assignment a WHERE a.assignment = ANY (x.assignments) AND a.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored'));
-			IF FOUND THEN
-				more := true;
+		orders := CASE WHEN k.at_once THEN syncup.take_orders(t, k, executor)
+			ELSE ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.resource_type = t.resource_type AND x.state = 'transmitted' AND x.executor = executor ORDER BY x.seq) END;
+		more := orders <> '{}';
+		IF more THEN
+			IF syncup.withdraw_orders(orders) > 0 THEN
 				RETURN;
 			END IF;
-			IF NOT k.at_once THEN
-				UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
-				PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);
-				more := true;
-				RETURN;
+			SELECT count(r.order_id), count(*) FILTER (WHERE r.state = 'executed'), count(*) FILTER (WHERE r.state IN ('errored', 'unknown')), string_agg(r.error, '; ') FILTER (WHERE r.order_id IS NULL)
+			INTO processed, executed, errored, failure
+			FROM syncup.execute_orders(t, k, orders) r;
+			-- this call does not try again what has erred, nor the others where nothing can be done now
+			IF errored > 0 THEN
+				UPDATE syncup.provisioning_order x SET executor = executor WHERE x.order_id = ANY (orders) AND x.state = 'errored';
+			END IF;
+			IF failure IS NOT NULL THEN
+				UPDATE syncup.provisioning_order x SET executor = executor WHERE x.resource_type = t.resource_type AND x.state IN ('pending', 'errored');
+				message := format('orders of resource type "%s" wait: %s', t.resource_type, failure);
 			END IF;
 		END IF;
-		SELECT count(*), count(*) FILTER (WHERE r.state = 'executed'), count(*) FILTER (WHERE r.state IN ('errored', 'unknown')) INTO processed, executed, errored
-		FROM syncup.execute_orders(t, k, orders) r;
-		-- this call does not try again what has erred
-		UPDATE syncup.provisioning_order x SET executor = executor WHERE x.order_id = ANY (orders) AND x.state = 'errored';
-		more := true;
-		RETURN;
+		IF NOT k.at_once THEN
+			orders := syncup.take_orders(t, k, executor);
+			UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
+			PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);
+			more := more OR orders <> '{}';
+		END IF;
+		IF more THEN
+			RETURN;
+		END IF;
 	END LOOP;
+	message := waiting;
+	PERFORM syncup.end_program();
 END
 $$;
 COMMENT ON FUNCTION syncup.fulfill_slice(regrole, text[], text) IS 'What syncup_fulfill_slice() does.';
@@ -983,7 +1054,7 @@ RETURNS TABLE (more boolean, processed bigint, executed bigint, errored bigint, 
 AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_fulfill_slice(text[], text) IS
-'The next piece of what syncup_fulfill() does, to be committed before the next: marks some orders as transmitted, or executes those that the call with the same token has marked. more: there is more to do.';
+'The next piece of what syncup_fulfill() does, to be committed before the next: executes the orders that the call before it, with the same token, has marked as transmitted, and marks the next. more: there is more to do.';
 
 CREATE PROCEDURE syncup_fulfill(resource_types text[] DEFAULT NULL)
 LANGUAGE plpgsql
@@ -995,11 +1066,11 @@ BEGIN
 	LOOP
 		SELECT * INTO slice FROM @extschema@.syncup_fulfill_slice(resource_types, token);
 		COMMIT;
+		IF slice.message IS NOT NULL THEN
+			RAISE NOTICE '%', slice.message;
+		END IF;
 		EXIT WHEN NOT slice.more;
 	END LOOP;
-	IF slice.message IS NOT NULL THEN
-		RAISE NOTICE '%', slice.message;
-	END IF;
 END
 $$;
 COMMENT ON PROCEDURE syncup_fulfill(text[]) IS
@@ -1052,6 +1123,8 @@ BEGIN
 		RAISE 'orders_per_file must be at least 1' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.resource_type = ANY (types) AND o.state = 'pending' ORDER BY o.seq FOR UPDATE);
+	PERFORM syncup.withdraw_orders(told);
+	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.order_id = ANY (told) AND o.state = 'pending' ORDER BY o.seq);
 	RETURN QUERY SELECT * FROM syncup.write_order_files(caller, directory, told, orders_per_file);
 	UPDATE syncup.provisioning_order o SET state = 'transmitted', transmitted_at = now() WHERE o.order_id = ANY (told);
 	PERFORM syncup.mark_assignments(told, 'transmitted', NULL);

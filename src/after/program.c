@@ -3,6 +3,11 @@
  *		Orders told to a program: a line of JSON each on its standard input, an
  *		answer each on its standard output (AFTER 5).
  *
+ * The program runs on from one call to the next, and so over the commits between:
+ * few orders are marked as told at a time, and all of them by one process.  Between
+ * two calls it owes no answer.  It ends with the last order, with an error of the
+ * transaction, and with the session.
+ *
  * What a line says is looked at in SQL; here it is only found which order it is
  * about, to know how many are in flight.  What the program writes to standard
  * error is kept for the message, not for the server's log.
@@ -16,19 +21,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(syncup_run_orders);
+PG_FUNCTION_INFO_V1(syncup_end_program);
 
 /* How often an interrupt is looked for, and how long the end may take. */
 #define LOOK_MS		100
@@ -49,73 +58,30 @@ typedef struct Order
 
 typedef struct Program
 {
+	MemoryContext context;
+	char	   *executor;		/* whose orders it is told */
+	char	   *command;
+	Oid			role;
 	pid_t		pid;
 	int			in;
 	int			out;
 	int			err;
+	bool		out_ended;
+	StringInfoData line;		/* of what was read last */
+	/* of the call at hand */
 	Order	   *orders;
 	int			count;
 	int			next;			/* the order that is being sent */
 	size_t		written;		/* bytes of it */
 	int			in_flight;
-	StringInfoData line;		/* of what was read last */
 	StringInfoData complaint;
-	bool		out_ended;
 	const char *failure;		/* why it was given up */
 } Program;
 
+/* The one that runs, or NULL. */
+static Program *running = NULL;
+
 /* ---------- the process ---------- */
-
-static void
-open_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		ereport(ERROR,
-				(errcode_for_socket_access(),
-				 errmsg("could not create a pipe: %m")));
-}
-
-static void
-start(Program *program, const char *command)
-{
-	int			in[2],
-				out[2],
-				err[2];
-
-	open_pipe(in);
-	open_pipe(out);
-	open_pipe(err);
-	fflush(NULL);
-	program->pid = fork();
-	if (program->pid < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a program: %m")));
-	if (program->pid == 0)
-	{
-		sigset_t	none;
-
-		setpgid(0, 0);
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
-		signal(SIGPIPE, SIG_DFL);
-		signal(SIGINT, SIG_DFL);
-		signal(SIGTERM, SIG_DFL);
-		signal(SIGQUIT, SIG_DFL);
-		if (dup2(in[0], STDIN_FILENO) >= 0 && dup2(out[1], STDOUT_FILENO) >= 0 && dup2(err[1], STDERR_FILENO) >= 0)
-			execl("/bin/sh", "sh", "-c", command, (char *) NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	close(err[1]);
-	program->in = in[1];
-	program->out = out[0];
-	program->err = err[0];
-	fcntl(program->in, F_SETFL, O_NONBLOCK);
-	fcntl(program->out, F_SETFL, O_NONBLOCK);
-	fcntl(program->err, F_SETFL, O_NONBLOCK);
-}
 
 static void
 close_end(int *fd)
@@ -127,8 +93,13 @@ close_end(int *fd)
 
 /* Ends the process and all that it has started, if it runs still. */
 static void
-end_program(Program *program)
+kill_program(void)
 {
+	Program    *program = running;
+
+	if (program == NULL)
+		return;
+	running = NULL;
 	close_end(&program->in);
 	close_end(&program->out);
 	close_end(&program->err);
@@ -138,8 +109,91 @@ end_program(Program *program)
 		kill(program->pid, SIGKILL);
 		while (waitpid(program->pid, NULL, 0) < 0 && errno == EINTR)
 			;
-		program->pid = 0;
 	}
+	MemoryContextDelete(program->context);
+}
+
+static void
+kill_at_exit(int code, Datum arg)
+{
+	kill_program();
+}
+
+static void
+kill_at_abort(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		kill_program();
+}
+
+/* Ours is kept, the program's is given it. */
+static bool
+open_pipe(int *ours, int *its, bool it_reads)
+{
+	int			ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return false;
+	*ours = ends[it_reads ? 1 : 0];
+	*its = ends[it_reads ? 0 : 1];
+	fcntl(*ours, F_SETFL, O_NONBLOCK);
+	return true;
+}
+
+static void
+become(const char *command, int in, int out, int err)
+{
+	sigset_t	none;
+
+	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
+	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0)
+		execl("/bin/sh", "sh", "-c", command, (char *) NULL);
+	_exit(127);
+}
+
+static void
+start_program(const char *executor, const char *command, Oid role)
+{
+	static bool will_be_ended = false;
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "syncup program", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Program    *program = palloc0(sizeof(Program));
+	int			in = -1,
+				out = -1,
+				err = -1;
+
+	program->context = context;
+	program->executor = pstrdup(executor);
+	program->command = pstrdup(command);
+	program->role = role;
+	program->in = program->out = program->err = -1;
+	initStringInfo(&program->line);
+	MemoryContextSwitchTo(before);
+	if (!will_be_ended)
+	{
+		RegisterXactCallback(kill_at_abort, NULL);
+		before_shmem_exit(kill_at_exit, (Datum) 0);
+		will_be_ended = true;
+	}
+	running = program;
+	if (open_pipe(&program->in, &in, true) && open_pipe(&program->out, &out, false) && open_pipe(&program->err, &err, false))
+	{
+		fflush(NULL);
+		program->pid = fork();
+		if (program->pid == 0)
+			become(command, in, out, err);
+	}
+	if (program->pid <= 0)
+		program->failure = psprintf("could not start a program: %m");
+	close_end(&in);
+	close_end(&out);
+	close_end(&err);
 }
 
 /* ---------- orders out, answers in ---------- */
@@ -275,7 +329,7 @@ exchange(Program *program, int max_in_flight)
 		read_complaint(program);
 	if (fds[1].revents != 0)
 		read_answers(program);
-	if (fds[0].revents != 0)
+	if (fds[0].revents != 0 && !program->out_ended)
 	{
 		send_order(program);
 		return true;
@@ -300,11 +354,44 @@ converse(Program *program, int max_in_flight, int timeout)
 		else if (TimestampDifferenceExceeds(last, GetCurrentTimestamp(), timeout))
 			program->failure = psprintf("the program did not answer within %d ms", timeout);
 	}
-	/* It may end by itself. */
-	close_end(&program->in);
-	last = GetCurrentTimestamp();
-	while (program->failure == NULL && !program->out_ended && !TimestampDifferenceExceeds(last, GetCurrentTimestamp(), END_MS))
-		(void) exchange(program, 0);
+}
+
+/* What it is told from here on, and says. */
+static void
+begin_talk(Program *program)
+{
+	program->orders = NULL;
+	program->count = program->next = program->in_flight = 0;
+	program->written = 0;
+	initStringInfo(&program->complaint);
+}
+
+/* It has been told all, and may end by itself. */
+static void
+end_program(void)
+{
+	TimestampTz last = GetCurrentTimestamp();
+
+	begin_talk(running);
+	close_end(&running->in);
+	while (running->failure == NULL && !running->out_ended && !TimestampDifferenceExceeds(last, GetCurrentTimestamp(), END_MS))
+		(void) exchange(running, 0);
+	kill_program();
+}
+
+/* Whether it has ended since it was told something; what it has said since is of no order. */
+static bool
+has_ended(Program *program)
+{
+	struct pollfd out = {program->out, POLLIN, 0};
+
+	begin_talk(program);
+	while (program->failure == NULL && !program->out_ended && poll(&out, 1, 0) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_answers(program);
+	}
+	return program->failure != NULL || program->out_ended;
 }
 
 /* ---------- the call ---------- */
@@ -363,34 +450,51 @@ return_answers(Program *program, ReturnSetInfo *result)
 
 /*
  * syncup.run_orders(role regrole, command text, ids uuid[], documents text[],
- * max_in_flight int, timeout_ms int) returns table (order_id uuid, sent boolean,
- * answer text, failure text).
+ * max_in_flight int, timeout_ms int, executor text) returns table (order_id uuid,
+ * sent boolean, answer text, failure text).
  */
 Datum
 syncup_run_orders(PG_FUNCTION_ARGS)
 {
+	Oid			role = PG_GETARG_OID(0);
 	char	   *command = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Program		program = {.in = -1,.out = -1,.err = -1};
+	char	   *executor = text_to_cstring(PG_GETARG_TEXT_PP(6));
 
-	if (!has_privs_of_role(PG_GETARG_OID(0), ROLE_PG_EXECUTE_SERVER_PROGRAM))
+	if (!has_privs_of_role(role, ROLE_PG_EXECUTE_SERVER_PROGRAM))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\" must not run programs of the server", GetUserNameFromId(PG_GETARG_OID(0), false)),
+				 errmsg("role \"%s\" must not run programs of the server", GetUserNameFromId(role, false)),
 				 errhint("Only members of pg_execute_server_program may.")));
 	InitMaterializedSRF(fcinfo, 0);
-	program.orders = read_orders(PG_GETARG_ARRAYTYPE_P(2), PG_GETARG_ARRAYTYPE_P(3), &program.count);
-	initStringInfo(&program.line);
-	initStringInfo(&program.complaint);
+	if (running != NULL && (running->role != role || strcmp(running->command, command) != 0 || strcmp(running->executor, executor) != 0))
+		end_program();
+	if (running != NULL && has_ended(running))
+		kill_program();
+	if (running == NULL)
+		start_program(executor, command, role);
 	PG_TRY();
 	{
-		start(&program, command);
-		converse(&program, PG_GETARG_INT32(4), PG_GETARG_INT32(5));
+		begin_talk(running);
+		running->orders = read_orders(PG_GETARG_ARRAYTYPE_P(2), PG_GETARG_ARRAYTYPE_P(3), &running->count);
+		converse(running, PG_GETARG_INT32(4), PG_GETARG_INT32(5));
+		return_answers(running, (ReturnSetInfo *) fcinfo->resultinfo);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		end_program(&program);
+		kill_program();
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	return_answers(&program, (ReturnSetInfo *) fcinfo->resultinfo);
+	if (running->failure != NULL)
+		kill_program();
 	return (Datum) 0;
+}
+
+/* syncup.end_program() returns void. */
+Datum
+syncup_end_program(PG_FUNCTION_ARGS)
+{
+	if (running != NULL)
+		end_program();
+	PG_RETURN_VOID();
 }

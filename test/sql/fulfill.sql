@@ -250,7 +250,7 @@ SELECT owner, state, error FROM t.orders WHERE owner = '7';
 UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
 SELECT syncup_create_resource_type('C', 'target.person', 'target.user_account', '{"fulfill": {"kind": "program", "command": "exec /nonexistent", "retries": 0}}');
 CALL syncup_fulfill();
-SELECT owner, state IN ('errored', 'unknown') AS not_done, error ~ 'nonexistent|reads no more' AS told FROM t.orders WHERE owner = '7';
+SELECT owner, state IN ('pending', 'unknown') AS not_done, error ~ 'nonexistent|reads no more' AS told FROM t.orders WHERE owner = '7';
 DROP ROLE IF EXISTS regress_syncup_weak;
 CREATE ROLE regress_syncup_weak;
 UPDATE syncup.provisioning_order SET state = 'pending' WHERE owner_key = '7';
@@ -298,6 +298,129 @@ SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE owner_
 SELECT expected, provisioning_state FROM syncup.assignment WHERE resource_type = 'C' AND owner_key = '1' AND property = 'grade';
 SELECT owner, change, changes FROM t.generate(true);
 CALL syncup_fulfill();
+
+-- An order says nothing of a newer wish, and is not told where it does not say any more what is wished.
+CREATE TABLE target.staff (id int PRIMARY KEY, mail text, grade int, note text, gone boolean NOT NULL DEFAULT false);
+CREATE TABLE target.login (id int PRIMARY KEY, mail text, grade int, note text);
+CREATE TABLE target.told (n int GENERATED ALWAYS AS IDENTITY, id int, change text, changes jsonb);
+INSERT INTO target.staff VALUES (1, 'a', 1), (2, 'b', 2);
+INSERT INTO target.login SELECT id, mail, grade FROM target.staff;
+CREATE FUNCTION target.note(document jsonb) RETURNS text LANGUAGE sql AS $$
+	INSERT INTO target.told (id, change, changes) VALUES ((document #>> '{Owner,id}')::int, document ->> 'ChangeType', document -> 'Changes');
+	SELECT CASE WHEN document #>> '{Changes,grade}' = '99' THEN 'no such grade' END;
+$$;
+CREATE FUNCTION t.kind(fulfill jsonb, more jsonb DEFAULT '{}') RETURNS void LANGUAGE sql SET search_path = public, pg_catalog AS
+$$ SELECT syncup_create_resource_type('W', 'target.staff', 'target.login', '{"review": false, "limits": {"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}}' || more || jsonb_build_object('fulfill', fulfill)) $$;
+SELECT t.kind('{"kind": "sql", "function": "target.note", "retry_delay": "0"}');
+SELECT syncup_define_correlation('W', 'o.id::text', 'a.id::text'), syncup_define_type_rule('W', 'NOT o.gone'), syncup_define_scalar_rule('W', 'id', 'o.id'),
+	syncup_define_scalar_rule('W', 'mail', 'o.mail'), syncup_define_scalar_rule('W', 'grade', 'o.grade');
+CREATE FUNCTION t.wish() RETURNS bigint LANGUAGE plpgsql SET search_path = public, pg_catalog AS $$
+BEGIN
+	PERFORM syncup_compute_correlation_keys('{W}');
+	RETURN (SELECT count(*) FROM syncup_compute_role_model('{W}'));
+END $$;
+CREATE FUNCTION t.order() RETURNS SETOF jsonb LANGUAGE sql SET search_path = public, pg_catalog AS $$ SELECT document -> 'Changes' FROM syncup_generate_provisioning_orders('{W}') $$;
+CREATE VIEW t.wishes AS SELECT owner_key AS owner, property, expected, provisioning_state AS state, message FROM syncup.assignment WHERE resource_type = 'W' AND provisioning_state <> 'verified' ORDER BY owner_key, property;
+CREATE VIEW t.of_w AS SELECT owner_key AS owner, change_type AS change, document -> 'Changes' AS changes, state, error FROM syncup.provisioning_order WHERE resource_type = 'W' ORDER BY seq;
+SELECT t.wish();
+-- the wish changes before the order is told: it is not, and what else it was for is ordered with the newer one
+UPDATE target.staff SET mail = 'a2', grade = 12 WHERE id = 1;
+SELECT t.wish(), t.order();
+UPDATE target.staff SET mail = 'a3' WHERE id = 1;
+SELECT t.wish();
+CALL syncup_fulfill('{W}');
+SELECT * FROM t.wishes;
+SELECT t.order();
+CALL syncup_fulfill('{W}');
+SELECT * FROM target.told;
+SELECT * FROM t.wishes;
+SELECT * FROM t.of_w;
+-- between the marking and the telling, as far as another session can come there
+UPDATE target.login SET mail = 'a3', grade = 12 WHERE id = 1;
+UPDATE target.staff SET mail = 'a4' WHERE id = 1;
+SELECT t.wish(), t.order();
+SELECT more, processed FROM syncup_fulfill_slice('{W}', 'x');
+UPDATE target.staff SET mail = 'a5' WHERE id = 1;
+SELECT t.wish();
+SELECT more, processed FROM syncup_fulfill_slice('{W}', 'x');
+SELECT * FROM t.wishes;
+-- a session is gone that was at it: that is unknown of its order, not of the newer wish
+SELECT t.order();
+UPDATE syncup.provisioning_order SET state = 'transmitted', executor = '1 1 x' WHERE resource_type = 'W' AND state = 'pending';
+UPDATE syncup.assignment SET provisioning_state = 'transmitted' WHERE resource_type = 'W' AND provisioning_state = 'pending';
+UPDATE target.staff SET mail = 'a6' WHERE id = 1;
+SELECT t.wish();
+CALL syncup_fulfill('{W}');
+SELECT * FROM t.wishes;
+SELECT changes, state FROM t.of_w ORDER BY state = 'unknown' DESC LIMIT 1;
+-- what had erred and is to be tried again is not lost to a newer order of the same account
+SELECT t.order();
+CALL syncup_fulfill('{W}');
+UPDATE target.login SET mail = 'a6' WHERE id = 1;
+UPDATE target.staff SET mail = 'b7', grade = 99 WHERE id = 2;
+SELECT t.wish(), t.order();
+CALL syncup_fulfill('{W}');
+SELECT * FROM t.wishes;
+UPDATE target.staff SET mail = 'b8' WHERE id = 2;
+SELECT t.wish(), t.order();
+-- of two values one is declined
+SELECT syncup_decline(array_agg(assignment)) FROM syncup.assignment WHERE resource_type = 'W' AND property = 'grade' AND provisioning_state = 'errored';
+CALL syncup_fulfill('{W}');
+SELECT t.order();
+CALL syncup_fulfill('{W}');
+SELECT id, change, changes FROM target.told WHERE id = 2;
+UPDATE target.login SET mail = 'b8' WHERE id = 2;
+UPDATE target.staff SET grade = 2 WHERE id = 2;
+SELECT t.wish();
+-- an account that is to be created is there meanwhile: it is not created
+INSERT INTO target.staff VALUES (3, 'c', 3);
+SELECT t.wish(), t.order();
+INSERT INTO target.login VALUES (3, 'hers', 3);
+SELECT t.wish();
+CALL syncup_fulfill('{W}');
+SELECT t.order();
+CALL syncup_fulfill('{W}');
+SELECT id, change, changes FROM target.told WHERE id = 3;
+UPDATE target.login SET mail = 'c' WHERE id = 3;
+-- an order was executed, then something else was wished and found: it was not this order that was verified
+SELECT t.wish();
+UPDATE target.staff SET mail = 'c2' WHERE id = 3;
+SELECT t.wish(), t.order();
+CALL syncup_fulfill('{W}');
+UPDATE target.staff SET mail = 'c3' WHERE id = 3;
+UPDATE target.login SET mail = 'c3' WHERE id = 3;
+SELECT t.wish();
+SELECT changes, state FROM t.of_w WHERE owner = '3';
+-- one that nobody reports on does not keep the newer one waiting for ever
+SELECT t.kind('{"kind": "manual"}', '{"transmitted_validity": "1 hour"}');
+UPDATE target.staff SET mail = 'c4' WHERE id = 3;
+SELECT t.wish(), t.order();
+CALL syncup_fulfill('{W}');
+UPDATE target.staff SET mail = 'c5' WHERE id = 3;
+SELECT t.wish(), t.order();
+UPDATE syncup.provisioning_order SET transmitted_at = now() - interval '2 hours' WHERE resource_type = 'W' AND state = 'transmitted';
+CALL syncup_fulfill('{W}');
+SELECT t.wish();
+CALL syncup_fulfill('{W}');
+SELECT changes, state, error FROM t.of_w WHERE changes ->> 'mail' IN ('c4', 'c5');
+-- an agent says that it could not: that is due, and jobs see it; written to files is what is wished
+SELECT t.kind('{"kind": "manual", "retry_delay": "0"}');
+SELECT syncup_report_order(order_id, 'no') FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'transmitted';
+SELECT syncup_orders_due('{W}');
+UPDATE target.staff SET mail = 'b9' WHERE id = 2;
+SELECT t.wish(), t.order();
+UPDATE target.staff SET mail = 'b10' WHERE id = 2;
+SELECT t.wish();
+SELECT sum(orders) AS written FROM syncup_write_orders(t.dir());
+SELECT changes, state, error FROM t.of_w WHERE changes ->> 'mail' = 'b9';
+-- a program that answers nothing: so many orders as were told, and no others
+SELECT t.kind('{"kind": "program", "command": "cat > /dev/null; exit 3", "max_in_flight": 2, "timeout": "300 ms"}');
+INSERT INTO target.staff SELECT n, 'm' || n, n FROM generate_series(11, 16) n;
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+CALL syncup_fulfill('{W}');
+SELECT state, count(*), max(error) AS error FROM syncup.provisioning_order WHERE resource_type = 'W' AND state IN ('pending', 'unknown', 'errored') AND change_type = 'Added' GROUP BY 1 ORDER BY 1;
+SELECT syncup_drop_resource_type('W');
 
 SELECT what, of, count, regexp_replace(shown_by, '[0-9a-f-]{36}', '<uuid>') AS shown_by, decided_by FROM syncup.to_review WHERE what ~ 'order' ORDER BY 1;
 
