@@ -100,13 +100,17 @@ errcode_for_file(void)
 }
 #endif
 
-/* Whether the user may use a foreign server: one function for all objects from 16 on. */
+/* Whether the user may use a foreign server, a schema: one function for all objects from 16 on. */
 #if PG_VERSION_NUM >= 160000
 #define may_use_server(server) \
 	(object_aclcheck(ForeignServerRelationId, (server), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#define may_use_schema(schema) \
+	(object_aclcheck(NamespaceRelationId, (schema), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #else
 #define may_use_server(server) \
 	(pg_foreign_server_aclcheck((server), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#define may_use_schema(schema) \
+	(pg_namespace_aclcheck((schema), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #endif
 
 #endif							/* SYNCUP_COMPAT_H */

@@ -5,7 +5,7 @@
 # 1. the \echo line of the update's own part, then "before": remembers GRANTs
 # 2. the rest of that part: tables, types, data, and DROPs of what is to change
 #    its signature or, in the middle, its columns
-# 3. of the fragments, in their order, each function, procedure and view, with OR
+# 3. of the fragments, in their order, each function, procedure, aggregate and view, with OR
 #    REPLACE, and each comment: a member of the extension is replaced and keeps its
 #    OID and privileges; one that the update dropped, or that is new, is created; one
 #    that somebody else made stops the update (PostgreSQL says so, CVE-2022-2625)
@@ -46,7 +46,7 @@ whole {
 	next
 }
 
-!inside && /^(CREATE (FUNCTION|PROCEDURE|VIEW)|COMMENT ON) / {
+!inside && /^(CREATE (FUNCTION|PROCEDURE|AGGREGATE|VIEW)|COMMENT ON) / {
 	wanted = 1
 	if (/^CREATE/) {
 		sub(/^CREATE/, "CREATE OR REPLACE")

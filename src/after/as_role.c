@@ -125,7 +125,7 @@ syncup_query_as(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		given = typed_rows_gather("given", caller_cursor(text_to_cstring(PG_GETARG_TEXT_PP(2)), SQL_NO_ARGS));
 	role_begin(&scope, PG_GETARG_OID(0), true);
-	caller_rows(text_to_cstring(PG_GETARG_TEXT_PP(1)), GetActiveSnapshot(),
+	caller_rows(text_to_cstring(PG_GETARG_TEXT_PP(1)), GetActiveSnapshot(), SQL_NO_ARGS,
 				check_columns, keep_row, fcinfo->resultinfo);
 	CRASH_POINT("rules asked");
 	role_end(&scope);

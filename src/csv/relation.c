@@ -223,7 +223,7 @@ relation_header(const char *name)
 
 	initStringInfo(&spool.bytes);
 	caller_rows(psprintf("SELECT * FROM %s r LIMIT 0", relation_check_source(name)),
-				GetActiveSnapshot(), begin_rows, spool_row, &spool);
+				GetActiveSnapshot(), SQL_NO_ARGS, begin_rows, spool_row, &spool);
 	return spool.bytes.data;
 }
 
@@ -234,7 +234,7 @@ relation_spool(const char *name, int64 *size)
 
 	initStringInfo(&spool.bytes);
 	caller_rows(psprintf("SELECT * FROM %s r", relation_check_source(name)),
-				GetActiveSnapshot(), begin_rows, spool_row, &spool);
+				GetActiveSnapshot(), SQL_NO_ARGS, begin_rows, spool_row, &spool);
 	flush(&spool);
 	pfree(spool.bytes.data);
 	if (BufFileSeek(spool.file, 0, 0, SEEK_SET) != 0)

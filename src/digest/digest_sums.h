@@ -6,7 +6,8 @@
  * row is of the one set, and subtracted if it is of the other.  A sum that is
  * zero in the end says that both sets have the same rows there: digests
  * are keyed and 128 bits wide, so that nobody can find rows whose sums cancel
- * each other out.  Neither order nor number of the rows costs memory.
+ * each other out.  Neither order nor number of the rows costs memory, and parts
+ * of a set can be summed up by several processes (row_sums.c).
  */
 #ifndef SYNCUP_DIGEST_SUMS_H
 #define SYNCUP_DIGEST_SUMS_H
@@ -14,6 +15,7 @@
 #include "digest/digest.h"
 
 #define SUMS_WAITING	16		/* a power of two */
+#define MAX_SUMS		(1 << 24)	/* of which a bytea can hold them all */
 
 /* More of the sums than this share nonzero: everything is looked at. */
 #define MANY_NONZERO		0.4
@@ -30,10 +32,15 @@ typedef struct DigestSums
 
 /* About so many rows will be summed up, in at most so many bytes. */
 extern void digest_sums_init(DigestSums *sums, double rows, Size budget);
+extern void digest_sums_init_number(DigestSums *sums, uint64 number);
 extern void digest_sums_free(DigestSums *sums);
 
 /* Adds or subtracts what waits; gives the share of sums that are not zero. */
 extern double digest_sums_nonzero(DigestSums *sums);
+
+/* The sums as bytes, and sums that are added to as many others. */
+extern bytea *digest_sums_bytes(DigestSums *sums);
+extern void digest_sums_add_bytes(DigestSums *sums, const bytea *bytes);
 
 /* The sum that a digest belongs to. */
 static inline Digest *

@@ -160,7 +160,7 @@ read_as_caller(CallerReading *reading, const char *query,
 {
 	int			level = settings_pin(NULL);
 
-	caller_rows(query, reading->search->snapshot, begin_reading, visit, reading);
+	caller_rows(query, reading->search->snapshot, SQL_NO_ARGS, begin_reading, visit, reading);
 	settings_restore(level);
 }
 

@@ -17,18 +17,19 @@
  * that would be much, everything is converted and joined.  A digest that is
  * missing or of an old epoch only makes that more, and is mended on the way.
  *
- * One thing more must be looked at: two keys that differ in the file may be one
- * value of the target's type (a uuid in upper and in lower case).  Therefore a
- * target row whose key is the value of a key that the delta inserts is not
- * summed up, and is looked at, so that the join meets both rows.
+ * Two spellings of one key need no care here: prepare has made them one, so the
+ * delta inserts no key whose value a row of previous has.
  */
 #include "synchronize/drift.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "store/digest_epoch.h"
 #include "digest/digest_set.h"
 #include "config/key.h"
 #include "digest/digest_sums.h"
+#include "digest/row_sums.h"
 #include "miscadmin.h"
 #include "target/renames.h"
 #include "target/target.h"
@@ -50,10 +51,8 @@ typedef struct RowSearch
 	int64		delta_rows;
 	bool		has_deleted;
 	bool		has_kept;
-	KeyType		key_type;
-	DigestSet  *anew;			/* hashes of the keys that the delta inserts, as values */
 
-	DigestSums	sums;			/* of previous, less the target */
+	DigestSums	sums;			/* of the target, less previous */
 	int64		rows;			/* of previous */
 	int64		stale;			/* those without a digest to rely on */
 	int64		stored;			/* rows of the target; -1: not counted */
@@ -70,24 +69,11 @@ typedef struct RowSearch
 
 /* ---------- the delta ---------- */
 
-/* The hash of the value of a key, as a member of a set. */
-static Digest
-hash_key_value(RowSearch *search, Datum value)
-{
-	Digest		digest = {1, 0};
-
-	digest.low = (uint64) key_hash(&search->key_type, value);
-	/* The set takes its places from the upper bits. */
-	digest.high = digest.low;
-	return digest;
-}
-
 /* Takes a row that the delta inserts or updates. */
 static void
 take_present(void *arg, StoredTable *delta)
 {
 	RowSearch  *search = arg;
-	bool		inserted = stored_command_is(delta, "insert");
 
 	if (stored_command_is(delta, "keep"))
 	{
@@ -102,15 +88,8 @@ take_present(void *arg, StoredTable *delta)
 		search->has_deleted = true;
 		return;
 	}
-	if (!inserted && !stored_command_is(delta, "update"))
-		return;
-	typed_source_add(search->source, delta, SOURCE_PRESENT);
-	if (inserted && !search->key_type.bytewise)
-	{
-		Digest		key = hash_key_value(search, typed_source_key(search->source));
-
-		(void) digest_set_add(search->anew, &key);
-	}
+	if (stored_command_is(delta, "insert") || stored_command_is(delta, "update"))
+		typed_source_add(search->source, delta, SOURCE_PRESENT);
 }
 
 /* Takes a row that the delta deletes. */
@@ -214,7 +193,7 @@ expect(void *arg, StoredTable *previous)
 
 	search->rows++;
 	if (knows_values(search, previous, &values))
-		digest_sums_add(&search->sums, &values);
+		digest_sums_subtract(&search->sums, &values);
 	else
 		search->stale++;
 }
@@ -282,8 +261,7 @@ take_nonzero(void *arg, StoredTable *previous)
 typedef struct TargetReading
 {
 	RowSearch  *search;
-	bool		again;			/* the second reading */
-	TupleDesc	tupdesc;
+	bool		again;			/* the second reading, which takes rows */
 	int			last;			/* attribute that is needed */
 	AttrNumber *attnums;		/* per mapping column */
 	int16	   *typlens;
@@ -292,16 +270,19 @@ typedef struct TargetReading
 	AttrNumber	retired;
 } TargetReading;
 
-/* Finds the columns; both readings have the same. */
+/* Finds the columns. */
 static void
 begin_reading(void *arg, TupleDesc tupdesc)
 {
 	TargetReading *reading = arg;
-	const Mapping *mapping = reading->search->mapping;
+	RowSearch  *search = reading->search;
+	const Mapping *mapping = search->mapping;
 
 	if (reading->again)
-		return;
-	reading->tupdesc = CreateTupleDescCopy(tupdesc);
+	{
+		search->target = typed_rows_begin("syncup_target", tupdesc->natts);
+		search->target->tupdesc = CreateTupleDescCopy(tupdesc);
+	}
 	reading->attnums = palloc0(sizeof(AttrNumber) * mapping->ncolumns);
 	reading->typlens = palloc(sizeof(int16) * mapping->ncolumns);
 	reading->typbyvals = palloc(sizeof(bool) * mapping->ncolumns);
@@ -344,29 +325,6 @@ target_digest(TargetReading *reading, TupleTableSlot *slot)
 	return row_bytes_digest(&search->bytes, &search->epoch.key);
 }
 
-/* Whether the key of a target row is the value of a key that the delta inserts. */
-static bool
-comes_anew(TargetReading *reading, TupleTableSlot *slot)
-{
-	RowSearch  *search = reading->search;
-	const Mapping *mapping = search->mapping;
-	Datum		values[INDEX_MAX_KEYS];
-	Digest		key;
-
-	if (search->key_type.bytewise || digest_set_count(search->anew) == 0)
-		return false;
-	for (int p = 0; p < mapping->nparts; p++)
-	{
-		int			attribute = reading->attnums[mapping->parts[p]] - 1;
-
-		if (slot->tts_isnull[attribute])
-			return false;
-		values[p] = slot->tts_values[attribute];
-	}
-	key = hash_key_value(search, key_of_parts(&search->key_type, values));
-	return digest_set_has(search->anew, &key);
-}
-
 /* Whether a target row is in the mapping's scope and not retired. */
 static bool
 row_is_current(const TargetReading *reading, const TupleTableSlot *slot)
@@ -391,10 +349,10 @@ read_row(void *arg, TupleTableSlot *slot)
 	if (!reading->again)
 	{
 		search->stored += current;
-		if (current && !comes_anew(reading, slot))
-			digest_sums_subtract(&search->sums, &digest);
+		if (current)
+			digest_sums_add(&search->sums, &digest);
 	}
-	else if (!current || !digest_sums_zero(&search->sums, &digest) || comes_anew(reading, slot))
+	else if (!current || !digest_sums_zero(&search->sums, &digest))
 	{
 		tuplestore_puttupleslot(search->target->store, slot);
 		search->target->count++;
@@ -410,8 +368,70 @@ read_target(TargetReading *reading)
 		psprintf("SELECT t.* FROM %s", target_rows(mapping));
 	int			level = settings_pin(NULL);
 
-	caller_rows(query, reading->search->snapshot, begin_reading, read_row, reading);
+	caller_rows(query, reading->search->snapshot, SQL_NO_ARGS, begin_reading, read_row, reading);
 	settings_restore(level);
+}
+
+/* ---------- the target's sums ---------- */
+
+static void
+ignore_description(void *arg, TupleDesc tupdesc)
+{
+}
+
+/* Takes the number of rows of the target, and their sums: null where there is none. */
+static void
+take_sums(void *arg, TupleTableSlot *slot)
+{
+	RowSearch  *search = arg;
+
+	slot_getallattrs(slot);
+	search->stored = DatumGetInt64(slot->tts_values[0]);
+	if (!slot->tts_isnull[1])
+		digest_sums_add_bytes(&search->sums, DatumGetByteaPP(slot->tts_values[1]));
+}
+
+/*
+ * Sums up the target in its query, so that parallel workers can take part; false
+ * where the caller may not look into our schema, or the target is too wide for an
+ * aggregate.
+ */
+static bool
+sum_by_query(RowSearch *search)
+{
+	const Mapping *mapping = search->mapping;
+	bool		alike = all_rows_alike(mapping);
+	bytea	   *key = palloc(VARHDRSZ + sizeof(DigestKey));
+	StringInfoData query;
+	int			nvalues = 0;
+	int			level;
+
+	if (!may_use_schema(get_namespace_oid("syncup", false)))
+		return false;
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT pg_catalog.count(*), syncup.row_sums($1, $2");
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		if (!is_compared(&mapping->columns[i]))
+			continue;
+		nvalues++;
+		appendStringInfo(&query, ", %c.%s", alike ? 'r' : 't', quote_identifier(mapping->columns[i].target));
+	}
+	if (nvalues > MAX_SUMMED_VALUES)
+		return false;
+	if (alike)
+		appendStringInfo(&query, ") FROM %s r", mapping->target_name);
+	else
+		appendStringInfo(&query, ") FROM %s WHERE %s", target_rows(mapping), is_current(mapping));
+
+	SET_VARSIZE(key, VARHDRSZ + sizeof(DigestKey));
+	memcpy(VARDATA(key), &search->epoch.key, sizeof(DigestKey));
+	level = settings_pin(NULL);
+	caller_rows(query.data, search->snapshot,
+				SQL_ARGS(SQL_DATUM(BYTEAOID, PointerGetDatum(key)), SQL_INT8(search->sums.mask + 1)),
+				ignore_description, take_sums, search);
+	settings_restore(level);
+	return true;
 }
 
 /* ---------- the whole ---------- */
@@ -431,8 +451,11 @@ sum_up(RowSearch *search, TargetReading *reading)
 	stored_table_scan(search->previous, search->snapshot, NULL, expect, search);
 	if (search->stale > search->rows * MANY_NONZERO)
 		return DRIFT_MUCH;
-	search->stored = 0;
-	read_target(reading);
+	if (!sum_by_query(search))
+	{
+		search->stored = 0;
+		read_target(reading);
+	}
 	nonzero = digest_sums_nonzero(&search->sums);
 	if (nonzero == 0 && search->stale == 0)
 		return DRIFT_NONE;
@@ -448,8 +471,6 @@ take_some(RowSearch *search, const pg_uuid_t *batch, TargetReading *reading)
 	stored_table_scan(search->previous, search->snapshot, NULL, take_nonzero, search);
 	digest_set_free(search->changed);
 	reading->again = true;
-	search->target = typed_rows_begin("syncup_target", reading->tupdesc->natts);
-	search->target->tupdesc = reading->tupdesc;
 	read_target(reading);
 	typed_rows_publish(search->target);
 }
@@ -493,7 +514,6 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	Extent		extent;
 
 	digest_epoch_load(&search.epoch, mapping);
-	key_type_init(&search.key_type, mapping);
 	CommandCounterIncrement();
 	drift->snapshot = search.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	search.previous = stored_table_open(mapping, "syncup_previous");
@@ -503,7 +523,6 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 	typed_rows_column(search.mended, "place", TIDOID, -1, InvalidOid);
 	typed_rows_column(search.mended, "digest", BYTEAOID, -1, InvalidOid);
 	row_bytes_init(&search.bytes);
-	search.anew = digest_set_create(0, false);
 	digest_sums_init(&search.sums, stored_table_estimate(search.previous), budget / 4);
 	stored_table_scan(search.delta, search.snapshot, batch, take_present, &search);
 
@@ -518,7 +537,6 @@ drift_find(const Mapping *mapping, const pg_uuid_t *batch)
 		stored_table_scan(search.delta, search.snapshot, batch, take_deleted, &search);
 
 	digest_sums_free(&search.sums);
-	digest_set_free(search.anew);
 	mend_previous(&search);
 	stored_table_close(search.previous);
 	stored_table_close(search.delta);

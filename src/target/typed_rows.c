@@ -115,8 +115,6 @@ struct TypedSource
 	Filling		filling;
 	int			mark;			/* the stored column that names what was kept; -1: none */
 	bool	   *kept;
-	int		   *key;			/* attributes of the key's parts, from 0 */
-	Datum	   *key_values;
 	int			level;			/* of the pinned settings */
 };
 
@@ -129,14 +127,6 @@ typed_source_begin(const Mapping *mapping)
 	begin_filling(&source->filling, begin_source(mapping, false), mapping, true);
 	source->mark = mark_column(mapping);
 	source->kept = palloc(sizeof(bool) * mapping->nstored);
-	source->key = palloc0(sizeof(int) * mapping->nparts);
-	source->key_values = palloc(sizeof(Datum) * mapping->nparts);
-	for (int i = 0, attribute = 1; i < mapping->ncolumns; i++)
-	{
-		if (mapping->columns[i].key_part > 0)
-			source->key[mapping->columns[i].key_part - 1] = attribute;
-		attribute += mapping->columns[i].target != NULL;
-	}
 	return source;
 }
 
@@ -183,16 +173,6 @@ typed_source_add(TypedSource *source, StoredTable *table, SourceState state)
 														&filling->nulls[attribute]);
 	}
 	put(filling);
-}
-
-Datum
-typed_source_key(TypedSource *source)
-{
-	int			nparts = source->filling.mapping->nparts;
-
-	for (int p = 0; p < nparts; p++)
-		source->key_values[p] = source->filling.values[source->key[p]];
-	return nparts == 1 ? source->key_values[0] : PointerGetDatum(source->key_values);
 }
 
 Digest

@@ -32,8 +32,7 @@ typedef enum SourceState
 extern TypedSource *typed_source_begin(const Mapping *mapping);
 extern void typed_source_add(TypedSource *source, StoredTable *table, SourceState state);
 
-/* Of the row added last: its key (KeyType), and the digest of its values (RowDigest). */
-extern Datum typed_source_key(TypedSource *source);
+/* Of the row added last: the digest of its values (RowDigest). */
 extern Digest typed_source_digest(TypedSource *source, const DigestEpoch *epoch, RowBytes *bytes);
 
 extern TypedRows *typed_source_publish(TypedSource *source);

@@ -18,6 +18,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "miscadmin.h"
+#include "parser/parse_param.h"
 #include "tool/plans.h"
 #include "utils/lsyscache.h"
 #include "utils/queryenvironment.h"
@@ -300,8 +301,33 @@ receive_nothing(DestReceiver *self)
 {
 }
 
+/* The types of a query's parameters, for its parser. */
+static void
+set_parameter_types(ParseState *parse, void *arg)
+{
+	ParamListInfo params = arg;
+	Oid		   *types = palloc(sizeof(Oid) * params->numParams);
+
+	for (int i = 0; i < params->numParams; i++)
+		types[i] = params->params[i].ptype;
+	setup_parse_fixed_parameters(parse, types, params->numParams);
+}
+
+static ParamListInfo
+parameters(int nargs, const SqlArg *args)
+{
+	ParamListInfo params = makeParamList(nargs);
+
+	for (int i = 0; i < nargs; i++)
+		params->params[i] = (ParamExternData) {.value = args[i].value, .isnull = args[i].isnull,
+		.pflags = PARAM_FLAG_CONST, .ptype = args[i].type};
+	params->parserSetup = set_parameter_types;
+	params->parserSetupArg = params;
+	return params;
+}
+
 void
-caller_rows(const char *query, Snapshot snapshot,
+caller_rows(const char *query, Snapshot snapshot, int nargs, const SqlArg *args,
 			void (*begin) (void *arg, TupleDesc tupdesc),
 			void (*visit) (void *arg, TupleTableSlot *slot), void *arg)
 {
@@ -315,7 +341,8 @@ caller_rows(const char *query, Snapshot snapshot,
 		.row_context = AllocSetContextCreate(CurrentMemoryContext, "syncup rows",
 											 ALLOCSET_DEFAULT_SIZES)
 	};
-	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.receiver};
+	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.receiver,
+	.params = parameters(nargs, args)};
 	int			path = search_path_pin();
 	int			result;
 

@@ -82,7 +82,7 @@ extern Portal caller_cursor_planned(const char *query, bool few, int nargs, cons
  * begin gets their description, visit each of them, without a copy, in a memory
  * context that is reset often.
  */
-extern void caller_rows(const char *query, Snapshot snapshot,
+extern void caller_rows(const char *query, Snapshot snapshot, int nargs, const SqlArg *args,
 						void (*begin) (void *arg, TupleDesc tupdesc),
 						void (*visit) (void *arg, TupleTableSlot *slot), void *arg);
 

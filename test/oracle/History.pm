@@ -155,7 +155,11 @@ sub begin_history
 		loose => $big || chance(0.4) ? 1 : 0,
 		partitioned => { map { $_->{name} => chance(0.15) ? 1 : 0 } mappings() },
 		published => chance(0.3) ? 1 : 0);
-	$ENV{PGOPTIONS} = $big ? '-c maintenance_work_mem=1MB' : '';
+	# parallel workers take part where they may
+	my @options = (
+		$big ? 'maintenance_work_mem=1MB' : (),
+		chance(0.2) ? qw(parallel_setup_cost=0 parallel_tuple_cost=0 min_parallel_table_scan_size=0) : ());
+	$ENV{PGOPTIONS} = join ' ', map { "-c $_" } @options;
 	$source = new_source($big ? pick(8500, 9500) : 25);
 
 	# what the history before has left is not what a condition is checked against

@@ -168,5 +168,72 @@ SELECT * FROM t.apply(false);
 SELECT count(*) FROM target.many m JOIN t.wanted w USING (k) WHERE m.a = ('1' || w.a)::int AND m.b = w.b;
 RESET maintenance_work_mem;
 
+-- Parallel workers may take part in reading the target: their sums are those of one process, and what is found is the same.
+CALL t.write_many(2);
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CREATE FUNCTION t.sums() RETURNS bytea LANGUAGE sql AS $$ SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 256, k, a, b) FROM target.many $$;
+EXPLAIN (COSTS OFF) SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 256, k, a, b) FROM target.many;
+CREATE TABLE t.parallel AS SELECT t.sums() AS sums;
+SET max_parallel_workers_per_gather = 0;
+SELECT t.sums() = sums AS same, length(sums) / 16 AS number, sums <> decode(repeat('00', 4096), 'hex') AS some FROM t.parallel;
+UPDATE target.many SET b = 'x' WHERE a = 17;
+SELECT t.sums() = sums AS same FROM t.parallel;
+RESET max_parallel_workers_per_gather;
+UPDATE target.many SET b = NULL WHERE a % 10000 = 9;
+DELETE FROM target.many WHERE a % 10000 = 8;
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT * FROM t.apply(false);
+-- So does a caller find it who may not look into our schema; what he may not read is not asked for.
+CREATE ROLE regress_syncup_outside;
+GRANT USAGE ON SCHEMA target, public TO regress_syncup_outside;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_syncup_outside;
+GRANT pg_read_server_files TO regress_syncup_outside;
+ALTER TABLE target.many ADD theirs text;
+GRANT SELECT (k, a, b), INSERT (k, a, b), UPDATE (k, a, b), DELETE ON target.many TO regress_syncup_outside;
+UPDATE target.many SET b = 'by hand' WHERE a = 18;
+SET ROLE regress_syncup_outside;
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT status, updated FROM syncup_synchronize('C');
+RESET ROLE;
+UPDATE target.many SET b = 'by hand' WHERE a = 19;
+GRANT USAGE ON SCHEMA syncup TO regress_syncup_outside;
+SET ROLE regress_syncup_outside;
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT status, updated FROM syncup_synchronize('C');
+RESET ROLE;
+DROP OWNED BY regress_syncup_outside;
+DROP ROLE regress_syncup_outside;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+SELECT count(*) FROM target.many m FULL JOIN (SELECT f[1] AS k, f[2]::int AS a, f[3] AS b FROM (SELECT string_to_array(l, ',') AS f FROM t.many(2) l OFFSET 1) x) w USING (k)
+WHERE (m.a, m.b) IS DISTINCT FROM (w.a, w.b);
+-- Arguments of the aggregate.
+SELECT syncup.row_sums(NULL, 256, 1);
+SELECT syncup.row_sums('key', 256, 1);
+SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 0, 1);
+SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 100, 1);
+SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 1 << 25, 1);
+SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 256, 1) FROM target.many WHERE false;
+
+-- A target wider than an aggregate can be.
+DO $$
+BEGIN
+	EXECUTE format('CREATE TABLE target.wide (id int PRIMARY KEY, %s)', (SELECT string_agg(format('c%s int', i), ', ') FROM generate_series(1, 120) i));
+END
+$$;
+SELECT syncup_drop_mapping('C', 'm');
+SELECT t.map('target.wide', 'id', (SELECT jsonb_object_agg(c, c) FROM (SELECT 'id' AS c UNION ALL SELECT 'c' || i FROM generate_series(1, 120) i) x));
+CREATE FUNCTION t.wide() RETURNS text LANGUAGE sql AS $$
+	SELECT 'id' || string_agg(',c' || i, '' ORDER BY i) || E'\n1' || string_agg(',' || i, '' ORDER BY i) || E'\n2' || string_agg(',' || i, '' ORDER BY i) || E'\n' FROM generate_series(1, 120) i
+$$;
+SELECT * FROM t.go('initial', t.wide());
+SELECT * FROM t.go('complete', t.wide());
+UPDATE target.wide SET c120 = 0 WHERE id = 2;
+SELECT * FROM t.go('complete', t.wide());
+SELECT c120 FROM target.wide ORDER BY id;
+
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -67,7 +67,7 @@ SELECT 'initial privileges', object, i.objsubid || ' ' || i.privtype::text || ' 
 UNION ALL
 SELECT 'schema', object, concat_ws(' ', nspowner::regrole, nspacl) FROM member JOIN pg_namespace n ON classid = 'pg_namespace'::regclass AND n.oid = objid
 UNION ALL
-SELECT 'routine', object, concat_ws(' ', proowner::regrole, proacl, procost, prorows, prosupport, pg_get_functiondef(p.oid)) FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND p.oid = objid
+SELECT 'routine', object, concat_ws(' ', proowner::regrole, proacl, procost, prorows, prosupport, CASE WHEN prokind = 'a' THEN (SELECT a::text FROM pg_aggregate a WHERE a.aggfnoid = p.oid) ELSE pg_get_functiondef(p.oid) END) FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND p.oid = objid
 UNION ALL
 SELECT 'relation', object, concat_ws(' ', relkind, relowner::regrole, relacl, relpersistence, relrowsecurity, relreplident, reloptions, CASE relkind WHEN 'v' THEN pg_get_viewdef(c.oid) WHEN 'i' THEN regexp_replace(pg_get_indexdef(c.oid), 'pg_toast_\d+', 'pg_toast_N', 'g') END)
 	FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND c.oid = objid AND objsubid = 0
