@@ -65,21 +65,21 @@ COMMENT ON FUNCTION syncup.is_of_the_server(text) IS 'Whether an error is no ord
 
 -- ---------- what kinds read of orders ----------
 
-CREATE FUNCTION syncup.orders_given(t syncup.resource_type, orders uuid[])
-RETURNS text
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT format('SELECT o.order_id, o.change_type, o.document, o.document -> ''Changes'' AS changes, nullif(o.document -> ''Resource'', ''null'') AS resource, o.account_key AS b, %s AS bk FROM syncup.provisioning_order o WHERE o.order_id = ANY (%L::uuid[])',
-		syncup.key_parts(t.account, 'o.account_key'), orders)
-$$;
-COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The query of what statements on an account''s table see of orders, as "given".';
-
 CREATE FUNCTION syncup.are_links(value jsonb)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE
 RETURN jsonb_typeof(value) = 'object' AND jsonb_typeof(value -> 'Added') = 'array' AND jsonb_typeof(value -> 'Removed') = 'array';
 COMMENT ON FUNCTION syncup.are_links(jsonb) IS 'Whether a member of a document''s "Changes" is an association, which may be called like a column.';
+
+CREATE FUNCTION syncup.orders_given(t syncup.resource_type, orders uuid[])
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT o.order_id, o.change_type, o.document, CASE WHEN o.document @? ''$.Changes.* ? (@.type() == "object")'' THEN (SELECT coalesce(jsonb_object_agg(e.key, e.value) FILTER (WHERE NOT syncup.are_links(e.value)), ''{}'') FROM jsonb_each(o.document -> ''Changes'') e) ELSE o.document -> ''Changes'' END AS changes, nullif(o.document -> ''Resource'', ''null'') AS resource, o.account_key AS b, %s AS bk FROM syncup.provisioning_order o WHERE o.order_id = ANY (%L::uuid[])',
+		syncup.key_parts(t.account, 'o.account_key'), orders)
+$$;
+COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The query of what statements on an account''s table see of orders, as "given": changes without associations, as one may be called like a column.';
 
 CREATE FUNCTION syncup.scalars_of(t syncup.resource_type, changes jsonb)
 RETURNS name[]
@@ -233,8 +233,8 @@ BEGIN
 		END IF;
 		EXECUTE format('SELECT count(*) FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (n int)', t.role, statement, given, format('fulfil %s', t.resource_type));
 		keys := syncup.links_now(t, c.association, key);
-		IF l.single AND NOT keys <@ (c.added || c.removed) THEN
-			RAISE '% has changed since: it was %, it is %, it is to be %', c.association, coalesce(c.removed[1], 'null'), keys[1], coalesce(c.added[1], 'null');
+		IF l.single AND keys NOT IN (c.added, c.removed) THEN
+			RAISE '% has changed since: it was %, it is %, it is to be %', c.association, coalesce(c.removed[1], 'null'), coalesce(keys[1], 'null'), coalesce(c.added[1], 'null');
 		ELSIF NOT keys @> c.added OR keys && c.removed THEN
 			RAISE 'association "%" was not written: the other side is not there, or is another one''s, or a trigger, or row security, left it out', c.association;
 		END IF;

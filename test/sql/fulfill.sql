@@ -422,6 +422,75 @@ CALL syncup_fulfill('{W}');
 SELECT state, count(*), max(error) AS error FROM syncup.provisioning_order WHERE resource_type = 'W' AND state IN ('pending', 'unknown', 'errored') AND change_type = 'Added' GROUP BY 1 ORDER BY 1;
 SELECT syncup_drop_resource_type('W');
 
+-- Links, of which an account has one, many, or which the other side holds: what somebody has linked since stays, and the order says so.
+CREATE TABLE target.worker (login text PRIMARY KEY, boss text, team text, phone text);
+CREATE TABLE target.seat (login text PRIMARY KEY, boss text);
+CREATE TABLE target.team (id text PRIMARY KEY);
+CREATE TABLE target.in_team (seat text, team text, PRIMARY KEY (seat, team));
+CREATE TABLE target.phone (number text PRIMARY KEY, holder text);
+INSERT INTO target.worker VALUES ('a', 'x', 't1', '1'), ('b', 'x', 't1', '2'), ('c', 'x', 't1', '3'), ('d', 'x', 't1', '4'), ('e', 'x', 't1', '5');
+INSERT INTO target.seat SELECT login, 'x' FROM target.worker UNION ALL VALUES ('x', NULL), ('y', NULL), ('z', NULL);
+INSERT INTO target.team VALUES ('t1'), ('t2'), ('t3');
+INSERT INTO target.in_team SELECT login, 't1' FROM target.worker;
+INSERT INTO target.phone SELECT phone, login FROM target.worker UNION ALL SELECT n::text, NULL FROM generate_series(11, 15) n;
+SELECT syncup_create_connector('L'), syncup_map_entity_type('L', 'seat', 'target.seat', NULL, 'login', '{"login": "login"}', options => '{"source": "target.seat"}'), syncup_map_entity_type('L', 'team', 'target.team', NULL, 'id', options => '{"source": "target.team"}'),
+	syncup_map_entity_type('L', 'phone', 'target.phone', NULL, 'number', '{"number": "number"}', options => '{"source": "target.phone"}');
+SELECT syncup_map_association('L', 'boss', NULL, 'login', 'seat.login', 'boss', 'seat.login', 'target.seat', target_column2 => 'boss', options => '{"source": "target.seat"}'),
+	syncup_map_association('L', 'in_team', NULL, 'seat', 'seat.login', 'team', 'team.id', 'target.in_team', 'seat', 'team', '{"source": "target.in_team"}'),
+	syncup_map_association('L', 'has_phone', NULL, 'holder', 'seat.login', 'number', 'phone.number', 'target.phone', target_column1 => 'holder', options => '{"source": "target.phone"}');
+SELECT syncup_create_resource_type('S', 'target.worker', 'target.seat', '{"review": false, "limits": {"max_percentage_updated_lines": 0}, "fulfill": {"kind": "internal", "retries": 0}}');
+SELECT syncup_define_correlation('S', 'o.login', 'a.login'), syncup_define_type_rule('S'), syncup_define_navigation_rule('S', 'boss', 'o.boss'), syncup_define_navigation_rule('S', 'in_team', 'o.team'), syncup_define_navigation_rule('S', 'has_phone', 'o.phone');
+CREATE FUNCTION t.of_s() RETURNS TABLE (account text, changes jsonb) LANGUAGE plpgsql SET search_path = public, pg_catalog AS $$
+BEGIN
+	PERFORM syncup_compute_correlation_keys('{S}');
+	PERFORM FROM syncup_compute_role_model('{S}');
+	RETURN QUERY SELECT account_key, document -> 'Changes' FROM syncup_generate_provisioning_orders('{S}');
+END $$;
+CREATE VIEW t.s AS SELECT account_key AS account, state, error FROM syncup.provisioning_order WHERE resource_type = 'S' AND state <> 'verified' AND NOT (state = 'superseded' AND superseded_by IS NOT NULL) ORDER BY seq;
+SELECT * FROM t.of_s();
+-- one: it is another one, gone, as ordered, as it was; the other side is gone
+UPDATE target.worker SET boss = 'y';
+SELECT * FROM t.of_s();
+UPDATE target.seat SET boss = CASE login WHEN 'a' THEN 'z' WHEN 'c' THEN 'y' END WHERE login IN ('a', 'b', 'c');
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
+SELECT * FROM target.seat ORDER BY 1;
+SELECT count(*) FROM t.of_s();
+UPDATE target.worker SET boss = CASE login WHEN 'd' THEN 'z' END WHERE login IN ('d', 'e');
+SELECT * FROM t.of_s();
+DELETE FROM target.seat WHERE login = 'z';
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
+SELECT * FROM target.seat ORDER BY 1;
+INSERT INTO target.seat VALUES ('z');
+DELETE FROM syncup.provisioning_order WHERE resource_type = 'S';
+DELETE FROM syncup.assignment WHERE resource_type = 'S';
+DELETE FROM syncup.evaluated WHERE resource_type = 'S';
+UPDATE target.worker SET boss = (SELECT boss FROM target.seat s WHERE s.login = worker.login);
+SELECT count(*) FROM t.of_s();
+-- many: another one beside, removed already, made already; the other side is gone
+UPDATE target.worker SET team = CASE login WHEN 'd' THEN 't3' ELSE 't2' END;
+SELECT * FROM t.of_s();
+INSERT INTO target.in_team VALUES ('a', 't3'), ('c', 't2');
+DELETE FROM target.in_team WHERE seat = 'b';
+DELETE FROM target.team WHERE id = 't3';
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
+SELECT * FROM target.in_team ORDER BY 1, 2;
+DELETE FROM syncup.provisioning_order WHERE resource_type = 'S';
+DELETE FROM syncup.assignment WHERE resource_type = 'S';
+DELETE FROM syncup.evaluated WHERE resource_type = 'S';
+UPDATE target.worker SET team = NULL WHERE login = 'd';
+SELECT count(*) FROM t.of_s();
+-- held by the other side: another one's, taken away already, given already
+UPDATE target.worker SET phone = (phone::int + 10)::text;
+SELECT * FROM t.of_s();
+UPDATE target.phone SET holder = CASE number WHEN '11' THEN 'z' WHEN '12' THEN 'b' WHEN '3' THEN 'z' END WHERE number IN ('2', '3', '11', '12');
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
+SELECT * FROM target.phone ORDER BY length(number), number;
+SELECT syncup_drop_resource_type('S');
+
 SELECT what, of, count, regexp_replace(shown_by, '[0-9a-f-]{36}', '<uuid>') AS shown_by, decided_by FROM syncup.to_review WHERE what ~ 'order' ORDER BY 1;
 
 -- In a job: a limit blocks the step and the run; resuming releases just those, and goes on.
