@@ -23,7 +23,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN value IS NULL OR value = 'null' THEN 'NULL'
 		WHEN type = 'jsonb' THEN quote_literal(value::text) || '::jsonb'
-		WHEN type LIKE '%[]' THEN format('ARRAY[%s]::%s', (SELECT string_agg(quote_literal(e), ', ' ORDER BY n) FROM jsonb_array_elements_text(value) WITH ORDINALITY AS u (e, n)), type)
+		WHEN type LIKE '%[]' AND jsonb_typeof(value) = 'array' THEN format('ARRAY[%s]::%s', (SELECT string_agg(quote_literal(e), ', ' ORDER BY n) FROM jsonb_array_elements_text(value) WITH ORDINALITY AS u (e, n)), type)
 		ELSE format('%L::%s', value #>> '{}', type) END
 $$;
 COMMENT ON FUNCTION syncup.argument(jsonb, text) IS 'A value of a document as an argument of a type.';
@@ -338,41 +338,97 @@ COMMENT ON FUNCTION syncup_export_configuration(text) IS
 'The configuration of a connector, or of all with rules and jobs, as a document that syncup_import_configuration() takes: always in the same order, without secrets, owners and states.';
 
 CREATE FUNCTION syncup.things_there(p syncup.configuration_part, things jsonb)
-RETURNS TABLE (thing jsonb, definition jsonb)
+RETURNS TABLE (n bigint, thing jsonb, definition jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN QUERY EXECUTE format('SELECT e.value, t.definition FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, n) LEFT JOIN %s(NULL) t ON t.name = e.value ->> ''name'' ORDER BY e.n', p.there)
+	RETURN QUERY EXECUTE format('SELECT e.n, e.value, t.definition FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, n) LEFT JOIN %s(NULL) t ON t.name = e.value ->> ''name'' ORDER BY e.n', p.there)
 	USING things;
 END
 $$;
 COMMENT ON FUNCTION syncup.things_there(syncup.configuration_part, jsonb) IS 'The things of a part of a document, in their order, each beside what is there by that name.';
 
-CREATE FUNCTION syncup.check_imported(p syncup.configuration_part, things jsonb)
+-- ---------- where an error is ----------
+
+CREATE FUNCTION syncup.path_step(member text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT '.' || CASE WHEN member ~ '^[[:alpha:]_][[:alnum:]_]*$' THEN member ELSE to_json(member)::text END $$;
+COMMENT ON FUNCTION syncup.path_step(text) IS 'A member as the end of a path.';
+
+CREATE FUNCTION syncup.path_told(thing jsonb, told text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH RECURSIVE member (path, depth, key, value) AS (
+		SELECT '', 0, NULL::text, thing - 'name'
+		UNION ALL
+		SELECT m.path || c.step, m.depth + 1, c.key, c.value
+		FROM member m CROSS JOIN LATERAL (
+			SELECT syncup.path_step(e.key), e.key, e.value FROM jsonb_each(CASE jsonb_typeof(m.value) WHEN 'object' THEN m.value ELSE '{}' END) e
+			UNION ALL
+			SELECT format('[%s]', a.n - 1), NULL, a.value FROM jsonb_array_elements(CASE jsonb_typeof(m.value) WHEN 'array' THEN m.value ELSE '[]' END) WITH ORDINALITY a (value, n)) AS c (step, key, value)
+	), named AS (
+		SELECT m.path, m.depth, position(format('"%s"', m.key) IN told) > 0 AS by_key,
+			position(format('"%s"', m.value #>> '{}') IN told) > 0 AS by_value,
+			-- whose it is is said of every error
+			m.depth = 1 AND position(m.value #>> '{}' IN thing ->> 'name') > 0 AS is_name,
+			m.depth = 1 AND position(format(' %s ', m.key) IN format(' %s ', told)) > 0 AS as_word,
+			(SELECT count(*) FROM regexp_matches(told, '"([^"]+)"', 'g') q WHERE jsonb_typeof(m.value) = 'string' AND position(q[1] IN m.value #>> '{}') > 0) AS parts
+		FROM member m WHERE m.depth > 0
+	)
+	SELECT n.path FROM named n WHERE n.by_key OR n.by_value OR n.as_word OR n.parts > 0
+	ORDER BY coalesce(n.is_name, false), coalesce(n.by_key OR n.by_value, false) DESC, n.parts DESC, n.depth DESC, n.path COLLATE "C" LIMIT 1
+$$;
+COMMENT ON FUNCTION syncup.path_told(jsonb, text) IS 'The member of a thing that a message speaks of, as a path; null: of none.';
+
+CREATE FUNCTION syncup.check_imported(p syncup.configuration_part, things jsonb, places bigint[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	n bigint;
 	thing jsonb;
 	definition jsonb;
-	unknown text;
+	unknown text[];
+	other text;
+	became jsonb;
 BEGIN
-	FOR thing, definition IN SELECT b.thing, b.definition FROM syncup.things_there(p, things) b LOOP
+	FOR n, thing, definition IN SELECT b.n, b.thing, b.definition FROM syncup.things_there(p, things) b LOOP
 		IF definition IS NULL THEN
 			RAISE '% "%" of the document has a name that its members do not give', p.part, thing ->> 'name' USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'Names are those that syncup_export_configuration() gives: of a mapping "connector.mapping".';
+				DETAIL = format('It stands at %s[%s].name.', p.part, places[n] - 1), HINT = 'Names are those that syncup_export_configuration() gives: of a mapping "connector.mapping".';
 		END IF;
-		SELECT string_agg(format('"%s"', m.key), ', ' ORDER BY m.key) INTO unknown FROM jsonb_each(thing - 'name') m WHERE m.value <> 'null' AND NOT definition ? m.key;
+		SELECT array_agg(m.key ORDER BY m.key) INTO unknown FROM jsonb_each(thing - 'name') m WHERE m.value <> 'null' AND NOT definition ? m.key;
 		IF unknown IS NOT NULL THEN
-			RAISE '% "%" of the document has unknown members: %', p.part, thing ->> 'name', unknown USING ERRCODE = 'invalid_parameter_value',
+			RAISE '% "%" of the document has unknown members: %', p.part, thing ->> 'name', (SELECT string_agg(format('"%s"', u), ', ') FROM unnest(unknown) u) USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('The first stands at %s[%s]%s.', p.part, places[n] - 1, syncup.path_step(unknown[1])),
 				HINT = 'Members are ' || (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(definition) k) || '.';
+		END IF;
+		SELECT m.key, coalesce(definition -> m.key, 'null') INTO other, became FROM jsonb_each(thing - 'name') m
+		WHERE CASE WHEN jsonb_typeof(m.value) = 'object' THEN jsonb_typeof(definition -> m.key) <> 'object'
+			ELSE m.value NOT IN (coalesce(definition -> m.key, 'null'), jsonb_build_array(definition -> m.key)) END ORDER BY 1 LIMIT 1;
+		IF other IS NOT NULL THEN
+			RAISE '% "%" of the document: "%" is %, which was taken as %', p.part, thing ->> 'name', other, thing -> other, became USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = format('It stands at %s[%s]%s.', p.part, places[n] - 1, syncup.path_step(other)), HINT = 'Say what it is, or leave it out.';
 		END IF;
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION syncup.check_imported(syncup.configuration_part, jsonb) IS 'Errors if a document says of these things of a part what was not taken, or calls one otherwise.';
+COMMENT ON FUNCTION syncup.check_imported(syncup.configuration_part, jsonb, bigint[]) IS 'Errors if a document says of these things of a part what was not taken, or calls one otherwise; places are those in the document.';
+
+CREATE FUNCTION syncup.given_options(options jsonb)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE jsonb_typeof(options) WHEN 'null' THEN '{}' WHEN 'object' THEN (SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(options) o WHERE o.value <> 'null') ELSE options END
+$$;
+COMMENT ON FUNCTION syncup.given_options(jsonb) IS 'Options without those that are null.';
 
 CREATE FUNCTION syncup.import_part(p syncup.configuration_part, document jsonb)
 RETURNS TABLE (object text, change text)
@@ -380,35 +436,51 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	n bigint;
 	thing jsonb;
 	is_there jsonb;
 	statement text;
 	taken jsonb := '[]';
+	places bigint[] := '{}';
+	problem text;
+	detail text;
+	hint text;
 BEGIN
 	-- in their order: what comes later may build on it
-	FOR thing, is_there IN SELECT b.thing, b.definition FROM syncup.things_there(p, coalesce(document -> p.part, '[]')) b LOOP
+	FOR n, thing, is_there IN SELECT b.n, b.thing, b.definition FROM syncup.things_there(p, coalesce(document -> p.part, '[]')) b LOOP
 		object := format('%s %s', p.part, thing ->> 'name');
 		-- what it does not say of what is there stays
 		IF jsonb_typeof(thing -> 'limits') = 'object' THEN
 			thing := jsonb_set(thing, '{limits}', coalesce(is_there -> 'limits', '{}') || (thing -> 'limits'));
 		END IF;
-		thing := coalesce(is_there, '{}') || thing;
+		-- null is no option, and nothing where nothing is
+		thing := coalesce(is_there, '{}') || (SELECT jsonb_object_agg(m.key, CASE WHEN m.key <> 'options' THEN m.value ELSE syncup.given_options(m.value) END) FROM jsonb_each(thing) m WHERE m.value <> 'null' OR m.key = 'options' OR is_there ? m.key);
 		change := CASE WHEN is_there IS NULL THEN 'created' WHEN is_there <> thing - 'name' THEN 'changed' END;
 		CONTINUE WHEN change IS NULL;
 		-- an option that the document does not have goes back to its default
-		IF is_there -> 'options' <> '{}' THEN
+		IF is_there -> 'options' <> '{}' AND jsonb_typeof(coalesce(thing -> 'options', '{}')) = 'object' THEN
 			thing := jsonb_set(thing, '{options}', (SELECT jsonb_object_agg(k, NULL) FROM jsonb_object_keys(is_there -> 'options') k) || coalesce(thing -> 'options', '{}'));
 		END IF;
-		FOR statement IN EXECUTE format('SELECT s FROM %s($1, $2) s', p.call) USING thing ->> 'name', thing - 'name' LOOP
-			IF statement IS NULL THEN
-				RAISE 'the document does not say what % is', object USING ERRCODE = 'invalid_parameter_value';
+		BEGIN
+			FOR statement IN EXECUTE format('SELECT s FROM %s($1, $2) s', p.call) USING thing ->> 'name', thing - 'name' LOOP
+				IF statement IS NULL THEN
+					RAISE 'the document does not say what % is: unknown kind "%"', object, thing ->> 'kind' USING ERRCODE = 'invalid_parameter_value';
+				END IF;
+				EXECUTE statement;
+			END LOOP;
+		EXCEPTION WHEN OTHERS THEN
+			GET STACKED DIAGNOSTICS problem = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+			detail := concat_ws(E'\n', nullif(detail, ''), format('In the document: %s[%s]%s ("%s").', p.part, n - 1, syncup.path_told(document -> p.part -> (n - 1)::int, problem), thing ->> 'name'));
+			IF hint = '' THEN
+				RAISE '%', problem USING ERRCODE = SQLSTATE, DETAIL = detail;
 			END IF;
-			EXECUTE statement;
-		END LOOP;
+			RAISE '%', problem USING ERRCODE = SQLSTATE, DETAIL = detail, HINT = hint;
+		END;
 		taken := taken || jsonb_build_array(thing);
+		places := places || n;
 		RETURN NEXT;
 	END LOOP;
-	PERFORM syncup.check_imported(p, taken);
+	PERFORM syncup.check_imported(p, taken, places);
 END
 $$;
 COMMENT ON FUNCTION syncup.import_part(syncup.configuration_part, jsonb) IS 'Makes what a part of a document says, where it is not so already.';
@@ -420,8 +492,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	wrong text;
+	place text;
 BEGIN
-	IF document IS NULL OR jsonb_typeof(document) <> 'object' OR NOT document ? 'syncup' THEN
+	IF document IS NULL OR jsonb_typeof(document) <> 'object' OR coalesce(jsonb_typeof(document -> 'syncup'), '') <> 'string' THEN
 		RAISE 'this is no document of a configuration' USING ERRCODE = 'invalid_parameter_value', HINT = 'syncup_export_configuration() makes one.';
 	END IF;
 	SELECT k INTO wrong FROM jsonb_object_keys(document) k WHERE k <> 'syncup' AND NOT EXISTS (SELECT FROM syncup.configuration_part p WHERE p.part = k) ORDER BY k LIMIT 1;
@@ -429,10 +502,17 @@ BEGIN
 		RAISE 'the document has an unknown part "%"', wrong USING ERRCODE = 'invalid_parameter_value',
 			HINT = 'Parts are ' || (SELECT string_agg(format('"%s"', p.part), ', ' ORDER BY p.place) FROM syncup.configuration_part p) || '.';
 	END IF;
-	SELECT e.key INTO wrong FROM jsonb_each(document) e WHERE e.key <> 'syncup' AND (jsonb_typeof(e.value) <> 'array'
-		OR EXISTS (SELECT FROM jsonb_array_elements(e.value) t WHERE jsonb_typeof(t.value) <> 'object' OR coalesce(jsonb_typeof(t.value -> 'name'), '') <> 'string')) ORDER BY e.key LIMIT 1;
+	SELECT e.key, e.key || CASE WHEN jsonb_typeof(e.value) = 'array' THEN format('[%s]%s', t.n - 1, CASE WHEN jsonb_typeof(t.value) = 'object' THEN '.name' END) ELSE '' END INTO wrong, place
+	FROM jsonb_each(document) e LEFT JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(e.value) = 'array' THEN e.value ELSE '[]' END) WITH ORDINALITY t (value, n) ON true
+	WHERE e.key <> 'syncup' AND (jsonb_typeof(e.value) <> 'array' OR jsonb_typeof(t.value) <> 'object' OR t.n IS NOT NULL AND coalesce(jsonb_typeof(t.value -> 'name'), '') <> 'string')
+	ORDER BY e.key, t.n LIMIT 1;
 	IF wrong IS NOT NULL THEN
-		RAISE 'part "%" of the document is no list of objects with a "name"', wrong USING ERRCODE = 'invalid_parameter_value';
+		RAISE 'part "%" of the document is no list of objects with a "name"', wrong USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Not so is %s.', place);
+	END IF;
+	SELECT format('%s "%s"', e.key, t.value ->> 'name'), string_agg(format('%s[%s]', e.key, t.n - 1), ' and ' ORDER BY t.n) INTO wrong, place
+	FROM jsonb_each(document - 'syncup') e, jsonb_array_elements(e.value) WITH ORDINALITY t (value, n) GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 LIMIT 1;
+	IF wrong IS NOT NULL THEN
+		RAISE 'the document has % twice', wrong USING ERRCODE = 'invalid_parameter_value', DETAIL = format('It stands at %s.', place);
 	END IF;
 END
 $$;

@@ -76,6 +76,14 @@ SELECT syncup_export_configuration() = d FROM t.document;
 -- all or nothing
 SELECT t.error($$SELECT i.* FROM t.document, syncup_import_configuration(jsonb_set(jsonb_set(d, '{connectors,0,directory}', '"/elsewhere"'), '{entity_types,0,options,scope}', '"no_such_column > 0"')) i$$);
 SELECT syncup_export_configuration() = d FROM t.document;
+-- an error says where in the document
+CREATE TABLE t.wrong AS SELECT row_number() OVER () AS n, w.* FROM (VALUES ('{connectors,0,options,quoting}', '"lenent"'), ('{connectors,0,options}', '7'), ('{connectors,0,options}', '{"qoting": "lenient"}'), ('{connectors,0,active}', '"perhaps"'),
+	('{entity_types,0,columns,when,format}', '"genralizedtime"'), ('{entity_types,0,columns,when,column}', '"creatd"'), ('{entity_types,1,target}', '"target.grup"'), ('{entity_types,0,unique_keys}', '"dn"'), ('{entity_types,0,columns}', '[]'),
+	('{entity_types,1,key}', '["a", "c"]'), ('{entity_types,0,options,scope}', '"idd > 0"'), ('{associations,1,property2}', '"A.usr.nope"'), ('{limits,0,limits,maximum_deleted_lines}', '"many"'), ('{limits,0,limits,maximum_deletd_lines}', '3'),
+	('{checks,0,query}', '"SELECT 1 FROM nowhere"'), ('{resource_types,0,account}', '"target.acount"'), ('{rules,0,kind}', '"wish"'), ('{jobs,0,incremental}', '"perhaps"'), ('{steps,1,parents}', '["oen"]'), ('{steps,0,kind}', '"sqll"'), ('{steps,0,start_when}', '"never"'),
+	('{steps,1,step}', '"other"'), ('{entity_types,0,file}', '7'), ('{rules,1,condition}', 'null'), ('{entity_types,0,nothing}', 'null'), ('{steps,1,name}', '"both.one"'), ('{rules,1}', '3'), ('{rules,1,name}', 'null'), ('{senders}', '{}')) w (path, value);
+SELECT n, path, value, string_to_table(t.error(format($$SELECT i.* FROM t.document, syncup_import_configuration(jsonb_set(d, %L, %L)) i$$, path, value)), E'\n') FROM t.wrong;
+SELECT syncup_export_configuration() = d FROM t.document;
 -- what is no document
 SELECT t.error($$SELECT * FROM syncup_import_configuration('[]')$$);
 SELECT t.error($$SELECT * FROM syncup_import_configuration('{"connectors": []}')$$);
