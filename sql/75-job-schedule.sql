@@ -81,10 +81,10 @@ RETURNS timestamptz
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- pg_cron counts in GMT unless it is told otherwise; where both days are restricted, either counts
+	-- pg_cron has a zone, GMT unless it is told otherwise; without it cron or systemd count in the machine's; where both days are restricted, either counts
 	SELECT min((day + make_time(hour, minute, 0)) AT TIME ZONE zone)
 	FROM syncup.cron_fields(cron) f
-	CROSS JOIN LATERAL (SELECT coalesce(nullif(current_setting('cron.timezone', true), ''), 'GMT')) AS z (zone)
+	CROSS JOIN LATERAL (SELECT coalesce(nullif(current_setting('cron.timezone', true), ''), current_setting('log_timezone'))) AS z (zone)
 	CROSS JOIN LATERAL (
 		SELECT d::date AS day
 		FROM generate_series((after AT TIME ZONE z.zone)::date, (after AT TIME ZONE z.zone)::date + 1830, interval '1 day') d
@@ -97,7 +97,7 @@ AS $$
 	CROSS JOIN unnest(f.hours) AS hour CROSS JOIN unnest(f.minutes) AS minute
 	WHERE (day + make_time(hour, minute, 0)) AT TIME ZONE zone > after
 $$;
-COMMENT ON FUNCTION syncup.next_cron(text, timestamptz) IS 'When a line of cron is due next, in the zone of pg_cron.';
+COMMENT ON FUNCTION syncup.next_cron(text, timestamptz) IS 'When a line of cron is due next, in the zone of pg_cron (cron.timezone), else in that of the machine (log_timezone).';
 
 -- A schema of the name, and what is in it, may be anybody's: it counts where it
 -- belongs to the extension.

@@ -264,7 +264,9 @@ SELECT syncup_schedule('50% of $HOME `id` "x"\ ''y''', '@daily');
 SELECT syncup_drop_job('50% of $HOME `id` "x"\ ''y''');
 SELECT job, schedule FROM syncup.job WHERE schedule IS NOT NULL ORDER BY 1;
 SELECT next_run = syncup.next_cron('5 4 * * mon-fri', now()) AS due FROM syncup.job_status WHERE job = 'J';
-SELECT c, syncup.next_cron(c, '2026-11-27 10:15:00+00') AT TIME ZONE 'UTC' AS next
+-- in the zone of pg_cron, if it is loaded, else of the machine
+SELECT coalesce(nullif(current_setting('cron.timezone', true), ''), current_setting('log_timezone')) AS zone \gset
+SELECT c, syncup.next_cron(c, timestamp '2026-11-27 10:15' AT TIME ZONE :'zone') AT TIME ZONE :'zone' AS next
 FROM unnest(ARRAY['*/15 * * * *', '15 10 * * *', '0 0 29 2 *', '0 0 1 * mon', '30 6 * * 0', '0 12 31 * *', '@daily', '10,20 2-3 * jan *']) c;
 -- due, and not started: from when it was scheduled, or last ran
 SELECT * FROM t.alarms WHERE job IN ('J', 'AD_incremental');
@@ -277,11 +279,11 @@ SELECT * FROM t.alarms WHERE job = 'J';
 -- for systemd: where both days are restricted, either
 SELECT syncup.systemd_calendar(c) FROM unnest(ARRAY['0 1 1 * 1', '0 1 1 * *', '5 4 * 2 mon-fri', '*/30 * * * *']) c;
 -- by trying every minute
-SELECT c, syncup.next_cron(c, '2026-11-27 10:15:00+00') = (
-	SELECT min(m) FROM generate_series(timestamptz '2026-11-27 10:16:00+00', '2027-03-01', '1 min') m, syncup.cron_fields(c) f
-	WHERE extract(minute FROM m AT TIME ZONE 'UTC') = ANY (f.minutes) AND extract(hour FROM m AT TIME ZONE 'UTC') = ANY (f.hours)
-		AND extract(month FROM m AT TIME ZONE 'UTC') = ANY (f.months) AND extract(day FROM m AT TIME ZONE 'UTC') = ANY (f.days)
-		AND extract(dow FROM m AT TIME ZONE 'UTC') = ANY (f.weekdays)) AS right
+SELECT c, syncup.next_cron(c, timestamp '2026-11-27 10:15' AT TIME ZONE :'zone') AT TIME ZONE :'zone' = (
+	SELECT min(m) FROM generate_series(timestamp '2026-11-27 10:16', '2027-03-01', '1 min') m, syncup.cron_fields(c) f
+	WHERE extract(minute FROM m) = ANY (f.minutes) AND extract(hour FROM m) = ANY (f.hours)
+		AND extract(month FROM m) = ANY (f.months) AND extract(day FROM m) = ANY (f.days)
+		AND extract(dow FROM m) = ANY (f.weekdays)) AS right
 FROM unnest(ARRAY['7 */5 * * *', '59 23 * * *', '0 0 * 1 *', '0 9 * * 1-5', '*/40 1 15-20/2 * *']) c;
 SELECT syncup_unschedule('J');
 SELECT syncup_unschedule('J');

@@ -19,7 +19,7 @@ my $first_seed = $ENV{SEED} // int(rand 1_000_000_000);
 my $end = time + ($ENV{SECONDS} // 15);
 my $node = PostgreSQL::Test::Cluster->new('jobs');
 $node->init;
-$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\njit = off\nstatement_timeout = '120s'\n");
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\njit = off\nstatement_timeout = '120s'\nlog_timezone = 'America/New_York'\n");
 my $crash = Crash->new($node);
 $node->start;
 
@@ -250,5 +250,8 @@ SQL
 	}
 	is(sql("SELECT count(*) FROM syncup.batch WHERE status = 'prepared'"), '0', 'no batch waits');
 }
+# without pg_cron, lines of cron are in the zone of the machine: five hours behind in November
+is(sql("SELECT syncup.next_cron('0 3 * * *', '2026-11-27 10:15+00') = '2026-11-28 08:00+00'"), 't', 'the zone of a schedule');
 $node->stop;
+
 done_testing();
