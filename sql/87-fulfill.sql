@@ -799,7 +799,7 @@ INSERT INTO syncup.fulfill_kind (kind, function, slice, at_once, idempotent, opt
 	('csv', 'syncup.fulfill_csv', 1000, false, true, '{"file": "text", "link_file": "text", "command_column": "text"}', '{file}', 'appends to "file", a file of changes'),
 	('json', 'syncup.fulfill_json', 10000, false, true, '{"directory": "text", "orders_per_file": "number"}', '{directory}', 'writes files of orders to "directory" for an agent that reports back'),
 	('program', 'syncup.fulfill_program', 100, false, false, '{"command": "text", "max_in_flight": "number", "timeout": "interval"}', '{command}', 'runs "command", which reads orders and writes answers, a line of JSON each'),
-	('ldap', 'syncup.fulfill_ldap', 200, false, true, '{"server": "text", "object_class": "array", "dn": "text", "attributes": "object", "links": "object", "move_to": "text", "password": "text", "timeout": "interval"}', '{server,object_class}', 'writes entries of the directory "server", of "object_class"; column "dn" is their name'),
+	('ldap', 'syncup.fulfill_ldap', 1000, false, true, '{"server": "text", "object_class": "array", "dn": "text", "attributes": "object", "links": "object", "move_to": "text", "password": "text", "timeout": "interval"}', '{server,object_class}', 'writes entries of the directory "server", of "object_class"; column "dn" is their name'),
 	('manual', 'syncup.fulfill_manual', 1000, true, true, '{}', '{}', 'waits for a person');
 
 -- ---------- one slice after the other ----------

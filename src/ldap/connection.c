@@ -247,7 +247,10 @@ directory_result(Directory *directory, LDAPMessage *message, const char *doing)
 		ldap_controls_free(directory->controls);
 	directory->controls = NULL;
 	parsed = ldap_parse_result(directory->ld, message, &result.code, NULL, &said, NULL, &directory->controls, 0);
-	directory->said = said != NULL && *said != '\0' ? pstrdup(said) : NULL;
+	/* as long-lived as the connection: an error may ask for it later */
+	if (directory->said != NULL)
+		pfree(directory->said);
+	directory->said = said != NULL && *said != '\0' ? MemoryContextStrdup(GetMemoryChunkContext(directory), said) : NULL;
 	ldap_memfree(said);
 	directory_check(directory, parsed, doing);
 	result.said = directory->said;

@@ -6,11 +6,15 @@
  * An entry is brought from what it is to what it is to be by the smallest
  * difference, so that an order may be carried out again.  Where it is neither as
  * it was read nor as it is to be, somebody has changed it since: that is an error.
+ *
+ * An order is a row of steps, a request each, of which the next follows from the
+ * answer to the last.  Several orders are under way at the same time, so that
+ * nobody waits for the other; not those that depend on each other: the directory
+ * answers requests in any order.
  */
 #include "syncup.h"
 
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -20,226 +24,85 @@
 PG_FUNCTION_INFO_V1(syncup_ldap_orders);
 
 #ifdef SYNCUP_LDAP
+#include "ldap/order.h"
 #include "ldap/search.h"
 
 #define WRITING	"could not write to"
 
-/* One order; what is NULL does not matter to its kind. */
-typedef struct Order
-{
-	char	   *change;			/* Added, Modified, Deleted */
-	char	   *dn;
-	char	   *new_dn;			/* where it is to be */
-	JsonbContainer *set;		/* {attribute: [values]} that it is to have */
-	JsonbContainer *was;		/* those that were read */
-	JsonbContainer *key;		/* which entry it is, as far as the directory shows that */
-	JsonbContainer *links;		/* [{dn or name, attribute, add}]: others that name it, and others that it names */
-} Order;
+/* So many orders are under way at the same time. */
+#define AT_ONCE	32
 
-/* Values of an attribute. */
-typedef struct Values
+typedef enum Step
 {
-	int			count;
-	struct berval *values;
-} Values;
+	ADD,
+	LOOK_AT_ADDED,				/* it was there already */
+	LOOK,
+	LOOK_FURTHER,				/* it may have been moved before a crash */
+	LEAVE,						/* what it is taken away from names it by its old name still */
+	MOVE,
+	LOOK_AT_MOVED,				/* the name brings a value of its own along */
+	CHANGE,
+	UNLINK,
+	LINK,
+	REMOVE,
+	DONE
+} Step;
 
-/* ---------- documents ---------- */
-
-static JsonbValue *
-member(JsonbContainer *object, const char *name)
+/* An order under way. */
+typedef struct Work
 {
-	return object != NULL && JsonContainerIsObject(object) ?
-		getKeyJsonValueFromContainer(object, name, strlen(name), NULL) : NULL;
+	Order		order;
+	Step		step;
+	uint32		link;			/* the next one that this step looks at */
+	const char *name;			/* that the entry has now */
+	Values	   *found;			/* of the order's attributes; NULL: the entry is not there */
+	bool		asked;			/* for an answer to this request is waited */
+	int			request;
+	char	   *error;			/* why it could not be carried out; NULL: it was, or is not yet */
+	MemoryContext context;
+} Work;
+
+static inline bool
+is_change(const Work *work, const char *change)
+{
+	return strcmp(work->order.change, change) == 0;
 }
 
-static char *
-member_text(JsonbContainer *object, const char *name)
+static void
+begin_step(Work *work, Step step)
 {
-	JsonbValue *value = member(object, name);
-
-	return value != NULL && value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : NULL;
+	work->step = step;
+	work->link = 0;
+	if (step == LOOK || step == LOOK_FURTHER || step == LOOK_AT_MOVED)
+		work->found = NULL;
+	if (step == LOOK_FURTHER || step == LOOK_AT_MOVED)
+		work->name = work->order.new_dn;
 }
 
-static char *
-name_in_utf8(JsonbContainer *object, const char *name)
+static void
+end_with(Work *work, char *error)
 {
-	char	   *text = member_text(object, name);
-
-	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
-}
-
-static bool
-member_is_true(JsonbContainer *object, const char *name)
-{
-	JsonbValue *value = member(object, name);
-
-	return value != NULL && value->type == jbvBool && value->val.boolean;
-}
-
-static JsonbContainer *
-member_container(JsonbContainer *object, const char *name)
-{
-	JsonbValue *value = member(object, name);
-
-	return value != NULL && value->type == jbvBinary ? value->val.binary.data : NULL;
-}
-
-static struct berval
-value_of(const char *bytes, size_t length)
-{
-	return (struct berval) {.bv_len = length,.bv_val = pnstrdup(bytes, length)};
-}
-
-/* A directory's texts are UTF-8. */
-static struct berval
-text_value(const char *text, size_t length)
-{
-	char	   *utf8 = pg_server_to_any(pnstrdup(text, length), length, PG_UTF8);
-
-	return value_of(utf8, strlen(utf8));
-}
-
-/* A text, or {"hex": ...}: any octets. */
-static struct berval
-json_value(const JsonbValue *json)
-{
-	if (json->type == jbvBinary)
-	{
-		char	   *hex = member_text(json->val.binary.data, "hex");
-		size_t		length = hex ? strlen(hex) / 2 : 0;
-		char	   *bytes = palloc(length + 1);
-
-		if (hex == NULL)
-			elog(ERROR, "a value of an order is neither text nor octets");
-		hex_decode(hex, length * 2, bytes);
-		return value_of(bytes, length);
-	}
-	if (json->type != jbvString)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a value for a directory is no text")));
-	return text_value(json->val.string.val, json->val.string.len);
-}
-
-/* The values of an attribute in {attribute: [values]}; false: nothing is said of it. */
-static bool
-values_of(JsonbContainer *object, const char *attribute, Values *values)
-{
-	JsonbContainer *list = member_container(object, attribute);
-	uint32		count;
-
-	values->count = 0;
-	values->values = NULL;
-	if (list == NULL)
-		return false;
-	count = JsonContainerSize(list);
-	values->values = palloc(sizeof(struct berval) * Max(count, 1));
-	for (uint32 i = 0; i < count; i++)
-		values->values[values->count++] = json_value(getIthJsonbValueFromContainer(list, i));
-	return true;
-}
-
-/* The attributes that an order sets, then those that were read and it does not set; ends with NULL. */
-static char **
-attributes_of(const Order *order, int *count)
-{
-	JsonbContainer *objects[] = {order->set, order->was, order->key};
-	char	  **attributes = palloc0(sizeof(char *) * (JsonContainerSize(order->set) + JsonContainerSize(order->was) + JsonContainerSize(order->key) + 1));
-
-	*count = 0;
-	for (int i = 0; i < lengthof(objects); i++)
-	{
-		JsonbIterator *iterator = JsonbIteratorInit(objects[i]);
-		JsonbValue	value;
-		JsonbIteratorToken token;
-
-		while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
-			if (token == WJB_KEY)
-			{
-				char	   *name = pnstrdup(value.val.string.val, value.val.string.len);
-
-				if (i == 0 || member(order->set, name) == NULL)
-					attributes[(*count)++] = name;
-			}
-	}
-	return attributes;
-}
-
-/* ---------- values ---------- */
-
-static bool
-has_value(const Values *values, const struct berval *value)
-{
-	for (int i = 0; i < values->count; i++)
-		if (values->values[i].bv_len == value->bv_len && memcmp(values->values[i].bv_val, value->bv_val, value->bv_len) == 0)
-			return true;
-	return false;
-}
-
-static bool
-same_values(const Values *a, const Values *b)
-{
-	for (int i = 0; i < a->count; i++)
-		if (!has_value(b, &a->values[i]))
-			return false;
-	return a->count == b->count;
-}
-
-/* Those of the one that are not in the other, as libldap wants them; NULL: none. */
-static struct berval **
-values_without(const Values *values, const Values *others)
-{
-	struct berval **result = palloc(sizeof(struct berval *) * (values->count + 1));
-	int			count = 0;
-
-	for (int i = 0; i < values->count; i++)
-		if (others == NULL || !has_value(others, &values->values[i]))
-			result[count++] = &values->values[i];
-	result[count] = NULL;
-	return count > 0 ? result : NULL;
-}
-
-static char *
-say_values(const Values *values)
-{
-	StringInfoData text;
-
-	if (values->count == 0)
-		return "nothing";
-	initStringInfo(&text);
-	for (int i = 0; i < values->count && text.len < 200; i++)
-	{
-		const struct berval *value = &values->values[i];
-
-		appendStringInfoString(&text, i ? "; " : "");
-		if (pg_verify_mbstr(PG_UTF8, value->bv_val, value->bv_len, true))
-			appendStringInfoString(&text, pg_any_to_server(value->bv_val, value->bv_len, PG_UTF8));
-		else
-			appendStringInfo(&text, "%zu octets", (size_t) value->bv_len);
-	}
-	return text.data;
+	work->error = error;
+	begin_step(work, DONE);
 }
 
 /* ---------- requests ---------- */
 
-/*
- * What a request came to: NULL if it succeeded, or ended as tolerated, else why
- * not.  ended_so: whether it ended so; may be NULL.
- */
-static char *
-await(Directory *directory, int sent, int request, int tolerated, bool *ended_so)
+typedef enum Sent
 {
-	LDAPMessage *message;
-	DirectoryResult result;
+	SENT,
+	NOTHING_TO_SEND,
+	LATER						/* libldap has not sent the request before this one as a whole */
+} Sent;
 
-	directory_check(directory, sent, WRITING);
-	directory_next(directory, request, WRITING, &message);
-	result = directory_result(directory, message, WRITING);
-	if (ended_so != NULL)
-		*ended_so = result.code == tolerated;
-	if (result.code == LDAP_SUCCESS || result.code == tolerated)
-		return NULL;
-	return result.said ? psprintf("%s: %s", ldap_err2string(result.code), result.said) : pstrdup(ldap_err2string(result.code));
+static Sent
+sent(Directory *directory, Work *work, int code)
+{
+	if (code == LDAP_BUSY)
+		return LATER;
+	directory_check(directory, code, WRITING);
+	work->asked = true;
+	return SENT;
 }
 
 typedef struct Modifications
@@ -262,36 +125,30 @@ modify(Modifications *modifications, int op, char *attribute, struct berval **va
 	modifications->all[modifications->count] = NULL;
 }
 
-/* The values that an entry has of these attributes; NULL: it is not there. */
-static Values *
-read_entry(Directory *directory, const char *dn, int count, char **attributes)
+static Sent
+add_entry(Directory *directory, Work *work)
 {
-	static char *none[] = {LDAP_NO_ATTRS, NULL};
-	DirectorySearch search = {.nattributes = count,.attributes = attributes};
-	Values	   *found = NULL;
-	int			request;
-	int			type;
-	LDAPMessage *message;
-	DirectoryResult result;
+	const Order *order = &work->order;
+	Modifications modifications = {0};
 
-	directory_check(directory, ldap_search_ext(directory_handle(directory), dn, LDAP_SCOPE_BASE, "(objectClass=*)", count > 0 ? attributes : none, 0,
-											   NULL, NULL, NULL, LDAP_NO_LIMIT, &request), READING);
-	while ((type = directory_next(directory, request, READING, &message)) != LDAP_RES_SEARCH_RESULT)
-		if (type == LDAP_RES_SEARCH_ENTRY)
-		{
-			DirectoryEntry *entry = directory_entry(directory, &search, message);
+	for (int i = 0; i < order->count; i++)
+	{
+		Values		wanted;
 
-			found = palloc(sizeof(Values) * Max(count, 1));
-			for (int i = 0; i < count; i++)
-				found[i] = (Values) {entry->attributes[i].count, entry->attributes[i].values};
-		}
-	result = directory_result(directory, message, READING);
-	if (result.code != LDAP_NO_SUCH_OBJECT)
-		directory_check(directory, result.code, READING);
-	return found;
+		if (order_sets(order, order->attributes[i], &wanted) && wanted.count > 0)
+			modify(&modifications, LDAP_MOD_ADD, order->attributes[i], values_without(&wanted, NULL));
+	}
+	return sent(directory, work, ldap_add_ext(directory_handle(directory), work->name, modifications.all, NULL, NULL, &work->request));
 }
 
-/* ---------- names ---------- */
+static Sent
+look_at_entry(Directory *directory, Work *work)
+{
+	static char *none[] = {LDAP_NO_ATTRS, NULL};
+
+	return sent(directory, work, ldap_search_ext(directory_handle(directory), work->name, LDAP_SCOPE_BASE, "(objectClass=*)",
+												 work->order.count > 0 ? work->order.attributes : none, 0, NULL, NULL, NULL, LDAP_NO_LIMIT, &work->request));
+}
 
 /* The first part of a name, and what follows it. */
 static char *
@@ -307,224 +164,361 @@ split_dn(const char *dn, const char **parent)
 	return pnstrdup(dn, at - dn);
 }
 
-static char *
-move(Directory *directory, const char *dn, const char *new_dn)
+static Sent
+move_entry(Directory *directory, Work *work)
 {
 	const char *old_parent;
 	const char *new_parent;
-	char	   *rdn = split_dn(new_dn, &new_parent);
-	int			request;
-	int			sent;
+	char	   *rdn = split_dn(work->order.new_dn, &new_parent);
 
-	(void) split_dn(dn, &old_parent);
-	sent = ldap_rename(directory_handle(directory), dn, rdn, pg_strcasecmp(old_parent, new_parent) == 0 ? NULL : new_parent, 1, NULL, NULL, &request);
-	return await(directory, sent, request, LDAP_SUCCESS, NULL);
-}
-
-/* ---------- orders ---------- */
-
-/*
- * Whether an entry that was there before is the one that an order was to add.  A
- * password is kept as a hash, and classes may bring others along.
- */
-static bool
-is_as_ordered(const Order *order, int count, char **attributes, const Values *found)
-{
-	for (int i = 0; i < count; i++)
-	{
-		Values		wanted;
-
-		values_of(order->set, attributes[i], &wanted);
-		if (pg_strcasecmp(attributes[i], "userPassword") == 0)
-			continue;
-		if (pg_strcasecmp(attributes[i], "objectClass") == 0 ? values_without(&wanted, &found[i]) != NULL : !same_values(&wanted, &found[i]))
-			return false;
-	}
-	return true;
-}
-
-static char *
-add_entry(Directory *directory, const Order *order)
-{
-	Modifications modifications = {0};
-	int			count;
-	char	  **attributes = attributes_of(order, &count);
-	Values	   *found;
-	int			request;
-	int			sent;
-	char	   *failure;
-	bool		already;
-
-	for (int i = 0; i < count; i++)
-	{
-		Values		wanted;
-
-		values_of(order->set, attributes[i], &wanted);
-		if (wanted.count > 0)
-			modify(&modifications, LDAP_MOD_ADD, attributes[i], values_without(&wanted, NULL));
-	}
-	sent = ldap_add_ext(directory_handle(directory), order->dn, modifications.all, NULL, NULL, &request);
-	failure = await(directory, sent, request, LDAP_ALREADY_EXISTS, &already);
-	if (failure != NULL || !already)
-		return failure;
-	found = read_entry(directory, order->dn, count, attributes);
-	if (found == NULL || !is_as_ordered(order, count, attributes, found))
-		return "an entry of this name is there already, with other values";
-	return NULL;
-}
-
-/* Why an entry is not what it was when it was read, nor what it is to be; NULL: it is. */
-static char *
-changed_since(const Order *order, int count, char **attributes, const Values *found)
-{
-	for (int i = 0; i < count; i++)
-	{
-		Values		was;
-		Values		wanted;
-		bool		is_set = values_of(order->set, attributes[i], &wanted);
-
-		if (values_of(order->key, attributes[i], &was) && found[i].count > 0 && !same_values(&was, &found[i]))
-			return psprintf("another entry has this name: %s was %s, it is %s", attributes[i], say_values(&was), say_values(&found[i]));
-		if (!values_of(order->was, attributes[i], &was) || same_values(&was, &found[i]) || (is_set && same_values(&wanted, &found[i])))
-			continue;
-		return psprintf("%s has changed since: it was %s, it is %s%s", attributes[i], say_values(&was), say_values(&found[i]),
-						is_set ? psprintf(", it is to be %s", say_values(&wanted)) : "");
-	}
-	return NULL;
-}
-
-/*
- * Adds the entry to others, such as groups, by its name, or takes it away from
- * them; or others to it.
- */
-static char *
-write_links(Directory *directory, const Order *order, bool add, const char *name)
-{
-	uint32		count = JsonContainerSize(order->links);
-
-	for (uint32 i = 0; i < count; i++)
-	{
-		JsonbContainer *link = getIthJsonbValueFromContainer(order->links, i)->val.binary.data;
-		char	   *holder = name_in_utf8(link, "dn");
-		char	   *held = name_in_utf8(link, "name");
-		const char *dn = holder ? holder : name;
-		struct berval one = value_of(held ? held : name, strlen(held ? held : name));
-		struct berval *values[] = {&one, NULL};
-		Modifications modifications = {0};
-		char	   *failure;
-		int			request;
-		int			sent;
-
-		if (member_is_true(link, "add") != add)
-			continue;
-		modify(&modifications, add ? LDAP_MOD_ADD : LDAP_MOD_DELETE, member_text(link, "attribute"), values);
-		sent = ldap_modify_ext(directory_handle(directory), dn, modifications.all, NULL, NULL, &request);
-		failure = await(directory, sent, request, add ? LDAP_TYPE_OR_VALUE_EXISTS : LDAP_NO_SUCH_ATTRIBUTE, NULL);
-		if (failure != NULL)
-			return psprintf("%s: %s", dn, failure);
-	}
-	return NULL;
+	(void) split_dn(work->name, &old_parent);
+	return sent(directory, work, ldap_rename(directory_handle(directory), work->name, rdn,
+											 pg_strcasecmp(old_parent, new_parent) == 0 ? NULL : new_parent, 1, NULL, NULL, &work->request));
 }
 
 /* Brings the attributes of an entry to what they are to be. */
-static char *
-bring_attributes(Directory *directory, const Order *order, const char *dn, int count, char **attributes, const Values *found)
+static Sent
+change_entry(Directory *directory, Work *work)
 {
+	const Order *order = &work->order;
 	Modifications modifications = {0};
-	int			request;
-	int			sent;
 
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < order->count; i++)
 	{
 		Values		wanted;
 		struct berval **gone;
 		struct berval **come;
 
-		if (!values_of(order->set, attributes[i], &wanted))
+		if (!order_sets(order, order->attributes[i], &wanted))
 			continue;
-		gone = values_without(&found[i], &wanted);
-		come = values_without(&wanted, &found[i]);
+		gone = values_without(&work->found[i], &wanted);
+		come = values_without(&wanted, &work->found[i]);
 		if (gone != NULL)
-			modify(&modifications, LDAP_MOD_DELETE, attributes[i], gone);
+			modify(&modifications, LDAP_MOD_DELETE, order->attributes[i], gone);
 		if (come != NULL)
-			modify(&modifications, LDAP_MOD_ADD, attributes[i], come);
+			modify(&modifications, LDAP_MOD_ADD, order->attributes[i], come);
 	}
 	if (modifications.count == 0)
-		return NULL;
-	sent = ldap_modify_ext(directory_handle(directory), dn, modifications.all, NULL, NULL, &request);
-	return await(directory, sent, request, LDAP_SUCCESS, NULL);
+		return NOTHING_TO_SEND;
+	return sent(directory, work, ldap_modify_ext(directory_handle(directory), work->name, modifications.all, NULL, NULL, &work->request));
 }
 
-static char *
-modify_entry(Directory *directory, const Order *order, const char **name)
+/* The entry that holds a link. */
+static const char *
+holder_of(const Work *work, const Link *link)
 {
-	int			count;
-	char	  **attributes = attributes_of(order, &count);
-	Values	   *found = read_entry(directory, order->dn, count, attributes);
-	char	   *failure;
+	return link->dn ? link->dn : work->name;
+}
 
-	*name = order->dn;
-	if (found == NULL && order->new_dn != NULL)
+/*
+ * Adds the entry to others, such as groups, by its name, or takes it away from
+ * them; or others to it: the next of its links.
+ */
+static Sent
+write_link(Directory *directory, Work *work, bool add)
+{
+	for (; work->link < JsonContainerSize(work->order.links); work->link++)
 	{
-		/* it was moved before a crash */
-		*name = order->new_dn;
-		found = read_entry(directory, order->new_dn, count, attributes);
+		Link		link = order_link(&work->order, work->link);
+		char	   *held = link.name ? link.name : pstrdup(work->name);
+		struct berval value = {.bv_len = strlen(held),.bv_val = held};
+		struct berval *values[] = {&value, NULL};
+		Modifications modifications = {0};
+
+		if (link.add != add)
+			continue;
+		modify(&modifications, add ? LDAP_MOD_ADD : LDAP_MOD_DELETE, link.attribute, values);
+		return sent(directory, work, ldap_modify_ext(directory_handle(directory), holder_of(work, &link), modifications.all, NULL, NULL, &work->request));
 	}
-	if (found == NULL)
-		return "the entry is not there";
-	failure = changed_since(order, count, attributes, found);
-	if (failure == NULL && order->new_dn != NULL && *name == order->dn)
+	return NOTHING_TO_SEND;
+}
+
+static Sent
+send_request(Directory *directory, Work *work)
+{
+	switch (work->step)
 	{
-		/* what it is taken away from names it by this name still */
-		failure = write_links(directory, order, false, *name);
-		if (failure == NULL)
-			failure = move(directory, order->dn, order->new_dn);
-		*name = order->new_dn;
-		/* the name brings a value of its own along */
-		if (failure == NULL && (found = read_entry(directory, order->new_dn, count, attributes)) == NULL)
-			failure = "the entry is not there";
+		case ADD:
+			return add_entry(directory, work);
+		case LOOK_AT_ADDED:
+		case LOOK:
+		case LOOK_FURTHER:
+		case LOOK_AT_MOVED:
+			return look_at_entry(directory, work);
+		case MOVE:
+			return move_entry(directory, work);
+		case CHANGE:
+			return change_entry(directory, work);
+		case LEAVE:
+		case UNLINK:
+		case LINK:
+			return write_link(directory, work, work->step == LINK);
+		case REMOVE:
+			return sent(directory, work, ldap_delete_ext(directory_handle(directory), work->name, NULL, NULL, &work->request));
+		case DONE:
+			break;
 	}
-	return failure ? failure : bring_attributes(directory, order, *name, count, attributes, found);
+	return NOTHING_TO_SEND;
 }
 
-static char *
-delete_entry(Directory *directory, const Order *order)
+/* ---------- what follows ---------- */
+
+static Step
+step_after(const Work *work)
 {
+	switch (work->step)
+	{
+		case LOOK:
+			return is_change(work, "Deleted") || work->order.new_dn != NULL ? LEAVE : CHANGE;
+		case LEAVE:
+			return work->order.new_dn != NULL ? MOVE : REMOVE;
+		case MOVE:
+			return is_change(work, "Deleted") ? DONE : LOOK_AT_MOVED;
+		case LOOK_FURTHER:
+		case LOOK_AT_MOVED:
+			return CHANGE;
+		case ADD:
+		case LOOK_AT_ADDED:
+		case CHANGE:
+			return UNLINK;
+		case UNLINK:
+			return LINK;
+		case LINK:
+		case REMOVE:
+		case DONE:
+			break;
+	}
+	return DONE;
+}
+
+/* What the directory may answer beside success: it is so already. */
+static int
+tolerated(const Work *work)
+{
+	switch (work->step)
+	{
+		case ADD:
+			return LDAP_ALREADY_EXISTS;
+		case LEAVE:
+		case UNLINK:
+			return LDAP_NO_SUCH_ATTRIBUTE;
+		case LINK:
+			return LDAP_TYPE_OR_VALUE_EXISTS;
+		case MOVE:
+		case CHANGE:
+			return LDAP_SUCCESS;
+		case LOOK_AT_ADDED:
+		case LOOK:
+		case LOOK_FURTHER:
+		case LOOK_AT_MOVED:
+		case REMOVE:
+		case DONE:
+			break;
+	}
+	return LDAP_NO_SUCH_OBJECT;
+}
+
+/* Judges an entry that was looked at. */
+static void
+judge(Work *work)
+{
+	Order	   *order = &work->order;
+	char	   *error = NULL;
+
+	if (work->step == LOOK_AT_ADDED)
+		error = work->found != NULL && is_as_ordered(order, work->found) ? NULL : "an entry of this name is there already, with other values";
+	else if (work->found != NULL)
+		error = work->step == LOOK_AT_MOVED ? NULL : changed_since(order, work->found);
+	else if (is_change(work, "Deleted"))
+	{
+		end_with(work, NULL);
+		return;
+	}
+	else if (work->step == LOOK && order->new_dn != NULL)
+	{
+		begin_step(work, LOOK_FURTHER);
+		return;
+	}
+	else
+		error = "the entry is not there";
+	if (error != NULL)
+		end_with(work, error);
+	else
+		begin_step(work, step_after(work));
+}
+
+/* Takes the message that ends an answer. */
+static void
+take_result(Work *work, DirectoryResult result)
+{
+	work->asked = false;
+	if (result.code != LDAP_SUCCESS && result.code != tolerated(work))
+	{
+		char	   *error = result.said ? psprintf("%s: %s", ldap_err2string(result.code), result.said) : pstrdup(ldap_err2string(result.code));
+
+		if (work->step == LEAVE || work->step == UNLINK || work->step == LINK)
+		{
+			Link		link = order_link(&work->order, work->link);
+
+			error = psprintf("%s: %s", holder_of(work, &link), error);
+		}
+		end_with(work, error);
+		return;
+	}
+	switch (work->step)
+	{
+		case LOOK_AT_ADDED:
+		case LOOK:
+		case LOOK_FURTHER:
+		case LOOK_AT_MOVED:
+			judge(work);
+			break;
+		case LEAVE:
+		case UNLINK:
+		case LINK:
+			work->link++;
+			break;
+		case ADD:
+			begin_step(work, result.code == LDAP_ALREADY_EXISTS ? LOOK_AT_ADDED : UNLINK);
+			break;
+		default:
+			begin_step(work, step_after(work));
+	}
+}
+
+static void
+take_entry(Directory *directory, Work *work, LDAPMessage *message)
+{
+	int			count = work->order.count;
+	DirectorySearch search = {.nattributes = count,.attributes = work->order.attributes};
+	DirectoryEntry *entry = directory_entry(directory, &search, message);
+
+	work->found = palloc(sizeof(Values) * Max(count, 1));
+	for (int i = 0; i < count; i++)
+		work->found[i] = (Values) {entry->attributes[i].count, entry->attributes[i].values};
+}
+
+/* ---------- orders ---------- */
+
+static Work *
+begin_work(JsonbContainer *document)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "an order for a directory", ALLOCSET_SMALL_SIZES);
+	MemoryContext around = MemoryContextSwitchTo(context);
+	Work	   *work = palloc0(sizeof(Work));
+
+	work->context = context;
+	order_read(&work->order, document);
+	work->name = work->order.dn;
+	if (work->name == NULL || *work->name == '\0')
+		end_with(work, "no rule gives the name of the entry");
+	else
+		begin_step(work, is_change(work, "Added") ? ADD : LOOK);
+	MemoryContextSwitchTo(around);
+	return work;
+}
+
+/* Sends the next request of an order, if it has not come to its end. */
+static void
+proceed(Directory *directory, Work *work)
+{
+	MemoryContext around = MemoryContextSwitchTo(work->context);
+
+	while (work->step != DONE && send_request(directory, work) == NOTHING_TO_SEND)
+		begin_step(work, step_after(work));
+	MemoryContextSwitchTo(around);
+}
+
+/* Notes what became of an order, and forgets it. */
+static void
+end_work(Work *work, ReturnSetInfo *result)
+{
+	Datum		values[] = {DirectFunctionCall1(uuid_in, CStringGetDatum(work->order.id)),
+	work->error ? CStringGetTextDatum(work->error) : (Datum) 0};
+	bool		nulls[] = {false, work->error == NULL};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	MemoryContextDelete(work->context);
+}
+
+/* Orders under way, and those that are not yet. */
+typedef struct Orders
+{
+	JsonbContainer *documents;
+	uint32		next;
+	Work	   *first;			/* of them, if it was looked at; it has to wait */
 	int			count;
-	char	  **attributes = attributes_of(order, &count);
-	Values	   *found = read_entry(directory, order->dn, count, attributes);
-	char	   *failure;
-	int			request;
-	int			sent;
+	Work	   *under_way[AT_ONCE];
+} Orders;
 
-	if (found == NULL)
-		return NULL;
-	failure = changed_since(order, count, attributes, found);
-	/* while they name it by this name */
-	if (failure == NULL)
-		failure = write_links(directory, order, false, order->dn);
-	if (failure != NULL)
-		return failure;
-	if (order->new_dn != NULL)
-		return move(directory, order->dn, order->new_dn);
-	sent = ldap_delete_ext(directory_handle(directory), order->dn, NULL, NULL, &request);
-	return await(directory, sent, request, LDAP_NO_SUCH_OBJECT, NULL);
+/* One after the other: what depends on one under way lets those behind it wait as well. */
+static void
+begin_more(Orders *orders)
+{
+	while (orders->count < AT_ONCE && orders->next < JsonContainerSize(orders->documents))
+	{
+		if (orders->first == NULL)
+			orders->first = begin_work(getIthJsonbValueFromContainer(orders->documents, orders->next)->val.binary.data);
+		for (int i = 0; i < orders->count; i++)
+			if (depend_on_each_other(&orders->under_way[i]->order, &orders->first->order))
+				return;
+		orders->under_way[orders->count++] = orders->first;
+		orders->first = NULL;
+		orders->next++;
+	}
 }
 
-static char *
-carry_out(Directory *directory, const Order *order)
+/* Takes the next message, of whatever order it is. */
+static void
+take_message(Directory *directory, Orders *orders)
 {
-	const char *name = order->dn;
-	char	   *failure;
+	LDAPMessage *message;
+	int			type = directory_next(directory, LDAP_RES_ANY, WRITING, &message);
+	int			request = ldap_msgid(message);
 
-	if (order->dn == NULL || *order->dn == '\0')
-		return "no rule gives the name of the entry";
-	if (strcmp(order->change, "Deleted") == 0)
-		return delete_entry(directory, order);
-	failure = strcmp(order->change, "Added") == 0 ? add_entry(directory, order) : modify_entry(directory, order, &name);
-	if (failure == NULL)
-		failure = write_links(directory, order, false, name);
-	return failure ? failure : write_links(directory, order, true, name);
+	for (int i = 0; i < orders->count; i++)
+	{
+		Work	   *work = orders->under_way[i];
+		MemoryContext around;
+
+		if (!work->asked || work->request != request)
+			continue;
+		around = MemoryContextSwitchTo(work->context);
+		if (type == LDAP_RES_SEARCH_ENTRY)
+			take_entry(directory, work, message);
+		else if (type != LDAP_RES_SEARCH_REFERENCE && type != LDAP_RES_INTERMEDIATE)
+			take_result(work, directory_result(directory, message, WRITING));
+		MemoryContextSwitchTo(around);
+		return;
+	}
+}
+
+static void
+carry_out(Directory *directory, JsonbContainer *documents, ReturnSetInfo *result)
+{
+	Orders		orders = {.documents = documents};
+
+	for (begin_more(&orders); orders.count > 0; begin_more(&orders))
+	{
+		int			left = 0;
+		bool		waits = false;
+
+		for (int i = 0; i < orders.count; i++)
+		{
+			Work	   *work = orders.under_way[i];
+
+			if (!work->asked)
+				proceed(directory, work);
+			waits |= work->asked;
+			if (work->step == DONE)
+				end_work(work, result);
+			else
+				orders.under_way[left++] = work;
+		}
+		orders.count = left;
+		if (waits)
+			take_message(directory, &orders);
+	}
 }
 
 /* The directory as the role may use it. */
@@ -549,30 +543,11 @@ open_as(Oid role, const char *server, double timeout)
 Datum
 syncup_ldap_orders(PG_FUNCTION_ARGS)
 {
-	JsonbContainer *orders = &PG_GETARG_JSONB_P(3)->root;
-	ReturnSetInfo *result;
-	MemoryContext context;
 	Directory  *directory;
 
 	InitMaterializedSRF(fcinfo, 0);
-	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	directory = open_as(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_FLOAT8(2));
-	context = AllocSetContextCreate(CurrentMemoryContext, "an order for a directory", ALLOCSET_DEFAULT_SIZES);
-	for (uint32 i = 0; i < JsonContainerSize(orders); i++)
-	{
-		MemoryContext around = MemoryContextSwitchTo(context);
-		JsonbContainer *document = getIthJsonbValueFromContainer(orders, i)->val.binary.data;
-		Order		order = {member_text(document, "change"), name_in_utf8(document, "dn"), name_in_utf8(document, "new_dn"),
-			member_container(document, "set"), member_container(document, "was"), member_container(document, "key"), member_container(document, "links")};
-		char	   *error = carry_out(directory, &order);
-		Datum		values[] = {DirectFunctionCall1(uuid_in, CStringGetDatum(member_text(document, "id"))),
-		error ? CStringGetTextDatum(error) : (Datum) 0};
-		bool		nulls[] = {false, error == NULL};
-
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-		MemoryContextSwitchTo(around);
-		MemoryContextReset(context);
-	}
+	carry_out(directory, &PG_GETARG_JSONB_P(3)->root, (ReturnSetInfo *) fcinfo->resultinfo);
 	directory_close(directory);
 	return (Datum) 0;
 }

@@ -5,6 +5,8 @@ package Slapd;
 
 use strict;
 use warnings;
+use IO::Select ();
+use IO::Socket::INET ();
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils ();
@@ -154,6 +156,34 @@ END
 }
 
 sub url { my ($self) = @_; return "ldap://127.0.0.1:$self->{port}" }
+
+# The address of a gate before it: what the directory says passes, of what it is told so
+# many octets; then nothing does, until one of the two goes away.
+sub gate
+{
+	my ($self, $octets) = @_;
+	my $listens = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "a gate: $!";
+	my $pid = fork // die "fork: $!";
+	if (!$pid)
+	{
+		my $client = $listens->accept;
+		my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{port});
+		my $select = IO::Select->new($client, $server);
+		while (1)
+		{
+			$select->remove($client) if $octets <= 0;
+			for my $from ($select->can_read)
+			{
+				my $size = sysread $from, my $bytes, $from == $client && $octets < 4096 ? $octets : 4096;
+				POSIX::_exit(0) unless $size;
+				$octets -= $size if $from == $client;
+				(($from == $client) ? $server : $client)->print($bytes);
+			}
+		}
+	}
+	$running{$pid} = 1;
+	return 'ldap://127.0.0.1:' . $listens->sockport;
+}
 
 # As a DBA would have it: a server, and a user mapping with bind_dn and password.
 sub create_server

@@ -148,6 +148,9 @@ sub should_be { return sql(q(SELECT coalesce(string_agg(line, '' ORDER BY line C
 sub read_back { return sql(q(CALL syncup_run('D', 'complete', force => true); SELECT * FROM syncup_compute_correlation_keys(); SELECT * FROM syncup_compute_role_model(); SELECT * FROM syncup_generate_provisioning_orders())) }
 sub errors { return sql(q(SELECT coalesce(string_agg(account_key || ': ' || error, E'\n' ORDER BY account_key), '') FROM syncup.provisioning_order WHERE state = 'errored')) }
 
+# So many octets come to the directory, and then none; or all again.
+sub gate { my ($octets) = @_; return sql(sprintf q(ALTER SERVER dir OPTIONS (SET url '%s')), $octets ? $directory->gate($octets) : $directory->url) }
+
 sub in_a_directory
 {
 	$base = $Slapd::base;
@@ -174,10 +177,12 @@ SELECT syncup_define_correlation('D', \$q\$'p' || o.id\$q\$, 'a.uid'), syncup_de
 SQL
 	# killed while entries are made: brought to the end, nobody twice
 	order();
+	gate(30_000);
 	my $session = begin('CALL syncup_fulfill()');
 	ok(wait_until(sub { entries() =~ tr/\n// > 20 }), 'killed: some entries are made');
 	kill_fulfilling();
 	end($session);
+	gate();
 	cmp_ok(entries() =~ tr/\n//, '<', 250, 'killed: not all');
 	sql('CALL syncup_fulfill()');
 	is(states(), 'executed 250', 'killed: all orders are carried out afterwards');
@@ -188,10 +193,12 @@ SQL
 	# down in the middle of changes
 	sql(q(UPDATE person SET note = 'second'));
 	order();
+	gate(30_000);
 	$session = begin('CALL syncup_fulfill()');
 	ok(wait_until(sub { entries() =~ /second/ }), 'down: some entries are changed');
 	$directory->stop;
 	end($session);
+	gate();
 	like(states(), qr/errored \d+/, 'down: orders have errored');
 	$directory->start;
 	unlike(entries(), qr/first; second/, 'down: no value is there beside the other');
@@ -280,6 +287,37 @@ SQL
 	like($one->(), qr/begins/, 'links: what somebody else has added stays');
 	like($one->(), qr/lead/, 'links: what is wished comes');
 	is(errors(), '', 'links: without an error');
+
+	# more than a connection takes at once: requests wait for each other
+	sql(q(DELETE FROM person; SELECT syncup_drop_rule('navigation D.peer'); DELETE FROM syncup.provisioning_order; INSERT INTO person SELECT n, 'Big ' || n, repeat(chr(n - 4), 1000000) FROM generate_series(101, 122) n));
+	sql(q(SELECT * FROM syncup_compute_role_model(); SELECT * FROM syncup_generate_provisioning_orders(NULL, true); CALL syncup_fulfill()));
+	is(states(), 'executed 22', 'large values: no order errs');
+	ok(join('', map { "$_\n" } grep { / \| Big / } split /\n/, entries()) eq should_be(), 'large values: all are there');
+
+	# many orders are under way at the same time, but for those that others need: a tree is made from its root
+	sql(<<SQL);
+SELECT syncup_drop_resource_type('D');
+CREATE TABLE unit (id int PRIMARY KEY, name text, above int);
+INSERT INTO unit SELECT n, 'Unit ' || n, CASE WHEN n >= 141 THEN 102 WHEN n >= 104 THEN 100 + (n - 101) / 3 END FROM generate_series(101, 220) n;
+CREATE FUNCTION path(unit) RETURNS text LANGUAGE sql STABLE AS \$q\$ SELECT 'OU=' || \$1.name || ', ' || coalesce((SELECT replace(public.path(u), 'OU=', 'ou = ') FROM public.unit u WHERE u.id = \$1.above), 'ou=groups,$base') \$q\$;
+CREATE TABLE unit_entry (id text PRIMARY KEY, dn text, ou text);
+SELECT syncup_create_resource_type('U', 'unit', 'unit_entry', '{"review": false, "fulfill": {"kind": "ldap", "server": "dir", "object_class": ["organizationalUnit"], "attributes": {"id": "postalCode"}}}');
+SELECT syncup_define_correlation('U', 'o.id::text', 'a.id'), syncup_define_type_rule('U'), syncup_define_scalar_rule('U', 'id', 'o.id::text'), syncup_define_scalar_rule('U', 'ou', 'o.name'),
+	syncup_define_scalar_rule('U', 'dn', 'public.path(o)');
+SELECT * FROM syncup_compute_role_model(); SELECT * FROM syncup_generate_provisioning_orders(NULL, true); CALL syncup_fulfill();
+SQL
+	is(states(), 'executed 120', 'a tree: each has what it lies in');
+	my $units = sub { return join ' ', sort map { /^postalCode: (\d+)/ ? $1 : () } split /\n/, $directory->search('-b', "ou=groups,$base", $_[0], 'postalCode') };
+	is($units->('(postalCode=*)'), join(' ', 101 .. 220), 'a tree: all are made');
+	# a name is free when the one before has left it
+	sql(<<'SQL');
+INSERT INTO unit_entry SELECT v.* FROM syncup.provisioning_order o, jsonb_populate_record(NULL::unit_entry, o.document -> 'Changes') v;
+SELECT * FROM syncup_compute_correlation_keys(); SELECT * FROM syncup_compute_role_model();
+UPDATE unit SET name = CASE id WHEN 141 THEN 'Unit new' ELSE 'Unit ' || id - 1 END WHERE id > 140;
+SELECT * FROM syncup_compute_role_model(); SELECT * FROM syncup_generate_provisioning_orders(NULL, true); CALL syncup_fulfill();
+SQL
+	is(errors(), '', 'renamed in a row: each after the one before');
+	is($units->('(&(ou=Unit 219)(postalCode=*))'), '220', 'renamed in a row: the last one');
 	$directory->stop;
 	return;
 }
