@@ -233,6 +233,10 @@ AS $$
 DECLARE
 	changes text;
 BEGIN
+	-- what is returned may lie in its TOAST table until the caller has written it
+	IF to_regclass('pg_temp.syncup_orders_wanted') IS NOT NULL THEN
+		DROP TABLE pg_temp.syncup_orders_wanted;
+	END IF;
 	CREATE TEMPORARY TABLE syncup_orders_wanted ON COMMIT DROP AS SELECT w.*, row_number() OVER () AS n FROM syncup.orders_wanted(t) w;
 	SELECT coalesce(string_agg(format('CASE WHEN g.texts ? %1$L THEN pg_catalog.jsonb_build_object(%1$L, CAST(g.texts ->> %1$L AS %2$s)) ELSE ''{}'' END', p.property,
 			syncup.value_type(t.account, p.property::name)), ' || '), '''{}''::jsonb')
@@ -253,7 +257,6 @@ BEGIN
 			t.owner, syncup.key_is(t.owner, 'o', 'g.ak'), t.account, syncup.key_is(t.account, 'a', 'g.bk')),
 		format('SELECT w.n, w.texts, %s AS ak, %s AS bk FROM pg_temp.syncup_orders_wanted w',
 			syncup.key_parts(t.owner, 'w.owner_key'), syncup.key_parts(t.account, 'w.account_key')));
-	DROP TABLE pg_temp.syncup_orders_wanted;
 END
 $$;
 COMMENT ON FUNCTION syncup.order_documents(syncup.resource_type) IS
