@@ -294,9 +294,12 @@ RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- what was read back as it was ordered is verified; as something newer wishes it, it is not this one's doing
+	-- what was read back as it was ordered is verified; as something newer, or nobody, wishes it, it is not this one's doing
 	UPDATE syncup.provisioning_order o SET error = NULL, next_attempt = NULL, executor = NULL, ended_at = now(),
-		state = CASE WHEN EXISTS (SELECT FROM syncup.assignment x JOIN unnest(o.assignments, o.wishes) u (assignment, wish) ON u.assignment = x.assignment WHERE x.expected IS DISTINCT FROM u.wish)
+		state = CASE WHEN EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment
+				-- an account that has got another key has other assignments
+				WHERE x.expected IS DISTINCT FROM u.wish AND (x.assignment IS NOT NULL OR NOT EXISTS (SELECT FROM syncup.assignment y
+					WHERE y.resource_type = o.resource_type AND y.owner_key = o.owner_key AND y.expected = u.wish AND y.provisioning_state = 'verified')))
 			THEN 'superseded' ELSE 'verified' END
 	WHERE o.resource_type = t.resource_type AND o.state IN ('transmitted', 'executed', 'errored', 'unknown')
 		AND NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state <> 'verified')
@@ -311,7 +314,7 @@ AS $$
 			OR o.state = 'transmitted' AND o.executor IS NULL AND o.transmitted_at < now() - (t.options ->> 'transmitted_validity')::interval);
 	-- what nobody wishes any more is not told to anybody
 	UPDATE syncup.provisioning_order o SET state = 'superseded', next_attempt = NULL, ended_at = now()
-	WHERE o.resource_type = t.resource_type AND (o.state IN ('blocked', 'pending') OR o.state IN ('errored', 'unknown') AND (o.next_attempt IS NOT NULL OR NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments))))
+	WHERE o.resource_type = t.resource_type AND (o.state IN ('blocked', 'pending') OR o.state = 'errored' AND (o.next_attempt IS NOT NULL OR NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments))))
 		AND NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state IN ('pending', 'errored'));
 $$;
 COMMENT ON FUNCTION syncup.settle_orders(syncup.resource_type) IS
@@ -388,12 +391,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	orders uuid[] := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.generation = generation AND o.state = 'blocked' ORDER BY o.seq FOR UPDATE);
+	orders uuid[];
 BEGIN
+	-- not while wishes or orders change
+	PERFORM FROM syncup.resource_types(caller, ARRAY(SELECT DISTINCT o.resource_type FROM syncup.provisioning_order o WHERE o.generation = generation AND o.state = 'blocked'));
+	orders := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.generation = generation AND o.state = 'blocked' ORDER BY o.seq FOR UPDATE);
 	IF orders = '{}' THEN
 		RAISE 'no order of generation % is blocked', generation USING ERRCODE = 'undefined_object', HINT = 'See syncup.to_review.';
 	END IF;
-	PERFORM syncup.check_resource_type(caller, o.resource_type) FROM syncup.provisioning_order o WHERE o.order_id = ANY (orders);
 	RETURN orders;
 END
 $$;
@@ -431,8 +436,9 @@ DECLARE
 	declined bigint;
 BEGIN
 	PERFORM syncup.decline(caller, x.assignments, comment)
-	FROM (SELECT array_agg(DISTINCT a.assignment) AS assignments FROM syncup.provisioning_order o JOIN syncup.assignment a ON a.assignment = ANY (o.assignments)
-		WHERE o.order_id = ANY (orders) AND a.provisioning_state = 'pending') AS x
+	-- not what is wished since
+	FROM (SELECT array_agg(w.assignment) AS assignments FROM syncup.own_assignments(orders) w JOIN syncup.assignment a ON a.assignment = w.assignment AND a.expected IS NOT DISTINCT FROM w.wish
+		WHERE a.provisioning_state = 'pending') AS x
 	WHERE x.assignments IS NOT NULL;
 	UPDATE syncup.provisioning_order o SET state = 'superseded', decided_by = pg_get_userbyid(caller), error = comment, ended_at = now() WHERE o.order_id = ANY (orders);
 	GET DIAGNOSTICS declined = ROW_COUNT;

@@ -165,7 +165,7 @@ BEGIN
 	ELSIF change_type = 'Deleted' THEN
 		statement := format('DELETE FROM %s a USING %s RETURNING g.b', t.account, found);
 	ELSE
-		statement := format('UPDATE %s a SET (%s) = ROW(%s) FROM %s RETURNING g.b', t.account, names, vals, found);
+		statement := format('UPDATE %s a SET (%s) = ROW(%s) FROM %s RETURNING %s', t.account, names, vals, found, syncup.key_of(t.account, 'a'));
 	END IF;
 	-- which order a new row is of is asked only where there is one
 	RETURN QUERY EXECUTE format('SELECT CASE WHEN cardinality($1) = 1 THEN $1[1] END, w.key FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (key text)',
@@ -174,7 +174,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup.write_accounts(syncup.resource_type, text, name[], uuid[]) IS
-'Executes orders of one kind, which change the same columns, on the account''s table with the rights of the resource type''s role; the keys of the rows. Rows that somebody changes at this moment are left out, as compare_orders() would say of them.';
+'Executes orders of one kind, which change the same columns, on the account''s table with the rights of the resource type''s role; the keys that the rows have then. Rows that somebody changes at this moment are left out, as compare_orders() would say of them.';
 
 CREATE FUNCTION syncup.links_now(t syncup.resource_type, association text, key text)
 RETURNS text[]
@@ -268,7 +268,7 @@ BEGIN
 	IF o.change_type <> 'Deleted' THEN
 		PERFORM syncup.write_links(t, key, o);
 	END IF;
-	PERFORM syncup.write_flags(t.account, ARRAY[key], 'fulfill');
+	PERFORM syncup.write_flags(t.account, ARRAY(SELECT key UNION SELECT o.account_key WHERE o.account_key IS NOT NULL), 'fulfill');
 	RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
 	IF syncup.is_of_the_server(SQLSTATE) THEN
@@ -319,7 +319,7 @@ BEGIN
 				IF cardinality(keys) <> cardinality(g.orders) THEN
 					RAISE SQLSTATE 'SU009';
 				END IF;
-				PERFORM syncup.write_flags(t.account, keys, 'fulfill');
+				PERFORM syncup.write_flags(t.account, ARRAY(SELECT unnest(keys) UNION SELECT x.account_key FROM syncup.provisioning_order x WHERE x.order_id = ANY (g.orders) AND x.account_key IS NOT NULL), 'fulfill');
 			EXCEPTION WHEN OTHERS THEN
 				IF syncup.is_of_the_server(SQLSTATE) THEN
 					RAISE;
@@ -443,7 +443,8 @@ DECLARE
 	error text;
 BEGIN
 	FOR o IN SELECT x.* FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) ORDER BY x.seq LOOP
-		error := CASE WHEN f ->> 'link_file' IS NULL AND EXISTS (SELECT FROM syncup.links_of(t, o.document -> 'Changes'))
+		error := CASE WHEN o.change_type = 'Modified' AND syncup.scalars_of(t, o.document -> 'Changes') && syncup.key_columns(t.account) THEN 'another key cannot be written: a file of changes has one per row'
+			WHEN f ->> 'link_file' IS NULL AND EXISTS (SELECT FROM syncup.links_of(t, o.document -> 'Changes'))
 				THEN 'links cannot be written: the resource type has no option "link_file" in "fulfill"'
 			WHEN f ->> 'link_file' IS NOT NULL AND o.change_type = 'Added' AND EXISTS (SELECT FROM syncup.links_of(t, o.document -> 'Changes'))
 				AND NOT (o.document -> 'Changes') ?& syncup.key_columns(t.account)::text[] THEN 'links of an account without a key cannot be written: no rule gives its key' END;
@@ -973,6 +974,8 @@ BEGIN
 		-- what the kind did before it failed is not known, but where it was not allowed
 		results := ARRAY(SELECT (u, CASE WHEN left(SQLSTATE, 2) = '42' THEN 'errored' ELSE 'unknown' END, SQLERRM)::syncup.order_result FROM unnest(orders) u);
 	END;
+	-- one that nothing is said of would be executed again and again
+	results := results || ARRAY(SELECT (u, 'unknown', 'nothing is said of it')::syncup.order_result FROM unnest(orders) u WHERE NOT EXISTS (SELECT FROM unnest(results) x WHERE x.order_id = u));
 	IF syncup.is_idempotent(t, k) THEN
 		results := ARRAY(SELECT (u.order_id, CASE u.state WHEN 'unknown' THEN 'errored' ELSE u.state END, u.error)::syncup.order_result FROM unnest(results) u);
 	END IF;
@@ -1122,7 +1125,10 @@ BEGIN
 	IF coalesce(orders_per_file, 0) < 1 THEN
 		RAISE 'orders_per_file must be at least 1' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.resource_type = ANY (types) AND o.state = 'pending' ORDER BY o.seq FOR UPDATE);
+	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.resource_type = ANY (types) AND o.state = 'pending'
+		-- as in due_orders()
+		AND ARRAY[o.resource_type, o.owner_key, o.account_key] NOT IN (SELECT ARRAY[p.resource_type, p.owner_key, p.account_key] FROM syncup.provisioning_order p WHERE p.resource_type = ANY (types) AND p.state = 'transmitted')
+		ORDER BY o.seq FOR UPDATE);
 	PERFORM syncup.withdraw_orders(told);
 	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.order_id = ANY (told) AND o.state = 'pending' ORDER BY o.seq);
 	RETURN QUERY SELECT * FROM syncup.write_order_files(caller, directory, told, orders_per_file);

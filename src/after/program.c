@@ -222,16 +222,14 @@ static void
 take_line(Program *program)
 {
 	char	   *line = program->line.data;
-	Order	   *order;
+	Order	   *order = pg_verify_mbstr(PG_UTF8, line, program->line.len, true) ? order_of(program, line) : NULL;
 
-	if (!pg_verify_mbstr(PG_UTF8, line, program->line.len, true))
-		return;
-	order = order_of(program, line);
 	if (order != NULL)
 	{
 		order->answer = pg_any_to_server(pstrdup(line), program->line.len, PG_UTF8);
 		program->in_flight--;
 	}
+	resetStringInfo(&program->line);
 }
 
 static void
@@ -245,15 +243,13 @@ read_answers(Program *program)
 	if (length <= 0)
 	{
 		program->out_ended = true;
+		take_line(program);
 		return;
 	}
 	for (ssize_t i = 0; i < length; i++)
 	{
 		if (buffer[i] == '\n')
-		{
 			take_line(program);
-			resetStringInfo(&program->line);
-		}
 		else if (buffer[i] != '\0')
 			appendStringInfoChar(&program->line, buffer[i]);
 		if (program->line.len > ANSWER_BYTES)

@@ -413,6 +413,42 @@ UPDATE target.staff SET mail = 'b10' WHERE id = 2;
 SELECT t.wish();
 SELECT sum(orders) AS written FROM syncup_write_orders(t.dir());
 SELECT changes, state, error FROM t.of_w WHERE changes ->> 'mail' = 'b9';
+-- nor while another order of the same account is in flight
+SELECT t.order();
+SELECT sum(orders) AS written FROM syncup_write_orders(t.dir());
+UPDATE target.staff SET mail = 'b11' WHERE id = 2;
+SELECT t.wish();
+SELECT t.order();
+SELECT sum(orders) AS written FROM syncup_write_orders(t.dir());
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'transmitted';
+SELECT sum(orders) AS written FROM syncup_write_orders(t.dir());
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'transmitted';
+UPDATE target.login SET mail = 'b11' WHERE id = 2;
+-- who was told to come, came unseen and left: that was not found
+INSERT INTO target.staff VALUES (4, 'd', 4);
+SELECT t.wish();
+SELECT t.order();
+CALL syncup_fulfill('{W}');
+INSERT INTO target.staff VALUES (5, 'e', 5);
+SELECT t.wish();
+SELECT t.order();
+UPDATE syncup.provisioning_order SET state = 'unknown' WHERE resource_type = 'W' AND state = 'pending' AND owner_key = '5';
+UPDATE syncup.assignment SET provisioning_state = 'errored' WHERE resource_type = 'W' AND owner_key = '5';
+DELETE FROM target.staff WHERE id IN (4, 5);
+SELECT t.wish();
+SELECT owner, change, state FROM t.of_w WHERE owner IN ('4', '5');
+DELETE FROM syncup.provisioning_order WHERE resource_type = 'W' AND owner_key IN ('4', '5');
+-- what a person declines is what he has seen
+SELECT t.kind('{"kind": "manual"}', '{"limits": {"maximum_updated_lines": 1, "max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0}}');
+UPDATE target.staff SET mail = mail || '!', grade = grade + 1 WHERE id IN (2, 3);
+SELECT t.wish();
+SELECT t.order();
+UPDATE target.staff SET mail = 'b12' WHERE id = 2;
+SELECT t.wish();
+SELECT syncup_decline_orders(generation) FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'blocked' GROUP BY generation;
+SELECT * FROM t.wishes;
+UPDATE target.staff SET mail = l.mail, grade = l.grade FROM target.login l WHERE l.id = staff.id;
+SELECT t.wish();
 -- a program that answers nothing: so many orders as were told, and no others
 SELECT t.kind('{"kind": "program", "command": "cat > /dev/null; exit 3", "max_in_flight": 2, "timeout": "300 ms"}');
 INSERT INTO target.staff SELECT n, 'm' || n, n FROM generate_series(11, 16) n;
@@ -420,6 +456,10 @@ SELECT t.wish();
 SELECT count(*) FROM t.order();
 CALL syncup_fulfill('{W}');
 SELECT state, count(*), max(error) AS error FROM syncup.provisioning_order WHERE resource_type = 'W' AND state IN ('pending', 'unknown', 'errored') AND change_type = 'Added' GROUP BY 1 ORDER BY 1;
+-- one that ends with its answer, without a line end: the others are told to others
+SELECT t.kind(jsonb_build_object('kind', 'program', 'command', $$read -r l; printf '%s' "$l" | sed 's/.*\("OrderId": "[^"]*"\).*/{\1}/' | tr -d '\n'$$));
+CALL syncup_fulfill('{W}');
+SELECT state, count(*), max(error) AS error FROM syncup.provisioning_order WHERE resource_type = 'W' AND change_type = 'Added' AND owner_key ~ '^1.' GROUP BY 1 ORDER BY 1;
 SELECT syncup_drop_resource_type('W');
 
 -- Links, of which an account has one, many, or which the other side holds: what somebody has linked since stays, and the order says so.
@@ -489,6 +529,31 @@ UPDATE target.phone SET holder = CASE number WHEN '11' THEN 'z' WHEN '12' THEN '
 CALL syncup_fulfill('{S}');
 SELECT * FROM t.s;
 SELECT * FROM target.phone ORDER BY length(number), number;
+SELECT syncup_drop_resource_type('S');
+-- A key is a value like others, and links find the account under the new one; a file of changes cannot say it.
+ALTER TABLE target.seat ADD id int;
+CREATE TABLE target.keeper (id int PRIMARY KEY, login text, team text, boss text);
+INSERT INTO target.keeper VALUES (1, 'k1', 't1', 'x'), (2, 'k2', 't1', 'x');
+INSERT INTO target.seat SELECT login, boss, id FROM target.keeper;
+INSERT INTO target.in_team SELECT login, team FROM target.keeper;
+SELECT syncup_create_resource_type('S', 'target.keeper', 'target.seat', '{"review": false, "limits": {"max_percentage_updated_lines": 0}, "fulfill": {"kind": "internal", "retries": 0}}');
+SELECT syncup_define_correlation('S', 'o.id::text', 'a.id::text'), syncup_define_type_rule('S'), syncup_define_scalar_rule('S', 'login', 'o.login'), syncup_define_scalar_rule('S', 'id', 'o.id'), syncup_define_navigation_rule('S', 'in_team', 'o.team'), syncup_define_navigation_rule('S', 'boss', 'o.boss');
+SELECT * FROM t.of_s();
+UPDATE target.keeper SET login = 'n' || id;
+UPDATE target.keeper SET team = 't2', boss = 'y' WHERE id = 1;
+SELECT * FROM t.of_s();
+DELETE FROM syncup.flag;
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
+SELECT login, boss, (SELECT string_agg(team, ',') FROM target.in_team m WHERE m.seat = s.login) AS teams FROM target.seat s WHERE id IS NOT NULL ORDER BY 1;
+SELECT DISTINCT target, key FROM syncup.flag WHERE target = 'target.seat'::regclass ORDER BY key;
+SELECT count(*) FROM t.of_s();
+SELECT * FROM t.s;
+SELECT syncup_create_resource_type('S', 'target.keeper', 'target.seat', jsonb_build_object('fulfill', jsonb_build_object('kind', 'csv', 'file', t.dir() || '/keys.csv', 'retries', 0)));
+UPDATE target.keeper SET login = 'm2' WHERE id = 2;
+SELECT * FROM t.of_s();
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
 SELECT syncup_drop_resource_type('S');
 
 SELECT what, of, count, regexp_replace(shown_by, '[0-9a-f-]{36}', '<uuid>') AS shown_by, decided_by FROM syncup.to_review WHERE what ~ 'order' ORDER BY 1;
