@@ -494,8 +494,9 @@ CREATE FUNCTION syncup.suggested_link(f int, o int, connector text, OUT link_tab
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT CASE WHEN l.split IS NOT NULL THEN format(E'CREATE TABLE %s (\n\t%I %s,\n\t%I %s,  -- %s of %s different values are the %s of %s\n\tPRIMARY KEY (%2$I, %4$I)\n);\n', syncup.name_in_sql(s.schema, n.name),
-			n.own, k.type, n.other, tk.type, l.found, l.found + l.missing, syncup.in_comment(b.name), syncup.in_comment(t.entity)) END,
+	SELECT CASE WHEN l.split IS NOT NULL THEN format(E'CREATE TABLE %s (\n\t%I %s,\n\t%I %s,  -- %s of %s different values are the %s of %s\n\tPRIMARY KEY (%2$I, %4$I)\n);\nCREATE INDEX ON %1$s (%4$I);\n', syncup.name_in_sql(s.schema, n.name),
+			n.own, k.type, n.other, tk.type, l.found, l.found + l.missing, syncup.in_comment(b.name), syncup.in_comment(t.entity))
+			ELSE format(E'CREATE INDEX ON %s (%I);  -- links of rows that go are looked for\n', syncup.name_in_sql(s.schema, s.entity), c.target) END,
 		syncup.call_in_sql('syncup_map_association', ARRAY[quote_literal(connector), quote_literal(n.name), quote_literal(s.base),
 			quote_literal(k.name), quote_literal(s.entity || '.' || k.name), quote_literal(c.name), quote_literal(t.entity || '.' || b.name),
 			CASE WHEN l.split IS NULL THEN format('%L, target_column2 => %L', syncup.name_in_sql(s.schema, s.entity), c.target) ELSE format('%L, %L, %L', syncup.name_in_sql(s.schema, n.name), n.own, n.other) END,
@@ -511,7 +512,7 @@ AS $$
 		CASE WHEN c.target = s.entity THEN c.target || '_2' ELSE c.target END AS other) n
 	WHERE l.file = f AND l.ordinal = o
 $$;
-COMMENT ON FUNCTION syncup.suggested_link(int, int, text) IS 'The call that maps a column of links, and the table that it needs.';
+COMMENT ON FUNCTION syncup.suggested_link(int, int, text) IS 'The call that maps a column of links, and the table or the index that it needs.';
 
 CREATE FUNCTION syncup.suggested_pairs(f int, connector text, OUT link_table text, OUT mapping text)
 LANGUAGE sql STABLE
@@ -530,11 +531,12 @@ AS $$
 		FROM pg_temp.suggest_column c JOIN pg_temp.suggest_file s USING (file)
 		WHERE c.file = f AND NOT EXISTS (SELECT FROM e WHERE e.ordinal = c.ordinal)
 	)
-	SELECT format(E'CREATE TABLE %s (\n%s%s\tPRIMARY KEY (%s)\n);\n', syncup.name_in_sql(s.schema, s.entity),
+	SELECT format(E'CREATE TABLE %1$s (\n%2$s%3$s\tPRIMARY KEY (%4$s)\n);\nCREATE INDEX ON %1$s (%5$I);\n', syncup.name_in_sql(s.schema, s.entity),
 			(SELECT string_agg(format(E'\t%I %s,  -- link to %s: %s of %s different values are its %s\n', e.target, e.type, syncup.in_comment(e.entity), e.found, e.found + e.missing, syncup.in_comment(e.to_name)), '' ORDER BY e.side) FROM e),
 			(SELECT string_agg(format(E'\t%I %s,%s\n', m.target, m.type, '  -- ' || nullif(concat_ws('; ', CASE WHEN m.tells_apart THEN 'tells links of the same pair apart' END, m.told), '')), '' ORDER BY m.ordinal) FROM more m),
 			(SELECT string_agg(quote_ident(p.target), ', ' ORDER BY p.place, p.ordinal) FROM (
-				SELECT 1 AS place, e.ordinal, e.target FROM e UNION ALL SELECT 2, m.ordinal, m.target FROM more m WHERE m.tells_apart AND m.filled = s.rows) p)),
+				SELECT 1 AS place, e.ordinal, e.target FROM e UNION ALL SELECT 2, m.ordinal, m.target FROM more m WHERE m.tells_apart AND m.filled = s.rows) p),
+			(SELECT e.target FROM e WHERE e.side = 2)),
 		syncup.call_in_sql('syncup_map_association', ARRAY[quote_literal(connector), quote_literal(s.entity), quote_literal(s.base)]
 			|| ARRAY(SELECT format('%L, %L', e.name, e.entity || '.' || e.to_name) FROM e ORDER BY e.side)
 			|| ARRAY[quote_literal(syncup.name_in_sql(s.schema, s.entity))]
@@ -558,21 +560,20 @@ AS $$
 	), pairs AS (
 		SELECT s.file, t.* FROM pg_temp.suggest_file s, syncup.suggested_pairs(s.file, connector) t WHERE s.taken = 'links'
 	)
-	SELECT E'-- Proposed by syncup_suggest(). What stands after -- are guesses and what they rest on:\n-- read them, change what is wrong, run the rest.\n\n'
+	SELECT E'-- Proposed by syncup_suggest(). What stands after -- are guesses and what they rest on:\n-- read them, change what is wrong, run the rest. If a statement fails, nothing is made:\n-- mend it, and run all again.\n\n'
 		|| (SELECT string_agg(format(E'-- %s: %s\n%s', syncup.in_comment(s.base),
 				CASE WHEN s.rows IS NULL OR s.taken NOT IN ('entity', 'links') THEN CASE s.taken WHEN 'changes' THEN format('changes, told by column %s', syncup.in_comment(s.told)) ELSE 'left out: ' || syncup.in_comment(s.told) END
 					ELSE format('%s rows', s.rows) END,
 				(SELECT string_agg(format(E'--   %s\n', syncup.in_comment(e)), '') FROM unnest(s.evidence) e)), '' ORDER BY s.file) FROM pg_temp.suggest_file s)
-		|| E'\n' || coalesce((SELECT string_agg(syncup.suggested_table(s.file), E'\n' ORDER BY s.file) FROM pg_temp.suggest_file s WHERE s.taken = 'entity'), '')
+		|| E'\nBEGIN;\nSET LOCAL client_min_messages = warning;\n\n' || coalesce((SELECT string_agg(syncup.suggested_table(s.file), E'\n' ORDER BY s.file) FROM pg_temp.suggest_file s WHERE s.taken = 'entity'), '')
 		|| coalesce((SELECT string_agg(E'\n' || l.link_table, '' ORDER BY l.file, l.ordinal) FROM link l), '')
 		|| coalesce((SELECT string_agg(E'\n' || p.link_table, '' ORDER BY p.file) FROM pairs p), '')
 		|| E'\n' || syncup.call_in_sql('syncup_create_connector', ARRAY[quote_literal(connector), quote_literal(directory)])
 		|| coalesce((SELECT string_agg(syncup.suggested_entity_type(s.file, connector), '' ORDER BY s.file) FROM pg_temp.suggest_file s WHERE s.taken = 'entity'), '')
 		|| coalesce((SELECT string_agg(l.mapping, '' ORDER BY l.file, l.ordinal) FROM link l), '')
 		|| coalesce((SELECT string_agg(p.mapping, '' ORDER BY p.file) FROM pairs p), '')
-		|| format(E'\n-- The first load: the tables are empty, so no limit applies.\nSELECT syncup_prepare(%1$L, ''initial'');\nSELECT status, inserted, links_inserted, orphans, set_aside FROM syncup_synchronize(%1$L);\n'
-			|| E'\n-- Then every night and every quarter of an hour, guarded by the limits of syncup.threshold:\n-- SELECT syncup_create_jobs(%1$L);\n-- SELECT syncup_schedule(%2$L), syncup_schedule(%3$L);\n',
-			connector, connector || '_complete', connector || '_incremental')
+		|| format(E'\nCOMMIT;\n\n-- The first load: the tables are empty, so no limit applies.\nSELECT syncup_prepare(%1$L, ''initial'');\nSELECT status, inserted, links_inserted, orphans, set_aside FROM syncup_synchronize(%1$L);\n'
+			|| E'\n-- Then every night and every quarter of an hour, guarded by the limits of syncup.threshold:\n-- SELECT job, syncup_schedule(job) FROM syncup_create_jobs(%1$L) AS job WHERE job !~ ''initial$'';\n', connector)
 $$;
 COMMENT ON FUNCTION syncup.suggested_text(text, text) IS 'The whole proposal, ready to run.';
 

@@ -207,11 +207,12 @@ BEGIN
 			home, current_user, 'syncup ' || noted.name, noted.line, call, current_database());
 	END IF;
 	-- a name may hold what a shell, crontab (%) or systemd (%, $) would take for its own
-	psql := format('psql -X -q -v ON_ERROR_STOP=1 -d %s -c "%s"',
+	psql := format('psql -X -q -v ON_ERROR_STOP=1%s -d %s -c "%s"', CASE WHEN current_setting('port') <> '5432' THEN ' -p ' || current_setting('port') END,
 		CASE WHEN current_database() ~ '^\w+$' THEN current_database() ELSE '"' || regexp_replace(current_database(), '(["\\$`])', '\\\1', 'g') || '"' END,
 		regexp_replace(call, '(["\\$`])', '\\\1', 'g'));
-	RETURN format(E'pg_cron is not installed in this database. In the crontab of an operating system''s user who may connect as %s:\n'
+	RETURN format(E'%s. In the crontab of an operating system''s user who may connect as %s:\n'
 		'%s  %s\nWith systemd, [Service] Type=oneshot, ExecStart=%s; [Timer] OnCalendar=%s',
+		CASE WHEN EXISTS (SELECT FROM pg_extension e WHERE e.extname = 'pg_cron') THEN format('pg_cron is not for %s: GRANT USAGE ON SCHEMA cron TO %1$I', current_user) ELSE 'pg_cron is not installed in this database' END,
 		current_user, noted.line, replace(psql, '%', '\%'), replace(replace(replace(psql, '\$', '$' || '$'), '\`', '`'), '%', '%%'),
 		syncup.systemd_calendar(noted.line));
 END

@@ -326,7 +326,8 @@ AS $$
 #variable_conflict use_variable
 BEGIN
 	IF connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector c WHERE c.connector = connector) THEN
-		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object';
+		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object',
+			HINT = coalesce('Existing connectors: ' || (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c) || '.', 'Create one with syncup_create_connector().');
 	END IF;
 	RETURN jsonb_build_object('syncup', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'syncup'))
 		|| coalesce((SELECT jsonb_object_agg(p.part, p.things) FROM (

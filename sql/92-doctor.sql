@@ -40,8 +40,12 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN a.what IN ('rows set aside', 'deletions suspended', 'warning') THEN 'warning' ELSE 'error' END,
-		CASE WHEN a.job IS NOT NULL THEN format('job "%s"', a.job) ELSE format('connector "%s"', a.connector) END, concat_ws(': ', a.what, a.detail), a.call
-	FROM syncup.alarm a WHERE $1 IS NULL OR a.connector = $1
+		CASE WHEN a.job IS NOT NULL THEN format('job "%s"', a.job) ELSE format('connector "%s"', a.connector) END, concat_ws(': ', a.what, a.detail, s.error), a.call
+	FROM syncup.alarm a
+	LEFT JOIN syncup.open_run o ON o.job = a.job
+	-- what it said is for members of the job's owner
+	LEFT JOIN syncup.job_step_run s ON s.run = o.run AND s.step = o.step AND a.call = o.what_to_call || ';'
+	WHERE $1 IS NULL OR a.connector = $1
 $$;
 COMMENT ON FUNCTION syncup.ails_alarms(text) IS 'What needs a person now: blocked, failed, too old, a scheduled job that failed, did not start or is missing.';
 
@@ -309,7 +313,8 @@ DECLARE
 	some_ailments syncup.ailment[];
 BEGIN
 	IF syncup_doctor.connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector x WHERE x.connector = syncup_doctor.connector) THEN
-		RAISE 'connector "%" does not exist', syncup_doctor.connector USING ERRCODE = 'undefined_object';
+		RAISE 'connector "%" does not exist', syncup_doctor.connector USING ERRCODE = 'undefined_object',
+			HINT = coalesce('Existing connectors: ' || (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c) || '.', 'Create one with syncup_create_connector().');
 	END IF;
 	FOR c IN SELECT * FROM syncup.doctor_check d ORDER BY d.place LOOP
 		EXECUTE format('SELECT array_agg(a ORDER BY a.object COLLATE "C", a.problem COLLATE "C", a.remedy COLLATE "C") FROM %s($1) a', c.function) INTO some_ailments USING syncup_doctor.connector;

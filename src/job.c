@@ -156,11 +156,38 @@ session_state(void)
 	return datumCopy(sql_datum(0, 1, &isnull), false, -1);
 }
 
+/*
+ * Where an error's row is: the lines of its context, from the innermost on, that
+ * tell file and mapping, as one; null: none does.
+ */
+static char *
+error_place(const char *context)
+{
+	static const char *const ours[] = {"file ", "relation ", "connector "};
+	StringInfoData place;
+
+	initStringInfo(&place);
+	for (const char *line = context; line != NULL; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+	{
+		bool		is_ours = false;
+
+		for (size_t i = 0; i < lengthof(ours); i++)
+			is_ours |= strncmp(line, ours[i], strlen(ours[i])) == 0;
+		if (!is_ours)
+			break;
+		appendStringInfo(&place, "%s%.*s", place.len ? ", " : "", (int) strcspn(line, "\n"), line);
+	}
+	return place.len ? place.data : NULL;
+}
+
 /* An error as a step's record has it. */
 static char *
 error_text(const ErrorData *error)
 {
-	return error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+	char	   *text = error->detail ? psprintf("%s: %s", error->message, error->detail) : error->message;
+	char	   *place = error_place(error->context);
+
+	return place ? psprintf("%s (%s)", text, place) : text;
 }
 
 /* Performs the step at hand, as often as its function says that there is more. */

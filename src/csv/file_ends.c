@@ -9,6 +9,7 @@
 #include "csv/source.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -103,6 +104,22 @@ syncup_file_ends(PG_FUNCTION_ARGS)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
 }
 
+/* Errors unless a directory is there, and the server can read it. */
+static void
+check_opens(const char *directory)
+{
+	DIR		   *dir = AllocateDir(directory);
+	const char *hint = errno == ENOTDIR ? "Of one file, give the name of its table too: syncup_suggest(path, table_name)." :
+		errno == EACCES ? "The operating system's user of the server must be able to read it." : NULL;
+
+	if (dir == NULL)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open directory \"%s\": %m", directory),
+				 hint ? errhint("%s", hint) : 0));
+	FreeDir(dir);
+}
+
 /*
  * syncup.directory_files(directory text) returns table (path text, size bigint,
  * modified timestamptz): the ordinary files there, those that begin with a dot
@@ -122,7 +139,8 @@ syncup_directory_files(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	result = (ReturnSetInfo *) fcinfo->resultinfo;
 	source_check_directory(directory);
-	foreach_ptr(SourceFile, file, source_find_all(psprintf("%s/*", directory), options_read(OPTIONS_OF_CALL, 0, NULL)))
+	check_opens(directory);
+	foreach_ptr(SourceFile, file, source_find_any(psprintf("%s/*", directory), options_read(OPTIONS_OF_CALL, 0, NULL)))
 	{
 		Datum		values[] = {CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified)};
 		bool		nulls[] = {false, false, false};

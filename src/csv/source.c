@@ -366,15 +366,23 @@ find_matches(const char *pattern, const Options *options)
 }
 
 List *
-source_find_all(const char *pattern, const Options *options)
+source_find_any(const char *pattern, const Options *options)
 {
 	List	   *files = find_matches(pattern, options);
+
+	list_sort(files, compare_paths);
+	return files;
+}
+
+List *
+source_find_all(const char *pattern, const Options *options)
+{
+	List	   *files = source_find_any(pattern, options);
 
 	if (files == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FILE),
 				 errmsg("no file matches pattern \"%s\"", pattern)));
-	list_sort(files, compare_paths);
 	return files;
 }
 

@@ -56,6 +56,9 @@ extern SourceFile source_find(const char *path, const Options *options);
  */
 extern List *source_find_all(const char *pattern, const Options *options);
 
+/* The same; none, where there are none. */
+extern List *source_find_any(const char *pattern, const Options *options);
+
 /* The newest of some files; the last of those that are equally new. */
 extern SourceFile *source_newest(List *files);
 

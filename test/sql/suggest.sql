@@ -45,7 +45,9 @@ SELECT t.suggest(t.dir() || '/evil.csv', 'evil."t\n-- x"');
 
 -- A file that was cut: its last line is a row, though a short one; and a last line that is none.
 CALL t.write('cut.csv', E'id;name;dept\n1001;Ada;IT\n1002;Bo;HR\n1003;Cy;IT\n1004;D');
+SET client_min_messages = warning;
 SELECT t.suggest(t.dir() || '/cut.csv', 'cut');
+RESET client_min_messages;
 CALL t.write('counted.csv', E'# from HR\nPage 1\nname;id;sid\nAda;1001;AQUAAAAAAAUVAAAA069+OHhU03m8n0i0PiUAAA==\nBo;1002;AQUAAAAAAAUVAAAA069+OHhU03m8n0i0PyUAAA==\nRows: 2\n');
 SELECT t.suggest(t.dir() || '/counted.csv', 'counted');
 
@@ -62,6 +64,7 @@ SELECT t.error($$SELECT syncup_suggest('day')$$);
 SELECT t.error($$SELECT syncup_suggest('people.csv', 'x')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/none')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/absent')$$);
+SELECT t.error($$SELECT syncup_suggest(t.dir() || '/odd.csv')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/absent.csv', 'x')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/day/empty.csv', 'x')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/book.csv', 'x')$$);
