@@ -66,8 +66,8 @@ COMMENT ON FUNCTION syncup.without_blanks(text) IS
 
 CREATE FUNCTION syncup.bare_key(key text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN CASE WHEN char_length(key) >= 32 AND char_length(translate(key, '{}()- ', '')) = 32 AND translate(lower(translate(key, '{}()- ', '')), '0123456789abcdef', '') = ''
-	THEN lower(translate(key, '{}()- ', '')) ELSE lower(syncup.without_blanks(key)) END;
+RETURN lower(CASE WHEN char_length(key) >= 32 AND key ~ '^([{}() -]*[0-9A-Fa-f]){32}[{}() -]*$' THEN regexp_replace(key, '[{}() -]+', '', 'g')
+	ELSE syncup.without_blanks(key) END);
 COMMENT ON FUNCTION syncup.bare_key(text) IS
 'A key in lower case and without blanks; a GUID also without braces and dashes.';
 

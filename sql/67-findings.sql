@@ -65,7 +65,6 @@ SET search_path = pg_catalog, pg_temp
 SET min_parallel_table_scan_size = 0
 SET parallel_setup_cost = 0
 SET parallel_tuple_cost = 0
-SET jit = off
 SET datestyle = 'ISO, YMD'
 SET intervalstyle = 'postgres'
 SET timezone = 'UTC'
@@ -249,6 +248,9 @@ CREATE FUNCTION syncup.find_keys_respelled(batch uuid, mapping text)
 RETURNS SETOF syncup.found
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
+SET parallel_tuple_cost = 0
 SET datestyle = 'ISO, YMD'
 SET intervalstyle = 'postgres'
 SET timezone = 'UTC'
@@ -256,12 +258,16 @@ SET bytea_output = 'hex'
 AS $$
 #variable_conflict use_column
 DECLARE
+	-- forms that the spellings of a key share, the narrowest first; the last is what
+	-- is left without the beginning and the end that most keys of a side share
+	words CONSTANT text[] := ARRAY['case, blanks, or the braces and dashes of GUIDs', 'leading zeros', 'signs between letters and digits', 'a domain', 'a beginning or an end'];
+	forms CONSTANT text[] := ARRAY['k.bare', 'ltrim(k.bare, ''0'')', 'regexp_replace(k.bare, ''[^[:alnum:]]'', '''', ''g'')', 'lower(split_part(split_part(k.key, ''\'', -1), ''@'', 1))',
+		'substr(left(k.key, char_length(k.key) - k.same_end), k.same_beginning + 1)'];
 	m record;
-	form record;
+	keys text;			-- SQL: command, key, and what is left of it without blanks, of every so many
+	every int;
+	likely record;		-- the form, and what keys of each side have in common
 	pair record;
-	best bigint := 0;
-	examples jsonb;
-	words text;
 BEGIN
 	SELECT p.table_name, k.changed_key, c.deleted, c.inserted
 	INTO m
@@ -274,57 +280,67 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN;
 	END IF;
+	keys := format($sql$
+		SELECT c.command, c.key, %s AS bare
+		FROM (SELECT c.command, %s COLLATE "default" AS key FROM syncup_changes.%I c WHERE c.batch = $1 AND c.command IN ('delete', 'insert')) AS c
+		$sql$, 'syncup.bare_key(c.key)', m.changed_key, m.table_name);
 
-	-- Forms that the spellings of a key share, the narrowest first; the last is what
-	-- is left without the beginning and the end that most keys of a side share.
-	FOR form IN
-		SELECT * FROM (VALUES
-			(1, 'case, blanks, or the braces and dashes of GUIDs', 'syncup.bare_key(k.key)'),
-			(2, 'leading zeros', 'ltrim(syncup.bare_key(k.key), ''0'')'),
-			(3, 'signs between letters and digits', 'regexp_replace(syncup.bare_key(k.key), ''[^[:alnum:]]'', '''', ''g'')'),
-			(4, 'a domain', 'lower(regexp_replace(k.key, ''^[^\\]*\\|@.*$'', '''', ''g''))'),
-			(5, 'a beginning or an end', 'substr(left(k.key, char_length(k.key) - k.same_end), k.same_beginning + 1)')
-		) AS f (ordinal, words, form)
-		ORDER BY f.ordinal
-	LOOP
-		EXECUTE format($sql$
-			WITH key AS MATERIALIZED (
-				SELECT c.command, %1$s COLLATE "default" AS key
-				FROM syncup_changes.%2$I c
-				WHERE c.batch = $1 AND c.command IN ('delete', 'insert')
-			), side AS (
-				SELECT k.command,
-					syncup.common_prefix(percentile_disc(0.1) WITHIN GROUP (ORDER BY k.key COLLATE "C"),
-						percentile_disc(0.9) WITHIN GROUP (ORDER BY k.key COLLATE "C")) AS same_beginning,
-					syncup.common_prefix(percentile_disc(0.1) WITHIN GROUP (ORDER BY reverse(k.key) COLLATE "C"),
-						percentile_disc(0.9) WITHIN GROUP (ORDER BY reverse(k.key) COLLATE "C")) AS same_end
-				FROM key k WHERE $2 = 5 GROUP BY k.command
-			), formed AS (
-				SELECT k.command, k.key, %3$s AS form
-				FROM (SELECT k.*, s.same_beginning, s.same_end FROM key k LEFT JOIN side s USING (command)) AS k
-			), pair AS (
-				SELECT gone.key, min(came.key) AS came
-				FROM formed gone JOIN formed came ON came.command = 'insert' AND came.form = gone.form AND came.key <> gone.key
-				WHERE gone.command = 'delete' AND gone.form <> ''
-				GROUP BY gone.key
-			)
-			SELECT count(*) AS count,
-				to_jsonb((array_agg(jsonb_build_object('key', p.key, 'old', p.key, 'new', p.came) ORDER BY p.key COLLATE "C"))[1:2]) AS examples
-			FROM pair p
-			$sql$, m.changed_key, m.table_name, form.form)
-		INTO pair USING find_keys_respelled.batch, form.ordinal;
+	-- First in so many of both sides that twenty pairs are among them if 1 % of the keys
+	-- come back: all forms, and which of them is the narrowest that most share.
+	every := greatest(sqrt(greatest(m.deleted, m.inserted) / 2000), 1);
+	EXECUTE format($sql$
+		WITH key AS MATERIALIZED (
+			SELECT k.* FROM (%s) AS k WHERE $2 = 1 OR hashtextextended(k.key, 0) %% $2 = 0
+		), side AS MATERIALIZED (
+			SELECT k.command,
+				syncup.common_prefix(percentile_disc(0.1) WITHIN GROUP (ORDER BY k.key COLLATE "C"),
+					percentile_disc(0.9) WITHIN GROUP (ORDER BY k.key COLLATE "C")) AS same_beginning,
+				syncup.common_prefix(percentile_disc(0.1) WITHIN GROUP (ORDER BY reverse(k.key) COLLATE "C"),
+					percentile_disc(0.9) WITHIN GROUP (ORDER BY reverse(k.key) COLLATE "C")) AS same_end
+			FROM key k GROUP BY k.command
+		), form AS (
+			SELECT f.ordinal, count(*) FILTER (WHERE k.command = 'delete') AS gone
+			FROM (SELECT * FROM key JOIN side USING (command)) AS k
+			CROSS JOIN LATERAL unnest(ARRAY[%s]) WITH ORDINALITY AS f (form, ordinal)
+			WHERE f.form <> ''
+			GROUP BY f.ordinal, f.form
+			HAVING min(k.key COLLATE "C") FILTER (WHERE k.command = 'delete') <> min(k.key COLLATE "C") FILTER (WHERE k.command = 'insert')
+		), pair AS (
+			SELECT f.ordinal, sum(f.gone) * $2 * $2 AS count FROM form f GROUP BY f.ordinal
+		)
+		SELECT p.ordinal, (SELECT jsonb_object_agg(s.command, to_jsonb(s)) FROM side s) AS sides
+		FROM pair p
 		-- What is left of a key may be another's by chance: then it must be so of most.
-		IF pair.count > best AND (form.ordinal < 5 OR pair.count >= 10 AND pair.count * 4 >= greatest(m.deleted, m.inserted) * 3) THEN
-			best := pair.count;
-			examples := pair.examples;
-			words := form.words;
-		END IF;
-		EXIT WHEN best * 10 >= m.deleted * 9;
-	END LOOP;
-	IF best > 0 THEN
-		RETURN NEXT ROW(NULL, NULL, best,
-			format('deleted keys that come back among the inserted ones, other only in %s: %s of %s', words, best, m.deleted),
-			'deleted_lines', best, examples)::syncup.found;
+		WHERE p.ordinal < 5 OR p.count * 2 >= $3
+		ORDER BY least(p.count, $3 * 0.9) DESC, p.ordinal LIMIT 1
+		$sql$, keys, array_to_string(forms, ', '))
+	INTO likely USING find_keys_respelled.batch, every, m.deleted;
+	IF likely IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE format($sql$
+		WITH pair AS MATERIALIZED (
+			SELECT min(k.key COLLATE "C") FILTER (WHERE k.command = 'delete') AS key, min(k.key COLLATE "C") FILTER (WHERE k.command = 'insert') AS came,
+				count(*) FILTER (WHERE k.command = 'delete') AS gone
+			FROM (
+				SELECT k.command, k.key, %2$s AS form
+				FROM (
+					SELECT k.*, s.same_beginning, s.same_end
+					FROM (%1$s) AS k JOIN jsonb_each($2) AS j ON j.key = k.command CROSS JOIN LATERAL jsonb_to_record(j.value) AS s (same_beginning int, same_end int)
+				) AS k
+			) AS k
+			WHERE k.form <> ''
+			GROUP BY k.form
+			HAVING min(k.key COLLATE "C") FILTER (WHERE k.command = 'delete') <> min(k.key COLLATE "C") FILTER (WHERE k.command = 'insert')
+		)
+		SELECT (SELECT sum(p.gone)::bigint FROM pair p) AS count,
+			(SELECT jsonb_agg(jsonb_build_object('key', p.key, 'old', p.key, 'new', p.came)) FROM (SELECT * FROM pair p ORDER BY p.key LIMIT 2) AS p) AS examples
+		$sql$, keys, forms[likely.ordinal])
+	INTO pair USING find_keys_respelled.batch, likely.sides;
+	IF pair.count > 0 AND (likely.ordinal < 5 OR pair.count >= 10 AND pair.count * 4 >= greatest(m.deleted, m.inserted) * 3) THEN
+		RETURN NEXT ROW(NULL, NULL, pair.count,
+			format('deleted keys that come back among the inserted ones, other only in %s: %s of %s', words[likely.ordinal], pair.count, m.deleted),
+			'deleted_lines', pair.count, pair.examples)::syncup.found;
 	END IF;
 END
 $$;
@@ -377,22 +393,22 @@ $$;
 COMMENT ON FUNCTION syncup.find_file_almost_empty(uuid, text) IS
 'A file that gives next to nothing. See syncup_findings().';
 
-CREATE FUNCTION syncup.gone_came_stayed(table_name name, key name, applied boolean)
+CREATE FUNCTION syncup.rows_of(side text, table_name name, key name, applied boolean, every bigint)
 RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format(CASE WHEN applied THEN
-			'gone AS MATERIALIZED (SELECT p.* FROM syncup_delta.%1$I p JOIN syncup_delta.%1$I d ON d.batch = p.batch AND d.command = ''delete'' AND d.%2$I = p.%2$I WHERE p.batch = $1 AND p.command = ''before'')'
-		ELSE
-			'gone AS MATERIALIZED (SELECT p.* FROM syncup_previous.%1$I p JOIN syncup_delta.%1$I d ON d.batch = $1 AND d.command = ''delete'' AND d.%2$I = p.%2$I)'
-		END || ', came AS MATERIALIZED (SELECT d.* FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command = ''insert'')'
-			', updated AS MATERIALIZED (SELECT d.* FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command = ''update'')'
-			', stayed AS (SELECT p.* FROM syncup_previous.%1$I p WHERE NOT EXISTS (SELECT FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command IN (''delete'', ''insert'') AND d.%2$I = p.%2$I))',
-		table_name, key)
+	SELECT format(CASE
+			WHEN side = 'gone' AND applied THEN '(SELECT p.* FROM syncup_delta.%1$I p JOIN syncup_delta.%1$I d ON d.batch = p.batch AND d.command = ''delete'' AND d.%2$I = p.%2$I WHERE p.batch = $1 AND p.command = ''before''%3$s)'
+			WHEN side = 'gone' THEN '(SELECT p.* FROM syncup_previous.%1$I p JOIN syncup_delta.%1$I d ON d.batch = $1 AND d.command = ''delete'' AND d.%2$I = p.%2$I WHERE true%3$s)'
+			WHEN side = 'came' THEN '(SELECT p.* FROM syncup_delta.%1$I p WHERE p.batch = $1 AND p.command = ''insert''%3$s)'
+			WHEN side = 'updated' THEN '(SELECT p.* FROM syncup_delta.%1$I p WHERE p.batch = $1 AND p.command = ''update''%3$s)'
+			WHEN side = 'stayed' THEN '(SELECT p.* FROM syncup_previous.%1$I p WHERE NOT EXISTS (SELECT FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command IN (''delete'', ''insert'') AND d.%2$I = p.%2$I)%3$s)'
+			ELSE '(SELECT p.* FROM syncup_previous.%1$I p WHERE NOT EXISTS (SELECT FROM syncup_delta.%1$I d WHERE d.batch = $1 AND d.command IN (''delete'', ''insert'', ''update'') AND d.%2$I = p.%2$I)%3$s)'
+		END, table_name, key, CASE WHEN every > 1 THEN format(' AND hashtextextended(p.%I, 0) %% %s = 0', key, every) END)
 $$;
-COMMENT ON FUNCTION syncup.gone_came_stayed(name, name, boolean) IS
-'SQL for a WITH: the rows that a batch ($1) deletes and inserts, those that it updates as they come, and all others of previous, updated ones among them.';
+COMMENT ON FUNCTION syncup.rows_of(text, name, name, boolean, bigint) IS
+'SQL: of the rows that a batch ($1) deletes (gone), inserts (came) or updates, as they come, or of all others of previous, with (stayed) or without (same) those that it updates: one in so many, by a hash of the key.';
 
 CREATE FUNCTION syncup.file_cut(batch uuid, mapping text, by_key boolean)
 RETURNS SETOF syncup.found
@@ -434,20 +450,19 @@ BEGIN
 	-- then in all rows, of the one that it may be.
 	FOREACH sampled IN ARRAY ARRAY[greatest(least(f.stored, deleted) / 1000, 1), 1] LOOP
 		EXECUTE format($sql$
-			WITH %1$s, some_gone AS MATERIALIZED (
-				SELECT g.* FROM gone g WHERE hashtextextended(g.%3$I, 0) %% $2 = 0
+			WITH gone AS MATERIALIZED (
+				SELECT v.number, g.%3$I AS key, v.value FROM %1$s AS g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
 			), edge AS MATERIALIZED (
 				SELECT v.number, t.trim, percentile_disc(t.trim) WITHIN GROUP (ORDER BY v.value COLLATE "C") COLLATE "C" AS first,
 					percentile_disc(1 - t.trim) WITHIN GROUP (ORDER BY v.value COLLATE "C") COLLATE "C" AS last
-				FROM some_gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value) CROSS JOIN (VALUES (0.02::float8), (0.12)) AS t (trim)
-				WHERE v.value IS NOT NULL
+				FROM gone v CROSS JOIN (VALUES (0.02::float8), (0.12)) AS t (trim)
 				GROUP BY v.number, t.trim
-				HAVING count(*) * 100 >= 98 * (SELECT count(*) FROM some_gone)
+				HAVING count(v.value) * 100 >= 98 * count(*)
 			), apart AS (
 				SELECT e.number, e.trim, count(*) FILTER (WHERE v.value BETWEEN e.first AND e.last) AS inside,
 					max(v.value) FILTER (WHERE v.value < e.first) COLLATE "C" AS before, count(*) FILTER (WHERE v.value < e.first) AS below,
 					min(v.value) FILTER (WHERE v.value > e.last) COLLATE "C" AS after, count(*) FILTER (WHERE v.value > e.last) AS above
-				FROM (SELECT * FROM stayed g WHERE hashtextextended(g.%3$I, 0) %% $2 = 0) AS g
+				FROM %4$s AS g
 				CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
 				JOIN edge e ON e.number = v.number
 				WHERE e.first < e.last
@@ -457,19 +472,22 @@ BEGIN
 				CASE WHEN a.above * 50 <= a.below THEN 'tail' WHEN a.below * 50 <= a.above THEN 'head' ELSE 'middle' END AS part
 			FROM apart a
 			CROSS JOIN LATERAL (
-				SELECT count(*) AS gone, to_jsonb((array_agg(jsonb_build_object('key', g.%3$I, 'old', g.%3$I, 'new', NULL) ORDER BY v.value COLLATE "C"))[1:2]) AS examples
-				FROM some_gone g CROSS JOIN LATERAL (VALUES %2$s) AS v (number, value)
+				SELECT count(*) AS gone, (
+					SELECT jsonb_agg(jsonb_build_object('key', e.key, 'old', e.key, 'new', NULL))
+					FROM (SELECT v.key FROM gone v WHERE v.number = a.number AND v.value BETWEEN coalesce(a.before, v.value) AND coalesce(a.after, v.value) ORDER BY v.value COLLATE "C" LIMIT 2) AS e) AS examples
+				FROM gone v
 				WHERE v.number = a.number AND (v.value > a.before) IS NOT FALSE AND (v.value < a.after) IS NOT FALSE
 			) AS v
 			WHERE a.inside * $2 * 50 <= $3 AND (a.below + a.above) * $2 >= 5 AND a.inside <= a.below + a.above
 			ORDER BY v.gone * $2 * 10 / $3 DESC, a.number, v.gone DESC LIMIT 1
-			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied),
-			(SELECT string_agg(format('(%s, %s)', o.number, o.value), ', ') FROM jsonb_to_recordset(orders) AS o (number int, value text)), f.key)
+			$sql$, syncup.rows_of('gone', f.table_name, f.key, f.applied, sampled),
+			(SELECT string_agg(format('(%s, %s)', o.number, o.value), ', ') FROM jsonb_to_recordset(orders) AS o (number int, value text)), f.key,
+			syncup.rows_of('stayed', f.table_name, f.key, f.applied, sampled))
 		INTO cut USING file_cut.batch, sampled, deleted;
 		EXIT WHEN cut.number IS NULL OR sampled = 1;
 		SELECT jsonb_agg(o) INTO orders FROM jsonb_array_elements(orders) AS o WHERE (o ->> 'number')::int = cut.number;
 	END LOOP;
-	IF cut.gone >= d.rows AND cut.gone * 100 >= d.percent * deleted THEN
+	IF cut.gone >= d.rows AND cut.gone * 100 >= d.percent * deleted AND (by_key OR NOT EXISTS (SELECT FROM syncup.file_cut(file_cut.batch, file_cut.mapping, true))) THEN
 		RETURN QUERY
 		SELECT NULL::text, NULL::name, cut.gone,
 			format(CASE cut.part
@@ -486,7 +504,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup.file_cut(uuid, text, boolean) IS
-'A file that has lost a part: the deleted keys, or else the values of another column in these rows, are a run of all.';
+'A file that has lost a part: the deleted keys, or, if they are none, the values of another column in these rows, are a run of all.';
 
 CREATE FUNCTION syncup.find_file_cut(batch uuid, mapping text)
 RETURNS SETOF syncup.found
@@ -500,7 +518,7 @@ CREATE FUNCTION syncup.find_file_cut_otherwise(batch uuid, mapping text)
 RETURNS SETOF syncup.found
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT * FROM syncup.file_cut($1, $2, false) WHERE NOT EXISTS (SELECT FROM syncup.file_cut($1, $2, true)) $$;
+AS $$ SELECT * FROM syncup.file_cut($1, $2, false) $$;
 COMMENT ON FUNCTION syncup.find_file_cut_otherwise(uuid, text) IS
 'A file that has lost a part, in the order of another column. See syncup_findings().';
 
@@ -533,7 +551,9 @@ DECLARE
 	c syncup.batch_counter;
 	d syncup.detector;
 	of record;
-	cells text;
+	cells jsonb;		-- SQL by the columns' ordinals: (ordinal, value)
+	others bigint;		-- how many rows stay
+	holds CONSTANT text := 't.ordinal = g.ordinal AND CASE t.kind WHEN ''is'' THEN g.value = t.trait WHEN ''ends with'' THEN right(g.value, t.length) = t.trait ELSE starts_with(g.value, t.trait) END';
 	traits jsonb;
 	trait record;
 BEGIN
@@ -543,7 +563,7 @@ BEGIN
 	IF NOT coalesce(f.comparable, false) THEN
 		RETURN;
 	END IF;
-	SELECT string_agg(format('(%s, g.%I)', k.ordinal, k.stored), ', ')
+	SELECT jsonb_object_agg(k.ordinal, format('(%s, g.%I)', k.ordinal, k.stored))
 	INTO cells
 	FROM syncup.mapping_column k
 	WHERE k.connector = (SELECT b.connector FROM syncup.batch b WHERE b.batch = find_rows_in_common.batch) AND k.mapping = find_rows_in_common.mapping
@@ -552,50 +572,78 @@ BEGIN
 		RETURN;
 	END IF;
 
+	-- Where next to none stays, all have everything in common.
+	others := f.stored - c.delta_deleted;
+	IF others < d.rows THEN
+		RETURN;
+	END IF;
+
 	FOR of IN
 		SELECT * FROM (VALUES ('gone', 'deleted', 'deleted_lines', 'old', c.delta_deleted), ('came', 'inserted', 'inserted_lines', 'new', c.delta_inserted))
 			AS s (side, word, counter, place, rows)
-		WHERE s.rows >= d.rows AND f.stored > 0
+		WHERE s.rows >= d.rows
 	LOOP
-		-- What some of them have in common, and then how many have it, and how many others
-		-- as the file has them now: one that has just left a department that is lost is not in it.
+		-- What most of some have in common, and few of some others.
 		EXECUTE format($sql$
-			WITH %1$s, seen AS (
-				SELECT v.ordinal, t.kind, t.trait, count(*) AS rows
-				FROM (SELECT * FROM %2$I g ORDER BY hashtext(g.%3$I) LIMIT 300) AS g
-				CROSS JOIN LATERAL (VALUES %4$s) AS v (ordinal, value)
+			WITH ours AS MATERIALIZED (
+				SELECT g.* FROM %1$s AS g
+			), trait AS MATERIALIZED (
+				SELECT v.ordinal, t.kind, t.trait COLLATE "C" AS trait, char_length(t.trait) AS length, count(*) AS rows
+				FROM ours g
+				CROSS JOIN LATERAL (VALUES %2$s) AS v (ordinal, value)
 				CROSS JOIN LATERAL syncup.traits(v.value) AS t
 				WHERE v.value <> '' AND char_length(t.trait) <= 300
 				GROUP BY v.ordinal, t.kind, t.trait
-			)
-			SELECT jsonb_agg(t) FROM (SELECT s.ordinal, s.kind, s.trait FROM seen s WHERE s.rows * 2 > least($2, 300) ORDER BY s.rows DESC LIMIT 20) AS t
-			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied), of.side, f.key, cells)
-		INTO traits USING find_rows_in_common.batch, of.rows;
-		CONTINUE WHEN traits IS NULL;
-		EXECUTE format($sql$
-			WITH %1$s, trait AS MATERIALIZED (
-				SELECT t.ordinal, t.kind, t.trait COLLATE "C" AS trait, char_length(t.trait) AS length
-				FROM jsonb_to_recordset($3) AS t (ordinal int, kind text, trait text)
-			), has AS (
-				SELECT t.ordinal, t.kind, t.trait, count(*) FILTER (WHERE g.ours) AS ours, count(*) FILTER (WHERE NOT g.ours) AS others,
-					to_jsonb((array_agg(jsonb_build_object('key', g.key, %2$L, g.value) ORDER BY g.key COLLATE "C") FILTER (WHERE g.ours))[1:2]) AS examples
-				FROM (
-					SELECT true AS ours, g.%3$I AS key, v.* FROM %4$I g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
-					UNION ALL
-					SELECT false, NULL, v.* FROM stayed g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
-					WHERE NOT EXISTS (SELECT FROM updated u WHERE u.%6$I = g.%6$I)
-					UNION ALL
-					SELECT false, NULL, v.* FROM updated g CROSS JOIN LATERAL (VALUES %5$s) AS v (ordinal, value)
-				) AS g
-				JOIN trait t ON t.ordinal = g.ordinal AND CASE t.kind WHEN 'is' THEN g.value = t.trait
-					WHEN 'ends with' THEN right(g.value, t.length) = t.trait ELSE starts_with(g.value, t.trait) END
+				HAVING count(*) * 2 > (SELECT count(*) FROM ours)
+			), other AS MATERIALIZED (
+				SELECT g.* FROM %3$s AS g
+			), common AS (
+				SELECT t.ordinal, t.kind, t.trait
+				FROM (SELECT v.* FROM other g CROSS JOIN LATERAL (VALUES %2$s) AS v (ordinal, value)) AS g
+				JOIN trait t ON %4$s
 				GROUP BY t.ordinal, t.kind, t.trait
+				HAVING count(*) * 10 > (SELECT count(*) FROM other)
 			)
-			SELECT h.* FROM has h
-			WHERE h.ours * 100 >= $4 * $2 AND h.others * 20 <= h.ours
-			ORDER BY h.ours - h.others DESC, char_length(h.trait) DESC, h.ordinal LIMIT 1
-			$sql$, syncup.gone_came_stayed(f.table_name, f.key, f.applied), of.place, f.key, of.side, cells, f.key)
-		INTO trait USING find_rows_in_common.batch, of.rows, traits, d.percent;
+			SELECT jsonb_agg(t)
+			FROM (SELECT t.* FROM trait t LEFT JOIN common c USING (ordinal, kind, trait) WHERE c.ordinal IS NULL ORDER BY t.rows DESC, t.length DESC LIMIT 20) AS t
+			$sql$, syncup.rows_of(of.side, f.table_name, f.key, f.applied, of.rows / 300),
+			(SELECT string_agg(c.value, ', ') FROM jsonb_each_text(cells) AS c), syncup.rows_of('stayed', f.table_name, f.key, f.applied, others / 300), holds)
+		INTO traits USING find_rows_in_common.batch;
+		CONTINUE WHEN traits IS NULL;
+		-- Then how many have it, and how many others as the file has them now: one that has
+		-- just left a department that is lost is not in it.
+		EXECUTE format($sql$
+			WITH trait AS MATERIALIZED (
+				SELECT t.* FROM jsonb_to_recordset($2) AS t (ordinal int, kind text, trait text COLLATE "C", length int)
+			), has AS (
+				SELECT t.ordinal, t.kind, t.trait, t.length, sum(g.ours) AS ours, sum(g.others) AS others
+				FROM (
+					SELECT v.*, 1 AS ours, 0 AS others FROM %1$s AS g CROSS JOIN LATERAL (VALUES %4$s) AS v (ordinal, value)
+					UNION ALL
+					SELECT v.*, 0, 1 FROM %2$s AS g CROSS JOIN LATERAL (VALUES %4$s) AS v (ordinal, value)
+					UNION ALL
+					SELECT v.*, 0, 1 FROM %3$s AS g CROSS JOIN LATERAL (VALUES %4$s) AS v (ordinal, value)
+				) AS g
+				JOIN trait t ON %5$s
+				GROUP BY t.ordinal, t.kind, t.trait, t.length
+			)
+			SELECT t.*, (
+					SELECT jsonb_agg(jsonb_build_object('key', e.key, %7$L, e.value))
+					FROM (
+						SELECT g.key, g.value
+						FROM (SELECT g.%6$I AS key, v.* FROM %1$s AS g CROSS JOIN LATERAL (VALUES %4$s) AS v (ordinal, value)) AS g
+						WHERE %5$s
+						ORDER BY g.key COLLATE "C" LIMIT 2
+					) AS e) AS examples
+			FROM (
+				SELECT * FROM has h WHERE h.ours * 100 >= $4 * $3 AND h.others * 20 <= least(h.ours, $5)
+				ORDER BY h.ours - h.others DESC, h.length DESC, h.ordinal LIMIT 1
+			) AS t
+			$sql$, syncup.rows_of(of.side, f.table_name, f.key, f.applied, 1), syncup.rows_of('same', f.table_name, f.key, f.applied, 1),
+			syncup.rows_of('updated', f.table_name, f.key, f.applied, 1),
+			(SELECT string_agg(c.value, ', ') FROM jsonb_each_text(cells) AS c WHERE EXISTS (SELECT FROM jsonb_array_elements(traits) AS t WHERE t ->> 'ordinal' = c.key)),
+			holds, f.key, of.place)
+		INTO trait USING find_rows_in_common.batch, traits, of.rows, d.percent, others;
 		IF trait.ours >= d.rows THEN
 			RETURN QUERY
 			SELECT NULL::text, k.source::name, trait.ours,
@@ -724,6 +772,7 @@ CREATE FUNCTION syncup.findings(batch uuid)
 RETURNS TABLE (mapping text, finding text, column_name name, rows bigint, message text, counter text, explains bigint, "of" bigint, examples jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
