@@ -373,7 +373,7 @@ BEGIN
 		UNION ALL
 		SELECT 3, 'function', p.proname FROM pg_proc p
 		WHERE p.pronamespace = n.oid AND NOT has_function_privilege(p.oid, 'EXECUTE') AND (p.proname IN ('findings', 'column_findings', 'find_file_almost_empty',
-			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_links_lost', 'find_rows_set_aside', 'file_of', 'gone_came_stayed', 'traits', 'explained',
+			'find_keys_respelled', 'find_file_cut', 'find_file_cut_otherwise', 'file_cut', 'find_rows_in_common', 'find_ends_not_found', 'find_links_lost', 'find_rows_set_aside', 'file_of', 'rows_of', 'traits', 'explained',
 			'way_in_words', 'examples_in_words', 'report_as_text', 'next_steps', 'sample_changes', 'shorten', 'wrap', 'what_cascades', 'count_in_words', 'counter_rank', 'exceeded_limits')
 			OR format = 'html' AND (starts_with(p.proname, 'page_') OR p.proname = 'check_options'))
 	) AS o (rank, kind, name)

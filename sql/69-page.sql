@@ -631,7 +631,22 @@ $$;
 COMMENT ON FUNCTION syncup.page_affected(syncup.batch, text) IS
 'What becomes or became of rows: "would be deleted".';
 
-CREATE FUNCTION syncup.page_groups_of(b syncup.batch, mapping text, command text)
+CREATE FUNCTION syncup.page_values_sql(rows text, names text[], ordinals int[], expressions text[])
+RETURNS text
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('SELECT x.ordinal, x.name, x.value, g.rows FROM (SELECT %s, GROUPING(%1$s) AS others, count(*) AS rows FROM (SELECT %s FROM %s) AS c GROUP BY GROUPING SETS (%s)) AS g'
+			' CROSS JOIN LATERAL (VALUES %s) AS x (ordinal, name, value, others) WHERE x.others = g.others',
+		string_agg('v' || n, ', ' ORDER BY n), string_agg(format('%s AS v%s', expressions[n], n), ', ' ORDER BY n), rows, string_agg(format('(v%s)', n), ', ' ORDER BY n),
+		-- GROUPING() has a bit for each column that is not grouped by, the last one's is 1
+		string_agg(format('(%s, %L::text, v%s, %s)', ordinals[n], names[n], n, (1 << cardinality(names)) - 1 - (1 << (cardinality(names) - n))), ', ' ORDER BY n))
+	FROM generate_series(1, cardinality(names)) AS n
+$$;
+COMMENT ON FUNCTION syncup.page_values_sql(text, text[], int[], text[]) IS
+'SQL: of rows (FROM and WHERE), how many have which value of each of some expressions, in one pass: ordinal, name, value, rows.';
+
+CREATE FUNCTION syncup.page_groups_of(b syncup.batch, mapping text, command text, count bigint)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -647,58 +662,81 @@ DECLARE
 	shown CONSTANT int := 12;	-- of them
 	m record;
 	columns name[];
-	whole text;
+	part text;			-- SQL: how many of the changed rows have which value of which column
+	whole text;			-- SQL: and how many rows as they are before
 	page text;
 BEGIN
-	SELECT p.table_name, format($sql$
-			SELECT x.ordinal, x.name, CASE WHEN c.command = 'insert' OR c.command = 'update' AND NOT x.name = ANY (c.changed) THEN x.new ELSE c.old ->> x.name END AS value
-			FROM syncup_changes.%I c CROSS JOIN LATERAL (VALUES %s) AS x (ordinal, name, new, key_part)
-			WHERE c.batch = $1 AND c.command = $2 AND x.key_part IS NULL$sql$, p.table_name, v.cells) AS cells
+	SELECT p.table_name, v.cells, k.changed_key
 	INTO m
-	FROM syncup.mapping p JOIN syncup.mapping_cells v USING (connector, mapping)
+	FROM syncup.mapping p JOIN syncup.mapping_cells v USING (connector, mapping) JOIN syncup.mapping_key k USING (connector, mapping)
 	WHERE p.connector = b.connector AND p.mapping = page_groups_of.mapping;
+	-- The columns are chosen by some rows, and then counted in all.
 	EXECUTE format($sql$
 		SELECT array_agg(v.name)
 		FROM (
-			SELECT v.name FROM (%s) AS v GROUP BY v.name
+			SELECT v.name
+			FROM (
+				SELECT x.ordinal, x.name, CASE WHEN c.command = 'insert' OR c.command = 'update' AND NOT x.name = ANY (c.changed) THEN x.new ELSE c.old ->> x.name END AS value
+				FROM (SELECT c.* FROM syncup_changes.%1$I c WHERE c.batch = $1 AND c.command = $2 AND ($4 = 1 OR hashtextextended(%2$s COLLATE "default", 0) %% $4 = 0)) AS c
+				CROSS JOIN LATERAL (VALUES %3$s) AS x (ordinal, name, new, key_part)
+				WHERE x.key_part IS NULL
+			) AS v
+			GROUP BY v.ordinal, v.name
 			HAVING count(v.value) > 0 AND count(DISTINCT v.value) <= least($3, greatest(count(*) / 3, 1))
-			ORDER BY count(DISTINCT v.value) LIMIT 8
+			ORDER BY count(DISTINCT v.value), v.ordinal LIMIT 8
 		) AS v
-		$sql$, m.cells) INTO columns USING b.batch, command, few;
-	-- The rows as they are before it, of columns whose texts in the source are those in the target.
-	SELECT string_agg(format('SELECT %L::name AS name, p.%I COLLATE "default" AS value, count(*) AS rows FROM syncup_previous.%I p GROUP BY 2',
-			k.target, k.stored, m.table_name), ' UNION ALL ')
-	INTO whole
+		$sql$, m.table_name, m.changed_key, m.cells) INTO columns USING b.batch, command, few, greatest(count / 2000, 1);
+	IF columns IS NULL THEN
+		RETURN NULL;
+	END IF;
+	SELECT syncup.page_values_sql(
+			format('syncup_changes.%I c CROSS JOIN LATERAL jsonb_to_record(coalesce(c.old, ''{}'')) AS o (%s) WHERE c.batch = $1 AND c.command = $2',
+				m.table_name, string_agg(format('%I text', k.target), ', ')),
+			array_agg(k.target::text ORDER BY k.ordinal), array_agg(coalesce(a.attnum, k.ordinal)::int ORDER BY k.ordinal),
+			array_agg(CASE command WHEN 'delete' THEN format('o.%I', k.target) WHEN 'insert' THEN n.value
+				ELSE format('CASE WHEN %L = ANY (c.changed) THEN o.%I ELSE %s END', k.target, k.target, n.value) END ORDER BY k.ordinal)),
+		-- The rows as they are before it, of columns whose texts in the source are those in the target.
+		syncup.page_values_sql(format('syncup_previous.%I p', m.table_name),
+			array_agg(k.target::text ORDER BY k.ordinal) FILTER (WHERE k.format IS NULL), array_agg(k.ordinal ORDER BY k.ordinal) FILTER (WHERE k.format IS NULL),
+			array_agg(format('p.%I COLLATE "default"', k.stored) ORDER BY k.ordinal) FILTER (WHERE k.format IS NULL))
+	INTO part, whole
 	FROM syncup.mapping_column k
-	WHERE k.connector = b.connector AND k.mapping = page_groups_of.mapping AND k.target = ANY (columns) AND k.format IS NULL
-		AND b.status NOT IN ('applied', 'undone')
-		AND has_schema_privilege('syncup_previous', 'USAGE') AND has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT');
+	JOIN syncup.mapping p USING (connector, mapping)
+	LEFT JOIN pg_attribute a ON a.attrelid = p.target AND a.attname = k.target
+	CROSS JOIN LATERAL (SELECT format('CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%1$I) COLLATE "default" END', k.change_column) AS value) AS n
+	WHERE k.connector = b.connector AND k.mapping = page_groups_of.mapping AND k.target = ANY (columns);
+	IF b.status IN ('applied', 'undone') OR NOT has_schema_privilege('syncup_previous', 'USAGE') OR NOT has_table_privilege(format('syncup_previous.%I', m.table_name), 'SELECT') THEN
+		whole := NULL;
+	END IF;
 	EXECUTE format($sql$
 		WITH part AS (
-			SELECT v.ordinal, v.name, v.value, count(*) AS rows FROM (%s) AS v WHERE v.name = ANY ($3) GROUP BY 1, 2, 3
+			%s
+		), whole AS (
+			%s
 		), compared AS (
 			SELECT p.*, CASE WHEN $2 = 'insert' OR bool_and(p.rows <= coalesce(w.rows, 0)) OVER (PARTITION BY p.name) THEN w.rows END AS whole,
 				p.rows / sum(p.rows) OVER (PARTITION BY p.name) AS share, w.rows / sum(w.rows) OVER (PARTITION BY p.name) AS usual,
 				row_number() OVER (PARTITION BY p.name ORDER BY p.rows DESC, p.value COLLATE "C") AS place
-			FROM part p LEFT JOIN (%s) AS w ON w.name = p.name AND w.value IS NOT DISTINCT FROM p.value COLLATE "default"
+			FROM part p LEFT JOIN whole w ON w.name = p.name AND w.value IS NOT DISTINCT FROM p.value COLLATE "default"
 		), told AS (
 			SELECT c.ordinal, c.name, count(*) AS values, count(c.whole) > 0 AS compared, sum(abs(c.share - coalesce(c.usual, 0))) AS telling,
 				string_agg(format('<tr><th scope="row">%%s</th><td class="n">%%s</td>%%s<td>%%s</td></tr>', syncup.page_cell(c.value, 60), syncup.page_number(c.rows),
 					CASE WHEN c.whole IS NULL THEN '<td></td>' ELSE '<td class="n">of ' || syncup.page_number(c.whole) || '</td>' END,
-					syncup.page_bar(c.rows, c.widest, 'part', c.whole)), E'\n' ORDER BY c.place) FILTER (WHERE c.place <= $4) AS rows
+					syncup.page_bar(c.rows, c.widest, 'part', c.whole)), E'\n' ORDER BY c.place) FILTER (WHERE c.place <= $3) AS rows
 			FROM (SELECT c.*, max(greatest(c.rows, c.whole)) OVER (PARTITION BY c.name) AS widest FROM compared c) AS c
 			GROUP BY c.ordinal, c.name
+			HAVING count(c.value) <= $4
 			ORDER BY telling DESC, values, c.ordinal LIMIT 3
 		)
-		SELECT string_agg(syncup.page_table(format('By %%s%%s', syncup.page_value(t.name), CASE WHEN t.values > $4 THEN format(': the %%s commonest of %%s values', $4, t.values) ELSE '' END),
+		SELECT string_agg(syncup.page_table(format('By %%s%%s', syncup.page_value(t.name), CASE WHEN t.values > $3 THEN format(': the %%s commonest of %%s values', $3, t.values) ELSE '' END),
 			format('%%s|#%%s|#%%s|', syncup.page_value(t.name), 'Rows', CASE WHEN NOT t.compared THEN '' WHEN $2 = 'insert' THEN 'There are' ELSE 'Of all' END), t.rows), '' ORDER BY t.ordinal)
 		FROM told t
-		$sql$, m.cells, coalesce(whole, 'SELECT NULL::name AS name, NULL::text AS value, NULL::bigint AS rows WHERE false'))
-	INTO page USING b.batch, command, columns, shown;
+		$sql$, part, coalesce(whole, 'SELECT NULL::int AS ordinal, NULL::text AS name, NULL::text AS value, NULL::bigint AS rows WHERE false'))
+	INTO page USING b.batch, command, shown, few;
 	RETURN page;
 END
 $$;
-COMMENT ON FUNCTION syncup.page_groups_of(syncup.batch, text, text) IS
+COMMENT ON FUNCTION syncup.page_groups_of(syncup.batch, text, text, bigint) IS
 'What rows of a command have in common: up to three columns with few values, each value against all rows that have it.';
 
 CREATE FUNCTION syncup.page_groups(b syncup.batch, redact boolean)
@@ -708,7 +746,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(format(E'<h3>%s %s</h3>\n<div class="beside">%s</div>', syncup.page_count(g.count, g.mapping), syncup.page_affected(b, g.command), g.tables), '' ORDER BY g.count DESC, g.mapping)
 	FROM (
-		SELECT c.mapping, v.command, v.count, syncup.page_groups_of(b, c.mapping, v.command) AS tables
+		SELECT c.mapping, v.command, v.count, syncup.page_groups_of(b, c.mapping, v.command, v.count) AS tables
 		FROM syncup.batch_counter c
 		CROSS JOIN LATERAL (VALUES ('delete', c.deleted), ('update', c.updated), ('insert', c.inserted)) AS v (command, count)
 		WHERE c.batch = b.batch AND c.kind = 'entity type' AND v.count >= 5 AND NOT redact
@@ -732,46 +770,93 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	commonest CONSTANT int := 5;
+	enough CONSTANT int := 5000;	-- rows, to find the commonest change among them
 	m record;
-	rows text;
+	columns name[];		-- that change, those that change in most rows first,
+	rows bigint[];		-- and in how many
+	olds text[];		-- their commonest changes, in the order of the columns
+	news text[];
+	numbers int[];		-- of which column each is
+	counts bigint[];	-- how often each of them is so; redacted: how many different ones a column has
+	counted text;		-- SQL for that
+	body text;
 	page text := '';
 BEGIN
 	FOR m IN
-		SELECT p.mapping, p.table_name, v.cells, c.updated
+		SELECT p.mapping, p.table_name, v.cells, k.changed_key, c.updated,
+			ARRAY(SELECT n.target FROM syncup.mapping_column n LEFT JOIN pg_attribute a ON a.attrelid = p.target AND a.attname = n.target
+				WHERE n.connector = p.connector AND n.mapping = p.mapping AND n.target IS NOT NULL ORDER BY coalesce(a.attnum, n.ordinal)) AS targets
 		FROM syncup.mapping p
 		JOIN syncup.mapping_cells v USING (connector, mapping)
+		JOIN syncup.mapping_key k USING (connector, mapping)
 		JOIN syncup.batch_counter c ON c.batch = b.batch AND c.mapping = p.mapping AND c.updated > 0
 		WHERE p.connector = b.connector AND p.kind = 'entity type'
 		ORDER BY p.ordinal LIMIT 20
 	LOOP
 		EXECUTE format($sql$
-			WITH pair AS (
-				SELECT x.ordinal, x.name, c.old ->> x.name AS old, x.new, count(*) AS rows
-				FROM syncup_changes.%I c CROSS JOIN LATERAL (VALUES %s) AS x (ordinal, name, new, key_part)
-				WHERE c.batch = $1 AND c.command = 'update' AND x.name = ANY (c.changed)
-				GROUP BY 1, 2, 3, 4
-			), ranked AS (
-				SELECT p.*, row_number() OVER (PARTITION BY p.name ORDER BY p.rows DESC, p.old COLLATE "C", p.new COLLATE "C") AS place,
-					sum(p.rows) OVER (PARTITION BY p.name) AS changed, count(*) OVER (PARTITION BY p.name) AS pairs
-				FROM pair p
-			)
-			SELECT string_agg(body, E'\n' ORDER BY changed DESC, ordinal)
+			SELECT array_agg(n.name), array_agg(n.rows)
 			FROM (
-				SELECT r.ordinal, r.changed, '<tbody>' || string_agg(format('<tr>%%s%%s</tr>',
-						CASE r.place WHEN 1 THEN format('<th scope="rowgroup" rowspan="%%1$s">%%2$s</th><td class="n" rowspan="%%1$s">%%3$s</td>',
-							CASE WHEN $2 THEN 1 ELSE least(r.pairs, $3) END, syncup.page_value(r.name), syncup.page_number(r.changed)) END,
-						CASE WHEN $2 THEN format('<td class="n">%%s</td>', syncup.page_number(r.pairs))
-							ELSE format('<td>%%s</td><td>%%s</td><td class="n">%%s</td>', d.marked[1], d.marked[2], syncup.page_number(r.rows)) END), E'\n' ORDER BY r.place) || '</tbody>' AS body
-				FROM ranked r
-				CROSS JOIN LATERAL (SELECT syncup.page_difference(r.old, r.new) AS marked) AS d
-				WHERE r.place <= CASE WHEN $2 THEN 1 ELSE $3 END
-				GROUP BY r.ordinal, r.name, r.changed
-				ORDER BY r.changed DESC, r.ordinal LIMIT 30
-			) AS column_of
-			$sql$, m.table_name, m.cells)
-		INTO rows USING b.batch, redact, commonest;
+				SELECT u.name, count(*) AS rows
+				FROM syncup_changes.%I c CROSS JOIN LATERAL unnest(c.changed) AS u (name)
+				WHERE c.batch = $1 AND c.command = 'update'
+				GROUP BY u.name ORDER BY rows DESC, array_position($2, u.name) LIMIT 30
+			) AS n
+			$sql$, m.table_name) INTO columns, rows USING b.batch, m.targets;
+		-- The commonest changes are looked for in some rows; where a column changes in few, in these.
+		EXECUTE format($sql$
+			SELECT array_agg(p.old ORDER BY p.number, p.place), array_agg(p.new ORDER BY p.number, p.place),
+				array_agg(p.number ORDER BY p.number, p.place), array_agg(p.rows ORDER BY p.number, p.place)
+			FROM (
+				SELECT p.*, row_number() OVER (PARTITION BY p.number ORDER BY p.rows DESC, p.old COLLATE "C", p.new COLLATE "C") AS place
+				FROM (
+					SELECT u.number::int, c.old ->> x.name AS old, x.new, count(*) AS rows
+					FROM (SELECT c.*, hashtextextended(%2$s COLLATE "default", 0) %% $2 = 0 AS sampled FROM syncup_changes.%1$I c WHERE c.batch = $1 AND c.command = 'update') AS c
+					CROSS JOIN LATERAL (VALUES %3$s) AS x (ordinal, name, new, key_part)
+					JOIN unnest($3) WITH ORDINALITY AS u (name, number) ON u.name = x.name
+					WHERE (c.sampled OR c.changed && $4) AND x.name = ANY (c.changed) AND (c.sampled OR x.name = ANY ($4))
+					GROUP BY 1, 2, 3
+				) AS p
+			) AS p
+			WHERE p.place <= $5
+			$sql$, m.table_name, m.changed_key, m.cells)
+		INTO olds, news, numbers, counts
+		USING b.batch, greatest(m.updated / enough, 1), columns, ARRAY(SELECT u.name FROM unnest(columns, rows) AS u (name, rows) WHERE u.rows < enough), commonest;
+		IF redact OR m.updated >= 2 * enough THEN
+			WITH cell AS (
+				SELECT u.number, format('%L = ANY (c.changed)', k.target) AS changed, format('o.%I', k.target) AS old,
+					format('CASE WHEN c.%I IS DISTINCT FROM NULL THEN concat(c.%1$I) COLLATE "default" END', k.change_column) AS new
+				FROM unnest(columns) WITH ORDINALITY AS u (name, number)
+				JOIN syncup.mapping_column k ON k.connector = b.connector AND k.mapping = m.mapping AND k.target = u.name
+			)
+			SELECT CASE WHEN redact THEN (SELECT string_agg(format('count(DISTINCT hash_record_extended(ROW(%s, %s), 0)) FILTER (WHERE %s)', c.old, c.new, c.changed), ', ' ORDER BY c.number) FROM cell c)
+				ELSE (SELECT string_agg(format('count(*) FILTER (WHERE %s AND %s IS NOT DISTINCT FROM ($2)[%s] AND %s IS NOT DISTINCT FROM ($3)[%3$s])', c.changed, c.old, u.place, c.new), ', ' ORDER BY u.place)
+					FROM unnest(numbers) WITH ORDINALITY AS u (number, place) JOIN cell c USING (number)) END
+			INTO counted;
+			EXECUTE format('SELECT ARRAY[%s] FROM syncup_changes.%I c CROSS JOIN LATERAL jsonb_to_record(c.old) AS o (%s) WHERE c.batch = $1 AND c.command = ''update''',
+				counted, m.table_name, (SELECT string_agg(format('%I text', u.name), ', ') FROM unnest(columns) AS u (name)))
+			INTO counts USING b.batch, olds, news;
+		END IF;
+		IF redact THEN
+			SELECT string_agg(format('<tr><th scope="row">%s</th><td class="n">%s</td><td class="n">%s</td></tr>', syncup.page_value(u.name), syncup.page_number(u.rows), syncup.page_number(u.changes)), E'\n' ORDER BY u.number)
+			INTO body FROM unnest(columns, rows, counts) WITH ORDINALITY AS u (name, rows, changes, number);
+		ELSE
+			SELECT string_agg('<tbody>' || c.body || '</tbody>', E'\n' ORDER BY c.number)
+			INTO body
+			FROM (
+				SELECT p.number, string_agg(format('<tr>%s<td>%s</td><td>%s</td><td class="n">%s</td></tr>',
+					CASE p.place WHEN 1 THEN format('<th scope="rowgroup" rowspan="%1$s">%2$s</th><td class="n" rowspan="%1$s">%3$s</td>',
+						p.shown, syncup.page_value(columns[p.number]), syncup.page_number(rows[p.number])) END,
+					d.marked[1], d.marked[2], syncup.page_number(p.count)), E'\n' ORDER BY p.place) AS body
+				FROM (
+					SELECT u.*, row_number() OVER (PARTITION BY u.number ORDER BY u.count DESC, u.old COLLATE "C", u.new COLLATE "C") AS place, count(*) OVER (PARTITION BY u.number) AS shown
+					FROM unnest(olds, news, numbers, counts) AS u (old, new, number, count)
+				) AS p
+				CROSS JOIN LATERAL (SELECT syncup.page_difference(p.old, p.new) AS marked) AS d
+				GROUP BY p.number
+			) AS c;
+		END IF;
 		page := page || coalesce(syncup.page_table(format('%s %s: which columns%s', syncup.page_count(m.updated, m.mapping), syncup.page_affected(b, 'update'),
-			CASE WHEN redact THEN '' ELSE ', with the commonest changes' END), CASE WHEN redact THEN 'Column|#Rows|#Different changes' ELSE 'Column|#Rows|Before|After|#Times' END, rows), '');
+			CASE WHEN redact THEN '' ELSE ', with the commonest changes' END), CASE WHEN redact THEN 'Column|#Rows|#Different changes' ELSE 'Column|#Rows|Before|After|#Times' END, body), '');
 	END LOOP;
 	RETURN page;
 END
@@ -853,15 +938,20 @@ BEGIN
 			CASE WHEN $8 THEN '<td class="n">' || syncup.page_number(coalesce(lost.links, 0)) || '</td>' END)$sql$;
 	END IF;
 	EXECUTE format($sql$
-		SELECT string_agg(s.line, E'\n' ORDER BY s.place) FILTER (WHERE s.bytes <= $7), count(*) FILTER (WHERE s.bytes <= $7), coalesce(max(s.rows), 0)
+		WITH hit AS MATERIALIZED (
+			SELECT %1$s COLLATE "default" AS key, c.ctid AS version FROM syncup_changes.%3$I c WHERE c.batch = $1 AND c.command = $2 AND (%4$s)
+		)
+		SELECT string_agg(s.line, E'\n' ORDER BY s.place) FILTER (WHERE s.bytes <= $7), count(*) FILTER (WHERE s.bytes <= $7), (SELECT count(*) FROM hit)
 		FROM (
-			SELECT r.place, r.rows, l.line, sum(octet_length(l.line)) OVER (ORDER BY r.place) AS bytes
+			SELECT r.place, l.line, sum(octet_length(l.line)) OVER (ORDER BY r.place) AS bytes
 			FROM (
-				SELECT count(*) OVER () AS rows, row_number() OVER (ORDER BY %1$s COLLATE "C") AS place, %1$s COLLATE "default" AS key, c.ctid AS version,
+				SELECT f.place, f.key, f.version,
 					(SELECT CASE WHEN c.command = 'delete' THEN c.old ->> v.name ELSE v.new END FROM (VALUES %2$s) AS v (ordinal, name, new, key_part) WHERE v.name = $4) AS display
-				FROM syncup_changes.%3$I c
-				WHERE c.batch = $1 AND c.command = $2 AND (%4$s)
-				ORDER BY place LIMIT least($3, $7 / 100)	-- no row takes fewer bytes
+				FROM (
+					SELECT h.*, row_number() OVER (ORDER BY h.key COLLATE "C") AS place
+					FROM (SELECT * FROM hit ORDER BY key COLLATE "C" LIMIT least($3, $7 / 100)) AS h	-- no row takes fewer bytes
+				) AS f
+				JOIN syncup_changes.%3$I c ON c.ctid = f.version
 			) AS r
 			LEFT JOIN (SELECT l.key COLLATE "default" AS key, count(*) AS links FROM (%6$s) AS l GROUP BY 1) AS lost ON lost.key = r.key
 			JOIN syncup_changes.%3$I c ON c.ctid = r.version
@@ -1122,22 +1212,25 @@ SET intervalstyle = 'postgres'
 SET timezone = 'UTC'
 SET bytea_output = 'hex'
 SET extra_float_digits = 1
+SET min_parallel_table_scan_size = 0
+SET parallel_setup_cost = 0
+SET parallel_tuple_cost = 0
 AS $$
 DECLARE
 	m record;
-	digest text;
+	digest bytea;
 	digests text := '';
 BEGIN
 	FOR m IN
 		SELECT p.mapping, p.table_name FROM syncup.mapping p WHERE p.connector = b.connector ORDER BY p.mapping COLLATE "C"
 	LOOP
-		EXECUTE format('SELECT string_agg(d, '''' ORDER BY d COLLATE "C") FROM (SELECT md5(concat(c.*)) AS d FROM syncup_changes.%I c WHERE c.batch = $1) AS x', m.table_name)
+		EXECUTE format('SELECT sha256(string_agg(d, '''')) FROM (SELECT sha256(convert_to((c.*)::text, getdatabaseencoding())) AS d FROM syncup_changes.%I c WHERE c.batch = $1 ORDER BY d) AS x', m.table_name)
 		INTO digest USING b.batch;
-		digests := digests || coalesce(m.mapping || md5(digest), '');
+		digests := digests || coalesce(m.mapping || encode(digest, 'hex'), '');
 	END LOOP;
 	RETURN format(E'<footer>\n<p>Batch %s of connector %s, number %s. Page made %s by syncup %s.</p>\n<p>Digest of the stored changes: %s</p>\n</footer>\n',
 		b.batch, syncup.page_value(b.connector), b.seq, syncup.page_time(now()), (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'syncup'),
-		CASE digests WHEN '' THEN 'none are stored' ELSE 'SHA-256 ' || encode(sha256(convert_to(digests, 'UTF8')), 'hex') END);
+		CASE digests WHEN '' THEN 'none are stored' ELSE 'SHA-256 ' || encode(sha256(convert_to(digests, getdatabaseencoding())), 'hex') END);
 END
 $$;
 COMMENT ON FUNCTION syncup.page_footer(syncup.batch) IS

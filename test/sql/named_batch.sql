@@ -85,7 +85,7 @@ RESET ROLE;
 GRANT USAGE ON SCHEMA syncup, syncup_changes TO regress_syncup_look;
 GRANT SELECT ON ALL TABLES IN SCHEMA syncup, syncup_changes TO regress_syncup_look;
 GRANT EXECUTE ON FUNCTION syncup_report(uuid, text, jsonb), syncup_report(text, text, jsonb), syncup.batch_named, syncup.findings, syncup.column_findings, syncup.find_file_almost_empty, syncup.find_keys_respelled, syncup.find_file_cut, syncup.find_file_cut_otherwise, syncup.file_cut,
-	syncup.find_rows_in_common, syncup.find_ends_not_found, syncup.find_links_lost, syncup.find_rows_set_aside, syncup.file_of, syncup.gone_came_stayed, syncup.traits, syncup.explained, syncup.way_in_words, syncup.examples_in_words,
+	syncup.find_rows_in_common, syncup.find_ends_not_found, syncup.find_links_lost, syncup.find_rows_set_aside, syncup.file_of, syncup.rows_of, syncup.traits, syncup.explained, syncup.way_in_words, syncup.examples_in_words,
 	syncup.sample_changes, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank, syncup.exceeded_limits, syncup.next_steps, syncup.report_as_text TO regress_syncup_look;
 SELECT t.go('complete', E'id,v\n1,a\n2,b\n3,c\n');
 SELECT t.go('complete', E'id,v\n1,a\n');

@@ -319,7 +319,7 @@ CREATE ROLE regress_syncup_report;
 GRANT USAGE ON SCHEMA syncup, syncup_changes, t TO regress_syncup_report;
 GRANT SELECT ON ALL TABLES IN SCHEMA syncup, syncup_changes TO regress_syncup_report;
 GRANT EXECUTE ON FUNCTION syncup_report(uuid, text, jsonb), syncup_findings, syncup.findings, syncup.column_findings, syncup.find_file_almost_empty, syncup.find_keys_respelled, syncup.find_file_cut, syncup.find_file_cut_otherwise, syncup.file_cut,
-	syncup.find_rows_in_common, syncup.find_ends_not_found, syncup.find_links_lost, syncup.find_rows_set_aside, syncup.file_of, syncup.gone_came_stayed, syncup.traits, syncup.explained, syncup.way_in_words, syncup.examples_in_words,
+	syncup.find_rows_in_common, syncup.find_ends_not_found, syncup.find_links_lost, syncup.find_rows_set_aside, syncup.file_of, syncup.rows_of, syncup.traits, syncup.explained, syncup.way_in_words, syncup.examples_in_words,
 	syncup.sample_changes, syncup.shorten, syncup.wrap, syncup.what_cascades, syncup.count_in_words, syncup.counter_rank, syncup.exceeded_limits, syncup.next_steps, syncup.report_as_text TO regress_syncup_report;
 SET ROLE regress_syncup_report;
 SELECT finding, column_name, rows FROM syncup_findings(t.last());

@@ -94,7 +94,7 @@ my %may = (
 	(map { ("function $_" => 'LOC') } qw(
 		syncup_changes(uuid) syncup_report(uuid,text,jsonb) syncup_report(text,text,jsonb) syncup_dashboard() syncup.batch_named(text) syncup_findings(uuid)
 		syncup.findings(uuid) syncup.column_findings(uuid,text) syncup.find_file_almost_empty(uuid,text) syncup.find_keys_respelled(uuid,text) syncup.find_file_cut(uuid,text) syncup.find_file_cut_otherwise(uuid,text) syncup.file_cut(uuid,text,boolean)
-		syncup.find_rows_in_common(uuid,text) syncup.find_ends_not_found(uuid,text) syncup.find_links_lost(uuid,text) syncup.find_rows_set_aside(uuid,text) syncup.file_of(uuid,text) syncup.gone_came_stayed(name,name,boolean)
+		syncup.find_rows_in_common(uuid,text) syncup.find_ends_not_found(uuid,text) syncup.find_links_lost(uuid,text) syncup.find_rows_set_aside(uuid,text) syncup.file_of(uuid,text) syncup.rows_of(text,name,name,boolean,bigint)
 		syncup.traits(text) syncup.explained(uuid,text) syncup.way_in_words(text) syncup.examples_in_words(jsonb)
 		syncup.sample_changes(uuid,text,integer) syncup.shorten(text,integer) syncup.wrap(text,integer) syncup.what_cascades(uuid) syncup.count_in_words(bigint,text) syncup.counter_rank(text) syncup.exceeded_limits(uuid)
 		syncup.next_steps(uuid) syncup.report_as_text(uuid) syncup.check_options(text,jsonb,jsonb))),
