@@ -695,7 +695,7 @@ AS $$
 	)
 	SELECT NULL, NULL::name, n.count,
 		format('pairs with an end that is not found: %s of %s read: %s', n.count, c.rows_read, n.reasons)
-			|| coalesce(format('; %s of them have one that %s "%s"', t.count, t.kind, syncup.shorten(t.trait, 60)), ''),
+			|| CASE WHEN t.count IS NULL THEN '' ELSE format('; %s of them have one that %s "%s"', t.count, t.kind, syncup.shorten(t.trait, 60)) END,
 		'link_deleted_lines', least(n.count, c.deleted), n.examples
 	FROM syncup.batch_counter c
 	JOIN syncup.detector d ON d.detector = 'ends not found'
@@ -723,7 +723,7 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT NULL, NULL::name, now.count,
-		format('set aside: %s of %s rows of %s (%s %%): %s', now.count, c.rows_read, regexp_replace(c.file, '^.*/', ''),
+		format('%s of %s rows of %s (%s %%) cannot be used: %s', now.count, c.rows_read, regexp_replace(c.file, '^.*/', ''),
 			round(now.count * 100.0 / nullif(c.rows_read, 0), 2), now.reasons)
 			|| coalesce('; ' || before.count || ' in the last applied batch', ''),
 		'set_aside_lines', c.set_aside, NULL::jsonb

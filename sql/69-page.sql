@@ -295,32 +295,42 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- Of the counters that exceed, those that hurt most: each told of the mapping that has most of it.
-	SELECT 'This would ' || string_agg(e.words, CASE e.ordinal WHEN 1 THEN '' WHEN 2 THEN '. It would also ' ELSE ', and ' END ORDER BY e.ordinal) || '.'
-	FROM (
-		SELECT row_number() OVER (ORDER BY min(l.place)) AS ordinal,
-			CASE l.counter
-				WHEN 'deleted_lines' THEN format('delete %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping))
-				WHEN 'updated_lines' THEN format('change %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping))
-				WHEN 'inserted_lines' THEN CASE m.base WHEN 0 THEN format('add %s, where there are none', syncup.page_count(m.count, m.mapping))
-					ELSE format('add %s to the %s that are there', syncup.page_count(m.count, m.mapping), syncup.page_number(m.base)) END
-				WHEN 'link_deleted_lines' THEN format('remove %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
-				WHEN 'link_updated_lines' THEN format('move %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
-				WHEN 'link_inserted_lines' THEN format('add %s links (%s) to the %s that are there', syncup.page_number(m.count), syncup.page_value(m.mapping), syncup.page_number(m.base))
-				ELSE format('leave out %s of the %s rows of a file (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
-			END AS words
-		FROM syncup.exceeded_limits(b.batch) l
-		CROSS JOIN LATERAL (
-			SELECT k.mapping, k.count, k.base FROM syncup.counted k
-			WHERE k.batch = b.batch AND k.counter = l.counter AND k.mapping IS NOT NULL
-			ORDER BY k.count DESC, k.mapping LIMIT 1
-		) AS m
-		GROUP BY l.counter, m.mapping, m.count, m.base
-	) AS e
-	WHERE e.ordinal <= 3
+	-- Of the counters that exceed, those that hurt most: each told of the mapping, or the resource, that has most of it.
+	SELECT nullif(concat_ws(' ',
+		(SELECT 'This would ' || string_agg(e.words, CASE e.ordinal WHEN 1 THEN '' WHEN 2 THEN '. It would also ' ELSE ', and ' END ORDER BY e.ordinal) || '.'
+		FROM (
+			SELECT row_number() OVER (ORDER BY min(l.place)) AS ordinal,
+				CASE l.counter
+					WHEN 'deleted_lines' THEN format('delete %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping))
+					WHEN 'updated_lines' THEN format('change %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping))
+					WHEN 'inserted_lines' THEN CASE m.base WHEN 0 THEN format('add %s, where there are none', syncup.page_count(m.count, m.mapping))
+						ELSE format('add %s to the %s that are there', syncup.page_count(m.count, m.mapping), syncup.page_number(m.base)) END
+					WHEN 'link_deleted_lines' THEN format('remove %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
+					WHEN 'link_updated_lines' THEN format('move %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
+					WHEN 'link_inserted_lines' THEN format('add %s links (%s) to the %s that are there', syncup.page_number(m.count), syncup.page_value(m.mapping), syncup.page_number(m.base))
+					WHEN 'link_deleted_lines_per_resource' THEN format('take from %s %s of its %s links (%s)', syncup.page_value(m.resource), syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
+					ELSE format('leave out %s of the %s rows of a file (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
+				END AS words
+			FROM syncup.exceeded_limits(b.batch) l
+			CROSS JOIN LATERAL (
+				(SELECT k.mapping, k.count, k.base, NULL AS resource FROM syncup.counted k
+				WHERE k.batch = b.batch AND k.counter = l.counter AND k.mapping IS NOT NULL
+				ORDER BY k.count DESC, k.mapping LIMIT 1)
+				UNION ALL
+				(SELECT r.mapping, r.deleted, r.stored, r.resource FROM syncup.batch_resource r
+				WHERE r.batch = b.batch AND r.mapping = l.mapping AND l.counter = 'link_deleted_lines_per_resource'
+				ORDER BY r.deleted::float8 / r.stored DESC, r.stored DESC, r.resource COLLATE "C" LIMIT 1)
+			) AS m
+			GROUP BY l.counter, m.mapping, m.count, m.base, m.resource
+		) AS e
+		WHERE e.ordinal <= 3),
+		(SELECT CASE count(*) WHEN 1 THEN 'A check of your own' ELSE format('%s checks of your own', count(*)) END || CASE WHEN bool_and(r.error IS NOT NULL) THEN ' failed: ' ELSE ' found something: ' END
+			|| string_agg('&ldquo;' || syncup.page_value(r.name) || '&rdquo;', ', ' ORDER BY r.name COLLATE "C") || '.'
+			|| CASE WHEN EXISTS (SELECT FROM syncup.exceeded_limits(b.batch)) THEN '' ELSE format(' No limit is exceeded. What it would do: %s.', syncup.page_done(b)) END
+		FROM syncup.check_result r WHERE r.batch = b.batch AND (r.rows > 0 OR r.error IS NOT NULL) HAVING count(*) > 0)), '')
 $$;
 COMMENT ON FUNCTION syncup.page_effect(syncup.batch) IS
-'What a batch would do that exceeds its limits, in a sentence or two.';
+'What a batch would do that exceeds its limits, and which checks found something, in a sentence or two.';
 
 CREATE FUNCTION syncup.page_done(b syncup.batch)
 RETURNS text
@@ -424,28 +434,81 @@ $$;
 COMMENT ON FUNCTION syncup.page_headline(syncup.batch, boolean) IS
 'What happened, in plain words; since when; what waits.';
 
+CREATE FUNCTION syncup.page_meaning(finding text)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN finding = 'file almost empty' THEN 'The file holds next to nothing. Probably the export failed.'
+		WHEN finding = 'file cut' THEN 'A part of the file is missing. Probably the export broke off, or left something out.'
+		WHEN finding = 'keys in another spelling' THEN 'The same rows come under keys that are written in another way. They would be deleted and made anew, and lose what belongs to them.'
+		WHEN finding IN ('columns swapped', 'columns shifted') THEN 'Values stand in the wrong column. Probably the columns of the export were mixed up.'
+		WHEN finding = 'column emptied' THEN 'What stood in this column would be gone. Probably the export left it empty.'
+		WHEN finding = 'column filled' THEN 'This column was empty, and is filled now.'
+		WHEN finding = 'constant value' THEN 'Many rows get the same value. Probably it is a default of the source, or was set for all of them at once.'
+		WHEN finding = 'format changed' THEN 'The values mean the same, and are written in another way. Probably a setting of the export was changed.'
+		WHEN finding = 'moved in time' THEN 'Dates or times move, all by as much. Probably a time zone or a setting of the export was changed.'
+		WHEN finding = 'values recoded' THEN 'Each value becomes another one, the same everywhere. Probably the source has new names or codes for them.'
+		WHEN finding = 'values cut' THEN 'Values lose their end. Probably a field of the source or the export became shorter.'
+		WHEN finding IN ('suffix changed', 'prefix changed') THEN 'Values change in one part, the same everywhere. That may be meant, as a new mail domain is.'
+		WHEN finding = 'column changed everywhere' THEN 'Nearly every row changes here, in no way that is known.'
+		WHEN finding = 'rows in common' THEN 'These rows belong together, and next to no other row is like them.'
+		WHEN finding = 'links lost' THEN 'Something that had links, such as a group, would be left with few or none, or loses more of them than its limit allows.'
+		WHEN finding = 'ends not found' THEN 'These pairs name a row that is not there. They become links as soon as it is there.'
+		WHEN finding = 'rows set aside' THEN 'These rows of the file cannot be used. For them the tables stay as they are.'
+	END
+$$;
+COMMENT ON FUNCTION syncup.page_meaning(text) IS
+'What a finding means for somebody who knows the data only; null: nothing is known.';
+
+CREATE FUNCTION syncup.page_examples(examples jsonb)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT '<br><span class="soft">for example</span> ' || string_agg(CASE
+			WHEN e.new IS NULL AND (e.old IS NULL AND NOT x.value ? 'new' OR e.old = e.key) THEN syncup.page_value(e.key, 60)
+			WHEN e.old = e.key THEN format('%s &#8594; %s', d.marked[1], d.marked[2])
+			ELSE format('<span class="key">%s</span> ', syncup.page_value(e.key, 60)) || CASE
+				WHEN NOT x.value ? 'new' THEN syncup.page_cell(e.old)
+				WHEN NOT x.value ? 'old' THEN syncup.page_cell(e.new)
+				ELSE format('%s &#8594; %s', d.marked[1], d.marked[2]) END END, '; ' ORDER BY x.ordinality)
+	FROM jsonb_array_elements(examples) WITH ORDINALITY AS x
+	CROSS JOIN LATERAL jsonb_to_record(x.value) AS e (key text, old text, new text)
+	CROSS JOIN LATERAL (SELECT syncup.page_difference(e.old, e.new) AS marked) AS d
+$$;
+COMMENT ON FUNCTION syncup.page_examples(jsonb) IS
+'The examples of a finding: before and after.';
+
 CREATE FUNCTION syncup.page_verdict(b syncup.batch, redact boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT concat(
-		CASE WHEN f.items IS NOT NULL THEN '<ul>' || f.items || E'</ul>\n'
+		CASE WHEN f.items IS NOT NULL OR k.items IS NOT NULL THEN concat('<ul>', k.items, f.items, E'</ul>\n')
 			WHEN b.status IN ('blocked', 'prepared', 'failed') AND b.prepared_at IS NOT NULL OR b.changes_kept THEN
 				'<p>Nothing stands out: no cause is seen in the figures. That proves nothing. Look at who is affected, and ask.</p>'
 			ELSE '' END,
 		coalesce('<p><strong>Whom to ask:</strong> ' || syncup.page_value(c.options ->> 'contact', 300) || '</p>',
 			'<p class="soft">Nobody is named to ask: the connector has no option "contact".</p>'))
 	FROM (
-		SELECT string_agg(format(E'<li><strong>%s: %s</strong>%s</li>\n', syncup.page_value(f.mapping), syncup.page_escape(f.finding)
-				|| coalesce(' (' || syncup.page_value(f.column_name) || ')', ''),
-				CASE WHEN redact THEN format(', %s', syncup.page_count(f.rows, 'row')) ELSE '<br>' || syncup.page_value(f.message, 600) END), '' ORDER BY f.place) AS items
+		SELECT string_agg(format(E'<li><strong>%s: %s</strong>%s%s</li>\n', syncup.page_value(f.mapping), syncup.page_escape(f.finding)
+				|| coalesce(' (' || syncup.page_value(f.column_name) || ')', ''), '<br>' || syncup.page_meaning(f.finding),
+				CASE WHEN redact THEN format(' %s.', syncup.page_count(f.rows, 'row'))
+					ELSE '<br>' || syncup.page_value(f.message, 600) || coalesce(syncup.page_examples(f.examples), '') END), '' ORDER BY f.place) AS items
 		FROM (
-			SELECT f.mapping, f.finding, f.column_name, f.rows, f.message, row_number() OVER () AS place
-			FROM @extschema@.syncup_findings(b.batch) AS f
+			SELECT f.mapping, f.finding, f.column_name, f.rows, f.message, f.examples, row_number() OVER () AS place
+			FROM syncup.findings(b.batch) AS f
 		) AS f
 		WHERE f.place <= 12
 	) AS f
+	CROSS JOIN (
+		SELECT string_agg(format(E'<li><strong>check %s</strong>%s. <a href="#checks">What it found</a></li>\n', syncup.page_value(r.name),
+			CASE WHEN r.error IS NOT NULL THEN ' failed' ELSE ' found ' || syncup.page_count(r.rows, 'row') END), '' ORDER BY r.name COLLATE "C") AS items
+		FROM syncup.check_result r WHERE r.batch = b.batch AND (r.rows > 0 OR r.error IS NOT NULL)
+	) AS k
 	CROSS JOIN (
 		SELECT x.options FROM syncup.connector x WHERE x.connector = b.connector
 	) AS c
@@ -460,7 +523,7 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT syncup.page_table('Rows of each file and table, drawn to one scale', 'What|#Read|#Kept|#Set aside|Kept of read|#Stored before|#Stored after|After, of before|#Inserted|#Updated|#Deleted',
+	SELECT syncup.page_table('Rows read from each file, and kept of them; rows stored before, and after; the bars are drawn to one scale', 'What|#Read|#Kept|#Set aside||#Before|#After||#Inserted|#Updated|#Deleted',
 			string_agg(format('<tr><th scope="row">%s%s</th><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td><td>%s</td><td class="n">%s</td><td class="n">%s</td><td>%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td></tr>',
 				syncup.page_value(r.mapping), CASE WHEN r.kind = 'association' THEN ' <span class="soft">links</span>' ELSE '' END,
 				syncup.page_number(r.rows_read), syncup.page_number(r.rows_kept), syncup.page_number(r.set_aside),
@@ -526,7 +589,7 @@ AS $$
 	)
 	SELECT syncup.page_table('What this run counts, against its limits and earlier runs', 'Counted|#This run|#Of|Limit|This run and limit|Last 100 runs|Verdict',
 			string_agg(format('<tr><th scope="row">%s%s</th><td class="n">%s</td><td class="n">%s</td><td>%s</td><td>%s</td><td>%s%s</td><td>%s</td></tr>',
-				initcap(left(w.name, 1)) || substr(w.name, 2), coalesce(' of ' || syncup.page_value(t.mapping), ''),
+				initcap(left(w.name, 1)) || substr(w.name, 2), coalesce(' of ' || syncup.page_value(t.mapping), '') || coalesce('<br><span class="key">' || syncup.page_value(r.resource) || '</span>', ''),
 				syncup.page_number(t.count), syncup.page_number(t.base) || coalesce(' <span class="soft">(' || round(t.percent, 1) || '&nbsp;%)</span>', ''),
 				coalesce(nullif(concat_ws(' or ', CASE WHEN t.maximum IS NOT NULL THEN syncup.page_number(t.maximum) END,
 					t.max_percentage || '&nbsp;% = ' || syncup.page_number(floor(t.max_percentage * t.base / 100))), ''), 'none'),
@@ -541,9 +604,14 @@ AS $$
 		SELECT c.*, floor(least(c.maximum, c.max_percentage * c.base / 100)) AS lines,
 			row_number() OVER (ORDER BY c.exceeded DESC, c.mapping NULLS FIRST, syncup.counter_rank(c.counter)) AS shown
 		FROM syncup.threshold_check c
-		WHERE c.batch = b.batch AND (c.exceeded OR coalesce(c.maximum, c.max_percentage) IS NOT NULL AND (c.count > 0 OR c.mapping IS NULL AND c.base > 0))
+		WHERE c.batch = b.batch AND c.counter NOT LIKE 'check %' AND (c.exceeded OR coalesce(c.maximum, c.max_percentage) IS NOT NULL AND (c.count > 0 OR c.mapping IS NULL AND c.base > 0))
 	) AS t
 	CROSS JOIN LATERAL (SELECT regexp_replace(syncup.count_in_words(2, t.counter), '^2 ', '') AS name) AS w
+	LEFT JOIN LATERAL (
+		SELECT x.resource FROM syncup.batch_resource x
+		WHERE x.batch = b.batch AND x.mapping = t.mapping AND t.counter = 'link_deleted_lines_per_resource' AND x.deleted = t.count AND x.stored = t.base
+		ORDER BY x.resource COLLATE "C" LIMIT 1
+	) AS r ON true
 	CROSS JOIN LATERAL (
 		SELECT coalesce(array_agg(p.count ORDER BY p.ordinal), '{}') AS counts
 		FROM per_run p WHERE p.counter = t.counter AND p.mapping IS NOT DISTINCT FROM t.mapping
@@ -560,7 +628,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT syncup.page_table('Checks of your own that found something', 'Check|#Rows|The first of them', string_agg(
 		format('<tr><th scope="row">%s</th><td class="n">%s</td><td>%s</td></tr>', syncup.page_value(r.name), syncup.page_number(r.rows),
-			CASE WHEN redact THEN '' ELSE coalesce(syncup.page_value(r.error), (SELECT string_agg(syncup.page_value(e.value::text), '<br>' ORDER BY e.n) FROM jsonb_array_elements(r.first_rows) WITH ORDINALITY AS e (value, n) WHERE e.n <= 10), '') END),
+			CASE WHEN redact THEN '<span class="soft">left out</span>' ELSE coalesce('It failed: ' || syncup.page_value(r.error, 300), (
+				SELECT string_agg((SELECT string_agg(format('<span class="soft">%s</span> %s', syncup.page_value(c.key), syncup.page_cell(c.value)), ', ') FROM jsonb_each_text(e.value) AS c), '<br>' ORDER BY e.n)
+				FROM jsonb_array_elements(r.first_rows) WITH ORDINALITY AS e (value, n) WHERE e.n <= 10), '') END),
 		E'\n' ORDER BY r.name))
 	FROM syncup.check_result r WHERE r.batch = b.batch AND (r.rows > 0 OR r.error IS NOT NULL)
 	HAVING count(*) > 0
@@ -579,7 +649,7 @@ AS $$
 			SELECT p.seq, p.batch, p.status, p.mode, coalesce(p.synchronized_at, p.prepared_at) AS at, c.inserted, c.updated, c.deleted, c.inserted + c.updated + c.deleted AS changed, f.size
 			FROM (
 				SELECT * FROM syncup.batch q
-				WHERE q.connector = b.connector AND q.seq <= b.seq AND q.prepared_at IS NOT NULL AND q.mode <> 'undo'
+				WHERE q.connector = b.connector AND q.seq <= b.seq AND q.prepared_at IS NOT NULL AND (q.mode NOT IN ('initial', 'undo') OR q.batch = b.batch)
 				ORDER BY q.seq DESC LIMIT 30
 			) AS p
 			CROSS JOIN LATERAL (
@@ -594,7 +664,7 @@ AS $$
 	), scale AS (
 		SELECT greatest(max(r.changed), 1)::numeric AS changed, greatest(max(r.size), 1)::numeric AS size, 720.0 / count(*) AS step FROM run r
 	)
-	SELECT format(E'<figure>\n<svg viewBox="0 0 800 220" role="img" aria-label="%s">\n<line class="s-axis" x1="0" x2="720" y1="190" y2="190"/>\n<text x="0" y="10">%s changes</text><text x="720" y="10" text-anchor="end">files: at most %s</text>\n%s\n%s\n</svg>\n<figcaption>%s</figcaption>\n</figure>\n',
+	SELECT format(E'<figure>\n<svg viewBox="0 0 800 224" role="img" aria-label="%s">\n<line class="s-axis" x1="0" x2="720" y1="190" y2="190"/>\n<text x="0" y="10">%s changes</text><text x="720" y="10" text-anchor="end">files: at most %s</text>\n%s\n%s\n</svg>\n<figcaption>%s</figcaption>\n</figure>\n',
 			format('Changes and file size of the last %s runs. This run: %s changes; the most before: %s.', max(r.runs), max(r.changed) FILTER (WHERE r.x = r.runs), coalesce(max(r.changed) FILTER (WHERE r.x < r.runs), 0)),
 			syncup.page_number(max(s.changed)), syncup.page_size(max(s.size)),
 			string_agg(format('<rect class="f-stop" x="%1$s" y="%3$s" width="%2$s" height="%4$s"/><rect class="f-bar" x="%1$s" y="%5$s" width="%2$s" height="%6$s"/><rect class="f-go" x="%1$s" y="%7$s" width="%2$s" height="%8$s"/>%9$s',
@@ -602,7 +672,7 @@ AS $$
 				round(190 - 170 * r.deleted / s.changed, 1), round(170 * r.deleted / s.changed, 1),
 				round(190 - 170 * (r.deleted + r.updated) / s.changed, 1), round(170 * r.updated / s.changed, 1),
 				round(190 - 170 * r.changed / s.changed, 1), round(170 * r.inserted / s.changed, 1),
-				CASE WHEN r.x = r.runs THEN format('<text x="%s" y="205" text-anchor="middle">this run</text>', round((r.x - 0.5) * s.step, 1))
+				CASE WHEN r.x = r.runs THEN format('<text x="%s" y="218" text-anchor="middle">this run</text>', round((r.x - 0.5) * s.step, 1))
 					WHEN r.status = 'applied' THEN ''
 					ELSE format('<text x="%s" y="205" text-anchor="middle">%s</text>', round((r.x - 0.5) * s.step, 1), CASE r.status WHEN 'discarded' THEN '&#9633;' WHEN 'cancelled' THEN '&#9633;' WHEN 'failed' THEN '&#10005;' ELSE '&#9675;' END) END), E'\n' ORDER BY r.x),
 			CASE WHEN count(r.size) > 1 THEN format('<polyline class="s-line" points="%s"/>', string_agg(format('%s,%s', round((r.x - 0.5) * s.step, 1), round(190 - 165 * r.size / s.size, 1)), ' ' ORDER BY r.x) FILTER (WHERE r.size IS NOT NULL)) ELSE '' END,
@@ -616,7 +686,7 @@ AS $$
 	HAVING max(r.runs) > 1
 $$;
 COMMENT ON FUNCTION syncup.page_history(syncup.batch) IS
-'This run beside the thirty before: changes as columns, the size of their files as a line.';
+'This run beside the thirty before, first ones left out: changes as columns, the size of their files as a line.';
 
 /* ---------- who is affected ---------- */
 
@@ -712,10 +782,10 @@ BEGIN
 		WITH part AS (
 			%s
 		), whole AS (
-			%s
+			SELECT w.*, w.rows / sum(w.rows) OVER (PARTITION BY w.name) AS usual FROM (%s) AS w
 		), compared AS (
 			SELECT p.*, CASE WHEN $2 = 'insert' OR bool_and(p.rows <= coalesce(w.rows, 0)) OVER (PARTITION BY p.name) THEN w.rows END AS whole,
-				p.rows / sum(p.rows) OVER (PARTITION BY p.name) AS share, w.rows / sum(w.rows) OVER (PARTITION BY p.name) AS usual,
+				p.rows / sum(p.rows) OVER (PARTITION BY p.name) AS share, w.usual,
 				row_number() OVER (PARTITION BY p.name ORDER BY p.rows DESC, p.value COLLATE "C") AS place
 			FROM part p LEFT JOIN whole w ON w.name = p.name AND w.value IS NOT DISTINCT FROM p.value COLLATE "default"
 		), told AS (
@@ -725,7 +795,8 @@ BEGIN
 					syncup.page_bar(c.rows, c.widest, 'part', c.whole)), E'\n' ORDER BY c.place) FILTER (WHERE c.place <= $3) AS rows
 			FROM (SELECT c.*, max(greatest(c.rows, c.whole)) OVER (PARTITION BY c.name) AS widest FROM compared c) AS c
 			GROUP BY c.ordinal, c.name
-			HAVING count(c.value) <= $4
+			-- one value that all have, here as elsewhere, tells nothing
+			HAVING count(c.value) <= $4 AND (count(*) > 1 OR sum(abs(c.share - coalesce(c.usual, 0))) > 0)
 			ORDER BY telling DESC, values, c.ordinal LIMIT 3
 		)
 		SELECT string_agg(syncup.page_table(format('By %%s%%s', syncup.page_value(t.name), CASE WHEN t.values > $3 THEN format(': the %%s commonest of %%s values', $3, t.values) ELSE '' END),
@@ -1057,8 +1128,8 @@ BEGIN
 		EXECUTE format($sql$
 			SELECT string_agg(format('<tr><th scope="row">%%s%%s</th><td class="n">%%s</td><td class="n">%%s</td><td class="n">%%s</td><td>%%s</td></tr>',
 					coalesce(syncup.page_value(n.name) || '<br>', ''), '<span class="key">' || syncup.page_value(r.key) || '</span>',
-					syncup.page_number(r.deleted), syncup.page_number(r.updated), syncup.page_number(r.inserted),
-					syncup.page_bar(r.deleted, r.widest, 'stop', r.deleted + r.inserted)), E'\n' ORDER BY r.place), max(r.resources)
+					syncup.page_number(r.deleted) || CASE WHEN o.stored IS NULL THEN '' ELSE ' of ' || syncup.page_number(o.stored) END, syncup.page_number(r.updated), syncup.page_number(r.inserted),
+					syncup.page_bar(r.deleted, r.widest, 'stop', r.deleted + r.inserted) || CASE WHEN o.exceeds THEN '<strong class="stop">&#9632; over its limit</strong>' ELSE '' END), E'\n' ORDER BY r.place), max(r.resources)
 			FROM (
 				SELECT c.%2$I COLLATE "default" AS key, count(*) FILTER (WHERE c.command = 'delete') AS deleted, count(*) FILTER (WHERE c.command = 'update') AS updated,
 					count(*) FILTER (WHERE c.command = 'insert') AS inserted, count(*) OVER () AS resources, max(count(*)) OVER () AS widest,
@@ -1066,9 +1137,10 @@ BEGIN
 				FROM syncup_changes.%1$I c WHERE c.batch = $1
 				GROUP BY c.%2$I ORDER BY place LIMIT $2
 			) AS r
+			LEFT JOIN syncup.batch_resource o ON o.batch = $1 AND o.mapping = $3 AND o.resource = r.key AND %4$L
 			LEFT JOIN LATERAL (SELECT x.name FROM (%3$s) AS x WHERE x.key = r.key OR x.key = upper(r.key) LIMIT 1) AS n ON true
-			$sql$, m.table_name, m.key, coalesce(m.names, 'SELECT NULL::text AS key, NULL::text AS name WHERE false'))
-		INTO body, resources USING b.batch, shown;
+			$sql$, m.table_name, m.key, coalesce(m.names, 'SELECT NULL::text AS key, NULL::text AS name WHERE false'), m.key = 'key1')
+		INTO body, resources USING b.batch, shown, m.mapping;
 		page := page || coalesce(syncup.page_table(format('%s: %s links lost, %s moved, %s new%s', syncup.page_value(m.mapping), syncup.page_number(m.deleted), syncup.page_number(m.updated),
 			syncup.page_number(m.inserted), CASE WHEN resources > shown THEN format('; the %s that lose most of %s', shown, syncup.page_number(resources)) ELSE '' END),
 			'Of|#Lost|#Moved|#New|', body), '');
@@ -1079,6 +1151,25 @@ $$;
 COMMENT ON FUNCTION syncup.page_links(syncup.batch, boolean) IS
 'Changed links by the resource that has many of them, those that lose most first.';
 
+CREATE FUNCTION syncup.page_reason(reason text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT syncup.page_escape(reason) || coalesce(' <span class="soft">(' || CASE reason
+		WHEN 'null key' THEN 'the row does not say whose it is'
+		WHEN 'duplicate' THEN 'the same key again, with other values'
+		WHEN 'conflict' THEN 'a second value where one is allowed'
+		WHEN 'malformed' THEN 'the row has not the columns that it should have'
+		WHEN 'encoding' THEN 'characters that cannot be read'
+		WHEN 'conversion' THEN 'a value that the table does not take'
+		WHEN 'unknown key' THEN 'a change of a row that is not there'
+		WHEN 'orphan' THEN 'a pair with an end that is not found'
+	END || ')</span>', '')
+$$;
+COMMENT ON FUNCTION syncup.page_reason(text) IS
+'Why a row was set aside, and what that means.';
+
 CREATE FUNCTION syncup.page_set_aside(b syncup.batch, redact boolean)
 RETURNS text
 LANGUAGE sql STABLE
@@ -1086,7 +1177,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT concat(
 		(SELECT syncup.page_table('Rows that were set aside, by reason', 'What|Reason|#Rows',
-				string_agg(format('<tr><th scope="row">%s</th><td>%s</td><td class="n">%s</td></tr>', syncup.page_value(r.mapping), syncup.page_escape(r.reason), syncup.page_number(r.rows)), E'\n' ORDER BY r.rows DESC, r.mapping, r.reason))
+				string_agg(format('<tr><th scope="row">%s</th><td>%s</td><td class="n">%s</td></tr>', syncup.page_value(r.mapping), syncup.page_reason(r.reason), syncup.page_number(r.rows)), E'\n' ORDER BY r.rows DESC, r.mapping, r.reason))
 			FROM (
 				SELECT q.mapping, q.reason, count(*) AS rows FROM syncup.quarantine q WHERE q.batch = b.batch GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 40
 			) AS r),
@@ -1180,7 +1271,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE WHEN b.status <> 'blocked' THEN
 			'<ul>' || string_agg(format(E'<li>%s%s</li>\n', syncup.page_escape(s.words), syncup.page_call(s.call)), '' ORDER BY s.place) || '</ul>'
-		ELSE '<div class="choices">' || string_agg(format(E'<article class="choice">\n<h3>%s</h3>\n%s%s<p class="sign" aria-hidden="true"><span>Name</span><span>Date</span><span>Ticket</span></p>\n</article>\n',
+		ELSE E'<p>Who decides signs one of these, and has its statement run in the database by whoever looks after syncup.</p>\n<div class="choices">' || string_agg(format(E'<article class="choice">\n<h3>%s</h3>\n%s%s<p class="sign" aria-hidden="true"><span>Name</span><span>Date</span><span>Ticket</span></p>\n</article>\n',
 				c.heading, c.effect, syncup.page_call(s.call)), '' ORDER BY c.place) FILTER (WHERE c.place IS NOT NULL)
 			|| E'</div>\n<p>To see every change, cell by cell:</p>' || max(syncup.page_call(s.call)) FILTER (WHERE s.choice = 'look') END
 	FROM syncup.next_steps(b.batch) WITH ORDINALITY AS s (choice, words, call, place)
@@ -1203,7 +1294,7 @@ $$;
 COMMENT ON FUNCTION syncup.page_decision(syncup.batch) IS
 'What can be decided, what each decision does, and what to call.';
 
-CREATE FUNCTION syncup.page_footer(b syncup.batch)
+CREATE FUNCTION syncup.page_footer(b syncup.batch, redact boolean)
 RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1222,7 +1313,7 @@ DECLARE
 	digests text := '';
 BEGIN
 	FOR m IN
-		SELECT p.mapping, p.table_name FROM syncup.mapping p WHERE p.connector = b.connector ORDER BY p.mapping COLLATE "C"
+		SELECT p.mapping, p.table_name FROM syncup.mapping p WHERE p.connector = b.connector AND NOT redact ORDER BY p.mapping COLLATE "C"
 	LOOP
 		EXECUTE format('SELECT sha256(string_agg(d, '''')) FROM (SELECT sha256(convert_to((c.*)::text, getdatabaseencoding())) AS d FROM syncup_changes.%I c WHERE c.batch = $1 ORDER BY d) AS x', m.table_name)
 		INTO digest USING b.batch;
@@ -1230,10 +1321,11 @@ BEGIN
 	END LOOP;
 	RETURN format(E'<footer>\n<p>Batch %s of connector %s, number %s. Page made %s by syncup %s.</p>\n<p>Digest of the stored changes: %s</p>\n</footer>\n',
 		b.batch, syncup.page_value(b.connector), b.seq, syncup.page_time(now()), (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'syncup'),
-		CASE digests WHEN '' THEN 'none are stored' ELSE 'SHA-256 ' || encode(sha256(convert_to(digests, getdatabaseencoding())), 'hex') END);
+		-- By it values could be tried out.
+		CASE WHEN redact THEN 'left out' WHEN digests = '' THEN 'none are stored' ELSE 'SHA-256 ' || encode(sha256(convert_to(digests, getdatabaseencoding())), 'hex') END);
 END
 $$;
-COMMENT ON FUNCTION syncup.page_footer(syncup.batch) IS
+COMMENT ON FUNCTION syncup.page_footer(syncup.batch, boolean) IS
 'Which batch, which version, and a digest by which two looks at the same changes are known.';
 
 /* ---------- the whole ---------- */
@@ -1293,7 +1385,7 @@ BEGIN
 	people := syncup.page_section('people', 'One by one', syncup.page_people(b, false, rows::bigint, redact, budget_left - octet_length(watched)));
 	body := concat(body, people, watched, tail);
 	RETURN syncup.page_frame(format('%s: %s run is %s', b.connector, b.mode, b.status),
-		head || syncup.page_contents(body) || E'<main id="main">\n' || body || E'</main>\n' || syncup.page_footer(b));
+		head || syncup.page_contents(body) || E'<main id="main">\n' || body || E'</main>\n' || syncup.page_footer(b, redact));
 END
 $$;
 COMMENT ON FUNCTION syncup.page_report(uuid, jsonb) IS

@@ -41,6 +41,13 @@ BEGIN
 	RETURN (SELECT concat_ws(': ', b.status, b.sqlstate, b.error, nullif(syncup.what_exceeds(b.batch), '')) FROM syncup.batch b WHERE b.batch = t.last());
 END
 $$;
+-- A section of a page as a person reads it, rows and items as lines; null: its headline.
+CREATE FUNCTION t.page(section text, options jsonb DEFAULT '{}') RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT line
+	FROM (SELECT syncup_report(t.last(), 'html', options) AS page OFFSET 0) AS p
+	CROSS JOIN LATERAL regexp_split_to_table(CASE WHEN section IS NULL THEN substring(page FROM '<h1>.*?</h1>') ELSE substring(page FROM format('<section id="%s".*?</section>', section)) END, '</(?:tr|li|p|h2|caption)>|<br>') AS part
+	CROSS JOIN LATERAL (SELECT btrim(regexp_replace(regexp_replace(regexp_replace(part, '<svg.*?</svg>', '', 'g'), '</td>|</th>', ' ', 'g'), '<[^>]*>', '', 'g'), E' \n') AS line) AS l
+	WHERE line <> '' $$;
 CREATE VIEW t.said AS SELECT r.name, r.mapping, r.rows, r.first_rows, r.sqlstate, r.error FROM syncup.check_result r WHERE r.batch = t.last();
 CALL t.put(accounts => 'owner IS NOT NULL');
 SELECT syncup_create_connector('C', t.dir()) \gset
@@ -96,6 +103,9 @@ SELECT * FROM t.said ORDER BY name;
 CALL t.put(people => 'id NOT IN (2, 4, 120)', accounts => 'owner IS NOT NULL');
 SELECT t.run();
 SELECT * FROM t.said ORDER BY name;
+SELECT t.page(NULL);
+SELECT t.page('verdict');
+SELECT count(*) AS checks_among_limits FROM t.page('limits') AS line WHERE line LIKE 'Check%' OR line LIKE '% of person%';
 SELECT counter, mapping, count, exceeded FROM syncup.threshold_check WHERE batch = t.last() AND (exceeded OR counter LIKE 'check %') ORDER BY counter;
 SELECT syncup_discard(t.last());
 CALL t.put(people => 'id < 120', members => $$team <> 'A' OR person > 31$$, accounts => 'owner IS NOT NULL');
@@ -116,7 +126,8 @@ SELECT name, rows, first_rows FROM t.said ORDER BY name;
 \pset tuples_only on
 SELECT line FROM string_to_table(syncup_report(t.last()), E'\n') AS line WHERE line ~ 'heck|^  *\{|returns';
 -- and so does the page, without the rows where values are left out
-SELECT page ~ 'Checks of your own that found something' AS told, page ~ '&quot;' AS rows_shown, syncup_report(t.last(), 'html', '{"redact": true}') ~ '<section id="checks".*&quot;.*</section>' AS rows_hidden_shown FROM syncup_report(t.last(), 'html') AS page;
+SELECT t.page('checks');
+SELECT t.page('checks', '{"redact": true}');
 SELECT what, detail FROM syncup.alarm WHERE connector = 'C';
 \pset tuples_only off
 SELECT syncup_discard(t.last());
@@ -200,6 +211,10 @@ SELECT counter, mapping, count, base, max_percentage, exceeded FROM syncup_previ
 SELECT t.run();
 SELECT resource, deleted, stored, exceeds FROM syncup.batch_resource WHERE batch = t.last() ORDER BY resource;
 SELECT finding, rows, message, counter, explains, of, examples FROM syncup_findings(t.last());
+SELECT t.page(NULL);
+SELECT t.page('verdict');
+SELECT line FROM t.page('limits') AS line WHERE line ~ 'esource|^A';
+SELECT t.page('links');
 SELECT syncup_discard(t.last());
 -- Fewer links, by the connector's limits.
 SELECT syncup_set_thresholds('C', '{"max_link_percentage_deleted_per_resource": 0}', 'membership');
@@ -215,6 +230,11 @@ SELECT syncup_discard(t.last()) WHERE EXISTS (SELECT FROM syncup.batch WHERE bat
 CALL t.put();
 SELECT t.run();
 CALL t.put(people => 'id < 62');
+SELECT t.run();
+SELECT finding, rows, message, explains, of, examples FROM syncup_findings(t.last()) WHERE finding = 'ends not found';
+SELECT syncup_discard(t.last()) WHERE EXISTS (SELECT FROM syncup.batch WHERE batch = t.last() AND status = 'blocked');
+-- They have nothing in common.
+CALL t.put(people => 'id % 3 <> 0', members => $$team <> 'D'$$);
 SELECT t.run();
 SELECT finding, rows, message, explains, of, examples FROM syncup_findings(t.last()) WHERE finding = 'ends not found';
 -- What goes with the history and the connector.
