@@ -13,6 +13,7 @@
 #include "catalog/pg_collation.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "format/parts.h"
 #include "miscadmin.h"
 #include "tool/nearest.h"
 #include "regex/regex.h"
@@ -445,16 +446,6 @@ field_at(const Reader *reader, const char *place)
 	return -1;
 }
 
-/* Whether the character at the place is one of option "trim". */
-static bool
-is_trimmed(const char *trim, const char *character, int length)
-{
-	for (; *trim; trim += pg_mblen(trim))
-		if (pg_mblen(trim) == length && memcmp(trim, character, length) == 0)
-			return true;
-	return false;
-}
-
 /*
  * Trims a decoded field.  The CSV reader trims bytes, so it knows the plain
  * characters only where the file is not in UTF-8.
@@ -462,21 +453,8 @@ is_trimmed(const char *trim, const char *character, int length)
 static void
 trim_decoded(Reader *reader, int column)
 {
-	const char *trim = reader->options.csv.trim;
-	const char *start = reader->decoded[column];
-	const char *end = start + reader->decoded_length[column];
-	const char *kept;
-
-	if (trim == NULL)
-		return;
-	while (start < end && is_trimmed(trim, start, pg_mblen(start)))
-		start += pg_mblen(start);
-	kept = start;
-	for (const char *at = start; at < end; at += pg_mblen(at))
-		if (!is_trimmed(trim, at, pg_mblen(at)))
-			kept = at + pg_mblen(at);
-	reader->decoded[column] = start;
-	reader->decoded_length[column] = kept - start;
+	if (reader->options.csv.trim != NULL)
+		trim_value(reader->options.csv.trim, &reader->decoded[column], &reader->decoded_length[column]);
 }
 
 /* Decodes one field into the row's memory; false where a byte is invalid. */

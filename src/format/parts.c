@@ -5,6 +5,35 @@
  */
 #include "format/parts.h"
 
+#include "mb/pg_wchar.h"
+
+/* Whether the character at the place is one of a set. */
+static bool
+is_trimmed(const char *trim, const char *character, int length)
+{
+	for (; *trim; trim += pg_mblen(trim))
+		if (pg_mblen(trim) == length && memcmp(trim, character, length) == 0)
+			return true;
+	return false;
+}
+
+void
+trim_value(const char *trim, const char **value, size_t *length)
+{
+	const char *start = *value;
+	const char *end = start + *length;
+	const char *kept;
+
+	while (start < end && is_trimmed(trim, start, pg_mblen(start)))
+		start += pg_mblen(start);
+	kept = start;
+	for (const char *at = start; at < end; at += pg_mblen(at))
+		if (!is_trimmed(trim, at, pg_mblen(at)))
+			kept = at + pg_mblen(at);
+	*value = start;
+	*length = kept - start;
+}
+
 void
 parts_begin(Parts *parts, const char *separator, const char *data, size_t length)
 {
@@ -13,6 +42,7 @@ parts_begin(Parts *parts, const char *separator, const char *data, size_t length
 	parts->separator = separator;
 	parts->lines = separator != NULL && (strcmp(separator, "\n") == 0 || strcmp(separator, "\\n") == 0);
 	parts->null = data == NULL;
+	parts->trim = NULL;
 }
 
 /* Whether a separator stands there; a line may end in several ways. */
@@ -127,6 +157,8 @@ parts_next(Parts *parts, const char **value, size_t *length)
 		*length = end - parts->at;
 		if (escaped)
 			*value = unescape(parts, parts->at, end, next != NULL, length);
+		if (parts->trim != NULL)
+			trim_value(parts->trim, value, length);
 		parts->at = next;
 		if (*length > 0)
 			return true;

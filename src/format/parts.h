@@ -15,7 +15,11 @@ typedef struct Parts
 	const char *separator;		/* NULL: the cell is one value */
 	bool		lines;			/* values stand on lines, of any kind of end */
 	bool		null;			/* a null is to be given, once */
+	const char *trim;			/* characters cut off both ends of each value; NULL: none */
 } Parts;
+
+/* Cuts characters of a set off both ends of a value. */
+extern void trim_value(const char *trim, const char **value, size_t *length);
 
 /* Starts with a cell; data NULL: one null. */
 extern void parts_begin(Parts *parts, const char *separator,

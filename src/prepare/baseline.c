@@ -437,12 +437,31 @@ same_values_sql(const Mapping *mapping, const char *pair)
 	return sql.data;
 }
 
+/*
+ * SQL: the rows of an association after the batches ahead, $1, as far as conditions
+ * on previous, "p", and the deltas, "d", hold.
+ */
+static char *
+links_sql(const Mapping *mapping, const char *of_previous, const char *of_delta)
+{
+	const char *delta = delta_table(mapping);
+
+	return psprintf("SELECT %s FROM %s p WHERE %s AND NOT EXISTS"
+					" (SELECT FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update', 'delete'))"
+					" UNION ALL SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update') AND NOT EXISTS"
+					" (SELECT FROM %s l WHERE l.batch = ANY ($1) AND %s AND l.command IN ('insert', 'update', 'delete')"
+					" AND array_position($1, l.batch) > array_position($1, d.batch))",
+					stored_columns(mapping, "p."), previous_table(mapping), of_previous,
+					delta, same_stored_key(mapping, "d", "p"),
+					stored_columns(mapping, "d."), delta, of_delta,
+					delta, same_stored_key(mapping, "l", "d"));
+}
+
 bool
 baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
 						  const Datum *fields, const bool *field_nulls, Datum *values, bool *nulls)
 {
 	const Mapping *mapping = baseline->mapping;
-	const char *delta = delta_table(mapping);
 	SqlArg	   *args = palloc(sizeof(SqlArg) * (1 + 2 * mapping->nstored));
 	int			nargs = 1;
 	bool		found;
@@ -457,18 +476,41 @@ baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
 		args[nargs++] = (SqlArg) SQL_TEXT(value);
 		args[nargs++] = (SqlArg) SQL_TEXT(i < 2 ? spellings_shared(spellings, i, value) : value);
 	}
-	found = own_sql(psprintf("SELECT %s FROM %s p WHERE %s AND NOT EXISTS"
-							 " (SELECT FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update', 'delete'))"
-							 " UNION ALL SELECT %s FROM %s d WHERE d.batch = ANY ($1) AND %s AND d.command IN ('insert', 'update') AND NOT EXISTS"
-							 " (SELECT FROM %s l WHERE l.batch = ANY ($1) AND %s AND l.command IN ('insert', 'update', 'delete')"
-							 " AND array_position($1, l.batch) > array_position($1, d.batch)) LIMIT 1",
-							 stored_columns(mapping, "p."), previous_table(mapping), same_values_sql(mapping, "p"),
-							 delta, same_stored_key(mapping, "d", "p"),
-							 stored_columns(mapping, "d."), delta, same_values_sql(mapping, "d"),
-							 delta, same_stored_key(mapping, "l", "d")), nargs, args) > 0;
+	found = own_sql(psprintf("%s LIMIT 1", links_sql(mapping, same_values_sql(mapping, "p"), same_values_sql(mapping, "d"))),
+					nargs, args) > 0;
 	if (found)
 		copy_fields(baseline, 0, values, nulls);
 	return found;
+}
+
+/* Who is given links. */
+typedef struct LinkVisit
+{
+	const Baseline *baseline;
+	Datum	   *values;
+	bool	   *nulls;
+	void		(*visit) (void *arg, const Datum *values, const bool *nulls);
+	void	   *arg;
+} LinkVisit;
+
+static void
+visit_link(void *arg, uint64 row)
+{
+	LinkVisit  *to = arg;
+
+	copy_fields(to->baseline, row, to->values, to->nulls);
+	to->visit(to->arg, to->values, to->nulls);
+}
+
+void
+baseline_visit_links(Baseline *baseline, void (*visit) (void *arg, const Datum *values, const bool *nulls), void *arg)
+{
+	int			n = baseline->mapping->ncolumns;
+	LinkVisit	to = {baseline, palloc(sizeof(Datum) * n), palloc(sizeof(bool) * n), visit, arg};
+
+	sql_for_each(own_cursor(links_sql(baseline->mapping, "true", "true"),
+							SQL_ARGS(SQL_DATUM(UUIDARRAYOID, PointerGetDatum(batch_ids(baseline->queue))))),
+				 visit_link, &to);
 }
 
 List *

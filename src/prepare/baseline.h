@@ -74,6 +74,13 @@ extern bool baseline_lookup_respelled(Baseline *baseline, Spellings *spellings,
 									  Datum *values, bool *nulls);
 
 /*
+ * Calls back with each row of an association, its stored fields as texts in the
+ * current memory context.
+ */
+extern void baseline_visit_links(Baseline *baseline, void (*visit) (void *arg, const Datum *values, const bool *nulls),
+								 void *arg);
+
+/*
  * The links of a value of side 1 that previous or a batch ahead has, and perhaps
  * some that are none any more: a list of arrays of texts, the stored fields.
  */

@@ -42,6 +42,7 @@
 struct ChangeFile
 {
 	Record		record;
+	pg_uuid_t	batch;
 	Digest		key_identity;	/* of the row at hand, where keys are not bytewise */
 
 	DigestSet  *entries;		/* of side 1, that rows told all links of; NULL: rows are no entries */
@@ -85,9 +86,28 @@ struct ChangeFile
 	List	   *formers;		/* of text: former keys of rows that came */
 	MemoryContext file_context; /* that these live in */
 
+	/* links of rows whose key changes */
+	HTAB	   *renamed[2];		/* keys of a side that have another now; NULL: none has */
+	List	   *moved;			/* of MovedLink */
+
 	const char *path;			/* of the row being applied */
 	int64		line;
 };
+
+/* A key that has another now, by the digest of what its spellings share. */
+typedef struct RenamedKey
+{
+	Digest		former;
+	char	   *key;
+} RenamedKey;
+
+/* A link under the new keys of its ends. */
+typedef struct MovedLink
+{
+	Datum	   *values;
+	bool	   *nulls;
+	Digest		target_values;	/* of what the target gets of it */
+} MovedLink;
 
 /* The attributes of a sorted row, before the stored columns. */
 enum
@@ -154,6 +174,7 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 	file->kept_now = palloc(sizeof(bool) * n);
 	file->old_key = mapping->association ? -1 : former_key_column(mapping);
 	file->file_context = CurrentMemoryContext;
+	file->batch = *batch;
 	if (entries)
 		file->entries = digest_set_create(0, false);
 	if (file->old_key >= 0)
@@ -352,6 +373,7 @@ sort_pair(Record *record, int64 number)
 {
 	ChangeFile *file = (ChangeFile *) record;
 
+	make_key(record->mapping, record->fields, record->lengths);
 	sort_row(file, file->pair_command);
 }
 
@@ -639,6 +661,8 @@ describe_place(void *arg)
 {
 	ChangeFile *file = arg;
 
+	if (file->path == NULL)
+		return;
 	if (file->record.at >= 0)
 		errcontext("file \"%s\", line %lld, column \"%s\"", file->path,
 				   (long long) file->line, file->record.mapping->columns[file->record.at].source);
@@ -877,6 +901,13 @@ apply_command(ChangeFile *file, ChangeCommand command)
 
 static void write_spelling(ChangeFile *file, const Datum *row);
 
+/* Whether keys that the association's links lead to have others after this batch. */
+static bool
+follows_renames(const ChangeFile *file)
+{
+	return file->renamed[0] != NULL || file->renamed[1] != NULL;
+}
+
 /* Looks a key up as the baseline has it; false: it has not. */
 static bool
 find_stored(ChangeFile *file, Datum name, Datum *values, bool *nulls)
@@ -906,11 +937,11 @@ begin_former(ChangeFile *file)
 	Digest		seen;
 
 	file->has_former = false;
-	if (file->old_key < 0)
+	if (file->seen == NULL)
 		return;
 	seen = seen_digest(file, file->sort_key);
 	(void) digest_set_add(file->seen, &seen);
-	if (file->stored || file->slot->tts_isnull[ROW_FIELDS + file->old_key] ||
+	if (file->old_key < 0 || file->stored || file->slot->tts_isnull[ROW_FIELDS + file->old_key] ||
 		is_emptying(file->slot->tts_values[ROW_FIELDS + file->old_key]))
 		return;
 	file->has_former = find_stored(file, file->slot->tts_values[ROW_FIELDS + file->old_key], file->now, file->now_nulls);
@@ -1013,11 +1044,196 @@ write_spelling(ChangeFile *file, const Datum *row)
 					   baseline_key_hash(file->record.baseline, row[key], &hash) ? &hash : NULL);
 }
 
+/* ---------- links of rows whose key changes ---------- */
+
+/* What the spellings of a value of a side share. */
+static Digest
+end_digest(const ChangeFile *file, int side, const char *text)
+{
+	const char *shared = file->spellings ? spellings_shared(file->spellings, side, text) : text;
+
+	return digest_bytes(&file->record.epoch.key, shared, strlen(shared));
+}
+
+/* The two sides of an association, while their keys that change are noted. */
+typedef struct RenamedSide
+{
+	ChangeFile *file;
+	int			side;
+} RenamedSide;
+
+static void
+note_renamed(void *arg, const char *former, const char *key)
+{
+	RenamedSide *of = arg;
+	ChangeFile *file = of->file;
+	Digest		digest = end_digest(file, of->side, former);
+	RenamedKey *renamed;
+
+	if (file->renamed[of->side] == NULL)
+		file->renamed[of->side] = hash_create("syncup renamed keys", 64,
+											  &(HASHCTL) {.keysize = sizeof(Digest), .entrysize = sizeof(RenamedKey), .hcxt = file->file_context},
+											  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	renamed = hash_search(file->renamed[of->side], &digest, HASH_ENTER, NULL);
+	renamed->key = MemoryContextStrdup(file->file_context, key);
+}
+
+/* Notes the keys of both sides that have others after this batch. */
+static void
+load_renamed(ChangeFile *file)
+{
+	const Mapping *mapping = file->record.mapping;
+
+	for (int side = 0; side < 2 && mapping->association; side++)
+		if (is_renamed_side(mapping, side))
+			renames_visit(mapping->ends[side].entity, &file->batch, note_renamed, &(RenamedSide) {file, side});
+	if (follows_renames(file))
+		file->seen = digest_set_create(0, false);
+}
+
+/* The key that a value of a side is now; NULL: none that changed. */
+static const char *
+renamed_key(const ChangeFile *file, int side, Datum value)
+{
+	Digest		digest;
+	RenamedKey *renamed;
+
+	if (file->renamed[side] == NULL)
+		return NULL;
+	digest = end_digest(file, side, TextDatumGetCString(value));
+	renamed = hash_search(file->renamed[side], &digest, HASH_FIND, NULL);
+	return renamed ? renamed->key : NULL;
+}
+
+/* What the link that is now is sorted by; its key, where that is made of its parts, is made anew. */
+static char *
+sort_key_of_link(ChangeFile *file)
+{
+	const Mapping *mapping = file->record.mapping;
+
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		file->record.fields[i] = file->now_nulls[i] ? NULL : TextDatumGetCString(file->now[i]);
+		file->record.lengths[i] = file->now_nulls[i] ? 0 : strlen(file->record.fields[i]);
+	}
+	make_key(mapping, file->record.fields, file->record.lengths);
+	if (is_key_made(mapping))
+		file->now[mapping->key] = CStringGetTextDatum(file->record.fields[mapping->key]);
+	return text_to_cstring(sort_key(file));
+}
+
+/* Keeps the link that is now until the files were applied. */
+static void
+keep_moved(ChangeFile *file)
+{
+	MemoryContext before = MemoryContextSwitchTo(file->file_context);
+	MovedLink  *link = palloc(sizeof(MovedLink));
+	int			n = file->record.mapping->ncolumns;
+
+	link->values = palloc0(sizeof(Datum) * n);
+	link->nulls = palloc(sizeof(bool) * n);
+	memcpy(link->nulls, file->now_nulls, sizeof(bool) * n);
+	for (int i = 0; i < n; i++)
+		if (!link->nulls[i])
+			link->values[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(file->now[i]));
+	link->target_values = file->now_values;
+	file->moved = lappend(file->moved, link);
+	MemoryContextSwitchTo(before);
+}
+
+/*
+ * A row whose key changes keeps its links, though no file names them again: the
+ * link at hand is one of the new keys.  Where it is known by another key thereby, it
+ * goes from here.
+ */
+static void
+follow_renames(ChangeFile *file)
+{
+	bool		follows = false;
+	int			n = file->record.mapping->ncolumns;
+
+	for (int side = 0; side < 2; side++)
+	{
+		const char *key = file->now_nulls[side] ? NULL : renamed_key(file, side, file->now[side]);
+
+		if (key == NULL)
+			continue;
+		file->now[side] = CStringGetTextDatum(key);
+		follows = true;
+	}
+	if (!follows)
+		return;
+	memcpy(file->next, file->now, sizeof(Datum) * n);
+	memcpy(file->next_nulls, file->now_nulls, sizeof(bool) * n);
+	try_conversions(file);
+	file->now_values = row_bytes_digest(&file->record.value_bytes, &file->record.epoch.key);
+	if (strcmp(sort_key_of_link(file), file->sort_key) == 0)
+		return;
+	keep_moved(file);
+	file->exists = false;
+	file->alive = false;
+}
+
+static void end_key(ChangeFile *file);
+
+/* Follows a link that is known and that no file names. */
+static void
+follow_known(void *arg, const Datum *values, const bool *nulls)
+{
+	ChangeFile *file = arg;
+	int			n = file->record.mapping->ncolumns;
+	Digest		seen;
+
+	if (!renamed_key(file, 0, values[0]) && !renamed_key(file, 1, values[1]))
+		return;
+	memcpy(file->before, values, sizeof(Datum) * n);
+	memcpy(file->before_nulls, nulls, sizeof(bool) * n);
+	memcpy(file->now, values, sizeof(Datum) * n);
+	memcpy(file->now_nulls, nulls, sizeof(bool) * n);
+	file->sort_key = sort_key_of_link(file);
+	seen = seen_digest(file, file->sort_key);
+	if (digest_set_has(file->seen, &seen))
+		return;
+	(void) digest_set_add(file->seen, &seen);
+	file->stored = file->exists = true;
+	file->alive = false;
+	end_key(file);
+}
+
+/* Inserts links under the new keys of their ends, unless a file has said what becomes of those. */
+static void
+insert_moved(ChangeFile *file)
+{
+	const Mapping *mapping = file->record.mapping;
+
+	foreach_ptr(MovedLink, link, file->moved)
+	{
+		SoughtKey	key = {.text = link->values[is_pair_key(mapping) ? 0 : mapping->key]};
+		Digest		seen;
+
+		MemoryContextReset(file->key_context);
+		memcpy(file->now, link->values, sizeof(Datum) * mapping->ncolumns);
+		memcpy(file->now_nulls, link->nulls, sizeof(bool) * mapping->ncolumns);
+		seen = seen_digest(file, sort_key_of_link(file));
+		if (digest_set_has(file->seen, &seen))
+			continue;
+		(void) digest_set_add(file->seen, &seen);
+		if (baseline_lookup(file->record.baseline, &key, is_pair_key(mapping) ? link->values[1] : (Datum) 0,
+							file->before, file->before_nulls))
+			continue;
+		delta_write_stored(file->record.delta, COMMAND_INSERT, file->now, file->now_nulls, &link->target_values);
+		file->record.counter.delta_inserted++;
+	}
+}
+
 /* Writes the net effect on the key at hand. */
 static void
 end_key(ChangeFile *file)
 {
 	bool		changed = false;
+
+	if (file->exists && follows_renames(file))
+		follow_renames(file);
 
 	if (file->exists && !file->stored)
 	{
@@ -1077,6 +1293,11 @@ apply_rows(ChangeFile *file)
 		end_key(file);
 	MemoryContextSwitchTo(file->key_context);
 	delete_formers(file);
+	if (follows_renames(file))
+	{
+		baseline_visit_links(file->record.baseline, follow_known, file);
+		insert_moved(file);
+	}
 	MemoryContextSwitchTo(before);
 }
 
@@ -1090,8 +1311,9 @@ change_file_finish(ChangeFile *file)
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	file->record.at = -1;
-	file->path = llast(file->paths);
+	file->path = file->paths != NIL ? llast(file->paths) : NULL;
 	file->line = 0;
+	load_renamed(file);
 	tuplesort_performsort(file->sort);
 	apply_rows(file);
 	error_context_stack = callback.previous;

@@ -46,6 +46,17 @@ typedef struct FileGroup
 	CookieRun	cookies;		/* of directories that a relation reads */
 } FileGroup;
 
+/*
+ * An association that reads no full extract, and whose links follow rows whose key
+ * changes: these are known once every file was read.
+ */
+typedef struct Follower
+{
+	FileGroup  *group;
+	Mapping    *mapping;
+	ChangeFile *file;			/* NULL: none was read */
+} Follower;
+
 /* One prepare. */
 typedef struct Prepare
 {
@@ -56,6 +67,7 @@ typedef struct Prepare
 	List	   *queue;			/* batches ahead */
 	List	   *superseded;		/* batches that wait, whose place a complete one takes */
 	List	   *absent;			/* of Mapping: without their file, which is optional */
+	List	   *followers;		/* of Follower: associations whose delta is written last */
 	bool		supersedes_changes; /* computed by the source, of cancelled batches */
 	pg_uuid_t  *batch;
 	Quarantine *quarantine;
@@ -483,7 +495,7 @@ record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	counted.delta_deleted -= renamed;
 	counted.delta_updated += renamed;
 	batch_count_prepare(prepare->batch, mapping, group->file, &counted);
-	if (group->file->header != NULL)
+	if (group->file != NULL && group->file->header != NULL)
 		batch_note_header(prepare->batch, mapping, group->name, group->file->header);
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
@@ -710,6 +722,30 @@ read_change_files(Prepare *prepare, FileGroup *group, ChangeFile **changes, Mapp
 	return last != NULL;
 }
 
+/* Has an association's delta written once every file was read. */
+static void
+write_later(Prepare *prepare, FileGroup *group, Mapping *mapping, ChangeFile *file)
+{
+	Follower   *follower = palloc(sizeof(Follower));
+
+	*follower = (Follower) {group, mapping, file};
+	prepare->followers = lappend(prepare->followers, follower);
+}
+
+/* Writes what the files of changes of a mapping come to; file NULL: none was read. */
+static void
+write_changes(Prepare *prepare, FileGroup *group, const Mapping *mapping, ChangeFile *file)
+{
+	PrepareCounter nothing = {0};
+
+	if (file != NULL)
+	{
+		progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, mapping);
+		change_file_finish(file);
+	}
+	record(prepare, group, mapping, file ? &record_of(file)->counter : &nothing);
+}
+
 /* Reads files of changes for all the mappings that share them. */
 static void
 read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
@@ -724,15 +760,12 @@ read_changes(Prepare *prepare, FileGroup *group, MappingScope *scope)
 	foreach_ptr(Mapping, mapping, group->mappings)
 	{
 		ChangeFile *file = changes[foreach_current_index(mapping)];
-		PrepareCounter nothing = {0};
 
 		mapping_at(scope, mapping);
-		if (file != NULL)
-		{
-			progress_phase(PROGRESS_PREPARE, PHASE_NET_EFFECT, mapping);
-			change_file_finish(file);
-		}
-		record(prepare, group, mapping, file ? &record_of(file)->counter : &nothing);
+		if (may_follow_renames(mapping))
+			write_later(prepare, group, mapping, file);
+		else
+			write_changes(prepare, group, mapping, file);
 	}
 }
 
@@ -754,6 +787,41 @@ read_group(Prepare *prepare, FileGroup *group)
 	mapping_leave(&scope);
 	settings_restore(level);
 	CRASH_POINT("file read");
+}
+
+/* Counts the mappings whose file is missing; their links follow rows whose key changes all the same. */
+static void
+count_absent(Prepare *prepare)
+{
+	foreach_ptr(Mapping, mapping, prepare->absent)
+	{
+		FileGroup  *group = palloc0(sizeof(FileGroup));
+
+		group->options = mapping->options;
+		if (may_follow_renames(mapping))
+			write_later(prepare, group, mapping, NULL);
+		else
+			write_changes(prepare, group, mapping, NULL);
+	}
+}
+
+/* Writes the deltas of associations that waited for keys that change. */
+static void
+write_followers(Prepare *prepare)
+{
+	foreach_ptr(Follower, follower, prepare->followers)
+	{
+		int			level = settings_pin(follower->group->options->timezone);
+		MappingScope scope;
+
+		mapping_enter(&scope, follower->mapping);
+		if (follower->file == NULL)
+			follower->file = change_file_open(follower->mapping, follower->mapping->options, prepare->batch,
+											  prepare->queue, prepare->quarantine, false);
+		write_changes(prepare, follower->group, follower->mapping, follower->file);
+		mapping_leave(&scope);
+		settings_restore(level);
+	}
 }
 
 /* ---------- the whole ---------- */
@@ -798,12 +866,8 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	CRASH_POINT("batch queued");
 	foreach_ptr(FileGroup, group, groups)
 		read_group(&work, group);
-	foreach_ptr(Mapping, mapping, work.absent)
-	{
-		PrepareCounter nothing = {0};
-
-		batch_count_prepare(work.batch, mapping, NULL, &nothing);
-	}
+	count_absent(&work);
+	write_followers(&work);
 	quarantine_close(work.quarantine);
 	if (work.session != NULL)
 		session_prepared(work.session, work.batch);

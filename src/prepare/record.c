@@ -127,6 +127,7 @@ int64
 record_pairs(Record *record, void (*take) (Record *record, int64 number))
 {
 	const char *separator = record->options->split;
+	const char *trim = separator != NULL && record->options->source == NULL ? record->options->csv.trim : NULL;
 	const char *cell = record->fields[1];
 	size_t		cell_length = record->lengths[1];
 	const char *value;
@@ -136,9 +137,11 @@ record_pairs(Record *record, void (*take) (Record *record, int64 number))
 	int64		count = 0;
 
 	parts_begin(&first, separator, record->fields[0], record->lengths[0]);
+	first.trim = trim;
 	while (parts_next(&first, &value, &length))
 	{
 		parts_begin(&second, separator, cell, cell_length);
+		second.trim = trim;
 		while (parts_next(&second, &record->fields[1], &record->lengths[1]))
 		{
 			CHECK_FOR_INTERRUPTS();

@@ -134,6 +134,49 @@ renames_find(const Mapping *mapping, const pg_uuid_t *batch)
 	return count;
 }
 
+/* Who is told of keys that change. */
+typedef struct RenameVisit
+{
+	void		(*visit) (void *arg, const char *former, const char *key);
+	void	   *arg;
+} RenameVisit;
+
+static void
+visit_rename(void *arg, uint64 row)
+{
+	RenameVisit *to = arg;
+	char	   *former = sql_text(row, 1);
+	char	   *key = sql_text(row, 2);
+
+	to->visit(to->arg, former, key);
+}
+
+void
+renames_visit(const Mapping *mapping, const pg_uuid_t *batch,
+			  void (*visit) (void *arg, const char *former, const char *key), void *arg)
+{
+	RenameVisit to = {visit, arg};
+
+	sql_for_each(own_cursor(psprintf("SELECT renamed, %s FROM %s WHERE batch = $1 AND command = 'insert' AND renamed IS NOT NULL",
+									 quote_identifier(mapping->columns[mapping->key].stored), delta_table(mapping)),
+							SQL_ARGS(SQL_UUID(batch))), visit_rename, &to);
+}
+
+bool
+is_renamed_side(const Mapping *association, int side)
+{
+	const AssociationEnd *end = &association->ends[side];
+
+	return end->entity->connector == association->connector && may_rename(end->entity) &&
+		end->property == end->entity->key;
+}
+
+bool
+may_follow_renames(const Mapping *mapping)
+{
+	return mapping->association && (is_renamed_side(mapping, 0) || is_renamed_side(mapping, 1));
+}
+
 bool
 is_renamed_away(StoredTable *delta)
 {

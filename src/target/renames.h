@@ -30,6 +30,14 @@ extern int	former_key_column(const Mapping *mapping);
  */
 extern int64 renames_find(const Mapping *mapping, const pg_uuid_t *batch);
 
+/* Calls back with each key of a batch's delta that has another now. */
+extern void renames_visit(const Mapping *mapping, const pg_uuid_t *batch,
+						  void (*visit) (void *arg, const char *former, const char *key), void *arg);
+
+/* Whether the values of a side of an association are keys of its connector that may change. */
+extern bool is_renamed_side(const Mapping *association, int side);
+extern bool may_follow_renames(const Mapping *mapping);
+
 /* Whether the row at hand of a delta is that of a key whose row stays under another. */
 extern bool is_renamed_away(StoredTable *delta);
 

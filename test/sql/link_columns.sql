@@ -273,5 +273,25 @@ END
 $$;
 SELECT t.random(0.3, 30);
 
+-- A cell of several values, in files of changes: each pair has a key of its own. Blanks around a value are trimmed like those of a cell.
+SELECT syncup_drop_connector('E');
+CREATE TABLE target.person (id text PRIMARY KEY);
+CREATE TABLE target.knows (a text, b text, role text, UNIQUE (a, b, role));
+CALL t.write('person.csv', E'id\n1\n2\n3\n');
+CALL t.write('knows.csv', E'a;b;role\n1; 1, 2 ;x\n2;" ,3\\, ,";x\n3; , ;x\n');
+CALL t.write('knows_changes.csv', E'op;a;b;role\ninsert;1; 3,1;y\ndelete;1;1 , 2;x\n');
+SELECT syncup_create_connector('E', t.dir(), '{"trim": " "}');
+SELECT syncup_map_entity_type('E', 'person', 'target.person', 'person.csv', 'id');
+SELECT syncup_map_association('E', 'knows', 'knows.csv', 'a', 'person.id', 'b', 'person.id', 'target.knows', 'a', 'b',
+	'{"delimiter": ";", "split": ",", "columns": {"role": "role"}, "link_key": ["role"], "command_column": "op", "incremental_file": "knows_changes.csv"}');
+SELECT syncup_prepare('E', 'initial') IS NOT NULL AS prepared;
+SELECT status, links_inserted, links_deleted FROM syncup_synchronize('E');
+SELECT a, b, role FROM target.knows ORDER BY 1, 2, 3;
+SELECT key, message FROM syncup.quarantine WHERE batch = t.last();
+SELECT syncup_prepare('E', 'incremental') IS NOT NULL AS prepared;
+SELECT status, links_inserted, links_deleted FROM syncup_synchronize('E', force => true);
+SELECT a, b, role FROM target.knows ORDER BY 1, 2, 3;
+SELECT a, b, role FROM syncup_previous.e_knows ORDER BY 1, 2, 3;
+
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -205,5 +205,48 @@ SELECT t.apply();
 SELECT mapping, inserted, updated, deleted, orphans FROM syncup.batch_counter WHERE batch = t.last() ORDER BY mapping COLLATE "C";
 SELECT u.login, p.* FROM target.user u JOIN target.plays p USING (nr) ORDER BY 1;
 
+-- Links that files of changes tell once, and those of a file that is missing, follow
+-- the key: of a link that a file names by either key it says what becomes of it.
+SELECT syncup_drop_connector('C');
+CREATE TABLE target.part (no int PRIMARY KEY, name text, boss int REFERENCES target.part ON UPDATE CASCADE);
+CREATE TABLE target.uses (a int REFERENCES target.part ON UPDATE CASCADE, b int REFERENCES target.part ON UPDATE CASCADE, role text, note text DEFAULT 'new', UNIQUE (a, b, role));
+CREATE TABLE target.like (a int, b int, note text DEFAULT 'new', PRIMARY KEY (a, b));
+CREATE VIEW t.uses AS SELECT a, b, role, note FROM target.uses ORDER BY 1, 2, 3;
+CALL t.write('part.csv', E'no,name,boss,was\n1,Ada,,\n2,Bo,1,\n3,Cy,2,\n4,Di,01,\n');
+CALL t.write('uses.csv', E'a,b,role\n1,2,x\n1,02,y\n01,3,x\n3,1,\n4,2,x\n');
+CALL t.write('like.csv', E'a,b\n1,3\n3,01\n2,4\n');
+SELECT syncup_create_connector('C', t.dir());
+SELECT syncup_map_entity_type('C', 'part', 'target.part', 'part.csv', 'no', '{"no": "no", "name": "name"}',
+	options => '{"old_key": "was", "command_column": "op", "incremental_file": "part_changes.csv"}');
+SELECT syncup_map_association('C', 'like', 'like.csv', 'a', 'part.no', 'b', 'part.no', 'target.like', 'a', 'b', '{"optional": true}');
+SELECT syncup_map_association('C', 'boss', 'part.csv', 'no', 'part.no', 'boss', 'part.no', 'target.part', target_column2 => 'boss', options => '{"command_column": "op", "incremental_file": "boss_changes.csv"}');
+SELECT syncup_map_association('C', 'uses', 'uses.csv', 'a', 'part.no', 'b', 'part.no', 'target.uses', 'a', 'b',
+	'{"columns": {"role": "role"}, "link_key": ["role"], "command_column": "op", "incremental_file": "uses_changes.csv"}');
+CREATE VIEW t.previous AS SELECT 'uses' AS mapping, a, b, role FROM syncup_previous.c_uses UNION ALL SELECT 'boss', no, boss, NULL FROM syncup_previous.c_boss
+UNION ALL SELECT 'like', a, b, NULL FROM syncup_previous.c_like ORDER BY 1, 2, 3, 4;
+SELECT syncup_set_thresholds('C', (SELECT jsonb_object_agg(name, 0) FROM syncup.threshold_limit));
+SELECT syncup_prepare('C', 'initial') IS NOT NULL AS prepared;
+SELECT t.apply();
+UPDATE target.uses SET note = 'mine';
+UPDATE target.like SET note = 'mine';
+CALL t.shell('rm like.csv');
+CALL t.write('part_changes.csv', E'op,no,name,was\nupdate,10,,1\nupdate,20,,02\n');
+CALL t.write('uses_changes.csv', E'op,a,b,role\ninsert,10,4,n\ndelete,4,20,x\nupdate,1,2,x\ndelete,3,1,\n');
+CALL t.write('boss_changes.csv', E'op,no,boss\nupdate,4,3\n');
+SET client_min_messages = warning;
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+RESET client_min_messages;
+SELECT t.apply();
+SELECT * FROM target.part ORDER BY no;
+TABLE t.uses;
+SELECT * FROM target.like ORDER BY a, b;
+TABLE t.previous;
+TABLE t.counted;
+SELECT syncup_undo(t.last()) IS NOT NULL AS undone;
+SELECT * FROM target.part ORDER BY no;
+TABLE t.uses;
+SELECT * FROM target.like ORDER BY a, b;
+TABLE t.previous;
+
 \set end :srcdir '/include/end.sql'
 \i :end
