@@ -205,12 +205,12 @@ END
 $$;
 COMMENT ON FUNCTION syncup.create_job(regrole, text, boolean, jsonb) IS 'What syncup_create_job() does.';
 
-CREATE FUNCTION syncup_create_job(job text, incremental boolean DEFAULT false, options jsonb DEFAULT '{}')
+CREATE FUNCTION syncup_create_job(job text, incremental boolean DEFAULT NULL, options jsonb DEFAULT '{}')
 RETURNS void
 AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_create_job(text, boolean, jsonb) IS
-'Creates a job of the current role, or changes one. Options: repeat (rounds at most, 1), keep_runs (100), manual_start (true), comment.';
+'Creates a job of the current role, or changes one: what is not named stays; a new one is not incremental unless it says so. Options: repeat (rounds at most, 1), keep_runs (100), manual_start (true), comment.';
 
 -- Every ancestor of a step that has these parents.
 CREATE FUNCTION syncup.step_ancestors(job text, parents text[])
@@ -237,6 +237,7 @@ DECLARE
 	k syncup.step_kind;
 	p record;
 	kinds text;
+	needed text;
 BEGIN
 	IF step IS NULL OR step = '' OR length(step) > 100 THEN
 		RAISE 'a step needs a name of 1 to 100 characters' USING ERRCODE = 'invalid_name';
@@ -283,6 +284,11 @@ BEGIN
 		RAISE 'step "%" of job "%" has level %, but it is a parent of "%" with level %', step, job, level, p.name, p.level
 			USING ERRCODE = 'invalid_parameter_value';
 	END LOOP;
+	needed := CASE kind WHEN 'sql' THEN 'statement' WHEN 'program' THEN 'command' END;
+	IF needed IS NOT NULL AND options ->> needed IS NULL THEN
+		RAISE 'step "%" of job "%": a step of kind "%" needs the option "%"', step, job, kind, needed
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION syncup.check_step(text, text, text, text, text[], int, text, jsonb) IS

@@ -206,10 +206,6 @@ DECLARE
 	answer jsonb;
 	result syncup.step_result;
 BEGIN
-	IF me #>> '{options,statement}' IS NULL THEN
-		RAISE 'step "%" has no statement', step
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Give it the option "statement".';
-	END IF;
 	done := @extschema@.syncup_execute(me #>> '{options,statement}', run, step, (me #>> '{options,timeout}')::interval);
 	answer := coalesce(done -> 'row', '{}');
 	result.counters := jsonb_build_object('rows', done -> 'rows');
@@ -250,10 +246,6 @@ DECLARE
 	me jsonb := @extschema@.syncup_step_at_hand(run, step);
 	result syncup.step_result;
 BEGIN
-	IF me #>> '{options,command}' IS NULL THEN
-		RAISE 'step "%" has no command', step
-			USING ERRCODE = 'invalid_parameter_value', HINT = 'Give it the option "command".';
-	END IF;
 	PERFORM syncup.run_program(me #>> '{options,command}', (me #>> '{options,timeout}')::interval);
 	result.did_something := true;
 	RETURN result;

@@ -259,9 +259,9 @@ apply_deletes(Application *application)
 	}
 }
 
-/* "col", ... of the target, and the source's values for them. */
+/* "col", ... of the target, and the values for them: as they were judged, or of the source. */
 static void
-insert_lists(const Mapping *mapping, StringInfo columns, StringInfo values)
+insert_lists(const Mapping *mapping, bool judged, StringInfo columns, StringInfo values)
 {
 	initStringInfo(columns);
 	initStringInfo(values);
@@ -270,7 +270,8 @@ insert_lists(const Mapping *mapping, StringInfo columns, StringInfo values)
 		{
 			appendStringInfo(columns, "%s%s", columns->len ? ", " : "",
 							 quote_identifier(mapping->columns[i].target));
-			appendStringInfo(values, "%ss.c%d", values->len ? ", " : "", i + 1);
+			appendStringInfo(values, "%s%s", values->len ? ", " : "",
+							 judged ? psprintf("s.c%d", i + 1) : inserted_value(mapping, i));
 		}
 }
 
@@ -294,16 +295,16 @@ has_identity(const Mapping *mapping, const TypedRows *rows)
 }
 
 /*
- * The statement that inserts typed rows, in some order.  Rows that come back
+ * The statement that inserts typed rows, of changes that were judged or of the source, in some order.  Rows that come back
  * bring the columns that are not mapped along; new ones get the constants.
  */
 static char *
-insert_sql(const Mapping *mapping, const TypedRows *rows, const char *where, const char *order)
+insert_sql(const Mapping *mapping, const TypedRows *rows, bool judged, const char *where, const char *order)
 {
 	StringInfoData columns;
 	StringInfoData values;
 
-	insert_lists(mapping, &columns, &values);
+	insert_lists(mapping, judged, &columns, &values);
 	for (int n = 0; n < rows->nothers; n++)
 	{
 		appendStringInfo(&columns, ", %s", quote_identifier(rows->others[n]));
@@ -337,7 +338,7 @@ apply_writes(Application *application)
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
 	write_statement(mapping,
-					insert_sql(mapping, application->changes, is_action(ACTION_INSERT),
+					insert_sql(mapping, application->changes, true, is_action(ACTION_INSERT),
 							   psprintf(" ORDER BY %s", key_columns(mapping, "s"))),
 					false, application->changes->actions[ACTION_INSERT]);
 	check_written_scope(mapping, application->changes, is_action(ACTION_INSERT));
@@ -423,7 +424,7 @@ apply_initial(const Mapping *mapping, const pg_uuid_t *batch)
 	int64		count = source->count;
 
 	/* In the order of the file, in which previous lies as well: see digest_set.c. */
-	write_rows(mapping, insert_sql(mapping, source, "true", ""), false, count);
+	write_rows(mapping, insert_sql(mapping, source, false, "true", ""), false, count);
 	check_written_scope(mapping, source, "true");
 	typed_rows_forget(source);
 	return count;

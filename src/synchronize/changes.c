@@ -30,12 +30,12 @@
 
 /* ---------- SQL about columns ---------- */
 
-/* SQL: what the source says of a mapped column: where it leaves what is there, that. */
+/* SQL: what the source says of a mapped column: where it leaves what is there, that; of a new row that is the default. */
 static char *
 source_value(const Mapping *mapping, int number)
 {
 	const MappingColumn *column = &mapping->columns[number];
-	char	   *value = psprintf("s.c%d", number + 1);
+	char	   *value = inserted_value(mapping, number);
 
 	return !may_keep(column) ? value :
 		psprintf("CASE WHEN s.kept%d AND %s THEN %s ELSE %s END", column->first + 1,

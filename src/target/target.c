@@ -7,6 +7,7 @@
  */
 #include "target/target.h"
 
+#include "access/table.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -14,12 +15,14 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "config/options.h"
+#include "rewrite/rewriteHandler.h"
 #include "tool/plans.h"
 #include "target/renames.h"
 #include "tool/sql.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/ruleutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -30,6 +33,30 @@ char *
 target_column(const MappingColumn *column)
 {
 	return psprintf("t.%s", quote_identifier(column->target));
+}
+
+/* SQL: what a column of a row holds that is inserted without it; NULL: nothing. */
+static char *
+default_sql(const Mapping *mapping, const MappingColumn *column)
+{
+	Relation	target = table_open(mapping->target, AccessShareLock);
+	Node	   *value = TupleDescAttr(RelationGetDescr(target), column->attnum - 1)->attidentity ? NULL :
+		build_column_default(target, column->attnum);
+
+	table_close(target, NoLock);
+	return value == NULL ? NULL :
+		psprintf("(%s)::%s", deparse_expression(value, NIL, false, false), column->target_type);
+}
+
+char *
+inserted_value(const Mapping *mapping, int number)
+{
+	const MappingColumn *column = &mapping->columns[number];
+	char	   *value = psprintf("s.c%d", number + 1);
+	char	   *otherwise = may_keep(column) ? default_sql(mapping, column) : NULL;
+
+	return otherwise == NULL ? value :
+		psprintf("CASE WHEN s.kept%d AND %s IS NULL THEN %s ELSE %s END", column->first + 1, value, otherwise, value);
 }
 
 /* An operator as SQL names it whatever the search path. */

@@ -34,6 +34,9 @@ extern char *equal_sql(const MappingColumn *column, const char *a, const char *b
 /* The column of the target, quoted, as t."column". */
 extern char *target_column(const MappingColumn *column);
 
+/* SQL: what a row that is inserted holds in a mapped column: of what the source says nothing of, its default. */
+extern char *inserted_value(const Mapping *mapping, int number);
+
 /*
  * SQL about the key of an entity type, in the target's rows "t" and in rows with
  * columns c<n> under an alias: whether both have the same, whether there is one,

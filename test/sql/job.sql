@@ -50,6 +50,8 @@ SELECT t.error($$SELECT syncup_add_step('J', 'a', 'maintain', 'XX')$$);
 SELECT t.error($$SELECT syncup_add_step('J', 'a', 'sql', start_when => 'some did')$$);
 SELECT t.error($$SELECT syncup_add_step('J', 'a', 'sql', level => 0)$$);
 SELECT t.error($$SELECT syncup_add_step('J', 'a', 'sql', parents => '{b}')$$);
+SELECT t.error($$SELECT syncup_add_step('J', 'a', 'sql')$$);
+SELECT t.error($$SELECT syncup_add_step('J', 'a', 'program', options => '{"timeout": "1 s"}')$$);
 SELECT syncup_add_step('J', 'a', 'sql', options => '{"statement": "SELECT true"}');
 SELECT syncup_add_step('J', 'b', 'sql', parents => '{a}', options => '{"statement": "SELECT true"}');
 SELECT t.error($$SELECT syncup_add_step('J', 'a', 'sql', parents => '{b}')$$);
@@ -71,6 +73,14 @@ SELECT job, ordinal, step, level, parents, start_when, options FROM syncup.job_s
 -- ---------- what a step does ----------
 
 CREATE TABLE target.work (n int);
+-- What is not named stays, whether it is incremental too.
+SELECT syncup_create_job('kind', true);
+SELECT syncup_create_job('kind', options => '{"repeat": 2}');
+SELECT incremental, options FROM syncup.job WHERE job = 'kind';
+SELECT syncup_create_job('kind', false);
+SELECT incremental, options FROM syncup.job WHERE job = 'kind';
+SELECT syncup_drop_job('kind');
+
 SELECT syncup_create_job('did');
 CREATE FUNCTION t.answer(run bigint, step text) RETURNS TABLE (did_something boolean, message text)
 LANGUAGE sql AS $$ SELECT false, format('%s in run %s', step, run) $$;
@@ -98,7 +108,6 @@ SELECT syncup_add_step('errs', v.name, 'sql', level => 1, continue_on_error => t
 	('division', 'SELECT 1/0'), ('two', 'SELECT 1; SELECT 2'), ('syntax', 'SELEKT'), ('state', 'SELECT ''odd'' AS state'),
 	('says error', 'SELECT ''error'' AS state, ''it is Sunday'' AS message'), ('commit', 'COMMIT'),
 	('nested', 'CALL public.syncup_run_job(''errs'')')) AS v (name, statement) \g (format=unaligned tuples_only)
-SELECT syncup_add_step('errs', 'no statement', 'sql', level => 1, continue_on_error => true);
 SELECT syncup_add_step('errs', 'slow', 'sql', level => 1, continue_on_error => true, options => '{"statement": "SELECT pg_sleep(60)", "timeout": "50 ms"}');
 SELECT syncup_add_step('errs', 'deferred', 'sql', level => 1, continue_on_error => true, options => '{"statement": "INSERT INTO target.child VALUES (1)"}');
 SELECT syncup_add_step('errs', 'program', 'program', level => 1, continue_on_error => true, options => '{"command": "exit 3"}');
