@@ -288,9 +288,43 @@ $$;
 COMMENT ON FUNCTION syncup.page_bar(numeric, numeric, text, numeric, numeric) IS
 'A bar to scale beside a number: part, before a background, of a whole; with a tick. It says nothing that the number does not.';
 
+/* ---------- what has links ---------- */
+
+CREATE FUNCTION syncup.page_names_sql(b syncup.batch, mapping text, side int, redact boolean)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(max(format('SELECT x.%I COLLATE "default" AS key, x.%I COLLATE "default" AS name FROM syncup_previous.%I x', k.stored, d.stored, t.table_name)),
+		'SELECT NULL::text AS key, NULL::text AS name WHERE false')
+	FROM syncup.association a
+	JOIN syncup.mapping t ON t.connector = a.entity_connector AND t.mapping = a.entity
+	JOIN syncup.mapping_key k ON k.connector = t.connector AND k.mapping = t.mapping
+	JOIN syncup.mapping_column d ON d.connector = t.connector AND d.mapping = t.mapping AND d.target = t.options ->> 'display'
+	WHERE a.connector = b.connector AND a.mapping = page_names_sql.mapping AND a.side = page_names_sql.side AND NOT redact
+		AND has_schema_privilege('syncup_previous', 'USAGE') AND has_table_privilege(format('syncup_previous.%I', t.table_name), 'SELECT')
+$$;
+COMMENT ON FUNCTION syncup.page_names_sql(syncup.batch, text, int, boolean) IS
+'SQL: keys and names of a side of an association, where its entity type has a column for that (display) and previous may be read.';
+
+CREATE FUNCTION syncup.page_resource(b syncup.batch, mapping text, resource text, redact boolean)
+RETURNS text
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text;
+BEGIN
+	EXECUTE format('SELECT x.name FROM (%s) AS x WHERE x.key = $1 OR x.key = upper($1) LIMIT 1', syncup.page_names_sql(b, mapping, 1, redact)) INTO name USING resource;
+	RETURN syncup.page_value(coalesce(name, resource));
+END
+$$;
+COMMENT ON FUNCTION syncup.page_resource(syncup.batch, text, text, boolean) IS
+'What has links of an association: its name, where it has one that may be seen, else its key.';
+
 /* ---------- what happened ---------- */
 
-CREATE FUNCTION syncup.page_effect(b syncup.batch)
+CREATE FUNCTION syncup.page_effect(b syncup.batch, redact boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -308,7 +342,7 @@ AS $$
 					WHEN 'link_deleted_lines' THEN format('remove %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
 					WHEN 'link_updated_lines' THEN format('move %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
 					WHEN 'link_inserted_lines' THEN format('add %s links (%s) to the %s that are there', syncup.page_number(m.count), syncup.page_value(m.mapping), syncup.page_number(m.base))
-					WHEN 'link_deleted_lines_per_resource' THEN format('take from %s %s of its %s links (%s)', syncup.page_value(m.resource), syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
+					WHEN 'link_deleted_lines_per_resource' THEN format('take from %s %s of its %s links (%s)', syncup.page_resource(b, m.mapping, m.resource, redact), syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
 					ELSE format('leave out %s of the %s rows of a file (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
 				END AS words
 			FROM syncup.exceeded_limits(b.batch) l
@@ -329,7 +363,7 @@ AS $$
 			|| CASE WHEN EXISTS (SELECT FROM syncup.exceeded_limits(b.batch)) THEN '' ELSE format(' No limit is exceeded. What it would do: %s.', syncup.page_done(b)) END
 		FROM syncup.check_result r WHERE r.batch = b.batch AND (r.rows > 0 OR r.error IS NOT NULL) HAVING count(*) > 0)), '')
 $$;
-COMMENT ON FUNCTION syncup.page_effect(syncup.batch) IS
+COMMENT ON FUNCTION syncup.page_effect(syncup.batch, boolean) IS
 'What a batch would do that exceeds its limits, and which checks found something, in a sentence or two.';
 
 CREATE FUNCTION syncup.page_done(b syncup.batch)
@@ -408,7 +442,7 @@ DECLARE
 	facts text[];
 BEGIN
 	headline := CASE b.status
-		WHEN 'blocked' THEN 'Stopped. Nothing was changed. ' || coalesce(syncup.page_effect(b), 'It waits for a decision.')
+		WHEN 'blocked' THEN 'Stopped. Nothing was changed. ' || coalesce(syncup.page_effect(b, redact), 'It waits for a decision.')
 		WHEN 'failed' THEN 'Failed. Nothing was changed.' || CASE WHEN b.prepared_at IS NULL THEN ' The files could not be taken.' ELSE ' The next run tries it again.' END
 		WHEN 'prepared' THEN 'Waits to be applied. Nothing was changed yet: ' || syncup.page_done(b) || '.'
 		WHEN 'applied' THEN CASE b.mode WHEN 'undo' THEN 'Another run was taken back: ' ELSE 'Applied: ' END || syncup.page_done(b) || '.'
@@ -566,7 +600,7 @@ $$;
 COMMENT ON FUNCTION syncup.page_sparkline(bigint[], bigint, numeric, numeric) IS
 'A count over earlier runs, the newest first in the array; a dot is this run, dashes the limit, dots what is usual.';
 
-CREATE FUNCTION syncup.page_limits(b syncup.batch)
+CREATE FUNCTION syncup.page_limits(b syncup.batch, redact boolean)
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -589,7 +623,7 @@ AS $$
 	)
 	SELECT syncup.page_table('What this run counts, against its limits and earlier runs', 'Counted|#This run|#Of|Limit|This run and limit|Last 100 runs|Verdict',
 			string_agg(format('<tr><th scope="row">%s%s</th><td class="n">%s</td><td class="n">%s</td><td>%s</td><td>%s</td><td>%s%s</td><td>%s</td></tr>',
-				initcap(left(w.name, 1)) || substr(w.name, 2), coalesce(' of ' || syncup.page_value(t.mapping), '') || coalesce('<br><span class="key">' || syncup.page_value(r.resource) || '</span>', ''),
+				initcap(left(w.name, 1)) || substr(w.name, 2), coalesce(' of ' || syncup.page_value(t.mapping), '') || coalesce('<br><span class="key">' || syncup.page_resource(b, t.mapping, r.resource, redact) || '</span>', ''),
 				syncup.page_number(t.count), syncup.page_number(t.base) || coalesce(' <span class="soft">(' || round(t.percent, 1) || '&nbsp;%)</span>', ''),
 				coalesce(nullif(concat_ws(' or ', CASE WHEN t.maximum IS NOT NULL THEN syncup.page_number(t.maximum) END,
 					t.max_percentage || '&nbsp;% = ' || syncup.page_number(floor(t.max_percentage * t.base / 100))), ''), 'none'),
@@ -618,7 +652,7 @@ AS $$
 	) AS h
 	HAVING count(*) > 0
 $$;
-COMMENT ON FUNCTION syncup.page_limits(syncup.batch) IS
+COMMENT ON FUNCTION syncup.page_limits(syncup.batch, boolean) IS
 'The counters of a batch against its limits, as bars, and against the hundred runs before, as sparklines.';
 
 CREATE FUNCTION syncup.page_checks(b syncup.batch, redact boolean)
@@ -1104,7 +1138,7 @@ DECLARE
 	page text := '';
 BEGIN
 	FOR m IN
-		SELECT p.mapping, p.table_name, c.inserted, c.updated, c.deleted, e.names, 'key' || s.side AS key
+		SELECT p.mapping, p.table_name, c.inserted, c.updated, c.deleted, 'key' || s.side AS key, syncup.page_names_sql(b, p.mapping, s.side, redact) AS names
 		FROM syncup.mapping p
 		JOIN syncup.batch_counter c ON c.batch = b.batch AND c.mapping = p.mapping
 		CROSS JOIN LATERAL (
@@ -1112,16 +1146,6 @@ BEGIN
 			SELECT CASE WHEN EXISTS (SELECT FROM syncup.association a WHERE a.connector = p.connector AND a.mapping = p.mapping AND a.side = 1 AND a.target_column IS NULL)
 				THEN 2 ELSE 1 END AS side
 		) AS s
-		CROSS JOIN LATERAL (
-			-- its names, where its entity type has a column for that and previous may be read
-			SELECT max(format('SELECT x.%I COLLATE "default" AS key, x.%I COLLATE "default" AS name FROM syncup_previous.%I x', k.stored, d.stored, t.table_name)) AS names
-			FROM syncup.association a
-			JOIN syncup.mapping t ON t.connector = a.entity_connector AND t.mapping = a.entity
-			JOIN syncup.mapping_key k ON k.connector = t.connector AND k.mapping = t.mapping
-			JOIN syncup.mapping_column d ON d.connector = t.connector AND d.mapping = t.mapping AND d.target = t.options ->> 'display'
-			WHERE a.connector = p.connector AND a.mapping = p.mapping AND a.side = s.side AND NOT redact
-				AND has_schema_privilege('syncup_previous', 'USAGE') AND has_table_privilege(format('syncup_previous.%I', t.table_name), 'SELECT')
-		) AS e
 		WHERE p.connector = b.connector AND p.kind = 'association' AND c.inserted + c.updated + c.deleted > 0
 		ORDER BY p.ordinal LIMIT 20
 	LOOP
@@ -1139,7 +1163,7 @@ BEGIN
 			) AS r
 			LEFT JOIN syncup.batch_resource o ON o.batch = $1 AND o.mapping = $3 AND o.resource = r.key AND %4$L
 			LEFT JOIN LATERAL (SELECT x.name FROM (%3$s) AS x WHERE x.key = r.key OR x.key = upper(r.key) LIMIT 1) AS n ON true
-			$sql$, m.table_name, m.key, coalesce(m.names, 'SELECT NULL::text AS key, NULL::text AS name WHERE false'), m.key = 'key1')
+			$sql$, m.table_name, m.key, m.names, m.key = 'key1')
 		INTO body, resources USING b.batch, shown, m.mapping;
 		page := page || coalesce(syncup.page_table(format('%s: %s links lost, %s moved, %s new%s', syncup.page_value(m.mapping), syncup.page_number(m.deleted), syncup.page_number(m.updated),
 			syncup.page_number(m.inserted), CASE WHEN resources > shown THEN format('; the %s that lose most of %s', shown, syncup.page_number(resources)) ELSE '' END),
@@ -1370,7 +1394,7 @@ BEGIN
 	body := concat(
 		syncup.page_section('verdict', 'What stands out', syncup.page_verdict(b, redact)),
 		syncup.page_section('rows', 'Rows', syncup.page_rows(b)),
-		syncup.page_section('limits', 'Limits', syncup.page_limits(b)),
+		syncup.page_section('limits', 'Limits', syncup.page_limits(b, redact)),
 		syncup.page_section('checks', 'Checks', syncup.page_checks(b, redact)),
 		syncup.page_section('history', 'Is this normal?', syncup.page_history(b)),
 		syncup.page_section('groups', 'Who is affected', syncup.page_groups(b, redact)),

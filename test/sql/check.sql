@@ -52,7 +52,7 @@ CREATE VIEW t.said AS SELECT r.name, r.mapping, r.rows, r.first_rows, r.sqlstate
 CALL t.put(accounts => 'owner IS NOT NULL');
 SELECT syncup_create_connector('C', t.dir()) \gset
 SELECT syncup_map_entity_type('C', 'person', 'target.person', 'person.csv', 'id') \gset
-SELECT syncup_map_entity_type('C', 'team', 'target.team', 'team.csv', 'id') \gset
+SELECT syncup_map_entity_type('C', 'team', 'target.team', 'team.csv', 'id', options => '{"display": "name"}') \gset
 SELECT syncup_map_association('C', 'membership', 'member.csv', 'team', 'team.id', 'person', 'person.id', 'target.member', 'team', 'person') \gset
 SELECT syncup_map_entity_type('C', 'account', 'target.account', 'account.csv', 'login') \gset
 SELECT t.run(mode => 'initial');
@@ -215,6 +215,9 @@ SELECT t.page(NULL);
 SELECT t.page('verdict');
 SELECT line FROM t.page('limits') AS line WHERE line ~ 'esource|^A';
 SELECT t.page('links');
+-- Keys only.
+SELECT t.page(NULL, '{"redact": true}');
+SELECT line FROM t.page('limits', '{"redact": true}') AS line WHERE line ~ '^A';
 SELECT syncup_discard(t.last());
 -- Fewer links, by the connector's limits.
 SELECT syncup_set_thresholds('C', '{"max_link_percentage_deleted_per_resource": 0}', 'membership');

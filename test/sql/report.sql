@@ -103,6 +103,8 @@ SELECT * FROM t.findings(20, $$id, CASE WHEN x > 2 THEN a || '!' ELSE a END, b, 
 SELECT * FROM t.findings(20, $$id, CASE WHEN x > 3 THEN a || '!' ELSE a END, b, c, d, n, day, flag$$);
 SELECT * FROM t.findings(10, $$id, a || '!', b, c, d, (n::numeric + 1)::text, day, flag$$);
 SELECT * FROM t.findings(9, $$id, a || '!', b, c, d, n, day, flag$$);
+-- What explains a counter that exceeds a limit comes first, and what explains most of it.
+SELECT * FROM t.findings(400, 'id, upper(a), b, c, d, n, day, flag', 'x <= 385');
 
 -- Columns swapped: text with number, and in 9 of 10 rows; columns shifted in a round.
 SELECT * FROM t.findings(20, 'id, b, a, c, d, n, day, flag');
