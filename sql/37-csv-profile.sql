@@ -2,10 +2,11 @@
 -- how they are written. Looked at in a temporary copy of the file, whole.
 
 CREATE VIEW syncup.value_kind AS
-SELECT row_number() OVER (ORDER BY k.place, w.place, t.place)::int AS place, k.kind, replace(k.pattern, '%s', w.pattern || t.pattern) AS pattern, k.witness,
+SELECT row_number() OVER (ORDER BY k.place, k.kind, w.place, t.place)::int AS place, k.kind, replace(k.pattern, '%s', w.pattern || t.pattern) AS pattern, k.witness,
 	coalesce(k.type, CASE t.place WHEN 1 THEN 'date' ELSE 'timestamp' END) AS type, k.format || w.format || t.format AS format, k.told
 FROM (VALUES
 	(1, '', 'word for yes and no', '(?i)^(true|false|yes|no|y|n|t|f|oui|non)$', NULL, 'boolean', 'bool', 'words for yes and no'),
+	(1, '', 'word for yes and no, of a spreadsheet', '(?i)^(ja|nein|wahr|falsch|vrai|faux|si|no|verdadero|falso|vero)$', NULL, 'boolean', 'bool:ja|wahr|vrai|si|verdadero|vero/nein|falsch|faux|no|falso', 'words for yes and no'),
 	(2, '', 'zero and one', '^[01]$', NULL, 'boolean', NULL, 'only 0 and 1'),
 	(3, '', 'FILETIME', '^(0|9223372036854775807|1[0-9]{17})$', '^1[0-9]{17}$', 'timestamptz', 'filetime', '18 digits: a FILETIME'),
 	(4, '', 'compact date', '^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$', NULL, 'date', NULL, 'dates of eight digits'),
@@ -98,23 +99,23 @@ $$;
 COMMENT ON FUNCTION syncup.list_separator(regclass, name) IS 'What separates several values in the cells of a column; null: they hold one.';
 
 -- The copy has columns c1, c2, ... for those that a query can name.
-CREATE FUNCTION syncup.load_copy(path text, options jsonb, relation name, names text[])
-RETURNS bigint
+CREATE FUNCTION syncup.load_copy(path text, options jsonb, relation name, names text[], OUT rows bigint, OUT empty bigint)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	rows bigint;
 BEGIN
 	EXECUTE format('CREATE TEMPORARY TABLE %I ON COMMIT DROP AS SELECT %s FROM @extschema@.syncup_read_csv(%L, %L) AS f (%s)', relation,
 		(SELECT string_agg(format('f.%I AS c%s', n.name, n.ordinality), ', ') FROM unnest(names) WITH ORDINALITY n (name)), path, options,
 		(SELECT string_agg(format('%I text', n.name), ', ') FROM unnest(names) n (name)));
 	GET DIAGNOSTICS rows = ROW_COUNT;
+	-- spreadsheets end with rows of nothing
+	EXECUTE format('DELETE FROM pg_temp.%I v WHERE num_nonnulls(%s) = 0', relation, (SELECT string_agg('v.c' || n, ', ') FROM generate_series(1, cardinality(names)) n));
+	GET DIAGNOSTICS empty = ROW_COUNT;
+	rows := rows - empty;
 	EXECUTE format('ANALYZE %I', relation);
-	RETURN rows;
 END
 $$;
-COMMENT ON FUNCTION syncup.load_copy(text, jsonb, name, text[]) IS 'A temporary table with the texts of a file; how many rows it has.';
+COMMENT ON FUNCTION syncup.load_copy(text, jsonb, name, text[]) IS 'A temporary table with the texts of a file; how many rows it has, and how many of the file were left out, since nothing stands in them.';
 
 CREATE FUNCTION syncup.profile_column(relation regclass, column_name name, OUT filled bigint, OUT different bigint, OUT longest int,
 	OUT kind text, OUT type text, OUT format text, OUT told text, OUT separator text)

@@ -55,6 +55,7 @@ DECLARE
 	names text[];
 	copy name := 'suggest_' || file;
 	rows bigint;
+	empty bigint;
 	markers jsonb;
 BEGIN
 	INSERT INTO pg_temp.suggest_file (file, path, base, modified, schema, entity, options, evidence, copy, taken, told)
@@ -68,7 +69,7 @@ BEGIN
 	FROM (SELECT format('not looked at: columns that have no name of their own (%s)', string_agg(h.ordinal::text, ', ' ORDER BY h.ordinal)) AS told
 		FROM @extschema@.syncup_csv_header(path, this.options) h WHERE h.name <> ALL (names) HAVING count(*) > 0) AS n
 	WHERE f.file = this.file;
-	rows := syncup.load_copy(path, options, copy, names);
+	SELECT l.rows, l.empty INTO rows, empty FROM syncup.load_copy(path, options, copy, names) l;
 	IF NOT given ? 'null' THEN
 		EXECUTE format('SELECT jsonb_agg(m) FROM unnest($1) m WHERE EXISTS (SELECT FROM pg_temp.%I v WHERE m IN (%s))', copy,
 			(SELECT string_agg('v.c' || n, ', ') FROM generate_series(1, cardinality(names)) n))
@@ -76,12 +77,12 @@ BEGIN
 		IF markers IS NOT NULL THEN
 			options := options || jsonb_build_object('null', markers);
 			EXECUTE format('DROP TABLE pg_temp.%I', copy);
-			rows := syncup.load_copy(path, options, copy, names);
+			SELECT l.rows, l.empty INTO rows, empty FROM syncup.load_copy(path, options, copy, names) l;
 			UPDATE pg_temp.suggest_file f SET options = this.options, evidence = f.evidence || format('null: cells hold %s', markers)
 			WHERE f.file = this.file;
 		END IF;
 	END IF;
-	UPDATE pg_temp.suggest_file f SET rows = this.rows WHERE f.file = this.file;
+	UPDATE pg_temp.suggest_file f SET rows = this.rows, evidence = f.evidence || CASE WHEN this.empty > 0 THEN ARRAY[format('nothing stands in %s rows: they will be set aside', this.empty)] ELSE '{}' END WHERE f.file = this.file;
 	INSERT INTO pg_temp.suggest_column (file, ordinal, name, copy, filled, different, longest, kind, type, format, told, separator, is_unique)
 	SELECT this.file, n.ordinality, n.name, 'c' || n.ordinality, p.filled, p.different, p.longest, p.kind, p.type, p.format, p.told, p.separator,
 		p.filled > 0 AND p.different = p.filled AND p.filled = this.rows
@@ -168,9 +169,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
 			WHEN n.name ~ '^(object)?guid$|^uuid$|^id$|^sourcedid$|^key$|^pk$|^entryuuid$|^objectsid$' THEN 0
-			WHEN n.name ~ format('^%s(id|guid|uuid|no|nr|num|number|code|key)$', n.entity) THEN 2
+			WHEN n.name ~ format('^%s(id|guid|uuid|no|nr|num|nummer|numero|number|code|key)$', n.entity) THEN 2
 			WHEN n.name ~ '(id|guid|uuid)$' THEN 4
-			WHEN n.name ~ '(no|nr|num|number|code|key)$' THEN 6
+			WHEN n.name ~ '(no|nr|num|nummer|numero|number|code|key)$' THEN 6
 			WHEN n.name ~ '(seq|sequence|line|pos|position|item|index)$' THEN 8
 			WHEN n.name ~ '(login|account|accountname|username|user|uid)$' THEN 10
 			WHEN n.name ~ '(mail|email|upn|userprincipalname)$' THEN 14

@@ -62,6 +62,7 @@ my %kinds = (
 	filetime => sub { my @d = date_of(); my $s = Time::Local::timegm(0, 0, 0, $d[2], $d[1] - 1, $d[0]);
 		return (($s + 11644473600) . '0000000', stamp('%04d-%02d-%02d 00:00:00+00', @d)) },
 	flag => sub { my $f = rand() < .5; return ($f ? 'yes' : 'no', $f ? 'true' : 'false') },
+	wahr => sub { my $f = rand() < .5; return ($f ? 'WAHR' : 'FALSCH', $f ? 'true' : 'false') },
 	zero_one => sub { my $f = rand() < .5; return ($f ? 1 : 0, $f ? 'true' : 'false') },
 	list => sub { my @l = map { pick('smtp:', 'SMTP:') . pick('a', 'b', 'c') . '@example.org' } 1 .. 1 + int rand 3; return (join(';', @l), '{' . join(',', @l) . '}') },
 	empty => sub { return (undef, undef) },
@@ -99,6 +100,7 @@ sub dialect
 		header => rand() > .1,
 		null => pick(undef, undef, undef, 'NULL', '\N'),
 		gzip => rand() < .1,
+		blank => rand() < .1,
 		composite => rand() < .2,
 	);
 	$d{bom} = $d{encoding} =~ /^UTF-16/ ? rand() < .7 : $d{encoding} eq 'UTF-8' && rand() < .3;
@@ -137,7 +139,7 @@ sub write_file
 	my ($d, $name) = @_;
 	my @lines = (map({ "Export of people, page $_" } 1 .. $d->{skip}),
 		$d->{header} ? join($d->{delimiter}, map { field($_, $d) } @{ $d->{names} }) : (),
-		@{ $d->{lines} }, $d->{trailer} ? 'TRAILER ' . @{ $d->{lines} } : ());
+		@{ $d->{lines} }, $d->{trailer} ? 'TRAILER ' . (@{ $d->{lines} } + ($d->{blank} ? 2 : 0)) : ());
 	if ($d->{comment})
 	{
 		splice @lines, $_, 0, '# exported by hand' for 0, $#lines - 1;
