@@ -701,16 +701,24 @@ AS $$
 	JOIN syncup.detector d ON d.detector = 'ends not found'
 	CROSS JOIN LATERAL (
 		SELECT sum(r.count)::bigint AS count, string_agg(format('%s %s', r.count, r.message), ', ' ORDER BY r.count DESC, r.message) AS reasons,
-			(SELECT to_jsonb((array_agg(jsonb_build_object('key', l.key) ORDER BY l.key COLLATE "C"))[1:2]) FROM lost l) AS examples
+			(SELECT jsonb_agg(jsonb_build_object('key', e.key)) FROM (SELECT l.key FROM lost l ORDER BY l.key COLLATE "C" LIMIT 2) AS e) AS examples
 		FROM (SELECT l.message, count(*) FROM lost l GROUP BY l.message) AS r
 	) AS n
+	-- What most of some have in common, and then how many have it.
 	LEFT JOIN LATERAL (
-		SELECT t.kind, t.trait, count(DISTINCT l.key) AS count
-		FROM lost l CROSS JOIN LATERAL unnest(string_to_array(l.key, ' -> ')) AS v CROSS JOIN LATERAL syncup.traits(v) AS t
-		GROUP BY t.kind, t.trait
-		HAVING count(DISTINCT l.key) * 100 >= 75 * n.count
-		ORDER BY count(DISTINCT l.key) DESC, char_length(t.trait) DESC, t.trait COLLATE "C" LIMIT 1
-	) AS t ON true
+		SELECT t.kind, t.trait, (
+			SELECT count(*) FROM lost l
+			WHERE EXISTS (
+				SELECT FROM unnest(string_to_array(l.key, ' -> ')) AS v
+				WHERE CASE t.kind WHEN 'is' THEN v = t.trait WHEN 'ends with' THEN right(v, char_length(t.trait)) = t.trait ELSE starts_with(v, t.trait) END)) AS count
+		FROM (
+			SELECT t.kind, t.trait
+			FROM (SELECT * FROM lost l WHERE hashtextextended(l.key, 0) % greatest(n.count / 1000, 1) = 0) AS l
+			CROSS JOIN LATERAL unnest(string_to_array(l.key, ' -> ')) AS v CROSS JOIN LATERAL syncup.traits(v) AS t
+			GROUP BY t.kind, t.trait
+			ORDER BY count(DISTINCT l.key) DESC, char_length(t.trait) DESC, t.trait COLLATE "C" LIMIT 1
+		) AS t
+	) AS t ON t.count * 100 >= 75 * n.count
 	WHERE c.batch = find_ends_not_found.batch AND c.mapping = find_ends_not_found.mapping
 		AND n.count >= d.rows AND n.count * 100 > d.percent * c.rows_read
 $$;
