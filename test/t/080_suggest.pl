@@ -4,11 +4,13 @@
 #
 #   SEED=n      begins with the file of that seed (printed)
 #   FILES=30    how many; a fifth as many folders
+#   FOLDERS="…" folders to propose for and to load, instead of the demo's
 use strict;
 use warnings;
 use utf8;
 use Encode ();
 use IO::Compress::Gzip ();
+use IO::Uncompress::Gunzip ();
 use MIME::Base64 ();
 use Time::Local ();
 use PostgreSQL::Test::Cluster;
@@ -262,8 +264,93 @@ for my $n (1 .. $files / 5)
 }
 is(join("\n", @wrong), '', 'folders from the same seed: managers and members are links');
 
+# ---------- folders that are there: what is loaded is what another reader finds ----------
+
+# The rows of a file as [line, cells...], by a reader of its own.
+sub read_rows
+{
+	my ($path, $o) = @_;
+	my $bytes = slurp_file($path);
+	if ($path =~ /\.gz$/) { IO::Uncompress::Gunzip::gunzip(\(my $packed = $bytes) => \$bytes) or die }
+	my $text = Encode::decode($o->{encoding} =~ s/^WIN/cp/r =~ s/^UTF-?8$/UTF-8/r =~ s/^LATIN1$/iso-8859-1/r, $bytes);
+	$text =~ s/^\x{feff}//;
+	$text =~ s/^[^\n]*\n// for 1 .. $o->{skip_lines};
+	my ($d, $q, $e) = @$o{qw(delimiter quote escape)};
+	my ($cell, @cells, @rows) = ('');
+	my $end_cell = sub { push @cells, $o->{trim} ? $cell =~ s/^ +| +$//gr : $cell; $cell = '' };
+	my $end_row = sub { $end_cell->(); push @rows, [@cells] if @cells > 1 || $cells[0] ne ''; @cells = () };
+	while ($text =~ /\G(?:(?<d>\Q$d\E)|(?<n>\r\n|\n|\r)|\Q$q\E(?<q>(?:[^\Q$q$e\E]|\Q$e\E[\Q$q$e\E])*)\Q$q\E|(?<c>.))/gs)
+	{
+		if (defined $+{d}) { $end_cell->() }
+		elsif (defined $+{n}) { $end_row->() }
+		else { $cell .= defined $+{q} ? $+{q} =~ s/\Q$e\E([\Q$q$e\E])/$1/gr : $+{c} }
+	}
+	$end_row->() if $cell ne '' || @cells;
+	return grep { !defined $o->{comment} || $_->[0] !~ /^\Q$o->{comment}\E/ } @rows;
+}
+
+# What a cell means, by functions of PostgreSQL.
+sub meant
+{
+	my ($format, $type, $raw) = @_;
+	return "$raw\::$type" if $format eq '' || $format eq 'guid';
+	return "to_timestamp($raw, '$1')\::timestamp\::$type" if $format =~ /^datetime:(.*)/;
+	return "to_timestamp(substr($raw, 1, 14), 'YYYYMMDDHH24MISS')" if $format eq 'generalizedtime';
+	return "CASE WHEN $raw NOT IN ('0', '9223372036854775807') THEN to_timestamp($raw\::numeric / 10000000 - 11644473600) END" if $format eq 'filetime';
+	return "lower($raw) IN ('true', 'yes', 'y', 't', '1', 'oui')" if $format eq 'bool';
+	return "replace($raw, ',', '.')\::numeric" if $format eq 'number:,';
+	return "(SELECT array_agg(replace(v, '\\$1', '$1') ORDER BY n) FROM regexp_split_to_table($raw, '(?<!\\\\)[$1]') WITH ORDINALITY l (v, n) WHERE v <> '')" if $format =~ /^multivaluedtext:(.)$/;
+	die "what is format $format?";
+}
+
+for my $path ($ENV{FOLDERS} ? split(' ', $ENV{FOLDERS}) : glob('test/data/demo/[14]-*'))
+{
+	my $copy = "$folder/there" . ++$files;
+	mkdir $copy or die;
+	system_or_bail('sh', '-c', "cp $path/*.* $copy && chmod a+rx $copy && chmod a+r $copy/*");
+	$node->safe_psql('postgres', 'DROP DATABASE IF EXISTS there');
+	$node->safe_psql('postgres', 'CREATE DATABASE there');
+	my ($code, $proposal, $error) = $node->psql('there', "CREATE EXTENSION syncup; SELECT syncup_suggest('$copy')");
+	my ($run, $answer, $message) = $code == 0 ? $node->psql('there', $proposal) : (1, '', $error);
+	ok($run == 0 && $answer =~ /^applied\|/m, "$path: is proposed and applied") or diag("$proposal\n$answer\n$message"), next;
+	for (split /\n/, $node->safe_psql('there', q{SELECT m.mapping, m.target, c.directory || '/' || m.file, m.options FROM syncup.mapping m JOIN syncup.connector c USING (connector) WHERE m.kind = 'entity type' AND NOT m.options ? 'pattern' ORDER BY 1}))
+	{
+		my ($mapping, $target, $file, $options) = split /\|/, $_, 4;
+		my %o = (delimiter => ',', quote => '"', encoding => 'UTF-8', skip_lines => 0, header => 1);
+		while ($options =~ /"(\w+)": ("(?:[^"\\]|\\.)*"|[\w.]+)/g) { my ($k, $v) = ($1, $2); $v =~ s/^"(.*)"$/$1/s; $o{$k} = $v =~ s/\\t/\t/r =~ s/\\(["\\])/$1/gr }
+		$o{escape} //= $o{quote};
+		my ($names, @rows) = read_rows($file, \%o);
+		if ($o{header} eq 'false') { unshift @rows, $names; $names = [ map { "column$_" } 1 .. @$names ] }
+		pop @rows if exists $o{trailer};
+		my $sql = "CREATE TEMPORARY TABLE raw (n int" . join('', map { ", c$_ text" } 0 .. $#$names) . ");\n";
+		for my $n (0 .. $#rows)
+		{
+			$sql .= "INSERT INTO raw VALUES ($n" . join('', map { my $v = $rows[$n][$_]; !defined $v || $v eq '' || ($options =~ /"null": \[[^]]*"\Q$v\E"/) ? ', NULL' : ", \$q\$$v\$q\$" } 0 .. $#$names) . ");\n";
+		}
+		my %place = map { $names->[$_] => $_ } 0 .. $#$names;
+		my (@key, @meant);
+		for (split /\n/, $node->safe_psql('there', "SELECT source, target, coalesce(format, ''), target_type, key_part FROM syncup.mapping_column WHERE mapping = '$mapping' AND target IS NOT NULL ORDER BY ordinal"))
+		{
+			my ($source, $column, $format, $type, $part) = split /\|/;
+			my $value = meant($format, $type, "c$place{$source}") . " AS \"$column\"";
+			push @meant, $value;
+			push @key, "\"$column\"" if $part;
+		}
+		my $keys = join ', ', @key;
+		my $columns = join ', ', map { /AS (".*")$/ } @meant;
+		# of equal keys the first
+		$sql .= "SET timezone = 'UTC'; CREATE TEMPORARY TABLE wanted AS SELECT DISTINCT ON ($keys) @{[ join ', ', @meant ]} FROM raw WHERE true ORDER BY $keys, n;
+			DELETE FROM wanted WHERE ($keys) IS NULL" . join('', map { " OR $_ IS NULL" } @key) . ";
+			SELECT 'only in the file: ' || w FROM (SELECT $columns FROM wanted EXCEPT SELECT $columns FROM $target) w;
+			SELECT 'only in the table: ' || w FROM (SELECT $columns FROM $target EXCEPT SELECT $columns FROM wanted) w;";
+		my ($bad, $differ, $why) = $node->psql('there', Encode::encode('UTF-8', $sql));
+		is($differ . $why, '', "$path: $mapping holds what its file says, of " . @rows . ' rows') or diag("$options");
+	}
+}
+
 # What is there of a column is counted.
 my $sample = draw();
+$sample->{gzip} = 0;
 write_file($sample, 'sample.csv');
 is($node->safe_psql('postgres', "SELECT count(*) FROM syncup_csv_sample('$folder/sample.csv')"), scalar @{ $sample->{kinds} }, 'a sample has a row per column');
 
