@@ -431,6 +431,23 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.given_options(jsonb) IS 'Options without those that are null.';
 
+-- As syncup.mapped_columns() says it.
+CREATE FUNCTION syncup.plain_columns(columns jsonb)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN jsonb_typeof(columns) <> 'object' THEN columns ELSE coalesce(jsonb_object_agg(c.source, CASE WHEN c.n = 1 THEN c.targets -> 0 ELSE c.targets END), '{}') END
+	FROM (
+		SELECT s.key AS source, jsonb_array_length(t.list) AS n, (
+				SELECT coalesce(jsonb_agg(CASE WHEN p.target = jsonb_build_object('column', p.target -> 'column') THEN p.target -> 'column' ELSE p.target END ORDER BY u.n), '[]')
+				FROM jsonb_array_elements(t.list) WITH ORDINALITY u (target, n)
+				CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(u.target) = 'object' THEN jsonb_strip_nulls(u.target) ELSE u.target END) AS p (target)) AS targets
+		FROM jsonb_each(CASE WHEN jsonb_typeof(columns) = 'object' THEN columns ELSE '{}' END) s
+		CROSS JOIN LATERAL (SELECT CASE WHEN jsonb_typeof(s.value) = 'array' THEN s.value ELSE jsonb_build_array(s.value) END) AS t (list)) AS c
+$$;
+COMMENT ON FUNCTION syncup.plain_columns(jsonb) IS 'The argument "columns" without what need not be said: objects that hold a column alone, lists of one.';
+
 CREATE FUNCTION syncup.import_part(p syncup.configuration_part, document jsonb)
 RETURNS TABLE (object text, change text)
 LANGUAGE plpgsql
@@ -455,7 +472,7 @@ BEGIN
 			thing := jsonb_set(thing, '{limits}', coalesce(is_there -> 'limits', '{}') || (thing -> 'limits'));
 		END IF;
 		-- null is no option, and nothing where nothing is
-		thing := coalesce(is_there, '{}') || (SELECT jsonb_object_agg(m.key, CASE WHEN m.key <> 'options' THEN m.value ELSE syncup.given_options(m.value) END) FROM jsonb_each(thing) m WHERE m.value <> 'null' OR m.key = 'options' OR is_there ? m.key);
+		thing := coalesce(is_there, '{}') || (SELECT jsonb_object_agg(m.key, CASE m.key WHEN 'options' THEN syncup.given_options(m.value) WHEN 'columns' THEN syncup.plain_columns(m.value) ELSE m.value END) FROM jsonb_each(thing) m WHERE m.value <> 'null' OR m.key = 'options' OR is_there ? m.key);
 		change := CASE WHEN is_there IS NULL THEN 'created' WHEN is_there <> thing - 'name' THEN 'changed' END;
 		CONTINUE WHEN change IS NULL;
 		-- an option that the document does not have goes back to its default

@@ -76,6 +76,8 @@ SELECT syncup_export_configuration() = d FROM t.document;
 -- all or nothing
 SELECT t.error($$SELECT i.* FROM t.document, syncup_import_configuration(jsonb_set(jsonb_set(d, '{connectors,0,directory}', '"/elsewhere"'), '{entity_types,0,options,scope}', '"no_such_column > 0"')) i$$);
 SELECT syncup_export_configuration() = d FROM t.document;
+-- said at more length it is the same
+SELECT i.* FROM t.document, syncup_import_configuration(jsonb_set(jsonb_set(jsonb_set(d, '{entity_types,0,columns,id}', '[{"column": "id", "format": null}]'), '{connectors,0,options,trim}', 'null'), '{connectors,0,nothing}', 'null')) i;
 -- an error says where in the document
 CREATE TABLE t.wrong AS SELECT row_number() OVER () AS n, w.* FROM (VALUES ('{connectors,0,options,quoting}', '"lenent"'), ('{connectors,0,options}', '7'), ('{connectors,0,options}', '{"qoting": "lenient"}'), ('{connectors,0,active}', '"perhaps"'),
 	('{entity_types,0,columns,when,format}', '"genralizedtime"'), ('{entity_types,0,columns,when,column}', '"creatd"'), ('{entity_types,1,target}', '"target.grup"'), ('{entity_types,0,unique_keys}', '"dn"'), ('{entity_types,0,columns}', '[]'),
