@@ -179,6 +179,19 @@ $$;
 COMMENT ON FUNCTION syncup.rule_given(regclass, regclass, text) IS
 'The query of what a rule''s query sees as "given", from one of keys a and b, roles, and what else is known of the row: with the values of the keys, ak and bk.';
 
+CREATE FUNCTION syncup.check_scope(caller regrole, rule text, expression text, source text)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM syncup.check_query(caller, rule, format('SELECT %s FROM (SELECT NULL::text AS a, NULL::text AS b, NULL::text[] AS roles, NULL::text[] AS ak, NULL::text[] AS bk) g CROSS JOIN %s',
+		expression, source));
+END
+$$;
+COMMENT ON FUNCTION syncup.check_scope(regrole, text, text, text) IS
+'Errors where a name in a rule would be ambiguous beside "given", and whatever else stands beside it when it runs.';
+
 CREATE FUNCTION syncup.is_of_a_row(sqlstate text)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE

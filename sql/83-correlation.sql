@@ -315,6 +315,8 @@ BEGIN
 	END IF;
 	reads := syncup.check_query(caller, rule, format('SELECT pg_catalog.concat(%s) FROM %s o', syncup.rule_text(rule, 'owner_expression', owner_expression), t.owner))
 		|| syncup.check_query(caller, rule, format('SELECT pg_catalog.concat(%s) FROM %s a', syncup.rule_text(rule, 'account_expression', account_expression), t.account));
+	PERFORM syncup.check_scope(caller, rule, syncup.rule_text(rule, 'owner_expression', owner_expression), format('%s o', t.owner));
+	PERFORM syncup.check_scope(caller, rule, syncup.rule_text(rule, 'account_expression', account_expression), format('%s a', t.account));
 	PERFORM syncup.put_rule(caller, rule, 'correlation', t.account, t.resource_type, definition || jsonb_build_object('confidence', confidence), reads);
 	UPDATE syncup.resource_type r SET unmatched = true WHERE r.resource_type = t.resource_type;
 	RETURN rule;

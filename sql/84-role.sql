@@ -98,6 +98,7 @@ BEGIN
 	END IF;
 	reads := syncup.check_query(caller, role, format('SELECT %s FROM %s o WHERE %s', syncup.key_of(owner, 'o'), owner,
 		syncup.rule_text(role, 'condition', coalesce(condition, 'false'))));
+	PERFORM syncup.check_scope(caller, role, syncup.rule_text(role, 'condition', coalesce(condition, 'false')), format('%s o', owner));
 	PERFORM syncup.put_rule(caller, role, 'role', owner, NULL, jsonb_strip_nulls(jsonb_build_object('condition', condition, 'parent', parent)), reads);
 	PERFORM syncup.mark_stale(role);
 	RETURN role;
@@ -188,12 +189,25 @@ COMMENT ON FUNCTION syncup_revoke_role(text, text) IS
 
 -- ---------- type rules ----------
 
+CREATE FUNCTION syncup.owner_and_account(t syncup.resource_type)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('%s o CROSS JOIN (SELECT (NULL::%s).*) a', t.owner, t.account) $$;
+COMMENT ON FUNCTION syncup.owner_and_account(syncup.resource_type) IS 'SQL of owners, o, and the names of an account''s columns beside.';
+
 CREATE FUNCTION syncup.check_condition(caller regrole, rule text, t syncup.resource_type, condition text)
 RETURNS regclass[]
-LANGUAGE sql
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT syncup.check_query(caller, rule, format('SELECT %s IS TRUE FROM %s o', syncup.rule_text(rule, 'condition', condition), t.owner))
+DECLARE
+	expression text := syncup.rule_text(rule, 'condition', condition) || ' IS TRUE';
+	reads regclass[] := syncup.check_query(caller, rule, format('SELECT %s FROM %s o', expression, t.owner));
+BEGIN
+	PERFORM syncup.check_scope(caller, rule, expression, syncup.owner_and_account(t));
+	RETURN reads;
+END
 $$;
 COMMENT ON FUNCTION syncup.check_condition(regrole, text, syncup.resource_type, text) IS
 'The relations that a condition over owners, o, reads; errors unless it can be one.';
@@ -272,6 +286,8 @@ BEGIN
 	reads := syncup.check_query(caller, rule, format('SELECT pg_catalog.concat(CAST(%s AS %s)), %s IS TRUE, pg_catalog.concat(a.%I) FROM %s o LEFT JOIN %s a ON true',
 		syncup.rule_text(rule, 'expression', expression), syncup.value_type(t.account, property),
 		syncup.rule_text(rule, 'option "condition"', coalesce(given ->> 'condition', 'true')), property, t.owner, t.account));
+	PERFORM syncup.check_scope(caller, rule, format('%s, %s', syncup.rule_text(rule, 'expression', expression),
+		syncup.rule_text(rule, 'option "condition"', coalesce(given ->> 'condition', 'true'))), format('%s o CROSS JOIN %s a', t.owner, t.account));
 	PERFORM syncup.put_rule(caller, rule, 'scalar', t.account, t.resource_type,
 		jsonb_build_object('property', property, 'expression', expression, 'condition', coalesce(given ->> 'condition', 'true'), 'role', given ->> 'role',
 			'mapped', coalesce((given ->> 'mapped')::boolean, true), 'compare', coalesce(given ->> 'compare', 'exact')), reads);
@@ -380,6 +396,9 @@ BEGIN
 		|| syncup.check_query(caller, rule, format('SELECT %s FROM %s o', CASE WHEN syncup.is_query(resource)
 			THEN format('ARRAY%s', syncup.rule_text(rule, 'resource', resource, true)) ELSE format('pg_catalog.concat(%s)', syncup.rule_text(rule, 'resource', resource)) END, t.owner))
 		|| syncup.check_query(caller, rule, 'SELECT h.key FROM ' || syncup.link_query(t.account, l.connector || '.' || l.mapping, format('%s a', t.account)));
+	IF NOT syncup.is_query(resource) THEN
+		PERFORM syncup.check_scope(caller, rule, syncup.rule_text(rule, 'resource', resource), syncup.owner_and_account(t));
+	END IF;
 	PERFORM syncup.put_rule(caller, rule, 'navigation', t.account, t.resource_type, definition, reads);
 	PERFORM syncup.mark_stale(rule);
 	RETURN rule;

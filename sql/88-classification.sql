@@ -67,6 +67,7 @@ BEGIN
 			HINT = '100 to 150 decide, 0 to 99 suggest; the highest wins.';
 	END IF;
 	reads := syncup.check_query(caller, rule, format('SELECT %s, %s IS TRUE FROM %s a', syncup.key_of(t.account, 'a'), syncup.rule_text(rule, 'condition', condition), t.account));
+	PERFORM syncup.check_scope(caller, rule, syncup.rule_text(rule, 'condition', condition), format('%s a', t.account));
 	PERFORM syncup.put_rule(caller, rule, 'classification', t.account, t.resource_type, definition || jsonb_build_object('confidence', confidence), reads);
 	PERFORM syncup.reset_classification(t.account);
 	RETURN rule;

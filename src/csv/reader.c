@@ -857,7 +857,8 @@ match_column(const Reader *reader, const char *name, bool fold)
 			ereport(ERROR,
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
 					 errmsg("column \"%s\" stands more than once in the header", name),
-					 errdetail("Columns %d and %d have that name.", found + 1, i + 1)));
+					 errdetail("Columns %d and %d have that name.", found + 1, i + 1),
+					 reader->is_relation ? 0 : errcontext("file \"%s\"", reader->path)));
 		found = i;
 	}
 	return found;

@@ -51,6 +51,9 @@ SELECT t.error($$SELECT syncup_define_role('hr', 'target.person', NULL, 'reader'
 SELECT t.error($$SELECT syncup_define_role('hr', 'target.account', NULL)$$);
 SELECT t.error($$SELECT syncup_define_role('correlation AD', 'target.person', NULL)$$);
 SELECT t.error($$SELECT syncup_define_type_rule('AD', 'mail')$$);
+-- The account's columns stand beside the owner's when it runs.
+SELECT t.error($$SELECT syncup_define_type_rule('AD', 'mail IS NOT NULL')$$);
+SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'login', 'o.mail', '{"condition": "mail IS NOT NULL"}')$$);
 SELECT t.error($$SELECT syncup_define_type_rule('AD', role => 'nobody')$$);
 SELECT syncup_define_type_rule('AD'), syncup_define_type_rule('AD', 'last = ''Denied''', denied => true);
 SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'nick', 'o.first')$$);
