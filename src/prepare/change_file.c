@@ -1143,10 +1143,10 @@ keep_moved(ChangeFile *file)
 
 /*
  * A row whose key changes keeps its links, though no file names them again: the
- * link at hand is one of the new keys.  Where it is known by another key thereby, it
- * goes from here.
+ * link at hand is one of the new keys.  Returns whether it is known by another key
+ * thereby, and goes from here.
  */
-static void
+static bool
 follow_renames(ChangeFile *file)
 {
 	bool		follows = false;
@@ -1162,16 +1162,16 @@ follow_renames(ChangeFile *file)
 		follows = true;
 	}
 	if (!follows)
-		return;
+		return false;
 	memcpy(file->next, file->now, sizeof(Datum) * n);
 	memcpy(file->next_nulls, file->now_nulls, sizeof(bool) * n);
 	try_conversions(file);
 	file->now_values = row_bytes_digest(&file->record.value_bytes, &file->record.epoch.key);
 	if (strcmp(sort_key_of_link(file), file->sort_key) == 0)
-		return;
+		return false;
 	keep_moved(file);
 	file->exists = false;
-	file->alive = false;
+	return true;
 }
 
 static void end_key(ChangeFile *file);
@@ -1231,9 +1231,7 @@ static void
 end_key(ChangeFile *file)
 {
 	bool		changed = false;
-
-	if (file->exists && follows_renames(file))
-		follow_renames(file);
+	bool		moves = file->exists && follows_renames(file) && follow_renames(file);
 
 	if (file->exists && !file->stored)
 	{
@@ -1242,7 +1240,8 @@ end_key(ChangeFile *file)
 		file->record.counter.delta_inserted++;
 		end_former(file);
 	}
-	else if (file->stored && !file->exists && !file->alive && !file->record.counter.deletions_suspended)
+	else if (file->stored && !file->exists &&
+			 (moves || (!file->alive && !file->record.counter.deletions_suspended)))
 	{
 		write_spelling(file, file->before);
 		delta_write_stored(file->record.delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);

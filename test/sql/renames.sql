@@ -248,5 +248,19 @@ TABLE t.uses;
 SELECT * FROM target.like ORDER BY a, b;
 TABLE t.previous;
 
+-- A bad row that keeps links from being deleted does not keep them under a key that is gone.
+SELECT syncup_create_connector('C', options => '{"on_error": "quarantine"}');
+CALL t.write('like.csv', E'a,b\n1,3\n3,01\n2,4\n');
+CALL t.write('part_changes.csv', E'op,no,name,was\nupdate,11,,1\n');
+CALL t.write('uses_changes.csv', E'op,a,b,role\ndelete,4,2,x\ndelete,4,"2"x,x\n');
+SET client_min_messages = warning;
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT t.apply();
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+RESET client_min_messages;
+SELECT t.apply();
+TABLE t.uses;
+SELECT * FROM t.previous WHERE mapping = 'uses';
+
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -169,7 +169,7 @@ my %may = (
 		'has_row(regrole,regclass,text)', 'decide_owner(regrole,text,text,text)', 'forget_role(text)', 'mark_stale(text)', 'check_role(text,regclass,text)',
 		'define_role(regrole,text,regclass,text,text)', 'role_to_grant(regrole,text)',
 		'grant_role(regrole,text,text,timestamp with time zone,timestamp with time zone,text)', 'revoke_role(regrole,text,text)',
-		'check_condition(regrole,text,syncup.resource_type,text)', 'define_type_rule(regrole,text,text,text,boolean)', 'value_type(regclass,name)', 
+		'check_condition(regrole,text,syncup.resource_type,text)', 'owner_and_account(syncup.resource_type)', 'check_scope(regrole,text,text,text)', 'define_type_rule(regrole,text,text,text,boolean)', 'value_type(regclass,name)', 
 		'define_scalar_rule(regrole,text,name,text,jsonb)', 'association_of(regclass,text)', 'link_query(regclass,text,text)', 'is_query(text)',
 		'define_navigation_rule(regrole,text,text,text,text,text,boolean)', 'same_value(text,text,text)',
 		'assignment_statement(text,text,text,text,text[],timestamp with time zone)', 'rules_of(text,text)', 'condition_sql(text,jsonb)',
