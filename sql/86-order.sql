@@ -74,16 +74,19 @@ AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT o.order_id, o.account_key, u.assignment, u.wish
-	FROM syncup.provisioning_order o CROSS JOIN LATERAL unnest(o.assignments, o.wishes) AS u (assignment, wish)
-	CROSS JOIN LATERAL (SELECT ARRAY(
-		SELECT unnest(n.assignments) FROM syncup.provisioning_order n
-		WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key AND n.seq > o.seq AND n.state <> 'superseded'
-		UNION ALL
-		SELECT unnest(n.assignments) FROM syncup.provisioning_order n
-		WHERE o.owner_key IS NULL AND n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key AND n.seq > o.seq AND n.state <> 'superseded')
-		AS assignments) AS newer
-	WHERE o.order_id = ANY (orders) AND u.assignment <> ALL (newer.assignments);
+	WITH told AS MATERIALIZED (
+		SELECT o.order_id, o.account_key, o.assignments, o.wishes, ARRAY(
+			SELECT unnest(n.assignments) FROM syncup.provisioning_order n
+			WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key AND n.seq > o.seq AND n.state <> 'superseded'
+			UNION ALL
+			SELECT unnest(n.assignments) FROM syncup.provisioning_order n
+			WHERE o.owner_key IS NULL AND n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key AND n.seq > o.seq AND n.state <> 'superseded')
+			AS newer
+		FROM syncup.provisioning_order o WHERE o.order_id = ANY (orders)
+	)
+	SELECT t.order_id, t.account_key, u.assignment, u.wish
+	FROM told t CROSS JOIN LATERAL unnest(t.assignments, t.wishes) AS u (assignment, wish)
+	WHERE u.assignment <> ALL (t.newer);
 END
 $$;
 COMMENT ON FUNCTION syncup.own_assignments(uuid[]) IS
@@ -115,14 +118,14 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
 	stale uuid[] := ARRAY(
-		SELECT o.order_id FROM syncup.provisioning_order o
-		LEFT JOIN (
+		WITH standing AS MATERIALIZED (
 			SELECT w.order_id, count(*) FILTER (WHERE x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored', 'verified')) AS count, bool_or(x.provisioning_state <> 'verified') AS undone
 			FROM syncup.own_assignments(orders) w
 			JOIN syncup.assignment x ON x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish AND x.account_key IS NOT DISTINCT FROM w.account_key
 			GROUP BY w.order_id
-		) AS s USING (order_id)
-		WHERE o.order_id = ANY (orders) AND (s.undone AND s.count = cardinality(o.assignments)) IS NOT TRUE);
+		)
+		SELECT o.order_id FROM syncup.provisioning_order o
+		WHERE o.order_id = ANY (orders) AND (o.order_id, cardinality(o.assignments)) NOT IN (SELECT s.order_id, s.count FROM standing s WHERE s.undone));
 BEGIN
 	IF stale = '{}' THEN
 		RETURN 0;
