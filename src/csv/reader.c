@@ -858,7 +858,8 @@ match_column(const Reader *reader, const char *name, bool fold)
 					(errcode(ERRCODE_DUPLICATE_COLUMN),
 					 errmsg("column \"%s\" stands more than once in the header", name),
 					 errdetail("Columns %d and %d have that name.", found + 1, i + 1),
-					 reader->is_relation ? 0 : errcontext("file \"%s\"", reader->path)));
+					 /* errcontext is two expressions */
+					 reader->is_relation ? 0 : (errcontext("file \"%s\"", reader->path))));
 		found = i;
 	}
 	return found;
