@@ -225,8 +225,8 @@ $$;
 COMMENT ON FUNCTION syncup.orders_wanted(syncup.resource_type) IS
 'The accounts of a resource type that something is pending for: what is to be done, for which assignments, with which values and links.';
 
--- Rows are read with the rights of the resource type's role, and values get their JSON
--- types from the columns of the account.
+-- Rows are read with the rights of the resource type's role (o.*: o may be a column of
+-- it), and values get their JSON types from the columns of the account.
 CREATE FUNCTION syncup.order_documents(t syncup.resource_type)
 RETURNS TABLE (owner_key text, account_key text, change_type text, assignments bigint[], wishes text[], document jsonb)
 LANGUAGE plpgsql
@@ -256,7 +256,7 @@ BEGIN
 		t.resource_type,
 		jsonb_build_object('Identifier', t.resource_type, 'SourceEntityType', t.owner::text, 'TargetEntityType', t.account::text),
 		t.role,
-		format('SELECT g.n, pg_catalog.to_jsonb(o), pg_catalog.to_jsonb(a), %s FROM given g LEFT JOIN %s o ON %s LEFT JOIN %s a ON %s', changes,
+		format('SELECT g.n, pg_catalog.to_jsonb(o.*), pg_catalog.to_jsonb(a.*), %s FROM given g LEFT JOIN %s o ON %s LEFT JOIN %s a ON %s', changes,
 			t.owner, syncup.key_is(t.owner, 'o', 'g.ak'), t.account, syncup.key_is(t.account, 'a', 'g.bk')),
 		format('SELECT w.n, w.texts, %s AS ak, %s AS bk FROM pg_temp.syncup_orders_wanted w',
 			syncup.key_parts(t.owner, 'w.owner_key'), syncup.key_parts(t.account, 'w.account_key')));

@@ -123,14 +123,14 @@ BEGIN
 	-- typed values are compared as their texts
 	RETURN QUERY EXECUTE format('SELECT q.order_id, q.verdict FROM syncup.query_as(%L::regrole, %L, %L) AS q (order_id uuid, verdict text)', t.role,
 		format($q$
-			SELECT g.order_id, CASE WHEN a.bk IS NULL THEN CASE g.change_type WHEN 'Deleted' THEN 'done' ELSE 'the account is not there' END
+			SELECT g.order_id, CASE WHEN a.syncup_found IS NULL THEN CASE g.change_type WHEN 'Deleted' THEN 'done' ELSE 'the account is not there' END
 				ELSE (SELECT CASE WHEN count(*) FILTER (WHERE d.touched AND d.now IS DISTINCT FROM d.read AND d.now IS DISTINCT FROM d.ordered) = 0 THEN 'go'
 						ELSE string_agg(pg_catalog.format('%%s has changed since: it was %%s, it is %%s%%s', d.name, coalesce(d.read, 'null'), coalesce(d.now, 'null'),
 							CASE WHEN g.change_type = 'Deleted' THEN '' ELSE ', it is to be ' || coalesce(d.ordered, 'null') END), '; ')
 							FILTER (WHERE d.touched AND d.now IS DISTINCT FROM d.read AND d.now IS DISTINCT FROM d.ordered) END
 					FROM (VALUES %s) AS d (name, now, read, ordered, touched)) END
 			FROM given g
-			LEFT JOIN LATERAL (SELECT a.*, g.bk FROM %s a WHERE %s) AS a ON true
+			LEFT JOIN LATERAL (SELECT a.*, true AS syncup_found FROM %s a WHERE %s) AS a ON true
 			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.resource) AS r
 			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.changes) AS c$q$,
 			(SELECT string_agg(format('(%1$L, a.%1$I::text, r.%1$I::text, CASE WHEN g.change_type = ''Deleted'' THEN NULL ELSE c.%1$I::text END, g.change_type = ''Deleted'' OR g.changes ? %1$L)', u), ', ')

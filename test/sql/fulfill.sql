@@ -556,6 +556,27 @@ CALL syncup_fulfill('{S}');
 SELECT * FROM t.s;
 SELECT syncup_drop_resource_type('S');
 
+-- Columns that are called as statements call theirs.
+CREATE TABLE target.odd_owner (o int PRIMARY KEY, a text, gone boolean NOT NULL DEFAULT false);
+CREATE TABLE target.odd (bk int PRIMARY KEY, a text, o text, g text, r text, v text, c text, b text, n text);
+INSERT INTO target.odd_owner VALUES (1, 'x');
+SELECT syncup_create_resource_type('S', 'target.odd_owner', 'target.odd', '{"review": false, "limits": {"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}, "fulfill": {"kind": "internal", "retries": 0}}');
+SELECT syncup_define_correlation('S', 'o.o::text', 'a.bk::text'), syncup_define_type_rule('S', 'NOT o.gone'), syncup_define_scalar_rule('S', 'bk', 'o.o');
+SELECT count(syncup_define_scalar_rule('S', c, 'o.a')) FROM unnest('{a,o,g,r,v,c,b,n}'::name[]) c;
+SELECT * FROM t.of_s();
+CALL syncup_fulfill('{S}');
+UPDATE target.odd_owner SET a = 'y';
+SELECT * FROM t.of_s();
+SELECT document -> 'Owner' AS owner, document -> 'Resource' AS resource FROM syncup.provisioning_order WHERE resource_type = 'S' ORDER BY seq;
+CALL syncup_fulfill('{S}');
+SELECT * FROM target.odd;
+UPDATE target.odd_owner SET gone = true;
+SELECT * FROM t.of_s();
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s;
+SELECT * FROM target.odd;
+SELECT syncup_drop_resource_type('S');
+
 SELECT what, of, count, regexp_replace(shown_by, '[0-9a-f-]{36}', '<uuid>') AS shown_by, decided_by FROM syncup.to_review WHERE what ~ 'order' ORDER BY 1;
 
 -- In a job: a limit blocks the step and the run; resuming releases just those, and goes on.
