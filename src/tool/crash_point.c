@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "utils/guc.h"
 
@@ -32,10 +33,12 @@ crash_point(const char *place)
 		kill(getpid(), stop_waits ? SIGSTOP : SIGKILL);
 }
 
-/* The ends of a transaction are places as well. */
+/* The ends of a transaction are places as well, but not of one in which a parallel worker begins. */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	if (IsParallelWorker())
+		return;
 	if (event == XACT_EVENT_PRE_COMMIT)
 		crash_point("before commit");
 	else if (event == XACT_EVENT_COMMIT)
