@@ -183,7 +183,7 @@ BEGIN
 			END IF;
 			SELECT * INTO made FROM syncup.check_relations(d.connector, d.query, batch);
 			SELECT coalesce(max(q.rows), 0) AS rows, jsonb_agg(q.found) AS found INTO said
-			FROM syncup.query_as(d.owner, format('WITH %s SELECT to_jsonb(q), count(*) OVER () FROM %s q LIMIT 100', made.relations, syncup.rule_text(d.name, 'query', d.query, true)),
+			FROM syncup.query_as(d.owner, format('WITH %s SELECT to_jsonb(q.*), count(*) OVER () FROM %s q LIMIT 100', made.relations, syncup.rule_text(d.name, 'query', d.query, true)),
 				made.given) AS q (found jsonb, rows bigint);
 			INSERT INTO syncup.check_result (batch, name, mapping, rows, first_rows) VALUES (batch, d.name, d.mapping, said.rows, said.found);
 		EXCEPTION WHEN OTHERS THEN
