@@ -95,16 +95,18 @@ syncup_row_sums_add(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(state);
 }
 
-/* Adds the sums of another process. */
+/* Adds the sums of another process; one that has read no row has none. */
 Datum
 syncup_row_sums_combine(PG_FUNCTION_ARGS)
 {
+	RowSums    *state = PG_ARGISNULL(0) ? NULL : (RowSums *) PG_GETARG_POINTER(0);
 	RowSums    *other = PG_ARGISNULL(1) ? NULL : (RowSums *) PG_GETARG_POINTER(1);
-	RowSums    *state;
 
+	if (state == NULL && other == NULL)
+		PG_RETURN_NULL();
 	if (other == NULL)
-		PG_RETURN_DATUM(fcinfo->args[0].value);
-	if (PG_ARGISNULL(0))
+		PG_RETURN_POINTER(state);
+	if (state == NULL)
 	{
 		MemoryContext before = MemoryContextSwitchTo(state_memory(fcinfo));
 
@@ -112,8 +114,6 @@ syncup_row_sums_combine(PG_FUNCTION_ARGS)
 		digest_sums_init_number(&state->sums, other->sums.mask + 1);
 		MemoryContextSwitchTo(before);
 	}
-	else
-		state = (RowSums *) PG_GETARG_POINTER(0);
 	digest_sums_add_bytes(&state->sums, digest_sums_bytes(&other->sums));
 	PG_RETURN_POINTER(state);
 }

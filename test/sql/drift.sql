@@ -181,6 +181,9 @@ SELECT t.sums() = sums AS same, length(sums) / 16 AS number, sums <> decode(repe
 UPDATE target.many SET b = 'x' WHERE a = 17;
 SELECT t.sums() = sums AS same FROM t.parallel;
 RESET max_parallel_workers_per_gather;
+-- Workers that find no row have no sums: of few rows, and of none.
+SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 256, k) IS NULL AS nothing FROM target.many WHERE a = -77;
+SELECT count(*) FROM generate_series(1, 5) AS i, LATERAL (SELECT syncup.row_sums(decode(repeat('ab', 16), 'hex'), 256, k) AS sums FROM target.many WHERE k = format('key %s', 100 + i)) s WHERE s.sums IS NOT NULL;
 UPDATE target.many SET b = NULL WHERE a % 10000 = 9;
 DELETE FROM target.many WHERE a % 10000 = 8;
 SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
