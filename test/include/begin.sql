@@ -14,9 +14,11 @@ ALTER FUNCTION syncup_map_association(text, text, text, text, text, text, text, 
 CREATE SCHEMA t;
 CREATE SCHEMA target;
 
--- A folder of the server's own: the server may be another user than the client.
+-- A folder of the server's own: the server may be another user than the client. What
+-- differs from run to run in its name is a number: random letters are found by the
+-- patterns of tests now and then.
 CREATE TABLE t.folder (path text);
-COPY t.folder FROM PROGRAM 'mktemp -d /tmp/syncup_test.XXXXXX';
+COPY t.folder FROM PROGRAM 'd=/tmp/syncup_test.$$; rm -rf $d && mkdir -m 700 $d && echo $d';
 SELECT format('CREATE FUNCTION t.dir() RETURNS text LANGUAGE sql IMMUTABLE AS %L',
 	format('SELECT %L::text', path)) AS sql FROM t.folder \gset
 :sql;
