@@ -65,21 +65,15 @@ COMMENT ON FUNCTION syncup.is_of_the_server(text) IS 'Whether an error is no ord
 
 -- ---------- what kinds read of orders ----------
 
-CREATE FUNCTION syncup.are_links(value jsonb)
-RETURNS boolean
-LANGUAGE sql IMMUTABLE
-RETURN jsonb_typeof(value) = 'object' AND jsonb_typeof(value -> 'Added') = 'array' AND jsonb_typeof(value -> 'Removed') = 'array';
-COMMENT ON FUNCTION syncup.are_links(jsonb) IS 'Whether a member of a document''s "Changes" is an association, which may be called like a column.';
-
 CREATE FUNCTION syncup.orders_given(t syncup.resource_type, orders uuid[])
 RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT format('SELECT o.order_id, o.change_type, o.document, CASE WHEN o.document @? ''$.Changes.* ? (@.type() == "object")'' THEN (SELECT coalesce(jsonb_object_agg(e.key, e.value) FILTER (WHERE NOT syncup.are_links(e.value)), ''{}'') FROM jsonb_each(o.document -> ''Changes'') e) ELSE o.document -> ''Changes'' END AS changes, nullif(o.document -> ''Resource'', ''null'') AS resource, o.account_key AS b, %s AS bk FROM syncup.provisioning_order o WHERE o.order_id = ANY (%L::uuid[])',
+	SELECT format('SELECT o.order_id, o.change_type, o.document, syncup.scalar_changes(o.document) AS changes, nullif(o.document -> ''Resource'', ''null'') AS resource, (SELECT jsonb_agg(syncup.scalar_changes(e.document)) FROM syncup.order_before e WHERE e.order_id = o.order_id) AS told, o.account_key AS b, %s AS bk FROM syncup.provisioning_order o WHERE o.order_id = ANY (%L::uuid[])',
 		syncup.key_parts(t.account, 'o.account_key'), orders)
 $$;
-COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The query of what statements on an account''s table see of orders, as "given": changes without associations, as one may be called like a column.';
+COMMENT ON FUNCTION syncup.orders_given(syncup.resource_type, uuid[]) IS 'The query of what statements on an account''s table see of orders, as "given": changes without associations, as one may be called like a column; told: those of earlier orders that no synchronization had found.';
 
 CREATE FUNCTION syncup.scalars_of(t syncup.resource_type, changes jsonb)
 RETURNS name[]
@@ -112,8 +106,18 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum) $$;
 COMMENT ON FUNCTION syncup.written_columns(syncup.resource_type) IS 'The columns of an account that somebody can write.';
 
--- What is there is compared with what was read when the order was made: it may be as
--- ordered already, or somebody has changed it since.
+CREATE FUNCTION syncup.is_told_sql(t syncup.resource_type, property name)
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('(g.told IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.jsonb_array_elements(g.told) AS e (changes) CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s, e.changes) AS b WHERE e.changes ? %L AND b.%3$I::text IS NOT DISTINCT FROM a.%3$I::text))',
+		t.account, property, property)
+$$;
+COMMENT ON FUNCTION syncup.is_told_sql(syncup.resource_type, name) IS 'SQL for whether an account a has a value that an earlier order has told, beside what is given of an order, g.';
+
+-- What is there is compared with what was read when the order was made, and with what our
+-- own orders have told since: it may be as ordered already, or somebody has changed it since.
 CREATE FUNCTION syncup.compare_orders(t syncup.resource_type, orders uuid[])
 RETURNS TABLE (order_id uuid, verdict text)
 LANGUAGE plpgsql
@@ -124,17 +128,17 @@ BEGIN
 	RETURN QUERY EXECUTE format('SELECT q.order_id, q.verdict FROM syncup.query_as(%L::regrole, %L, %L) AS q (order_id uuid, verdict text)', t.role,
 		format($q$
 			SELECT g.order_id, CASE WHEN a.syncup_found IS NULL THEN CASE g.change_type WHEN 'Deleted' THEN 'done' ELSE 'the account is not there' END
-				ELSE (SELECT CASE WHEN count(*) FILTER (WHERE d.touched AND d.now IS DISTINCT FROM d.read AND d.now IS DISTINCT FROM d.ordered) = 0 THEN 'go'
+				ELSE (SELECT CASE WHEN count(*) FILTER (WHERE d.differs) = 0 THEN 'go'
 						ELSE string_agg(pg_catalog.format('%%s has changed since: it was %%s, it is %%s%%s', d.name, coalesce(d.read, 'null'), coalesce(d.now, 'null'),
 							CASE WHEN g.change_type = 'Deleted' THEN '' ELSE ', it is to be ' || coalesce(d.ordered, 'null') END), '; ')
-							FILTER (WHERE d.touched AND d.now IS DISTINCT FROM d.read AND d.now IS DISTINCT FROM d.ordered) END
-					FROM (VALUES %s) AS d (name, now, read, ordered, touched)) END
+							FILTER (WHERE d.differs) END
+					FROM (VALUES %s) AS d (name, now, read, ordered, differs)) END
 			FROM given g
 			LEFT JOIN LATERAL (SELECT a.*, true AS syncup_found FROM %s a WHERE %s) AS a ON true
 			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.resource) AS r
 			CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%2$s, g.changes) AS c$q$,
-			(SELECT string_agg(format('(%1$L, a.%1$I::text, r.%1$I::text, CASE WHEN g.change_type = ''Deleted'' THEN NULL ELSE c.%1$I::text END, g.change_type = ''Deleted'' OR g.changes ? %1$L)', u), ', ')
-				FROM unnest(syncup.written_columns(t)) u),
+			(SELECT string_agg(format('(%1$L, a.%1$I::text, r.%1$I::text, c.%1$I::text, a.%1$I::text IS DISTINCT FROM r.%1$I::text AND CASE WHEN g.change_type = ''Deleted'' THEN true ELSE g.changes ? %1$L AND a.%1$I::text IS DISTINCT FROM c.%1$I::text END AND NOT %2$s)',
+				u, syncup.is_told_sql(t, u)), ', ') FROM unnest(syncup.written_columns(t)) u),
 			t.account, syncup.key_is(t.account, 'a', 'g.bk')),
 		syncup.orders_given(t, orders));
 END
@@ -151,11 +155,11 @@ AS $$
 DECLARE
 	names text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) c);
 	vals text := (SELECT string_agg(format('v.%I', c), ', ') FROM unnest(columns) c);
-	-- accounts that are there, as they were read or are to be: asked of the row that is written, whoever changes it at this moment
+	-- accounts that are there, as they were read, told or are to be: asked of the row that is written, whoever changes it at this moment
 	found text := format('given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.changes) AS v CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r WHERE %2$s',
 		t.account, concat_ws(' AND ', syncup.key_is(t.account, 'a', 'g.bk'),
-			CASE WHEN change_type = 'Deleted' THEN (SELECT string_agg(format('a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text', c), ' AND ') FROM unnest(syncup.written_columns(t)) c)
-				ELSE (SELECT string_agg(format('(a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text OR a.%1$I::text IS NOT DISTINCT FROM v.%1$I::text)', c), ' AND ') FROM unnest(columns) c) END));
+			CASE WHEN change_type = 'Deleted' THEN (SELECT string_agg(format('(a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text OR %2$s)', c, syncup.is_told_sql(t, c)), ' AND ') FROM unnest(syncup.written_columns(t)) c)
+				ELSE (SELECT string_agg(format('(a.%1$I::text IS NOT DISTINCT FROM r.%1$I::text OR a.%1$I::text IS NOT DISTINCT FROM v.%1$I::text OR %2$s)', c, syncup.is_told_sql(t, c)), ' AND ') FROM unnest(columns) c) END));
 	statement text;
 BEGIN
 	IF change_type = 'Added' THEN
@@ -208,19 +212,22 @@ DECLARE
 	given text;
 	statement text;
 	keys text[];
+	told text[];
 BEGIN
 	FOR c IN SELECT * FROM syncup.links_of(t, o.document -> 'Changes') LOOP
 		SELECT * INTO l FROM syncup.association_of(t.account, c.association);
+		told := ARRAY(SELECT b.added[1] FROM syncup.order_before e CROSS JOIN LATERAL syncup.links_of(t, e.document -> 'Changes') b WHERE l.single AND e.order_id = o.order_id AND b.association = c.association);
 		own := coalesce(l.own_store, (syncup.key_columns(t.account))[1]);
 		other := coalesce(l.other_store, (syncup.key_columns(l.other))[1]);
-		given := format('SELECT %s AS ak, %s AS bk, k.added, %L::jsonb AS resource FROM (SELECT %L::text AS a, u.b, u.added FROM (SELECT unnest(%L::text[]) AS b, true AS added UNION ALL SELECT unnest(%L::text[]), false) AS u) AS k',
-			syncup.key_parts(t.account, 'k.a'), syncup.key_parts(l.other, 'k.b'), nullif(o.document -> 'Resource', 'null'), key, c.added, c.removed);
+		given := format('SELECT %s AS ak, %s AS bk, k.added, %L::jsonb AS resource FROM (SELECT %L::text AS a, u.b, u.added FROM (SELECT unnest(%L::text[]) AS b, true AS added UNION ALL SELECT unnest(%L::text[]), false UNION ALL SELECT unnest(%L::text[]), NULL) AS u) AS k',
+			syncup.key_parts(t.account, 'k.a'), syncup.key_parts(l.other, 'k.b'), nullif(o.document -> 'Resource', 'null'), key, c.added, c.removed, told);
 		-- what somebody else has linked since is asked of the row that is written, whoever changes it at this moment
 		IF l.single THEN
 			statement := format('UPDATE %1$s a SET %2$I = n.value
 				FROM (SELECT g.ak, r.%2$I AS read, g.resource IS NULL AS is_new, (SELECT x.%3$I FROM given h JOIN %4$s x ON %5$s WHERE h.added LIMIT 1) AS value, EXISTS (SELECT FROM given h WHERE h.added) AS is_linked
 					FROM given g CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%1$s, g.resource) AS r LIMIT 1) AS n
-				WHERE %6$s AND n.is_linked = (n.value IS NOT NULL) AND (n.is_new OR a.%2$I::text IS NOT DISTINCT FROM n.read::text OR a.%2$I IS NOT DISTINCT FROM n.value) RETURNING 1',
+				WHERE %6$s AND n.is_linked = (n.value IS NOT NULL) AND (n.is_new OR a.%2$I::text IS NOT DISTINCT FROM n.read::text OR a.%2$I IS NOT DISTINCT FROM n.value
+					OR EXISTS (SELECT FROM given h LEFT JOIN %4$s x ON %5$s WHERE h.added IS NULL AND a.%2$I IS NOT DISTINCT FROM x.%3$I)) RETURNING 1',
 				t.account, l.other_column, other, l.other, syncup.key_is(l.other, 'x', 'h.bk'), syncup.key_is(t.account, 'a', 'n.ak'));
 		ELSIF l.other_column IS NULL THEN
 			statement := format('UPDATE %1$s l SET %2$I = CASE WHEN g.added THEN a.%3$I END FROM given g, %4$s a WHERE %5$s AND %6$s AND CASE WHEN g.added THEN l.%2$I IS NULL ELSE l.%2$I = a.%3$I END RETURNING 1',
@@ -346,13 +353,18 @@ AS $$
 #variable_conflict use_variable
 DECLARE
 	o uuid;
+	rows bigint;
 	error text;
 BEGIN
 	FOREACH o IN ARRAY orders LOOP
 		BEGIN
-			EXECUTE format('SELECT w.error FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (error text)', t.role,
+			EXECUTE format('SELECT count(*), min(w.error) FROM syncup.write_as(%L::regrole, %L, %L, %L) AS w (error text)', t.role,
 				format('SELECT %s(g.document)::text FROM given g', t.options #>> '{fulfill,function}'), syncup.orders_given(t, ARRAY[o]), format('fulfil %s', t.resource_type))
-			INTO error;
+			INTO rows, error;
+			-- what it did is taken back, as where it raises an error
+			IF rows <> 1 THEN
+				RAISE 'function % returned %, not null or an error', t.options #>> '{fulfill,function}', CASE rows WHEN 0 THEN 'no row' ELSE rows || ' rows' END;
+			END IF;
 		EXCEPTION WHEN OTHERS THEN
 			IF syncup.is_of_the_server(SQLSTATE) THEN
 				RAISE;
@@ -603,7 +615,7 @@ RETURNS TABLE (order_id uuid, error text)
 AS 'MODULE_PATHNAME', 'syncup_ldap_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
-'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, key, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
+'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, told: [{attribute: [values]}], key, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
 
 -- Values of a document as those of an attribute: texts, or octets of a bytea.
 CREATE FUNCTION syncup.ldap_value(value jsonb, is_bytea boolean)
@@ -686,17 +698,18 @@ $$;
 COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text) IS 'The links that entries of others, such as groups, hold to an account that goes: they are taken away with it.';
 
 -- What is compared before anything is done: what changes, and which entry it is; of one
--- that goes all that rules give.
+-- that goes all that rules give. The entry has the name, and may have the values, that our
+-- own orders gave it since it was read.
 CREATE FUNCTION syncup.ldap_entries(t syncup.resource_type, orders uuid[])
 RETURNS TABLE (o syncup.provisioning_order, entry jsonb)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH attribute AS MATERIALIZED (SELECT c.* FROM syncup.ldap_columns(t) c)
-	SELECT o, jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', coalesce(d.resource ->> n.column, d.changes ->> n.column),
-			'new_dn', CASE WHEN o.change_type = 'Modified' THEN nullif(d.changes ->> n.column, d.resource ->> n.column) END,
+	SELECT o, jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', coalesce(e.dn, d.resource ->> n.column, d.changes ->> n.column),
+			'new_dn', CASE WHEN o.change_type = 'Modified' THEN nullif(d.changes ->> n.column, coalesce(e.dn, d.resource ->> n.column)) END,
 			'set', coalesce(c.set, '{}') || CASE o.change_type WHEN 'Added' THEN jsonb_build_object('objectClass', t.options #> '{fulfill,object_class}') ELSE '{}' END,
-			'was', coalesce(r.was, '{}'), 'key', coalesce(r.key, '{}'), 'links', '[]'::jsonb)
+			'was', coalesce(r.was, '{}'), 'told', e.told, 'key', coalesce(r.key, '{}'), 'links', '[]'::jsonb)
 	FROM syncup.provisioning_order o
 	CROSS JOIN (SELECT coalesce(t.options #>> '{fulfill,dn}', 'dn')) AS n ("column")
 	CROSS JOIN LATERAL (SELECT CASE WHEN o.change_type <> 'Deleted' THEN o.document -> 'Changes' END AS changes, nullif(o.document -> 'Resource', 'null') AS resource OFFSET 0) AS d
@@ -708,6 +721,10 @@ AS $$
 			jsonb_object_agg(x.attribute, syncup.ldap_values(e.value, x.is_bytea)) FILTER (WHERE NOT x.is_given) AS key
 		FROM jsonb_each(d.resource) e JOIN attribute x ON x.name = e.key
 		WHERE CASE WHEN x.is_given THEN x.name = ANY (c.names) OR x.is_key OR o.change_type = 'Deleted' ELSE x.is_key AND x.is_text END) AS r
+	CROSS JOIN LATERAL (
+		SELECT jsonb_agg((SELECT jsonb_object_agg(x.attribute, syncup.ldap_values(v.value, x.is_bytea)) FROM jsonb_each(syncup.scalar_changes(b.document)) v JOIN attribute x ON x.name = v.key)) AS told,
+			(array_agg(b.document -> 'Changes' ->> n.column ORDER BY b.seq DESC) FILTER (WHERE b.executed AND b.document -> 'Changes' ->> n.column <> ''))[1] AS dn
+		FROM syncup.order_before b WHERE b.order_id = o.order_id) AS e
 	WHERE o.order_id = ANY (orders)
 $$;
 COMMENT ON FUNCTION syncup.ldap_entries(syncup.resource_type, uuid[]) IS 'Orders as syncup.ldap_orders() takes them, but for links and passwords.';

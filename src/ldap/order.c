@@ -212,7 +212,7 @@ order_read(Order *order, JsonbContainer *document)
 
 	*order = (Order) {
 		.id = member_text(document, "id"),.change = member_text(document, "change"),.dn = in_utf8(dn),.new_dn = in_utf8(new_dn),
-		.set = member_container(document, "set"),.was = member_container(document, "was"),.key = member_container(document, "key"),
+		.set = member_container(document, "set"),.was = member_container(document, "was"),.told = member_container(document, "told"),.key = member_container(document, "key"),
 		.links = member_container(document, "links")
 	};
 	read_attributes(order);
@@ -300,6 +300,23 @@ is_as_ordered(const Order *order, const Values *found)
 	return true;
 }
 
+/* Whether an attribute has the values that an earlier order gave it. */
+static bool
+is_as_told(const Order *order, const char *attribute, const Values *found)
+{
+	uint32		count = order->told ? JsonContainerSize(order->told) : 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		JsonbValue *changes = getIthJsonbValueFromContainer(order->told, i);
+		Values		told;
+
+		if (changes->type == jbvBinary && values_of(changes->val.binary.data, attribute, &told) && same_values(&told, found))
+			return true;
+	}
+	return false;
+}
+
 char *
 changed_since(const Order *order, const Values *found)
 {
@@ -312,7 +329,7 @@ changed_since(const Order *order, const Values *found)
 
 		if (values_of(order->key, attribute, &was) && found[i].count > 0 && !same_values(&was, &found[i]))
 			return psprintf("another entry has this name: %s was %s, it is %s", attribute, say_values(&was), say_values(&found[i]));
-		if (!values_of(order->was, attribute, &was) || same_values(&was, &found[i]) || (is_set && same_values(&wanted, &found[i])))
+		if (!values_of(order->was, attribute, &was) || same_values(&was, &found[i]) || (is_set && same_values(&wanted, &found[i])) || is_as_told(order, attribute, &found[i]))
 			continue;
 		return psprintf("%s has changed since: it was %s, it is %s%s", attribute, say_values(&was), say_values(&found[i]),
 						is_set ? psprintf(", it is to be %s", say_values(&wanted)) : "");

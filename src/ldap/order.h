@@ -35,6 +35,7 @@ typedef struct Order
 	char	   *new_dn;			/* where it is to be */
 	JsonbContainer *set;		/* {attribute: [values]} that it is to have */
 	JsonbContainer *was;		/* those that were read */
+	JsonbContainer *told;		/* [{attribute: [values]}]: those that earlier orders gave it since, NULL: none */
 	JsonbContainer *key;		/* which entry it is, as far as the directory shows that */
 	JsonbContainer *links;		/* [{dn or name, attribute, add}]: others that name it, and others that it names */
 	int			count;
@@ -69,7 +70,7 @@ extern struct berval **values_without(const Values *values, const Values *others
  */
 extern bool is_as_ordered(const Order *order, const Values *found);
 
-/* Why an entry is not what it was when it was read, nor what it is to be; NULL: it is. */
+/* Why an entry is not what it was when it was read, nor what orders made of it, nor what it is to be; NULL: it is. */
 extern char *changed_since(const Order *order, const Values *found);
 
 /* Whether one of the two is to be carried out before the other begins. */

@@ -460,6 +460,38 @@ SELECT state, count(*), max(error) AS error FROM syncup.provisioning_order WHERE
 SELECT t.kind(jsonb_build_object('kind', 'program', 'command', $$read -r l; printf '%s' "$l" | sed 's/.*\("OrderId": "[^"]*"\).*/{\1}/' | tr -d '\n'$$));
 CALL syncup_fulfill('{W}');
 SELECT state, count(*), max(error) AS error FROM syncup.provisioning_order WHERE resource_type = 'W' AND change_type = 'Added' AND owner_key ~ '^1.' GROUP BY 1 ORDER BY 1;
+-- what an earlier order has written, and nobody has read yet, is no change of somebody else's; what somebody has written since is
+SELECT t.kind('{"kind": "manual"}');
+INSERT INTO target.staff SELECT n, 'x1', 1 FROM generate_series(21, 24) n;
+INSERT INTO target.login SELECT id, mail, grade FROM target.staff WHERE id > 20;
+SELECT count(*) FROM t.wish();
+UPDATE target.staff SET mail = 'x2' WHERE id > 20;
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+CALL syncup_fulfill('{W}');
+UPDATE target.staff SET mail = 'x3', gone = id > 22 WHERE id > 20;
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+UPDATE target.login SET mail = 'x2' WHERE id > 20;
+UPDATE target.login SET mail = 'theirs' WHERE id IN (22, 24);
+SELECT count(syncup_report_order(order_id)) FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'transmitted';
+SELECT t.kind('{"kind": "internal", "retries": 0}');
+CALL syncup_fulfill('{W}');
+SELECT owner, change, document -> 'Resource' ->> 'mail' AS read, o.changes, o.state, o.error FROM t.of_w o JOIN syncup.provisioning_order p ON p.owner_key = owner AND p.document -> 'Changes' = o.changes AND p.change_type = change WHERE owner::int > 20 ORDER BY seq;
+SELECT id, mail FROM target.login WHERE id > 20 ORDER BY id;
+-- what a function returns is null, or an error, and nothing else; what it did besides is taken back
+CREATE FUNCTION target.silent(document jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM target.note(document);
+	IF document #>> '{Changes,mail}' = 'two' THEN RETURN QUERY VALUES (NULL), ('b'); END IF;
+END $$;
+SELECT t.kind('{"kind": "sql", "function": "target.silent", "retries": 0}');
+UPDATE target.staff SET gone = false, mail = CASE id WHEN 21 THEN 'none' ELSE 'two' END WHERE id IN (21, 22);
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+CALL syncup_fulfill('{W}');
+SELECT owner, changes, state, error FROM t.of_w WHERE changes ->> 'mail' IN ('none', 'two');
+SELECT count(*) FROM target.told WHERE id > 20;
 SELECT syncup_drop_resource_type('W');
 
 -- Links, of which an account has one, many, or which the other side holds: what somebody has linked since stays, and the order says so.
@@ -503,6 +535,19 @@ CALL syncup_fulfill('{S}');
 SELECT * FROM t.s;
 SELECT * FROM target.seat ORDER BY 1;
 INSERT INTO target.seat VALUES ('z');
+-- what an earlier order has linked, and nobody has read yet
+UPDATE target.worker SET boss = (SELECT boss FROM target.seat s WHERE s.login = worker.login);
+SELECT count(*) >= 0 AS read FROM t.of_s();
+UPDATE target.worker SET boss = CASE boss WHEN 'y' THEN 'x' ELSE 'y' END;
+SELECT * FROM t.of_s();
+UPDATE syncup.provisioning_order SET transmitted_at = now(), state = 'transmitted' WHERE resource_type = 'S' AND state = 'pending';
+UPDATE target.worker SET boss = CASE WHEN login > 'c' THEN 'z' END;
+SELECT * FROM t.of_s();
+UPDATE target.seat s SET boss = CASE s.login WHEN 'd' THEN 'b' ELSE p.document #>> '{Changes,boss,Added,0,key}' END FROM syncup.provisioning_order p WHERE p.resource_type = 'S' AND p.state = 'transmitted' AND p.account_key = s.login;
+SELECT count(syncup_report_order(order_id)) FROM syncup.provisioning_order WHERE resource_type = 'S' AND state = 'transmitted';
+CALL syncup_fulfill('{S}');
+SELECT * FROM t.s WHERE state IN ('executed', 'errored');
+SELECT * FROM target.seat ORDER BY 1;
 DELETE FROM syncup.provisioning_order WHERE resource_type = 'S';
 DELETE FROM syncup.assignment WHERE resource_type = 'S';
 DELETE FROM syncup.evaluated WHERE resource_type = 'S';
