@@ -936,23 +936,6 @@ $$;
 COMMENT ON FUNCTION syncup.owners_to_look_at(syncup.resource_type, text, text[]) IS
 'The owners that are flagged, those whose account is, and more.';
 
-CREATE FUNCTION syncup.expire_transmitted(t syncup.resource_type, at timestamptz)
-RETURNS jsonb
-LANGUAGE sql
-SET search_path = pg_catalog, pg_temp
-AS $$
-	WITH expired AS (
-		UPDATE syncup.assignment x SET provisioning_state = 'errored', state_at = now(), changed_at = $2,
-			message = format('%s, and not found by a synchronization within %s', x.provisioning_state, t.options ->> 'transmitted_validity')
-		WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state IN ('transmitted', 'executed')
-			AND x.state_at < now() - (t.options ->> 'transmitted_validity')::interval
-		RETURNING x.kind
-	)
-	SELECT jsonb_object_agg(e.kind, e.n) FROM (SELECT e.kind, count(*) AS n FROM expired e GROUP BY e.kind) AS e
-$$;
-COMMENT ON FUNCTION syncup.expire_transmitted(syncup.resource_type, timestamptz) IS
-'What has been in flight longer than the option "transmitted_validity" is errored: how many of each kind.';
-
 CREATE FUNCTION syncup.owners_to_decide(t syncup.resource_type, consumer text, matched text[])
 RETURNS text[]
 LANGUAGE plpgsql

@@ -167,6 +167,21 @@ $$;
 COMMENT ON FUNCTION syncup.withdraw_orders(uuid[]) IS
 'Supersedes those of these orders that do not say any more what is to be done: something else is wished, a person has declined it, a synchronization has found it so. How many.';
 
+CREATE FUNCTION syncup.in_flight(t syncup.resource_type, told_before timestamptz DEFAULT 'infinity')
+RETURNS bigint[]
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ARRAY(SELECT x.assignment
+		FROM syncup.own_assignments(ARRAY(SELECT o.order_id FROM syncup.provisioning_order o
+			WHERE o.resource_type = t.resource_type AND (o.state = 'transmitted' AND o.executor IS NOT NULL OR o.state = 'unknown') AND o.transmitted_at < told_before)) w
+		JOIN syncup.provisioning_order o ON o.order_id = w.order_id
+		JOIN syncup.assignment x ON x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish
+		WHERE x.provisioning_state = 'pending' AND NOT (o.state = 'unknown' AND coalesce(x.approved_at > o.transmitted_at, false)))
+$$;
+COMMENT ON FUNCTION syncup.in_flight(syncup.resource_type, timestamptz) IS
+'The assignments that are pending, and somebody is being told so, or was when his session ended: of orders that were marked before a time. They are not ordered again, unless a person approves it.';
+
 CREATE FUNCTION syncup.to_try_again(t syncup.resource_type)
 RETURNS bigint[]
 LANGUAGE sql
@@ -218,7 +233,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	pending bigint[] := ARRAY(SELECT x.assignment FROM syncup.assignment x
-		WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state = 'pending' AND x.kind IN ('account', 'scalar', 'navigation')) || syncup.to_try_again(t);
+		WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state = 'pending' AND x.kind IN ('account', 'scalar', 'navigation')
+			AND x.assignment NOT IN (SELECT unnest(syncup.in_flight(t)))) || syncup.to_try_again(t);
 	waiting bigint[] := syncup.missing_ends(t, pending);
 BEGIN
 	RETURN QUERY
@@ -319,6 +335,24 @@ COMMENT ON FUNCTION syncup.check_order_limits(syncup.resource_type, uuid, boolea
 'Counts the orders of a generation against the limits of their resource type (its option "limits"; 30 % of the accounts with an owner), and notes it: whether they are to be blocked.';
 
 -- ---------- generation ----------
+
+CREATE FUNCTION syncup.expire_transmitted(t syncup.resource_type, at timestamptz)
+RETURNS jsonb
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH expired AS (
+		UPDATE syncup.assignment x SET provisioning_state = 'errored', state_at = now(), changed_at = $2,
+			message = format('%s, and not found by a synchronization within %s', CASE x.provisioning_state WHEN 'executed' THEN 'executed' ELSE 'transmitted' END, t.options ->> 'transmitted_validity')
+		WHERE x.resource_type = t.resource_type AND x.is_open
+			AND (x.provisioning_state IN ('transmitted', 'executed') AND x.state_at < now() - (t.options ->> 'transmitted_validity')::interval
+				OR x.assignment IN (SELECT unnest(syncup.in_flight(t, now() - (t.options ->> 'transmitted_validity')::interval))))
+		RETURNING x.kind
+	)
+	SELECT jsonb_object_agg(e.kind, e.n) FROM (SELECT e.kind, count(*) AS n FROM expired e GROUP BY e.kind) AS e
+$$;
+COMMENT ON FUNCTION syncup.expire_transmitted(syncup.resource_type, timestamptz) IS
+'What has been in flight longer than the option "transmitted_validity" is errored: how many of each kind.';
 
 CREATE FUNCTION syncup.settle_orders(t syncup.resource_type)
 RETURNS void

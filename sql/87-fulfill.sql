@@ -1056,7 +1056,8 @@ BEGIN
 		IF NOT k.at_once THEN
 			orders := syncup.take_orders(t, k, executor);
 			UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
-			PERFORM syncup.mark_assignments(orders, 'transmitted', NULL);
+			-- those of what is tried again have errored; the others are pending, and in_flight()
+			PERFORM syncup.mark_assignments(ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) AND x.attempts > 0), 'pending', NULL);
 			more := more OR orders <> '{}';
 		END IF;
 		IF more THEN

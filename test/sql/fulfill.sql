@@ -344,15 +344,23 @@ UPDATE target.staff SET mail = 'a5' WHERE id = 1;
 SELECT t.wish();
 SELECT more, processed FROM syncup_fulfill_slice('{W}', 'x');
 SELECT * FROM t.wishes;
--- a session is gone that was at it: that is unknown of its order, not of the newer wish
+-- a session is gone that was at it: what it was to tell is not ordered again; that is unknown of its order, not of the newer wish
 SELECT t.order();
-UPDATE syncup.provisioning_order SET state = 'transmitted', executor = '1 1 x' WHERE resource_type = 'W' AND state = 'pending';
-UPDATE syncup.assignment SET provisioning_state = 'transmitted' WHERE resource_type = 'W' AND provisioning_state = 'pending';
+SELECT more, processed FROM syncup_fulfill_slice('{W}', 'x');
+UPDATE syncup.provisioning_order SET executor = '1 1 x' WHERE resource_type = 'W' AND state = 'transmitted';
+SELECT t.wish(), t.order();
+SELECT * FROM t.wishes;
 UPDATE target.staff SET mail = 'a6' WHERE id = 1;
 SELECT t.wish();
 CALL syncup_fulfill('{W}');
 SELECT * FROM t.wishes;
 SELECT changes, state FROM t.of_w ORDER BY state = 'unknown' DESC LIMIT 1;
+-- nor is that ordered again when it is wished again
+UPDATE target.staff SET mail = 'a5' WHERE id = 1;
+SELECT t.wish(), t.order();
+SELECT * FROM t.wishes;
+UPDATE target.staff SET mail = 'a6' WHERE id = 1;
+SELECT t.wish();
 -- what had erred and is to be tried again is not lost to a newer order of the same account
 SELECT t.order();
 CALL syncup_fulfill('{W}');
@@ -391,6 +399,17 @@ UPDATE target.staff SET mail = 'c3' WHERE id = 3;
 UPDATE target.login SET mail = 'c3' WHERE id = 3;
 SELECT t.wish();
 SELECT changes, state FROM t.of_w WHERE owner = '3';
+-- where nobody goes on after such an end, it has errored after its time
+SELECT t.kind('{"kind": "sql", "function": "target.note"}', '{"transmitted_validity": "1 hour"}');
+UPDATE target.staff SET mail = 'c3 again' WHERE id = 3;
+SELECT t.wish(), t.order();
+SELECT more, processed FROM syncup_fulfill_slice('{W}', 'x');
+UPDATE syncup.provisioning_order SET executor = '1 1 x', transmitted_at = now() - interval '2 hours' WHERE resource_type = 'W' AND state = 'transmitted';
+SELECT t.wish();
+SELECT * FROM t.wishes;
+SELECT changes, state, error FROM t.of_w WHERE changes ->> 'mail' = 'c3 again';
+UPDATE target.login SET mail = 'c3 again' WHERE id = 3;
+SELECT t.wish();
 -- one that nobody reports on does not keep the newer one waiting for ever
 SELECT t.kind('{"kind": "manual"}', '{"transmitted_validity": "1 hour"}');
 UPDATE target.staff SET mail = 'c4' WHERE id = 3;
