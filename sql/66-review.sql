@@ -79,7 +79,7 @@ RETURNS bigint
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_purge(interval) IS
-'Forgets batches that ended longer ago, with counters, quarantine and kept changes. Waiting ones, and those that later runs build on, stay. Returns how many went.';
+'Forgets batches that ended longer ago, with counters, quarantine and kept changes, and provisioning orders likewise. Waiting ones, and those that later runs build on, stay. Returns how many batches went.';
 
 CREATE PROCEDURE syncup_run_purge(older_than interval)
 AS 'MODULE_PATHNAME' LANGUAGE C;

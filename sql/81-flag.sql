@@ -285,7 +285,7 @@ DECLARE
 BEGIN
 	DELETE FROM syncup.flag f WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.target);
 	DELETE FROM syncup.consumer f WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = f.target);
-	PERFORM syncup.forget_flags(t.target) FROM (SELECT DISTINCT f.target FROM syncup.flag f) t;
+	PERFORM syncup.forget_flags(t.target), syncup.bound_flags(t.target) FROM (SELECT DISTINCT f.target FROM syncup.flag f) t;
 	SELECT count(DISTINCT (f.target, f.key)) INTO result FROM syncup.flag f
 	WHERE NOT EXISTS (SELECT FROM syncup.consumer c WHERE c.target = f.target)
 		OR EXISTS (SELECT FROM syncup.consumer c WHERE c.target = f.target AND NOT syncup.has_seen(c, f));

@@ -518,3 +518,29 @@ AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_decline_orders(uuid, text) IS
 'Declines the blocked orders of a generation, and the assignments that they are for: how many orders.';
+
+-- ---------- history ----------
+
+CREATE FUNCTION syncup.purge_orders(older_than interval)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone bigint;
+BEGIN
+	WITH open AS MATERIALIZED (
+		SELECT ARRAY[o.resource_type, o.owner_key, CASE WHEN o.owner_key IS NULL THEN o.account_key END] AS account FROM syncup.provisioning_order o
+		WHERE o.state NOT IN ('verified', 'superseded')
+	)
+	DELETE FROM syncup.provisioning_order o
+	WHERE o.state IN ('verified', 'superseded') AND o.ended_at < now() - older_than
+		-- what came after an order that is open still says which assignments are that one's own
+		AND ARRAY[o.resource_type, o.owner_key, CASE WHEN o.owner_key IS NULL THEN o.account_key END] NOT IN (SELECT p.account FROM open p);
+	GET DIAGNOSTICS gone = ROW_COUNT;
+	DELETE FROM syncup.order_limit l WHERE NOT EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.generation = l.generation);
+	RETURN gone;
+END
+$$;
+COMMENT ON FUNCTION syncup.purge_orders(interval) IS
+'Forgets orders that ended longer ago, and the limits they were counted against; none of an account of which an order is open. How many.';

@@ -249,6 +249,7 @@ INSERT INTO syncup.growing_table (tables, large, remedy) VALUES
 	('syncup.batch', '1 GB', 'SELECT syncup_purge(''90 days'');'),
 	('syncup.batch!_%', '1 GB', 'SELECT syncup_purge(''90 days'');'),
 	('syncup.check!_result', '1 GB', 'SELECT syncup_purge(''90 days'');'),
+	('syncup.provisioning!_order', '1 GB', 'SELECT syncup_purge(''90 days'');'),
 	('syncup.quarantine', '1 GB', 'SELECT syncup_purge(''90 days'');'),
 	('syncup.upload!_%', '1 GB', 'SELECT syncup_purge(''90 days'');'),
 	('syncup!_changes.%', '10 GB', 'SELECT syncup_purge(''90 days''); or keep changes for less: syncup.keep_changes_for'),

@@ -86,6 +86,7 @@ get_older_than(FunctionCallInfo fcinfo)
 /*
  * Forgets the old batches of every connector that has some; returns their
  * number.  With commits a connector is held no longer than its own batches take.
+ * Orders that ended so long ago go as well: what led to them has gone.
  */
 static int64
 purge(Datum older_than, bool commits)
@@ -109,6 +110,7 @@ purge(Datum older_than, bool commits)
 		if (commits)
 			SPI_commit();
 	}
+	own_sql("SELECT syncup.purge_orders($1)", SQL_ARGS(SQL_DATUM(INTERVALOID, older_than)));
 	return purged;
 }
 

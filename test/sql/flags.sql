@@ -233,6 +233,11 @@ SELECT syncup_flag('target.person', k::text) FROM generate_series(1, 6) k \g /de
 SELECT syncup.bound_flags('target.person', 5);
 SELECT count(*), count(key) FROM syncup.flag WHERE target = 'target.person'::regclass;
 SELECT t.look('p', 'target.person', 'target.org');
+-- also where nothing is synchronized, but rules and orders flag
+INSERT INTO syncup.flag (target, key, reason) SELECT 'target.person', n::text, 'expression' FROM generate_series(1, 100001) n;
+SELECT syncup_set_recently_modified_flag();
+SELECT count(*), count(key) FROM syncup.flag WHERE target = 'target.person'::regclass;
+SELECT t.look('p', 'target.person', 'target.org');
 
 -- A table that is gone takes its flags and readers along.
 SELECT syncup_flag('target.soft', '1');

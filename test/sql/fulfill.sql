@@ -620,6 +620,22 @@ CALL syncup_fulfill('{S}');
 SELECT * FROM t.s;
 SELECT syncup_drop_resource_type('S');
 
+-- What has ended goes with the history, and the limits of its generation; not of an account that something is open of.
+INSERT INTO syncup.provisioning_order (generation, resource_type, owner_key, account_key, change_type, document, assignments, wishes, state, created_by, ended_at)
+SELECT md5(v.state)::uuid, 'S', v.owner, v.account, 'Modified', '{}'::jsonb, '{}'::bigint[], '{}'::text[], v.state, 'x', CASE WHEN v.state IN ('verified', 'superseded') THEN now() - v.days * interval '1 day' END
+FROM (VALUES ('old', 'a', 'verified', 11), ('old', 'a', 'superseded', 11), ('new', 'b', 'verified', 9), (NULL, 'c', 'superseded', 11), (NULL, 'd', 'errored', 11)
+	UNION ALL SELECT 'of ' || s, 'e', s, 11 FROM unnest('{blocked,pending,transmitted,executed,errored,unknown}'::text[]) s
+	UNION ALL SELECT 'of ' || s, 'f', 'verified', 11 FROM unnest('{blocked,pending,transmitted,executed,errored,unknown}'::text[]) s) AS v (owner, account, state, days);
+INSERT INTO syncup.order_limit SELECT DISTINCT generation, 'S', 'Modified', 1, 0, 0, 0, false, false FROM syncup.provisioning_order WHERE resource_type = 'S' AND created_by = 'x';
+SELECT count(*) FROM syncup.provisioning_order WHERE created_by = 'x';
+SELECT syncup_purge('10 days') IS NOT NULL AS purged;
+SELECT owner_key, account_key, state FROM syncup.provisioning_order WHERE created_by = 'x' ORDER BY 1, 2;
+SELECT count(*) FROM syncup.order_limit l WHERE generation IN (md5('superseded')::uuid, md5('verified')::uuid);
+\! sh $PG_ABS_SRCDIR/include/psql "CALL syncup_run_purge('8 days')"
+SELECT owner_key, state FROM syncup.provisioning_order WHERE created_by = 'x' AND owner_key = 'new';
+SELECT count(*) FROM syncup.order_limit l WHERE generation = md5('verified')::uuid;
+DELETE FROM syncup.provisioning_order WHERE created_by = 'x';
+
 -- Columns that are called as statements call theirs.
 CREATE TABLE target.odd_owner (o int PRIMARY KEY, a text, gone boolean NOT NULL DEFAULT false);
 CREATE TABLE target.odd (bk int PRIMARY KEY, a text, o text, g text, r text, v text, c text, b text, n text);

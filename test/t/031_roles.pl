@@ -85,7 +85,7 @@ my %may = (
 	(map { ("view $_" => 'LOC') } qw(syncup.threshold_check syncup.counted syncup.mapping_key syncup.mapping_cells syncup.alarm syncup.progress syncup.status
 		syncup.job syncup.job_step syncup.job_run syncup.job_step_run syncup.job_status
 		syncup.job_at_work syncup.every_run syncup.open_run syncup.late_job
-		syncup.rule syncup.correlation syncup.role_model syncup.to_review syncup.upload)),
+		syncup.rule syncup.correlation syncup.role_model syncup.order_before syncup.to_review syncup.upload)),
 	'view syncup.session' => 'LOCS',
 	(map { ("sequence $_" => '') } qw(syncup.batch_seq_seq syncup.run_record_run_seq syncup.job_definition_id_seq
 		syncup.rule_definition_seq_seq syncup.assignment_assignment_seq syncup.provisioning_order_seq_seq syncup.flag_seq_seq)),
@@ -256,7 +256,7 @@ my %may = (
 		'answer_of(uuid,text)', 'append_lines(regrole,text,text,text)', 'blocked_orders(regrole,uuid)', 'check_fulfill(text,jsonb)',
 		'check_order_limits(syncup.resource_type,uuid,boolean)', 'compare_orders(syncup.resource_type,uuid[])', 'csv_columns_of(syncup.resource_type)',
 		'csv_line(text[])', 'csv_lines(syncup.resource_type,uuid[],name[])', 'decline_orders(regrole,uuid,text)',
-		'due_orders(syncup.resource_type,syncup.fulfill_kind,text)', 'are_links(jsonb)', 'ldap_orders(regrole,text,double precision,jsonb)', 'ldap_values(jsonb,boolean)', 'ldap_value(jsonb,boolean)', 'ldap_list(jsonb,boolean)', 'ldap_columns(syncup.resource_type)', 'ldap_entries(syncup.resource_type,uuid[])',
+		'due_orders(syncup.resource_type,syncup.fulfill_kind,text)', 'are_links(jsonb)', 'without_links(jsonb)', 'scalar_changes(jsonb)', 'is_told_sql(syncup.resource_type,name)', 'purge_orders(interval)', 'ldap_orders(regrole,text,double precision,jsonb)', 'ldap_values(jsonb,boolean)', 'ldap_value(jsonb,boolean)', 'ldap_list(jsonb,boolean)', 'ldap_columns(syncup.resource_type)', 'ldap_entries(syncup.resource_type,uuid[])',
 		'ldap_names(syncup.resource_type,text,text[])', 'ldap_memberships(syncup.resource_type,text)', 'ldap_order(syncup.resource_type,syncup.provisioning_order,jsonb)', 'fulfill_ldap(syncup.resource_type,uuid[])', 'execute_orders(syncup.resource_type,syncup.fulfill_kind,uuid[])',
 		'fulfill_csv(syncup.resource_type,uuid[])', 'fulfill_internal(syncup.resource_type,uuid[])', 'fulfill_json(syncup.resource_type,uuid[])',
 		'fulfill_manual(syncup.resource_type,uuid[])', 'fulfill_one(syncup.resource_type,syncup.provisioning_order)',
