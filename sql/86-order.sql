@@ -132,7 +132,8 @@ BEGIN
 	SET provisioning_state = $2, message = $3, state_at = CASE WHEN x.provisioning_state = $2 THEN x.state_at ELSE now() END, changed_at = clock_timestamp()
 	-- what it expects is asked of the row that is written, whoever changes it at this moment
 	FROM syncup.own_assignments($1) w
-	WHERE x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
+	-- (of one that was made and not read yet it was the last that was wished)
+	WHERE x.assignment = w.assignment AND (x.expected IS NOT DISTINCT FROM w.wish OR x.kind = 'account' AND coalesce(x.expected, x.current, x.account_key) IS NULL) AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
 		AND (x.provisioning_state, x.message) IS DISTINCT FROM ($2, $3);
 END
 $$;
@@ -195,6 +196,24 @@ $$;
 COMMENT ON FUNCTION syncup.to_try_again(syncup.resource_type) IS
 'The assignments of orders that have errored and will be tried again: a newer order of the same account, which takes their place, is for these as well.';
 
+CREATE FUNCTION syncup.is_made_by_order(assignment bigint, account_key text)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM syncup.assignment x
+		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.change_type = 'Added' AND o.executed_at IS NOT NULL AND x.assignment = ANY (o.assignments)
+		JOIN syncup.resource_type t ON t.resource_type = x.resource_type
+		CROSS JOIN LATERAL syncup.key_columns(t.account) AS k (names)
+		WHERE x.assignment = $1
+			-- under the key that was ordered, if one was
+			AND (cardinality(k.names) > 1 OR coalesce(o.document -> 'Changes' ->> k.names[1]::text, $2) = $2)
+			-- and the owner has no other that it could be
+			AND NOT EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = x.resource_type AND w.owner_key = x.owner_key AND w.account_key <> $2 AND w.present))
+$$;
+COMMENT ON FUNCTION syncup.is_made_by_order(bigint, text) IS
+'Whether the account of an assignment, which is read for the first time, is the one that an order has made.';
+
 -- ---------- what is to be ordered ----------
 
 -- The assignments that are pending, together as an account's; none of an account that
@@ -242,7 +261,7 @@ BEGIN
 		SELECT x.*, x.assignment = ANY (waiting) AS waits FROM syncup.assignment x WHERE x.assignment = ANY (pending)
 	), account AS (
 		SELECT i.owner_key, i.account_key,
-			CASE WHEN bool_or(i.kind = 'account') THEN CASE WHEN i.account_key IS NULL THEN 'Added' WHEN bool_or(i.kind = 'account' AND i.expected IS NULL) THEN 'Deleted' ELSE 'Modified' END
+			CASE WHEN bool_or(i.kind = 'account' AND coalesce(i.account_key, i.expected) IS NOT NULL) THEN CASE WHEN i.account_key IS NULL THEN 'Added' WHEN bool_or(i.kind = 'account' AND i.expected IS NULL) THEN 'Deleted' ELSE 'Modified' END
 				WHEN i.account_key IS NOT NULL THEN 'Modified' END AS change_type,
 			array_agg(i.assignment ORDER BY i.assignment) FILTER (WHERE NOT i.waits) AS all_assignments, array_agg(i.expected ORDER BY i.assignment) FILTER (WHERE NOT i.waits) AS all_wishes,
 			array_agg(i.assignment ORDER BY i.assignment) FILTER (WHERE i.kind = 'account') AS own, array_agg(i.expected ORDER BY i.assignment) FILTER (WHERE i.kind = 'account') AS own_wishes,

@@ -498,6 +498,41 @@ SELECT t.kind('{"kind": "internal", "retries": 0}');
 CALL syncup_fulfill('{W}');
 SELECT owner, change, document -> 'Resource' ->> 'mail' AS read, o.changes, o.state, o.error FROM t.of_w o JOIN syncup.provisioning_order p ON p.owner_key = owner AND p.document -> 'Changes' = o.changes AND p.change_type = change WHERE owner::int > 20 ORDER BY seq;
 SELECT id, mail FROM target.login WHERE id > 20 ORDER BY id;
+-- an account that an order has made, and whose owner leaves before it is read, goes when it is read: if it is that one, and was made
+SELECT t.kind('{"kind": "manual"}');
+SELECT syncup_define_correlation('W', 'o.mail', 'a.mail');
+INSERT INTO target.staff SELECT n, 'm' || n, n FROM generate_series(31, 36) n;
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+CALL syncup_fulfill('{W}');
+SELECT syncup_report_order(order_id, CASE owner_key WHEN '33' THEN 'no' END) FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'transmitted' AND owner_key IN ('31', '32', '33', '35', '36') ORDER BY seq \g /dev/null
+UPDATE target.staff SET gone = true WHERE id > 30;
+SELECT t.wish();
+SELECT owner_key, kind, expected, current, provisioning_state, message FROM syncup.assignment WHERE resource_type = 'W' AND owner_key::int > 30 ORDER BY owner_key, property;
+SELECT owner, change, state FROM t.of_w WHERE owner::int > 30 ORDER BY owner, change;
+-- not read yet: nothing is ordered; who comes back is not made a second time, unless it is said that he was not made
+SELECT t.order();
+SELECT syncup_report_order(order_id, 'not at all') FROM syncup.provisioning_order WHERE resource_type = 'W' AND owner_key = '36';
+UPDATE target.staff SET gone = false WHERE id IN (35, 36);
+SELECT t.wish();
+SELECT owner_key, expected, current, provisioning_state, message FROM syncup.assignment WHERE resource_type = 'W' AND kind = 'account' AND owner_key IN ('35', '36') ORDER BY 1;
+SELECT t.order();
+UPDATE target.staff SET gone = true WHERE id > 30;
+-- read: 31 as it was made; of 32 another one; of 33, which was refused, and 34, of which nobody knows
+INSERT INTO target.login SELECT CASE id WHEN 32 THEN 99 ELSE id END, mail, grade FROM target.staff WHERE id BETWEEN 31 AND 34;
+SELECT t.wish();
+SELECT owner_key, account_key, expected, current, provisioning_state, workflow_state, message FROM syncup.assignment WHERE resource_type = 'W' AND kind = 'account' AND owner_key::int > 30 ORDER BY 1;
+-- it stays so when all is decided anew
+SELECT t.kind('{"kind": "manual", "retries": 1}');
+UPDATE target.staff SET grade = grade + 1 WHERE id > 30;
+SELECT t.wish();
+SELECT owner_key, account_key, provisioning_state, workflow_state FROM syncup.assignment WHERE resource_type = 'W' AND kind = 'account' AND owner_key::int > 30 ORDER BY 1;
+SELECT t.order();
+SELECT t.kind('{"kind": "internal", "retries": 0}');
+CALL syncup_fulfill('{W}');
+SELECT id FROM target.login WHERE id > 30 ORDER BY 1;
+SELECT t.wish();
+SELECT owner, change, state FROM t.of_w WHERE owner = '31' ORDER BY change;
 -- what a function returns is null, or an error, and nothing else; what it did besides is taken back
 CREATE FUNCTION target.silent(document jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,7 +1,8 @@
 # Random histories of wishes, orders, what carries them out, crashes, late reports and
 # decisions, against a system of its own that notes what it was told. What is told is what
 # is wished at that moment; nothing is done twice by what is not idempotent; what is said to
-# be executed was done, as it is wished now; and in the end the system is as rules wish.
+# be executed was done, as it is wished now; what an order is known to have made is taken
+# back when nobody wishes it; and in the end the system is as rules wish.
 # SEED=n plays a history again, ROUNDS=n a longer one.
 use strict;
 use warnings;
@@ -95,7 +96,7 @@ my %can = (
 	report => sub { return "SELECT syncup_report_order(o.order_id, $truth) FROM syncup.provisioning_order o WHERE o.order_id = " . any_order(q(o.state IN ('unknown', 'errored', 'executed', 'transmitted') AND o.executor IS NULL)) },
 	approve => sub { return q(SELECT syncup_approve(ARRAY(SELECT assignment FROM syncup.assignment WHERE provisioning_state = 'errored' OR workflow_state = 'declined'))) },
 	decline => sub { return q(SELECT syncup_decline(ARRAY(SELECT assignment FROM syncup.assignment WHERE provisioning_state IN ('pending', 'errored') AND property IN ('a', 'b') ORDER BY assignment LIMIT 1))) },
-	# made by an order, and read when nobody wishes it any more: a person says so
+	# made by an order of which nobody knows that, and read when nobody wishes it any more: a person says so
 	wrong => sub { return q(SELECT syncup_decline(ARRAY(SELECT assignment FROM syncup.assignment WHERE workflow_state = 'non-conforming'))) },
 );
 my @often = (('wish') x 4, 'come_or_go', ('model') x 5, ('order') x 4, ('fulfill') x 3, ('slice') x 2, 'crash', 'again', ('read_back') x 2, ('agent') x 3, ('report') x 2, 'approve', 'decline');
@@ -111,6 +112,9 @@ INSERT INTO wrong SELECT currval('step'), 'done twice: ' || d.order_id FROM done
 INSERT INTO wrong SELECT currval('step'), 'verified and never done: ' || o.order_id FROM syncup.provisioning_order o WHERE o.state = 'verified'
 	-- or another order of the same person had done so
 	AND NOT EXISTS (SELECT FROM done d JOIN syncup.provisioning_order p USING (order_id) WHERE p.owner_key = o.owner_key);
+INSERT INTO wrong SELECT currval('step'), 'made by an order, and only shown: ' || x.account_key FROM syncup.assignment x
+CROSS JOIN LATERAL (SELECT p.* FROM syncup.provisioning_order p WHERE p.owner_key = x.owner_key AND p.order_id IN (SELECT d.order_id FROM done d) ORDER BY p.seq DESC LIMIT 1) p
+WHERE x.kind = 'account' AND x.workflow_state = 'non-conforming' AND p.change_type = 'Added' AND p.executed_at IS NOT NULL;
 SELECT nextval('step');
 SQL
 
