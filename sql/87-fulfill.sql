@@ -10,6 +10,7 @@ CREATE TABLE syncup.fulfill_kind (
 	kind text PRIMARY KEY,
 	function text NOT NULL,
 	slice int NOT NULL,
+	part int,
 	at_once boolean NOT NULL DEFAULT false,
 	idempotent boolean NOT NULL DEFAULT false,
 	options jsonb NOT NULL DEFAULT '{}',
@@ -17,7 +18,8 @@ CREATE TABLE syncup.fulfill_kind (
 	description text
 );
 COMMENT ON TABLE syncup.fulfill_kind IS 'How orders are executed: a row and a function (t syncup.resource_type, orders uuid[]) that returns a row per order: order_id, state (executed, errored, unknown, transmitted: somebody will report, pending: it was not told), error; and one without an order, and why, if none can be executed now.';
-COMMENT ON COLUMN syncup.fulfill_kind.slice IS 'so many orders are handed to the function at once';
+COMMENT ON COLUMN syncup.fulfill_kind.slice IS 'so many orders are marked as transmitted, and handed to the function, in a transaction';
+COMMENT ON COLUMN syncup.fulfill_kind.part IS 'so many at a time, and at last none: what became of them the function says with those that come later, when all are done with none. null: all at once';
 COMMENT ON COLUMN syncup.fulfill_kind.at_once IS 'what it does is in the transaction that records it: there is nothing to be marked beforehand';
 COMMENT ON COLUMN syncup.fulfill_kind.idempotent IS 'an order may be executed again after a crash; the option "idempotent" of the resource type says otherwise';
 COMMENT ON COLUMN syncup.fulfill_kind.options IS 'names of its options, and their types; retries, retry_delay and idempotent are everybody''s';
@@ -610,12 +612,12 @@ COMMENT ON FUNCTION syncup.fulfill_program(syncup.resource_type, uuid[]) IS 'Kin
 
 -- ---------- ldap ----------
 
-CREATE FUNCTION syncup.ldap_orders(role regrole, server text, timeout float8, orders jsonb)
+CREATE FUNCTION syncup.ldap_orders(role regrole, server text, timeout float8, orders jsonb[])
 RETURNS TABLE (order_id uuid, error text)
 AS 'MODULE_PATHNAME', 'syncup_ldap_orders' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
-COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb) IS
-'Carries orders out in a directory, with the role''s rights on the foreign server: [{id, change, dn, new_dn, set: {attribute: [values]}, was, told: [{attribute: [values]}], key, links: [{dn or name, attribute, add}]}]; null, or why one could not be.';
+COMMENT ON FUNCTION syncup.ldap_orders(regrole, text, float8, jsonb[]) IS
+'Carries orders out in a directory, with the role''s rights on the foreign server: {id, change, dn, new_dn, set: {attribute: [values]}, was, told: [{attribute: [values]}], key, links: [{dn or name, attribute, add}]} each. Returns which are done, among them such of earlier calls in the transaction: null, or why one could not be. Some are under way still when it returns; without orders none is.';
 
 -- Values of a document as those of an attribute: texts, or octets of a bytea.
 CREATE FUNCTION syncup.ldap_value(value jsonb, is_bytea boolean)
@@ -804,21 +806,20 @@ BEGIN
 	END LOOP;
 	RETURN QUERY
 	SELECT r.order_id, CASE WHEN r.error IS NULL THEN 'executed' ELSE 'errored' END, r.error
-	FROM syncup.ldap_orders(t.role, t.options #>> '{fulfill,server}', coalesce(extract(epoch FROM (t.options #>> '{fulfill,timeout}')::interval), 60), to_jsonb(documents)) r
-	WHERE documents <> '{}';
+	FROM syncup.ldap_orders(t.role, t.options #>> '{fulfill,server}', coalesce(extract(epoch FROM (t.options #>> '{fulfill,timeout}')::interval), 60), documents) r;
 END
 $$;
 COMMENT ON FUNCTION syncup.fulfill_ldap(syncup.resource_type, uuid[]) IS
-'Kind ldap: adds, modifies, renames and deletes (or moves) entries of a directory, each by the smallest difference from what it is.';
+'Kind ldap: adds, modifies, renames and deletes (or moves) entries of a directory, each by the smallest difference from what it is. What is done by now of what it was given; without orders all.';
 
-INSERT INTO syncup.fulfill_kind (kind, function, slice, at_once, idempotent, options, needed, description) VALUES
-	('internal', 'syncup.fulfill_internal', 1000, true, true, '{}', '{}', 'writes the account''s own table'),
-	('sql', 'syncup.fulfill_sql', 1, false, false, '{"function": "text"}', '{function}', 'calls "function", which takes a document (jsonb) and returns null or an error (text)'),
-	('csv', 'syncup.fulfill_csv', 1000, false, true, '{"file": "text", "link_file": "text", "command_column": "text"}', '{file}', 'appends to "file", a file of changes'),
-	('json', 'syncup.fulfill_json', 10000, false, true, '{"directory": "text", "orders_per_file": "number"}', '{directory}', 'writes files of orders to "directory" for an agent that reports back'),
-	('program', 'syncup.fulfill_program', 100, false, false, '{"command": "text", "max_in_flight": "number", "timeout": "interval"}', '{command}', 'runs "command", which reads orders and writes answers, a line of JSON each'),
-	('ldap', 'syncup.fulfill_ldap', 1000, false, true, '{"server": "text", "object_class": "array", "dn": "text", "attributes": "object", "links": "object", "move_to": "text", "password": "text", "timeout": "interval"}', '{server,object_class}', 'writes entries of the directory "server", of "object_class"; column "dn" is their name'),
-	('manual', 'syncup.fulfill_manual', 1000, true, true, '{}', '{}', 'waits for a person');
+INSERT INTO syncup.fulfill_kind (kind, function, slice, part, at_once, idempotent, options, needed, description) VALUES
+	('internal', 'syncup.fulfill_internal', 1000, NULL, true, true, '{}', '{}', 'writes the account''s own table'),
+	('sql', 'syncup.fulfill_sql', 1, NULL, false, false, '{"function": "text"}', '{function}', 'calls "function", which takes a document (jsonb) and returns null or an error (text)'),
+	('csv', 'syncup.fulfill_csv', 1000, NULL, false, true, '{"file": "text", "link_file": "text", "command_column": "text"}', '{file}', 'appends to "file", a file of changes'),
+	('json', 'syncup.fulfill_json', 10000, NULL, false, true, '{"directory": "text", "orders_per_file": "number"}', '{directory}', 'writes files of orders to "directory" for an agent that reports back'),
+	('program', 'syncup.fulfill_program', 100, NULL, false, false, '{"command": "text", "max_in_flight": "number", "timeout": "interval"}', '{command}', 'runs "command", which reads orders and writes answers, a line of JSON each'),
+	('ldap', 'syncup.fulfill_ldap', 1000, 100, false, true, '{"server": "text", "object_class": "array", "dn": "text", "attributes": "object", "links": "object", "move_to": "text", "password": "text", "timeout": "interval"}', '{server,object_class}', 'writes entries of the directory "server", of "object_class"; column "dn" is their name'),
+	('manual', 'syncup.fulfill_manual', 1000, NULL, true, true, '{}', '{}', 'waits for a person');
 
 -- ---------- one slice after the other ----------
 
@@ -973,37 +974,62 @@ AS 'MODULE_PATHNAME', 'syncup_for_caller' LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup_orders_due(text[]) IS 'Whether an order waits to be executed now, or again.';
 
+CREATE FUNCTION syncup.record_results(t syncup.resource_type, results syncup.order_result[])
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	r syncup.order_result;
+BEGIN
+	PERFORM syncup.record_executed(ARRAY(SELECT u.order_id FROM unnest(results) u WHERE u.state = 'executed'));
+	FOR r IN SELECT * FROM unnest(results) u WHERE u.order_id IS NOT NULL AND u.state <> 'executed' LOOP
+		PERFORM syncup.record_result(t, r);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.record_results(syncup.resource_type, syncup.order_result[]) IS 'Records what became of orders.';
+
 CREATE FUNCTION syncup.execute_orders(t syncup.resource_type, k syncup.fulfill_kind, orders uuid[])
 RETURNS SETOF syncup.order_result
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+	unknown text := CASE WHEN syncup.is_idempotent(t, k) THEN 'errored' ELSE 'unknown' END;
+	size int := coalesce(k.part, cardinality(orders));
+	told int := 0;
+	part uuid[];
 	results syncup.order_result[];
-	r syncup.order_result;
+	answered uuid[] := '{}';
+	failure text;
 BEGIN
-	BEGIN
-		EXECUTE format('SELECT array_agg(r) FROM %s($1, $2) r', k.function) INTO results USING t, orders;
-	EXCEPTION WHEN OTHERS THEN
-		IF syncup.is_of_the_server(SQLSTATE) THEN
-			RAISE;
-		END IF;
-		-- what the kind did before it failed is not known, but where it was not allowed
-		results := ARRAY(SELECT (u, CASE WHEN left(SQLSTATE, 2) = '42' THEN 'errored' ELSE 'unknown' END, SQLERRM)::syncup.order_result FROM unnest(orders) u);
-	END;
-	-- one that nothing is said of would be executed again and again
-	results := results || ARRAY(SELECT (u, 'unknown', 'nothing is said of it')::syncup.order_result FROM unnest(orders) u WHERE NOT EXISTS (SELECT FROM unnest(results) x WHERE x.order_id = u));
-	IF syncup.is_idempotent(t, k) THEN
-		results := ARRAY(SELECT (u.order_id, CASE u.state WHEN 'unknown' THEN 'errored' ELSE u.state END, u.error)::syncup.order_result FROM unnest(results) u);
-	END IF;
-	PERFORM syncup.record_executed(ARRAY(SELECT u.order_id FROM unnest(results) u WHERE u.state = 'executed'));
-	FOR r IN SELECT * FROM unnest(results) u WHERE u.order_id IS NOT NULL AND u.state <> 'executed' LOOP
-		PERFORM syncup.record_result(t, r);
+	WHILE failure IS NULL AND (told < cardinality(orders) OR part <> '{}' AND k.part IS NOT NULL) LOOP
+		part := orders[told + 1 : told + size];
+		told := told + cardinality(part);
+		BEGIN
+			EXECUTE format('SELECT array_agg(ROW(r.order_id, CASE r.state WHEN ''unknown'' THEN $3 ELSE r.state END, r.error)::syncup.order_result) FROM %s($1, $2) r', k.function)
+			INTO results USING t, part, unknown;
+		EXCEPTION WHEN OTHERS THEN
+			IF syncup.is_of_the_server(SQLSTATE) THEN
+				RAISE;
+			END IF;
+			-- what the kind did before it failed is not known, but where it was not allowed
+			failure := SQLERRM;
+			unknown := CASE WHEN left(SQLSTATE, 2) = '42' THEN 'errored' ELSE unknown END;
+			results := '{}';
+		END;
+		PERFORM syncup.record_results(t, results);
+		answered := answered || ARRAY(SELECT u.order_id FROM unnest(results) u);
+		RETURN QUERY SELECT * FROM unnest(results);
 	END LOOP;
+	-- one that nothing is said of would be executed again and again
+	results := ARRAY(SELECT (u.order_id, unknown, coalesce(failure, 'nothing is said of it'))::syncup.order_result FROM (SELECT unnest(orders) EXCEPT SELECT unnest(answered)) AS u (order_id));
+	PERFORM syncup.record_results(t, results);
 	RETURN QUERY SELECT * FROM unnest(results);
 END
 $$;
-COMMENT ON FUNCTION syncup.execute_orders(syncup.resource_type, syncup.fulfill_kind, uuid[]) IS 'Executes orders by the function of their kind, and records what became of them.';
+COMMENT ON FUNCTION syncup.execute_orders(syncup.resource_type, syncup.fulfill_kind, uuid[]) IS 'Executes orders by the function of their kind, and records what became of them: of one part while the next is under way.';
 
 CREATE FUNCTION syncup.fulfill_slice(caller regrole, resource_types text[], token text, OUT more boolean, OUT processed bigint, OUT executed bigint, OUT errored bigint, OUT message text)
 LANGUAGE plpgsql

@@ -204,36 +204,40 @@ wait_socket(Directory *directory, int events, TimestampTz until, const char *doi
 }
 
 int
-directory_next(Directory *directory, int request, const char *doing, LDAPMessage **message)
+directory_next_if_any(Directory *directory, int request, const char *doing, LDAPMessage **message)
 {
-	TimestampTz until = 0;
+	struct timeval at_once = {0, 0};
+	int			type;
 
 	CHECK_FOR_INTERRUPTS();
 	if (directory->message != NULL)
 		ldap_msgfree(directory->message);
-	for (;;)
+	directory->message = NULL;
+	type = ldap_result(directory->ld, request, LDAP_MSG_ONE, &at_once, &directory->message);
+	if (type < 0)
 	{
-		struct timeval at_once = {0, 0};
-		int			type;
+		int			code = LDAP_SERVER_DOWN;
 
-		directory->message = NULL;
-		type = ldap_result(directory->ld, request, LDAP_MSG_ONE, &at_once, &directory->message);
-		if (type < 0)
-		{
-			int			code = LDAP_SERVER_DOWN;
+		ldap_get_option(directory->ld, LDAP_OPT_RESULT_CODE, &code);
+		directory_error(directory, code, doing);
+	}
+	*message = directory->message;
+	return type;
+}
 
-			ldap_get_option(directory->ld, LDAP_OPT_RESULT_CODE, &code);
-			directory_error(directory, code, doing);
-		}
-		if (type > 0)
-		{
-			*message = directory->message;
-			return type;
-		}
+int
+directory_next(Directory *directory, int request, const char *doing, LDAPMessage **message)
+{
+	TimestampTz until = 0;
+	int			type;
+
+	while ((type = directory_next_if_any(directory, request, doing, message)) == 0)
+	{
 		if (until == 0)
 			until = deadline(directory);
 		wait_socket(directory, WL_SOCKET_READABLE, until, doing);
 	}
+	return type;
 }
 
 DirectoryResult

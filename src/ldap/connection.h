@@ -31,6 +31,9 @@ extern LDAP *directory_handle(const Directory *directory);
  */
 extern int	directory_next(Directory *directory, int request, const char *doing, LDAPMessage **message);
 
+/* The same if it has come already; 0: it has not. */
+extern int	directory_next_if_any(Directory *directory, int request, const char *doing, LDAPMessage **message);
+
 /* What the message says that ends an answer. */
 typedef struct DirectoryResult
 {

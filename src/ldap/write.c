@@ -10,12 +10,14 @@
  * An order is a row of steps, a request each, of which the next follows from the
  * answer to the last.  Several orders are under way at the same time, so that
  * nobody waits for the other; not those that depend on each other: the directory
- * answers requests in any order.
+ * answers requests in any order.  They are under way from one call to the next, too:
+ * the directory works while what became of those before is recorded.
  */
 #include "syncup.h"
 
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -29,8 +31,8 @@ PG_FUNCTION_INFO_V1(syncup_ldap_orders);
 
 #define WRITING	"could not write to"
 
-/* So many orders are under way at the same time. */
-#define AT_ONCE	32
+/* So many orders are under way at the same time: what is handed over with two calls (syncup.fulfill_kind). */
+#define AT_ONCE	200
 
 typedef enum Step
 {
@@ -400,15 +402,68 @@ take_entry(Directory *directory, Work *work, LDAPMessage *message)
 
 /* ---------- orders ---------- */
 
-static Work *
-begin_work(JsonbContainer *document)
+/* Orders under way, in a directory as a role may use it; until the last is done, or the transaction ends. */
+typedef struct Writing
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "an order for a directory", ALLOCSET_SMALL_SIZES);
+	Oid			role;
+	char	   *server;
+	Directory  *directory;
+	int			count;
+	Work	   *under_way[AT_ONCE];
+	bool		waits;			/* one of them, for an answer */
+	MemoryContext context;
+	MemoryContextCallback forget;
+} Writing;
+
+static Writing *writing = NULL;
+
+static void
+forget_writing(void *arg)
+{
+	writing = NULL;
+}
+
+/* Closes the connection: whatever is under way is not heard of any more. */
+static void
+end_writing(void)
+{
+	if (writing != NULL)
+		MemoryContextDelete(writing->context);
+}
+
+static void
+begin_writing(Oid role, const char *server, double timeout)
+{
+	MemoryContext context = AllocSetContextCreate(TopTransactionContext, "orders for a directory", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext around = MemoryContextSwitchTo(context);
+	Oid			user;
+	int			security;
+	DirectoryServer *found;
+
+	writing = palloc0(sizeof(Writing));
+	writing->context = context;
+	writing->forget.func = forget_writing;
+	MemoryContextRegisterResetCallback(context, &writing->forget);
+	writing->role = role;
+	writing->server = pstrdup(server);
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(role, security | SECURITY_LOCAL_USERID_CHANGE);
+	found = directory_server(server);
+	SetUserIdAndSecContext(user, security);
+	writing->directory = directory_open(found, timeout);
+	MemoryContextSwitchTo(around);
+}
+
+static Work *
+new_work(Jsonb *document)
+{
+	MemoryContext context = AllocSetContextCreate(writing->context, "an order for a directory", ALLOCSET_SMALL_SIZES);
 	MemoryContext around = MemoryContextSwitchTo(context);
 	Work	   *work = palloc0(sizeof(Work));
 
 	work->context = context;
-	order_read(&work->order, document);
+	document = memcpy(palloc(VARSIZE(document)), document, VARSIZE(document));
+	order_read(&work->order, &document->root);
 	work->name = work->order.dn;
 	if (work->name == NULL || *work->name == '\0')
 		end_with(work, "no rule gives the name of the entry");
@@ -441,44 +496,18 @@ end_work(Work *work, ReturnSetInfo *result)
 	MemoryContextDelete(work->context);
 }
 
-/* Orders under way, and those that are not yet. */
-typedef struct Orders
-{
-	JsonbContainer *documents;
-	uint32		next;
-	Work	   *first;			/* of them, if it was looked at; it has to wait */
-	int			count;
-	Work	   *under_way[AT_ONCE];
-} Orders;
-
-/* One after the other: what depends on one under way lets those behind it wait as well. */
-static void
-begin_more(Orders *orders)
-{
-	while (orders->count < AT_ONCE && orders->next < JsonContainerSize(orders->documents))
-	{
-		if (orders->first == NULL)
-			orders->first = begin_work(getIthJsonbValueFromContainer(orders->documents, orders->next)->val.binary.data);
-		for (int i = 0; i < orders->count; i++)
-			if (depend_on_each_other(&orders->under_way[i]->order, &orders->first->order))
-				return;
-		orders->under_way[orders->count++] = orders->first;
-		orders->first = NULL;
-		orders->next++;
-	}
-}
-
-/* Takes the next message, of whatever order it is. */
-static void
-take_message(Directory *directory, Orders *orders)
+/* Takes what has come of an answer, of whatever order; false: nothing has. */
+static bool
+take_message(bool wait)
 {
 	LDAPMessage *message;
-	int			type = directory_next(directory, LDAP_RES_ANY, WRITING, &message);
-	int			request = ldap_msgid(message);
+	Directory  *directory = writing->directory;
+	int			type = wait ? directory_next(directory, LDAP_RES_ANY, WRITING, &message) : directory_next_if_any(directory, LDAP_RES_ANY, WRITING, &message);
+	int			request = type == 0 ? 0 : ldap_msgid(message);
 
-	for (int i = 0; i < orders->count; i++)
+	for (int i = 0; type != 0 && i < writing->count; i++)
 	{
-		Work	   *work = orders->under_way[i];
+		Work	   *work = writing->under_way[i];
 		MemoryContext around;
 
 		if (!work->asked || work->request != request)
@@ -489,66 +518,109 @@ take_message(Directory *directory, Orders *orders)
 		else if (type != LDAP_RES_SEARCH_REFERENCE && type != LDAP_RES_INTERMEDIATE)
 			take_result(work, directory_result(directory, message, WRITING));
 		MemoryContextSwitchTo(around);
-		return;
+		break;
 	}
+	return type != 0;
+}
+
+/* Goes on with all that are under way. */
+static void
+proceed_with_all(ReturnSetInfo *result)
+{
+	int			left = 0;
+
+	writing->waits = false;
+	for (int i = 0; i < writing->count; i++)
+	{
+		Work	   *work = writing->under_way[i];
+
+		if (!work->asked)
+			proceed(writing->directory, work);
+		writing->waits |= work->asked;
+		if (work->step == DONE)
+			end_work(work, result);
+		else
+			writing->under_way[left++] = work;
+	}
+	writing->count = left;
 }
 
 static void
-carry_out(Directory *directory, JsonbContainer *documents, ReturnSetInfo *result)
+await_answer(ReturnSetInfo *result)
 {
-	Orders		orders = {.documents = documents};
-
-	for (begin_more(&orders); orders.count > 0; begin_more(&orders))
-	{
-		int			left = 0;
-		bool		waits = false;
-
-		for (int i = 0; i < orders.count; i++)
-		{
-			Work	   *work = orders.under_way[i];
-
-			if (!work->asked)
-				proceed(directory, work);
-			waits |= work->asked;
-			if (work->step == DONE)
-				end_work(work, result);
-			else
-				orders.under_way[left++] = work;
-		}
-		orders.count = left;
-		if (waits)
-			take_message(directory, &orders);
-	}
+	if (writing->waits)
+		take_message(true);
+	proceed_with_all(result);
 }
 
-/* The directory as the role may use it. */
-static Directory *
-open_as(Oid role, const char *server, double timeout)
+static bool
+has_to_wait(const Work *work)
 {
-	Oid			user;
-	int			context;
-	DirectoryServer *found;
+	for (int i = 0; i < writing->count; i++)
+		if (depend_on_each_other(&writing->under_way[i]->order, &work->order))
+			return true;
+	return writing->count == AT_ONCE;
+}
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(role, context | SECURITY_LOCAL_USERID_CHANGE);
-	found = directory_server(server);
-	SetUserIdAndSecContext(user, context);
-	return directory_open(found, timeout);
+/* Begins an order, as soon as those have been carried out that it depends on: others behind it wait as well. */
+static void
+begin_order(Jsonb *document, ReturnSetInfo *result)
+{
+	Work	   *work = new_work(document);
+
+	while (has_to_wait(work))
+		await_answer(result);
+	writing->under_way[writing->count++] = work;
+	proceed_with_all(result);
+}
+
+/* Begins orders; without any, brings those under way to their end. */
+static void
+carry_out(ArrayType *documents, ReturnSetInfo *result)
+{
+	ArrayIterator iterator = array_create_iterator(documents, 0, NULL);
+	Datum		document;
+	bool		is_null;
+
+	while (take_message(false))
+		proceed_with_all(result);
+	while (array_iterate(iterator, &document, &is_null))
+		begin_order(DatumGetJsonbP(document), result);
+	if (ArrayGetNItems(ARR_NDIM(documents), ARR_DIMS(documents)) > 0)
+		return;
+	while (writing->count > 0)
+		await_answer(result);
+	end_writing();
 }
 
 /*
- * syncup.ldap_orders(role regrole, server text, timeout float8, orders jsonb)
+ * syncup.ldap_orders(role regrole, server text, timeout float8, orders jsonb[])
  * returns table (order_id uuid, error text).
  */
 Datum
 syncup_ldap_orders(PG_FUNCTION_ARGS)
 {
-	Directory  *directory;
+	Oid			role = PG_GETARG_OID(0);
+	char	   *server = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	ArrayType  *orders = PG_GETARG_ARRAYTYPE_P(3);
 
 	InitMaterializedSRF(fcinfo, 0);
-	directory = open_as(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_FLOAT8(2));
-	carry_out(directory, &PG_GETARG_JSONB_P(3)->root, (ReturnSetInfo *) fcinfo->resultinfo);
-	directory_close(directory);
+	if (writing != NULL && (writing->role != role || strcmp(writing->server, server) != 0))
+		end_writing();
+	if (writing == NULL && ArrayGetNItems(ARR_NDIM(orders), ARR_DIMS(orders)) == 0)
+		return (Datum) 0;
+	PG_TRY();
+	{
+		if (writing == NULL)
+			begin_writing(role, server, PG_GETARG_FLOAT8(2));
+		carry_out(orders, (ReturnSetInfo *) fcinfo->resultinfo);
+	}
+	PG_CATCH();
+	{
+		end_writing();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	return (Datum) 0;
 }
 
