@@ -1008,10 +1008,12 @@ reader_certain_field(Reader *reader, int column, size_t *length)
 	const CsvField *field = &reader->row.fields[column];
 	int			encoding = source_encoding(reader->source);
 
-	if (column >= reader->row.nfields)
+	if (column >= reader->row.nfields || !is_certain(reader, column))
 		return NULL;
-	if (!is_certain(reader, column) || field->data == NULL ||
-		memchr(field->data, '\0', field->length) != NULL)
+	*length = field->length;
+	if (field->data == NULL)
+		return "";
+	if (memchr(field->data, '\0', field->length) != NULL)
 		return NULL;
 	if (encoding != GetDatabaseEncoding() && !is_plain_ascii(field->data, field->length))
 	{
@@ -1021,7 +1023,6 @@ reader_certain_field(Reader *reader, int column, size_t *length)
 		*length = reader->decoded_length[column];
 		return reader->decoded[column];
 	}
-	*length = field->length;
 	return pg_encoding_verifymbstr(encoding, field->data, field->length) == field->length ?
 		field->data : NULL;
 }

@@ -62,7 +62,7 @@ pg_noreturn extern void reader_raise(Reader *reader);
 
 /*
  * In a row with a fault: the field of this column, where it is certain in
- * spite of the fault and valid; otherwise NULL (SPEC 4.3).
+ * spite of the fault and valid, "" for null; otherwise NULL (SPEC 4.3).
  */
 extern const char *reader_certain_field(Reader *reader, int column, size_t *length);
 

@@ -451,8 +451,12 @@ take_faulty(ChangeFile *file)
 	char	   *key = NULL;
 
 	for (int i = 0; i < file->record.mapping->ncolumns; i++)
+	{
 		file->record.fields[i] = is_key_column(file->record.mapping, i) && file->record.columns[i] >= 0 ?
 			reader_certain_field(file->record.reader, file->record.columns[i], &file->record.lengths[i]) : NULL;
+		if (file->record.fields[i] != NULL && file->record.lengths[i] == 0)
+			file->record.fields[i] = NULL;
+	}
 	make_key(file->record.mapping, file->record.fields, file->record.lengths);
 	if (has_key(file))
 		key = record_key_text(&file->record);

@@ -16,12 +16,15 @@
  */
 #include "prepare/cleanse.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "prepare/compare.h"
 #include "prepare/record.h"
 #include "csv/condition.h"
 #include "format/convert.h"
+#include "target/renames.h"
 #include "tool/guard.h"
+#include "tool/sql.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -39,16 +42,19 @@ typedef enum KeyState
 struct Cleanser
 {
 	Record		record;
+	const pg_uuid_t *batch;
 	bool		complete;		/* the batch looks at every row of the target */
 	bool		convert_all;	/* also values that have not changed */
 	Comparison *comparison;
 
 	Where	   *where;			/* NULL: every row counts */
+	int			known_by;		/* the stored column by which a row with a new key is known; -1: none */
 	bool		key_made;		/* of several columns: its text is there */
 	KeyState	key_state;		/* what is known of the value of its key */
 	Datum		key_value;
 	char	   *key_error;		/* why it is none */
 	int			key_column;		/* and whose value it is that is refused */
+	bool		is_former_lost;	/* which row it was under a former key cannot be read */
 	bool		looked_up;		/* the key was looked for in previous, where it has the */
 	Datum		spelling;		/* text that it has there, if that is another one */
 	RowBytes	bytes;
@@ -103,6 +109,7 @@ begin_key(Cleanser *cleanser)
 {
 	cleanser->key_state = KEY_UNASKED;
 	cleanser->key_made = false;
+	cleanser->is_former_lost = false;
 	cleanser->looked_up = false;
 	cleanser->spelling = (Datum) 0;
 }
@@ -193,9 +200,11 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 
 	record_open(&cleanser->record, mapping, options, batch, queue, quarantine);
 	record_begin(&cleanser->record, reader);
+	cleanser->batch = batch;
 	cleanser->complete = complete;
 	cleanser->convert_all = convert_all;
 	cleanser->where = reader_where(reader, options);
+	cleanser->known_by = mapping->association ? -1 : rename_column(mapping);
 	row_bytes_init(&cleanser->bytes);
 	if (!cleanser->record.key_type.bytewise)
 		row.contents = contents_at_hand;
@@ -203,11 +212,32 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	return cleanser;
 }
 
+/*
+ * Takes back the deletions that passes wrote before the one that met a bad row whose
+ * key cannot be read.  What previous only forgets, since it is set aside, stays.
+ */
+static void
+take_back_deletions(Cleanser *cleanser)
+{
+	const Mapping *mapping = cleanser->record.mapping;
+	const char *forgotten = "";
+
+	CommandCounterIncrement();
+	if (cleanser->convert_all && !is_pair_key(mapping))
+		forgotten = psprintf(" AND NOT EXISTS (SELECT FROM %s k WHERE k.batch = d.batch AND k.command = 'keep' AND %s)",
+							 delta_table(mapping), same_stored_key(mapping, "k", "d"));
+	cleanser->record.counter.delta_deleted -=
+		own_sql(psprintf("DELETE FROM %s d WHERE d.batch = $1 AND d.command = 'delete'%s", delta_table(mapping), forgotten),
+				SQL_ARGS(SQL_UUID(cleanser->batch)));
+}
+
 void
 cleanser_close(Cleanser *cleanser)
 {
 	comparison_end(cleanser->comparison);
 	record_close(&cleanser->record);
+	if (cleanser->record.counter.deletions_suspended && cleanser->record.counter.delta_deleted > 0)
+		take_back_deletions(cleanser);
 }
 
 /* ---------- the row at hand ---------- */
@@ -347,16 +377,19 @@ is_kept_key_readable(Cleanser *cleanser)
 	return !is_key_made(cleanser->record.mapping) || guarded_values(try_link_key, cleanser) == NULL;
 }
 
-/* Notes in the delta of a complete run that the source has a row of this key. */
+/*
+ * Notes in the delta that the source has a row of this key: for a complete run, and
+ * for the row that it may be under its former key (renames.c).
+ */
 static void
 write_kept_key(Cleanser *cleanser)
 {
 	const Mapping *mapping = cleanser->record.mapping;
 
-	if (!cleanser->complete)
+	if (!cleanser->complete && cleanser->known_by < 0)
 		return;
 	for (int i = 0; i < mapping->ncolumns; i++)
-		if (!is_key_column(mapping, i))
+		if (!is_key_column(mapping, i) && i != cleanser->known_by)
 			cleanser->record.fields[i] = NULL;
 	if (is_key_short(cleanser) && is_kept_key_readable(cleanser))
 		delta_write(cleanser->record.delta, COMMAND_KEEP, cleanser->record.fields, cleanser->record.lengths, NULL);
@@ -375,8 +408,23 @@ keep_key(Record *record, int64 pair)
 	cleanser->key_made = false;
 	if (!is_key_short(cleanser))
 		cleanser->record.counter.deletions_suspended = true;
-	if (comparison_mark_present(cleanser->comparison, row_place(cleanser, pair)))
-		write_kept_key(cleanser);
+	if (!comparison_mark_present(cleanser->comparison, row_place(cleanser, pair)))
+		return;
+	if (cleanser->is_former_lost)
+		cleanser->record.counter.deletions_suspended = true;
+	write_kept_key(cleanser);
+}
+
+/* Whether the file holds a column that cannot be read in the row at hand, which has a fault; if it can, takes it. */
+static bool
+is_uncertain(Cleanser *cleanser, int column)
+{
+	Record	   *record = &cleanser->record;
+
+	if (record->columns[column] < 0)
+		return false;
+	record->fields[column] = reader_certain_field(record->reader, record->columns[column], &record->lengths[column]);
+	return record->fields[column] == NULL;
 }
 
 /* Takes what is certain of the key of a row with a fault; whether that is all. */
@@ -388,11 +436,8 @@ take_certain_key(Cleanser *cleanser)
 	for (int i = 0; i < mapping->ncolumns; i++)
 	{
 		cleanser->record.fields[i] = NULL;
-		if (!is_key_column(mapping, i) || is_made_column(mapping, i))
-			continue;
-		cleanser->record.fields[i] = reader_certain_field(cleanser->record.reader, cleanser->record.columns[i],
-												   &cleanser->record.lengths[i]);
-		if (cleanser->record.fields[i] == NULL || cleanser->record.lengths[i] == 0)
+		if (is_key_column(mapping, i) && !is_made_column(mapping, i) &&
+			(is_uncertain(cleanser, i) || cleanser->record.lengths[i] == 0))
 			return false;
 	}
 	return true;
@@ -418,9 +463,13 @@ take_unusable(Cleanser *cleanser, const char *reason, bool certain, const char *
 static void
 take_faulty(Cleanser *cleanser)
 {
+	bool		certain;
+
 	begin_key(cleanser);
+	certain = take_certain_key(cleanser);
+	cleanser->is_former_lost = certain && cleanser->known_by >= 0 && is_uncertain(cleanser, cleanser->known_by);
 	take_unusable(cleanser, reader_fault(cleanser->record.reader) == ROW_ENCODING ? "encoding" : "malformed",
-				  take_certain_key(cleanser), reader_fault_message(cleanser->record.reader));
+				  certain, reader_fault_message(cleanser->record.reader));
 }
 
 /* Whether option "where" wants the row at hand; if that cannot be told, why. */

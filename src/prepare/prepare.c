@@ -488,11 +488,12 @@ record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	   const PrepareCounter *counter)
 {
 	PrepareCounter counted = *counter;
-	int64		renamed = mapping->association ? 0 : renames_find(mapping, prepare->batch);
+	int64		kept = 0;
+	int64		renamed = mapping->association ? 0 : renames_find(mapping, prepare->batch, &kept);
 
 	/* A key that changes is one update. */
 	counted.delta_inserted -= renamed;
-	counted.delta_deleted -= renamed;
+	counted.delta_deleted -= renamed + kept;
 	counted.delta_updated += renamed;
 	batch_count_prepare(prepare->batch, mapping, group->file, &counted);
 	if (group->file != NULL && group->file->header != NULL)

@@ -38,6 +38,12 @@ stable_key_column(const Mapping *mapping)
 	return mapping->options->stable_key == NULL ? -1 : find_source_column(mapping, mapping->options->stable_key);
 }
 
+int
+rename_column(const Mapping *mapping)
+{
+	return mapping->options->old_key != NULL ? former_key_column(mapping) : stable_key_column(mapping);
+}
+
 /* ---------- pairs in the delta ---------- */
 
 /* Keys of a batch's delta on their way to pairs. */
@@ -96,30 +102,47 @@ keys_of_command(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	return sink.rows;
 }
 
-int64
-renames_find(const Mapping *mapping, const pg_uuid_t *batch)
+/* Takes the keys that rows which were set aside may have had out of those that go; returns how many. */
+static int64
+keep_former(const Mapping *mapping, const pg_uuid_t *batch)
 {
-	int			old_key = former_key_column(mapping);
-	int			stable = stable_key_column(mapping);
+	return own_sql(psprintf("DELETE FROM %s d USING syncup_kept kept JOIN syncup_gone gone USING (value)"
+							" WHERE d.batch = $1 AND d.command = 'delete' AND d.%s = gone.key",
+							delta_table(mapping), quote_identifier(mapping->columns[mapping->key].stored)),
+				   SQL_ARGS(SQL_UUID(batch)));
+}
+
+int64
+renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept)
+{
+	int			column = rename_column(mapping);
+	bool		by_key = column == former_key_column(mapping);
 	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
 	KeyType		type;
+	KeyType    *values;
+	TypedRows  *set_aside;
 	TypedRows  *came;
 	TypedRows  *gone;
 	TypedRows  *pairs;
 	int64		count;
 
-	if (old_key < 0 && stable < 0)
+	*kept = 0;
+	if (column < 0)
 		return 0;
 	CommandCounterIncrement();
 	key_type_init(&type, mapping);
-	came = keys_of_command(mapping, batch, "insert", old_key >= 0 ? old_key : stable,
-						   old_key >= 0 && !type.bytewise ? &type : NULL, "syncup_came");
-	gone = keys_of_command(mapping, batch, "delete", old_key >= 0 ? mapping->key : stable,
-						   old_key >= 0 && !type.bytewise ? &type : NULL, "syncup_gone");
+	values = by_key && !type.bytewise ? &type : NULL;
+	set_aside = keys_of_command(mapping, batch, "keep", column, values, "syncup_kept");
+	came = keys_of_command(mapping, batch, "insert", column, values, "syncup_came");
+	gone = keys_of_command(mapping, batch, "delete", by_key ? mapping->key : column, values, "syncup_gone");
 	/* What is told of several rows, or of several that go, tells nothing. */
 	pairs = typed_rows_gather("syncup_pair",
 							  own_cursor("SELECT min(came.key) AS key, min(gone.key) AS former FROM syncup_came came JOIN syncup_gone gone USING (value)"
+										 " WHERE value NOT IN (SELECT value FROM syncup_kept)"
 										 " GROUP BY value HAVING count(*) = 1", SQL_NO_ARGS));
+	if (set_aside->count > 0)
+		*kept = keep_former(mapping, batch);
+	typed_rows_forget(set_aside);
 	typed_rows_forget(came);
 	typed_rows_forget(gone);
 	count = pairs->count;

@@ -24,11 +24,15 @@
 /* The stored column that tells a former key; -1: there is none. */
 extern int	former_key_column(const Mapping *mapping);
 
+/* The stored column by which a row with a new key is known as a former one; -1: there is none. */
+extern int	rename_column(const Mapping *mapping);
+
 /*
  * Finds the keys of a batch's delta that go and come as those of one row, and
- * notes it there; returns how many there are.
+ * notes it there; returns how many there are.  A key that goes while the row that
+ * may have it anew was set aside does not go (SPEC 4.3): these are counted in *kept.
  */
-extern int64 renames_find(const Mapping *mapping, const pg_uuid_t *batch);
+extern int64 renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept);
 
 /* Calls back with each key of a batch's delta that has another now. */
 extern void renames_visit(const Mapping *mapping, const pg_uuid_t *batch,

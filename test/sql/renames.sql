@@ -262,5 +262,45 @@ SELECT t.apply();
 TABLE t.uses;
 SELECT * FROM t.previous WHERE mapping = 'uses';
 
+-- A bad row may be one that has a new key: the row of the former one does not go.
+DROP VIEW t.previous;
+SELECT syncup_drop_connector('C');
+CREATE TABLE target.badge (no int PRIMARY KEY, guid text, name varchar(4));
+CALL t.write('badge.csv', E'no,guid,was,name\n1,a,,Ada\n2,b,,Bo\n3,c,,Cy\n4,d,,Di\n');
+SELECT syncup_create_connector('C', t.dir(), '{"on_error": "quarantine"}');
+SELECT syncup_map_entity_type('C', 'badge', 'target.badge', 'badge.csv', 'no', '{"no": "no", "guid": "guid", "name": "name"}', '{guid}', '{"old_key": "was"}');
+SELECT syncup_set_thresholds('C', (SELECT jsonb_object_agg(name, 0) FROM syncup.threshold_limit));
+SELECT syncup_prepare('C', 'initial') IS NOT NULL AS prepared;
+SELECT t.apply();
+-- The value of 11 is too long; 12 is new, and as bad; 3 goes.
+CALL t.write('badge.csv', E'no,guid,was,name\n11,a,01,Ada Abbott\n12,x,,Xaver\n2,b,,Bo\n4,d,,Di\n');
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+SELECT t.apply();
+TABLE target.badge;
+TABLE t.counted;
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT t.apply();
+SELECT no FROM target.badge ORDER BY no;
+-- Two rows tell of one former key, one of them is bad: nothing is known of it.
+CALL t.write('badge.csv', E'no,guid,was,name\n11,a,1,Ada Abbott\n13,y,1,Yve\n2,b,,Bo\n4,d,,Di\n');
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+SELECT t.apply();
+SELECT no FROM target.badge ORDER BY no;
+-- Of a row whose fields are too few it cannot be told: 4, which is not there, stays.
+CALL t.write('badge.csv', E'no,guid,was,name\n11,a\n13,y,1,Yve\n2,b,,Bo\n');
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+SELECT t.apply();
+SELECT no FROM target.badge ORDER BY no;
+-- The same by a key that stays.
+SELECT syncup_map_entity_type('C', 'badge', 'target.badge', 'badge.csv', 'no', options => '{"old_key": null, "stable_key": "guid"}');
+CALL t.write('badge.csv', E'no,guid,was,name\n1,a,,Ada\n2,b,,Bo\n4,d,,Di\n');
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT t.apply();
+CALL t.write('badge.csv', E'no,guid,was,name\n11,a,,Ada Abbott\n22,b,,Bo\n');
+SELECT syncup_prepare('C', 'incremental') IS NOT NULL AS prepared;
+SELECT t.apply();
+SELECT no FROM target.badge ORDER BY no;
+SELECT no FROM syncup_previous.c_badge ORDER BY no;
+
 \set end :srcdir '/include/end.sql'
 \i :end

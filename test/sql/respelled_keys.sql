@@ -176,6 +176,21 @@ SELECT t.counted();
 SELECT reason, count(*), count(*) FILTER (WHERE message = format('key was already given on line %s', line - 1)) AS named FROM syncup.quarantine WHERE batch = t.last() GROUP BY 1;
 SELECT count(*), count(*) FILTER (WHERE id LIKE '0%') AS respelled, count(key_hash) AS hashed FROM syncup_previous.k_k;
 SELECT count(*), count(DISTINCT n) FROM target.k;
+-- one that cannot be read, wherever it is met: nothing goes
+SELECT syncup_create_connector('K', options => '{"on_error": "quarantine"}');
+CREATE PROCEDURE t.lose(bad int)
+LANGUAGE plpgsql AS $$
+BEGIN
+	CALL t.shell(format('{ echo id,n; echo bad%s,x; seq 101 60000 | sed "s/$/,x/"; } > k.csv', bad));
+	PERFORM syncup_prepare('K', 'complete');
+END
+$$;
+SET client_min_messages = warning;
+SELECT format('CALL t.lose(%s)', g) FROM generate_series(1, 8) g \gexec
+RESET client_min_messages;
+SELECT delta_deleted, deletions_suspended, count(*) FROM syncup.batch_counter WHERE rejected > 0 GROUP BY 1, 2;
+SELECT status FROM syncup_synchronize('K', force => true);
+SELECT count(*) FROM target.k;
 RESET maintenance_work_mem;
 
 -- ---------- hashes that are not there, or of another meaning ----------
