@@ -26,9 +26,10 @@ CREATE TABLE syncup.assignment (
 	before_error text,
 	changed_at timestamptz NOT NULL DEFAULT now(),
 	is_open boolean GENERATED ALWAYS AS (provisioning_state <> 'verified' OR workflow_state IS NOT NULL OR account_key IS NULL AND resource_type IS NOT NULL) STORED
-) WITH (fillfactor = 70);
--- None has a state, nor what depends on it, and pages have room: while an order is carried
--- out states change in place, without another entry in each index. is_open stays.
+) WITH (fillfactor = 50);
+-- None has a state, nor what depends on it, and pages have room for all of their rows once
+-- more: when orders are carried out states change in place, without another entry in each
+-- index. is_open stays.
 CREATE INDEX assignment_owner ON syncup.assignment (resource_type, owner_key);
 CREATE INDEX assignment_account ON syncup.assignment (resource_type, owner_key) WHERE kind = 'account';
 CREATE INDEX assignment_open ON syncup.assignment (resource_type, owner_key) WHERE is_open;

@@ -643,16 +643,22 @@ COMMENT ON FUNCTION syncup.ldap_values(jsonb, boolean) IS 'A value of a document
 
 CREATE FUNCTION syncup.ldap_columns(t syncup.resource_type)
 RETURNS TABLE (name text, attribute text, is_bytea boolean, is_given boolean, is_key boolean, is_text boolean)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT a.attname, n.attribute, a.atttypid = 'bytea'::regtype, given.names ? a.attname::text, a.attname = ANY (k.names),
+#variable_conflict use_column
+DECLARE
+	f jsonb := t.options -> 'fulfill';
+	keys name[] := syncup.key_columns(t.account);
+	given text[] := ARRAY(SELECT r.definition ->> 'property' FROM syncup.rules_of(t.resource_type, 'scalar') r);
+BEGIN
+	RETURN QUERY
+	SELECT a.attname::text, n.attribute, a.atttypid = 'bytea'::regtype, a.attname::text = ANY (given), a.attname = ANY (keys),
 		a.atttypid <> 'bytea'::regtype AND lower(n.attribute) NOT IN ('objectguid', 'objectsid')
-	FROM (SELECT coalesce(jsonb_agg(r.definition -> 'property'), '[]') AS names FROM syncup.rules_of(t.resource_type, 'scalar') r) AS given
-	CROSS JOIN (SELECT syncup.key_columns(t.account) AS names) AS k
-	JOIN pg_attribute a ON a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped
-	CROSS JOIN LATERAL (SELECT CASE WHEN t.options -> 'fulfill' -> 'attributes' ? a.attname::text THEN t.options #>> ARRAY['fulfill', 'attributes', a.attname] ELSE a.attname::text END AS attribute) AS n
-	WHERE n.attribute IS NOT NULL AND a.attname <> coalesce(t.options #>> '{fulfill,dn}', 'dn')
+	FROM pg_attribute a
+	CROSS JOIN LATERAL (SELECT CASE WHEN f -> 'attributes' ? a.attname::text THEN f #>> ARRAY['attributes', a.attname] ELSE a.attname::text END AS attribute) AS n
+	WHERE a.attrelid = t.account AND a.attnum > 0 AND NOT a.attisdropped AND n.attribute IS NOT NULL AND a.attname <> coalesce(f ->> 'dn', 'dn');
+END
 $$;
 COMMENT ON FUNCTION syncup.ldap_columns(syncup.resource_type) IS
 'Columns of an account as attributes of its entry, whether a rule gives them, whether they are its key, and whether the directory has the same text; without the name, and without those that "attributes" gives no name.';
@@ -704,9 +710,12 @@ COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text) IS 'The 
 -- own orders gave it since it was read.
 CREATE FUNCTION syncup.ldap_entries(t syncup.resource_type, orders uuid[])
 RETURNS TABLE (o syncup.provisioning_order, entry jsonb)
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	WITH attribute AS MATERIALIZED (SELECT c.* FROM syncup.ldap_columns(t) c)
 	SELECT o, jsonb_build_object('id', o.order_id, 'change', o.change_type, 'dn', coalesce(e.dn, d.resource ->> n.column, d.changes ->> n.column),
 			'new_dn', CASE WHEN o.change_type = 'Modified' THEN nullif(d.changes ->> n.column, coalesce(e.dn, d.resource ->> n.column)) END,
@@ -727,7 +736,8 @@ AS $$
 		SELECT jsonb_agg((SELECT jsonb_object_agg(x.attribute, syncup.ldap_values(v.value, x.is_bytea)) FROM jsonb_each(syncup.scalar_changes(b.document)) v JOIN attribute x ON x.name = v.key)) AS told,
 			(array_agg(b.document -> 'Changes' ->> n.column ORDER BY b.seq DESC) FILTER (WHERE b.executed AND b.document -> 'Changes' ->> n.column <> ''))[1] AS dn
 		FROM syncup.order_before b WHERE b.order_id = o.order_id) AS e
-	WHERE o.order_id = ANY (orders)
+	WHERE o.order_id = ANY (orders) ORDER BY o.seq;
+END
 $$;
 COMMENT ON FUNCTION syncup.ldap_entries(syncup.resource_type, uuid[]) IS 'Orders as syncup.ldap_orders() takes them, but for links and passwords.';
 
@@ -789,7 +799,7 @@ DECLARE
 	e record;
 	documents jsonb[] := '{}';
 BEGIN
-	FOR e IN SELECT x.o, x.entry FROM syncup.ldap_entries(t, orders) x ORDER BY (x.o).seq LOOP
+	FOR e IN SELECT x.o, x.entry FROM syncup.ldap_entries(t, orders) x LOOP
 		-- most have neither links nor a password
 		IF (e.o).change_type = 'Deleted' OR (e.o).change_type = 'Added' AND t.options -> 'fulfill' ? 'password' OR (e.o).document @? '$.Changes.* ? (@.type() == "object")' THEN
 			BEGIN
