@@ -103,20 +103,20 @@ AS $$
 			x.approved_by AS x_approved_by, x.approved_at AS x_approved_at, x.comment AS x_comment, x.message AS x_message,
 			x.verified_at AS x_verified_at, x.verified_expected AS x_verified_expected, x.verified_current AS x_verified_current, x.state_at AS x_state_at,
 			x.before_error AS x_before, coalesce(x.before_error, x.provisioning_state) AS x_standing,
-			-- an order of ours has made it, and nobody has read it yet
-			x.kind = 'account' AND x.current IS NULL AND coalesce(x.before_error, x.provisioning_state) = 'executed' AS x_unread,
+			-- an order may have made it, and nobody has read it yet
+			x.kind = 'account' AND x.current IS NULL AND coalesce(x.before_error, x.provisioning_state) IN ('pending', 'transmitted', 'executed', 'errored') AS x_unread,
 			w.*, w.item IS NOT NULL AS is_asked
 		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
 			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
 	), judged AS MATERIALIZED (
 		SELECT b.*, CASE
-			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND b.x_account IS NULL THEN 'recall' ELSE 'gone' END
+			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND b.x_account IS NULL AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.message IS NOT NULL THEN 'error'
 			WHEN b.created THEN CASE WHEN b.assignment IS NULL THEN 'gone' ELSE 'same' END
 			WHEN b.wished AND b.same THEN 'same'
 			WHEN NOT b.wished AND NOT b.had THEN 'gone'
-			WHEN b.x_unread AND b.wished THEN 'keep'
-			WHEN b.x_unread THEN CASE WHEN NOT syncup.is_made_by_order(b.assignment, b.account_key) THEN 'found' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
+			WHEN b.x_unread AND b.wished AND b.x_expected IS NULL AND syncup.is_made(b.assignment) THEN 'keep'
+			WHEN b.x_unread AND NOT b.wished THEN CASE WHEN NOT syncup.is_made_as(b.assignment, b.account_key) THEN 'found' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
 			WHEN b.x_expected IS NOT DISTINCT FROM CASE WHEN b.wished THEN b.expected END AND (b.x_standing IN ('transmitted', 'executed', 'errored')
 				OR b.x_standing = 'pending' AND b.x_approved_at IS NOT NULL OR b.x_standing = 'none' AND b.x_workflow IN ('approved', 'declined')) THEN 'keep'
 			WHEN b.wished AND b.x_verified_at IS NOT NULL AND b.x_verified_expected IS NOT DISTINCT FROM b.expected THEN 'edited'
@@ -140,10 +140,10 @@ AS $$
 			CASE WHEN j.wished THEN 'rule' WHEN j.verdict = 'error' THEN coalesce(j.x_origin, 'rule') ELSE coalesce(j.x_origin, 'found') END AS n_origin,
 			CASE WHEN j.wished THEN j.rule ELSE coalesce(j.rule, j.x_rule) END AS n_rule,
 			CASE j.verdict WHEN 'error' THEN j.message WHEN 'keep' THEN CASE WHEN j.x_before IS NULL AND NOT (j.x_unread AND j.x_expected IS NULL) THEN j.x_message END
-				WHEN 'recall' THEN 'made, and not wished any more: removed when it is read' WHEN 'same' THEN NULL ELSE j.note END AS n_message,
+				WHEN 'recall' THEN 'ordered, and not wished any more: it is removed when it is read' WHEN 'same' THEN NULL ELSE j.note END AS n_message,
 			CASE j.verdict WHEN 'error' THEN CASE WHEN j.x_state = 'rule error' THEN j.x_before ELSE j.x_state END END AS n_before,
 			-- what we made is there: a rule gave it
-			j.verdict = 'same' OR j.x_unread AND j.verdict IN ('go', 'wait', 'barred') AS n_verified
+			j.verdict = 'same' OR j.x_unread AND NOT j.wished AND j.verdict IN ('go', 'wait', 'barred') AS n_verified
 		FROM judged j
 	), outcome AS (
 		SELECT d.*, d.assignment IS NOT NULL AND d.n_expected IS NOT DISTINCT FROM d.x_expected AS same_wish,

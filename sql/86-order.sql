@@ -132,7 +132,7 @@ BEGIN
 	SET provisioning_state = $2, message = $3, state_at = CASE WHEN x.provisioning_state = $2 THEN x.state_at ELSE now() END, changed_at = clock_timestamp()
 	-- what it expects is asked of the row that is written, whoever changes it at this moment
 	FROM syncup.own_assignments($1) w
-	-- (of one that was made and not read yet it was the last that was wished)
+	-- (of an account that was ordered, and is not wished before it was read, it was the last that was)
 	WHERE x.assignment = w.assignment AND (x.expected IS NOT DISTINCT FROM w.wish OR x.kind = 'account' AND coalesce(x.expected, x.current, x.account_key) IS NULL) AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
 		AND (x.provisioning_state, x.message) IS DISTINCT FROM ($2, $3);
 END
@@ -183,20 +183,36 @@ $$;
 COMMENT ON FUNCTION syncup.in_flight(syncup.resource_type, timestamptz) IS
 'The assignments that are pending, and somebody is being told so, or was when his session ended: of orders that were marked before a time. They are not ordered again, unless a person approves it.';
 
+-- A value that is refused is not to keep others waiting that have nothing to do with it.
 CREATE FUNCTION syncup.to_try_again(t syncup.resource_type)
-RETURNS bigint[]
+RETURNS TABLE (assignment bigint, part_of uuid)
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT ARRAY(SELECT x.assignment
+	WITH own AS MATERIALIZED (
+		SELECT w.order_id, x.assignment, x.account_key, x.provisioning_state, x.expected IS NOT DISTINCT FROM w.wish AS wished
 		FROM syncup.own_assignments(ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type AND o.state = 'errored' AND o.next_attempt IS NOT NULL)) w
-		JOIN syncup.assignment x ON x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish
-		WHERE x.provisioning_state = 'errored')
+		JOIN syncup.assignment x ON x.assignment = w.assignment
+	)
+	SELECT o.assignment, CASE WHEN o.account_key IS NOT NULL THEN o.order_id END
+	FROM own o WHERE o.provisioning_state = 'errored' AND o.wished
+		AND (o.account_key IS NULL OR o.order_id IN (SELECT p.order_id FROM own p WHERE p.provisioning_state = 'pending'))
 $$;
 COMMENT ON FUNCTION syncup.to_try_again(syncup.resource_type) IS
-'The assignments of orders that have errored and will be tried again: a newer order of the same account, which takes their place, is for these as well.';
+'What orders that have errored and will be tried again were for, where something of it is to be ordered anew: the rest becomes an order of its own, which is tried again instead. An account that is to be created is one order with all its values.';
 
-CREATE FUNCTION syncup.is_made_by_order(assignment bigint, account_key text)
+CREATE FUNCTION syncup.is_made(assignment bigint)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM syncup.assignment x
+		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.change_type = 'Added' AND x.assignment = ANY (o.assignments)
+		WHERE x.assignment = $1 AND o.state IN ('transmitted', 'executed', 'unknown'))
+$$;
+COMMENT ON FUNCTION syncup.is_made(bigint) IS 'Whether an order was told, or may have been, to make the account of an assignment.';
+
+CREATE FUNCTION syncup.is_made_as(assignment bigint, account_key text)
 RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -211,7 +227,7 @@ AS $$
 			-- and the owner has no other that it could be
 			AND NOT EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = x.resource_type AND w.owner_key = x.owner_key AND w.account_key <> $2 AND w.present))
 $$;
-COMMENT ON FUNCTION syncup.is_made_by_order(bigint, text) IS
+COMMENT ON FUNCTION syncup.is_made_as(bigint, text) IS
 'Whether the account of an assignment, which is read for the first time, is the one that an order has made.';
 
 -- ---------- what is to be ordered ----------
@@ -245,7 +261,7 @@ $$;
 COMMENT ON FUNCTION syncup.missing_ends(syncup.resource_type, bigint[]) IS 'Of these assignments the links whose other side is not there: they wait until it is.';
 
 CREATE FUNCTION syncup.orders_wanted(t syncup.resource_type)
-RETURNS TABLE (owner_key text, account_key text, change_type text, assignments bigint[], wishes text[], texts jsonb, links jsonb)
+RETURNS TABLE (owner_key text, account_key text, change_type text, part_of uuid, assignments bigint[], wishes text[], texts jsonb, links jsonb)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -253,45 +269,50 @@ AS $$
 DECLARE
 	pending bigint[] := ARRAY(SELECT x.assignment FROM syncup.assignment x
 		WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state = 'pending' AND x.kind IN ('account', 'scalar', 'navigation')
-			AND x.assignment NOT IN (SELECT unnest(syncup.in_flight(t)))) || syncup.to_try_again(t);
-	waiting bigint[] := syncup.missing_ends(t, pending);
+			AND x.assignment NOT IN (SELECT unnest(syncup.in_flight(t))));
+	waiting bigint[];
+	again bigint[];
+	parts uuid[];
 BEGIN
+	SELECT array_agg(a.assignment), array_agg(a.part_of) INTO again, parts FROM syncup.to_try_again(t) a;
+	waiting := syncup.missing_ends(t, again || pending);
 	RETURN QUERY
 	WITH item AS (
-		SELECT x.*, x.assignment = ANY (waiting) AS waits FROM syncup.assignment x WHERE x.assignment = ANY (pending)
+		SELECT x.*, u.part_of, u.part_of IS NULL AND x.assignment = ANY (waiting) AS waits
+		FROM unnest(again || pending, parts) AS u (assignment, part_of) JOIN syncup.assignment x ON x.assignment = u.assignment
 	), account AS (
-		SELECT i.owner_key, i.account_key,
+		SELECT i.owner_key, i.account_key, i.part_of,
 			CASE WHEN bool_or(i.kind = 'account' AND coalesce(i.account_key, i.expected) IS NOT NULL) THEN CASE WHEN i.account_key IS NULL THEN 'Added' WHEN bool_or(i.kind = 'account' AND i.expected IS NULL) THEN 'Deleted' ELSE 'Modified' END
 				WHEN i.account_key IS NOT NULL THEN 'Modified' END AS change_type,
 			array_agg(i.assignment ORDER BY i.assignment) FILTER (WHERE NOT i.waits) AS all_assignments, array_agg(i.expected ORDER BY i.assignment) FILTER (WHERE NOT i.waits) AS all_wishes,
 			array_agg(i.assignment ORDER BY i.assignment) FILTER (WHERE i.kind = 'account') AS own, array_agg(i.expected ORDER BY i.assignment) FILTER (WHERE i.kind = 'account') AS own_wishes,
 			jsonb_object_agg(i.property, i.expected) FILTER (WHERE i.kind = 'scalar') AS texts
-		FROM item i GROUP BY i.owner_key, i.account_key HAVING bool_or(i.provisioning_state = 'pending' AND NOT i.waits)
+		FROM item i GROUP BY i.owner_key, i.account_key, i.part_of HAVING bool_or(i.part_of IS NOT NULL OR i.provisioning_state = 'pending' AND NOT i.waits)
 	), link AS (
-		SELECT l.owner_key, l.account_key, jsonb_object_agg(l.property, jsonb_build_object('Added', l.added, 'Removed', l.removed)) AS links
+		SELECT l.owner_key, l.account_key, l.part_of, jsonb_object_agg(l.property, jsonb_build_object('Added', l.added, 'Removed', l.removed)) AS links
 		FROM (
-			SELECT i.owner_key, i.account_key, i.property,
+			SELECT i.owner_key, i.account_key, i.part_of, i.property,
 				coalesce(jsonb_agg(jsonb_build_object('key', i.expected) ORDER BY i.expected COLLATE "C") FILTER (WHERE i.expected IS NOT NULL), '[]') AS added,
 				coalesce(jsonb_agg(jsonb_build_object('key', i.current) ORDER BY i.current COLLATE "C") FILTER (WHERE i.current IS NOT NULL AND i.expected IS DISTINCT FROM i.current), '[]') AS removed
-			FROM item i WHERE i.kind = 'navigation' AND NOT i.waits GROUP BY 1, 2, 3
-		) AS l GROUP BY l.owner_key, l.account_key
+			FROM item i WHERE i.kind = 'navigation' AND NOT i.waits GROUP BY 1, 2, 3, 4
+		) AS l GROUP BY l.owner_key, l.account_key, l.part_of
 	)
-	SELECT a.owner_key, a.account_key, a.change_type,
+	SELECT a.owner_key, a.account_key, a.change_type, a.part_of,
 		CASE a.change_type WHEN 'Deleted' THEN a.own ELSE a.all_assignments END, CASE a.change_type WHEN 'Deleted' THEN a.own_wishes ELSE a.all_wishes END,
 		CASE WHEN a.change_type <> 'Deleted' THEN coalesce(a.texts, '{}') ELSE '{}' END,
 		CASE WHEN a.change_type <> 'Deleted' THEN coalesce(l.links, '{}') ELSE '{}' END
 	-- in arrays nulls are equal, and they can be hashed
-	FROM account a LEFT JOIN link l ON ARRAY[l.owner_key, l.account_key] = ARRAY[a.owner_key, a.account_key]
+	FROM account a LEFT JOIN link l ON ARRAY[l.owner_key, l.account_key, l.part_of::text] = ARRAY[a.owner_key, a.account_key, a.part_of::text]
 	WHERE a.change_type IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION syncup.orders_wanted(syncup.resource_type) IS
-'The accounts of a resource type that something is pending for: what is to be done, for which assignments, with which values and links.';
+'The accounts of a resource type that something is pending for: what is to be done, for which assignments, with which values and links; part_of: what is left of an order that has errored.';
 
 -- Rows are read with the rights of the resource type's role (o.*: o may be a column of
 -- it), and values get their JSON types from the columns of the account.
 CREATE FUNCTION syncup.order_documents(t syncup.resource_type)
-RETURNS TABLE (owner_key text, account_key text, change_type text, assignments bigint[], wishes text[], document jsonb)
+RETURNS TABLE (owner_key text, account_key text, change_type text, part_of uuid, assignments bigint[], wishes text[], document jsonb)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -309,7 +330,7 @@ BEGIN
 	INTO changes
 	FROM (SELECT DISTINCT k.property FROM pg_temp.syncup_orders_wanted w, jsonb_object_keys(w.texts) k (property)) p;
 	RETURN QUERY EXECUTE format($sql$
-		SELECT w.owner_key, w.account_key, w.change_type, w.assignments, w.wishes,
+		SELECT w.owner_key, w.account_key, w.change_type, w.part_of, w.assignments, w.wishes,
 			jsonb_build_object('AssignedResourceTypeId', CASE WHEN w.owner_key IS NULL
 					THEN (SELECT x.assignment FROM syncup.assignment x WHERE x.resource_type = %1$L AND x.kind = 'account' AND x.owner_key IS NULL AND x.account_key = w.account_key LIMIT 1)
 					ELSE (SELECT x.assignment FROM syncup.assignment x WHERE x.resource_type = %1$L AND x.kind = 'account' AND x.owner_key = w.owner_key AND x.account_key IS NOT DISTINCT FROM w.account_key LIMIT 1) END,
@@ -378,6 +399,10 @@ RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
+	-- an account that is not wished any more, and was not made: nothing is to be
+	DELETE FROM syncup.assignment x
+	WHERE x.resource_type = t.resource_type AND x.is_open AND x.kind = 'account' AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
+		AND coalesce(x.expected, x.current, x.account_key) IS NULL AND NOT syncup.is_made(x.assignment);
 	-- what was read back as it was ordered is verified; as something newer, or nobody, wishes it, it is not this one's doing
 	UPDATE syncup.provisioning_order o SET error = NULL, next_attempt = NULL, executor = NULL, ended_at = now(),
 		state = CASE WHEN EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment
@@ -386,7 +411,10 @@ AS $$
 					WHERE y.resource_type = o.resource_type AND y.owner_key = o.owner_key AND y.expected = u.wish AND y.provisioning_state = 'verified')))
 			THEN 'superseded' ELSE 'verified' END
 	WHERE o.resource_type = t.resource_type AND o.state IN ('transmitted', 'executed', 'errored', 'unknown')
-		AND NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state <> 'verified')
+		AND (NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state <> 'verified')
+			-- it came to pass, whatever is wished now
+			OR o.state = 'unknown' AND NOT EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment
+				WHERE CASE WHEN x.kind = 'account' THEN (x.current IS NULL) <> (u.wish IS NULL) ELSE x.current IS DISTINCT FROM u.wish END))
 		-- of what was never done, and is wished no more, there is nothing that was found
 		AND (o.state IN ('transmitted', 'executed') OR o.change_type = 'Deleted' OR EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments)));
 	-- what was not, within its time, has errored
@@ -417,22 +445,31 @@ AS $$
 				AND o.state IN ('blocked', 'pending') AND o.change_type = d.change_type AND o.document -> 'Changes' = d.document -> 'Changes'
 				AND o.assignments = d.assignments AND o.wishes = d.wishes)
 	), added AS (
-		INSERT INTO syncup.provisioning_order (order_id, generation, resource_type, owner_key, account_key, change_type, document, assignments, wishes, state, created_by)
-		SELECT w.order_id, $2, t.resource_type, w.owner_key, w.account_key, w.change_type, jsonb_build_object('OrderId', w.order_id) || w.document, w.assignments, w.wishes,
+		-- what is left of an order that has errored goes on as that one
+		INSERT INTO syncup.provisioning_order (order_id, generation, resource_type, owner_key, account_key, change_type, document, assignments, wishes, state, created_by, attempts, error, next_attempt)
+		SELECT w.order_id, coalesce(p.generation, $2), t.resource_type, w.owner_key, w.account_key, w.change_type, jsonb_build_object('OrderId', w.order_id) || w.document, w.assignments, w.wishes,
 			-- what waits for a person does so too with what has come to it
-			CASE WHEN NOT force AND EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type AND o.state = 'blocked'
-				AND ARRAY[o.owner_key, o.account_key] = ARRAY[w.owner_key, w.account_key]) THEN 'blocked' ELSE 'pending' END, pg_get_userbyid(caller)
-		FROM wanted w
-		ORDER BY array_position(ARRAY['Deleted', 'Added', 'Modified'], w.change_type), w.owner_key, w.account_key
-		RETURNING order_id, owner_key, account_key
+			CASE WHEN p.order_id IS NOT NULL THEN p.state WHEN NOT force AND EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.resource_type = t.resource_type AND o.state = 'blocked'
+				AND ARRAY[o.owner_key, o.account_key] = ARRAY[w.owner_key, w.account_key]) THEN 'blocked' ELSE 'pending' END, coalesce(p.created_by, pg_get_userbyid(caller)),
+			coalesce(p.attempts, 0), p.error, p.next_attempt
+		FROM wanted w LEFT JOIN syncup.provisioning_order p ON p.order_id = w.part_of
+		ORDER BY array_position(ARRAY['Deleted', 'Added', 'Modified'], w.change_type), w.owner_key, w.account_key, w.part_of NULLS FIRST
+		RETURNING order_id, owner_key, account_key, change_type, assignments, wishes
+	), new AS MATERIALIZED (
+		SELECT a.*, w.part_of FROM added a JOIN wanted w USING (order_id)
 	)
-	UPDATE syncup.provisioning_order o SET state = 'superseded', superseded_by = a.order_id, next_attempt = NULL, ended_at = now()
-	FROM added a
-	WHERE o.resource_type = t.resource_type AND ARRAY[o.owner_key, o.account_key] = ARRAY[a.owner_key, a.account_key]
-		AND o.state IN ('blocked', 'pending', 'errored', 'unknown') AND o.order_id <> a.order_id;
+	UPDATE syncup.provisioning_order o SET state = 'superseded', superseded_by = n.order_id, next_attempt = NULL, ended_at = now()
+	FROM new n
+	WHERE o.resource_type = t.resource_type AND ARRAY[o.owner_key, o.account_key] = ARRAY[n.owner_key, n.account_key] AND o.state IN ('blocked', 'pending', 'errored', 'unknown') AND o.order_id <> n.order_id
+		AND CASE WHEN n.part_of IS NOT NULL THEN n.part_of = o.order_id
+			WHEN o.state IN ('blocked', 'pending') OR n.change_type = 'Deleted' THEN true
+			WHEN o.state = 'errored' THEN o.assignments && n.assignments AND o.order_id NOT IN (SELECT m.part_of FROM new m WHERE m.part_of IS NOT NULL)
+			-- whose outcome nobody knows: where a person wants the same once more
+			ELSE o.assignments && n.assignments AND NOT EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish)
+				JOIN unnest(n.assignments, n.wishes) v (assignment, wish) USING (assignment) WHERE u.wish IS DISTINCT FROM v.wish) END;
 $$;
 COMMENT ON FUNCTION syncup.generate_orders(syncup.resource_type, uuid, regrole, boolean) IS
-'Writes the orders of a resource type for all that is pending; they supersede older ones of the same accounts that were not executed, and are blocked where those are, unless by force.';
+'Writes the orders of a resource type for all that is pending; they supersede older ones of the same accounts that were not executed, and are blocked where those are, unless by force. Of one that has errored the rest stays to be tried again; one of unknown outcome stays so.';
 
 CREATE FUNCTION syncup.generate_provisioning_orders(caller regrole, resource_types text[], force boolean)
 RETURNS SETOF syncup.provisioning_order

@@ -707,11 +707,13 @@ COMMENT ON FUNCTION syncup.ldap_memberships(syncup.resource_type, text) IS 'The 
 
 -- What is compared before anything is done: what changes, and which entry it is; of one
 -- that goes all that rules give. The entry has the name, and may have the values, that our
--- own orders gave it since it was read.
+-- own orders gave it since it was read. Orders are looked up by their keys, whatever was
+-- believed of the table when this was planned.
 CREATE FUNCTION syncup.ldap_entries(t syncup.resource_type, orders uuid[])
 RETURNS TABLE (o syncup.provisioning_order, entry jsonb)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -926,6 +928,13 @@ AS $$ SELECT CASE WHEN k.kind = 'program' AND NOT syncup.is_idempotent(t, k) THE
 COMMENT ON FUNCTION syncup.slice_size(syncup.resource_type, syncup.fulfill_kind) IS
 'How many orders are handed to the function of a kind at once: not more than may be of unknown outcome after a crash.';
 
+CREATE FUNCTION syncup.unknown_assignments(resource_types text[])
+RETURNS bigint[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT ARRAY(SELECT unnest(o.assignments) FROM syncup.provisioning_order o WHERE o.resource_type = ANY (resource_types) AND o.state = 'unknown') $$;
+COMMENT ON FUNCTION syncup.unknown_assignments(text[]) IS 'What orders whose outcome nobody knows are for: nothing newer is told of it, but that an account goes, before a person reports, or a synchronization finds it.';
+
 CREATE FUNCTION syncup.due_orders(t syncup.resource_type, k syncup.fulfill_kind, executor text)
 RETURNS uuid[]
 LANGUAGE plpgsql
@@ -934,22 +943,26 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	size int := syncup.slice_size(t, k);
+	-- of whose outcome nobody knows
+	unknown bigint[] := CASE WHEN NOT syncup.is_idempotent(t, k) THEN syncup.unknown_assignments(ARRAY[t.resource_type]) ELSE '{}' END;
 BEGIN
 	RETURN ARRAY(
 		WITH in_flight AS MATERIALIZED (
 			SELECT ARRAY[p.owner_key, p.account_key] AS account FROM syncup.provisioning_order p WHERE p.resource_type = t.resource_type AND p.state = 'transmitted'
 		), due AS (
-			(SELECT o.order_id, o.seq FROM syncup.provisioning_order o
+			(SELECT o.order_id, o.seq, o.owner_key, o.account_key FROM syncup.provisioning_order o
 				WHERE o.resource_type = t.resource_type AND o.state = 'pending' AND o.executor IS DISTINCT FROM $3
+					AND (o.change_type = 'Deleted' OR NOT o.assignments && unknown)
 					-- not before what the same account was told has come to its end (nulls of arrays are equal; this is hashed, whatever is believed of the table)
 					AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
 				ORDER BY o.seq LIMIT size)
 			UNION ALL
-			SELECT o.order_id, o.seq FROM syncup.provisioning_order o
+			SELECT o.order_id, o.seq, o.owner_key, o.account_key FROM syncup.provisioning_order o
 			WHERE o.resource_type = t.resource_type AND o.state = 'errored' AND o.next_attempt <= clock_timestamp() AND o.executor IS DISTINCT FROM $3
 				AND ARRAY[o.owner_key, o.account_key] NOT IN (SELECT f.account FROM in_flight f)
 		)
-		SELECT d.order_id FROM due d ORDER BY d.seq LIMIT size);
+		-- an account has one that is pending, and may have others that are tried again
+		SELECT d.order_id FROM (SELECT d.*, row_number() OVER (PARTITION BY d.owner_key, d.account_key ORDER BY d.seq) AS n FROM due d) d WHERE d.n = 1 ORDER BY d.seq LIMIT size);
 END
 $$;
 COMMENT ON FUNCTION syncup.due_orders(syncup.resource_type, syncup.fulfill_kind, text) IS 'The next orders of a resource type that are to be executed; none that this executor has tried already.';
@@ -1181,6 +1194,7 @@ BEGIN
 	END IF;
 	told := ARRAY(SELECT o.order_id FROM syncup.provisioning_order o WHERE o.resource_type = ANY (types) AND o.state = 'pending'
 		-- as in due_orders()
+		AND (o.change_type = 'Deleted' OR NOT o.assignments && syncup.unknown_assignments(types))
 		AND ARRAY[o.resource_type, o.owner_key, o.account_key] NOT IN (SELECT ARRAY[p.resource_type, p.owner_key, p.account_key] FROM syncup.provisioning_order p WHERE p.resource_type = ANY (types) AND p.state = 'transmitted')
 		ORDER BY o.seq FOR UPDATE);
 	PERFORM syncup.withdraw_orders(told);

@@ -546,6 +546,57 @@ SELECT count(*) FROM t.order();
 CALL syncup_fulfill('{W}');
 SELECT owner, changes, state, error FROM t.of_w WHERE changes ->> 'mail' IN ('none', 'two');
 SELECT count(*) FROM target.told WHERE id > 20;
+-- a value that is refused does not keep others waiting: what is left of its order is tried again apart, as often as that would have been
+SELECT t.kind('{"kind": "sql", "function": "target.note", "retry_delay": "1 hour"}');
+INSERT INTO target.staff VALUES (41, 'r1', 1);
+INSERT INTO target.login SELECT id, mail, grade FROM target.staff WHERE id = 41;
+SELECT count(*) FROM t.wish();
+CREATE VIEW t.of_41 AS SELECT o.document -> 'Changes' AS changes, o.state, o.attempts, o.next_attempt IS NOT NULL AS again, o.error, s.document -> 'Changes' AS superseded_by, dense_rank() OVER (ORDER BY (SELECT min(g.seq) FROM syncup.provisioning_order g WHERE g.generation = o.generation)) AS generation
+FROM syncup.provisioning_order o LEFT JOIN syncup.provisioning_order s ON s.order_id = o.superseded_by WHERE o.owner_key = '41' ORDER BY o.seq;
+UPDATE target.staff SET mail = 'r2', grade = 99 WHERE id = 41;
+SELECT t.wish(), t.order();
+CALL syncup_fulfill('{W}');
+UPDATE target.staff SET mail = 'r3' WHERE id = 41;
+SELECT t.wish(), t.order();
+SELECT * FROM t.of_41;
+CALL syncup_fulfill('{W}');
+SELECT * FROM t.wishes WHERE owner = '41';
+UPDATE target.staff SET mail = 'r4' WHERE id = 41;
+SELECT t.wish(), t.order();
+UPDATE syncup.provisioning_order SET next_attempt = now() WHERE resource_type = 'W' AND owner_key = '41' AND state = 'errored';
+CALL syncup_fulfill('{W}');
+SELECT * FROM t.of_41;
+SELECT changes FROM target.told WHERE id = 41 ORDER BY n;
+-- an account that goes takes everything along
+UPDATE target.staff SET gone = true WHERE id = 41;
+SELECT t.wish(), t.order();
+SELECT changes, state FROM t.of_w WHERE owner = '41' AND state NOT IN ('verified', 'superseded');
+DELETE FROM target.login WHERE id = 41;
+SELECT t.wish();
+-- of what nobody knows whether it was done nothing newer is told, before somebody reports, or it is found; other values are, and an account that goes; and what a person wants once more
+INSERT INTO target.staff SELECT n, 'u1', 1 FROM generate_series(51, 55) n;
+INSERT INTO target.login SELECT id, mail, grade FROM target.staff WHERE id > 50;
+SELECT count(*) FROM t.wish();
+UPDATE target.staff SET mail = 'u2' WHERE id > 50;
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+UPDATE syncup.provisioning_order SET state = 'transmitted', executor = '1 1 x', transmitted_at = now() WHERE resource_type = 'W' AND state = 'pending';
+CALL syncup_fulfill('{W}');
+SELECT owner, state FROM t.of_w WHERE owner::int > 50;
+UPDATE target.staff SET mail = CASE WHEN id < 53 THEN 'u3' ELSE mail END, grade = CASE id WHEN 53 THEN 3 ELSE grade END, gone = id = 54 WHERE id > 50;
+SELECT t.wish();
+SELECT syncup_approve(array_agg(assignment), 'do it') FROM syncup.assignment WHERE resource_type = 'W' AND owner_key = '55' AND property = 'mail';
+SELECT count(*) FROM t.order();
+CALL syncup_fulfill('{W}');
+SELECT id, change, changes FROM target.told WHERE id > 50 ORDER BY id;
+SELECT owner, changes, state FROM t.of_w WHERE owner::int > 50 ORDER BY owner, changes::text;
+SELECT syncup_write_orders(t.dir());
+SELECT syncup_report_order(order_id) FROM syncup.provisioning_order WHERE owner_key = '51' AND state = 'unknown';
+UPDATE target.login SET mail = 'u2' WHERE id = 52;
+SELECT t.wish();
+CALL syncup_fulfill('{W}');
+SELECT id, change, changes FROM target.told WHERE id IN (51, 52) ORDER BY id;
+SELECT owner, changes, state FROM t.of_w WHERE owner IN ('51', '52') ORDER BY owner, changes::text;
 SELECT syncup_drop_resource_type('W');
 
 -- Links, of which an account has one, many, or which the other side holds: what somebody has linked since stays, and the order says so.

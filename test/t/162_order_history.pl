@@ -67,6 +67,10 @@ BEGIN
 	IF NOT is_wished(d) THEN
 		INSERT INTO wrong VALUES (currval('step'), format('told and not wished: %s', d));
 	END IF;
+	IF d ->> 'ChangeType' <> 'Deleted' AND EXISTS (SELECT FROM syncup.resource_type t, syncup.provisioning_order o JOIN syncup.provisioning_order u ON u.assignments && o.assignments AND u.seq < o.seq
+		WHERE o.order_id = (d ->> 'OrderId')::uuid AND u.state = 'unknown' AND NOT coalesce((t.options #>> '{fulfill,idempotent}')::boolean, false)) THEN
+		INSERT INTO wrong VALUES (currval('step'), format('told while nobody knows what became of the order before: %s', d));
+	END IF;
 	RETURN carry_out(d);
 END $$;
 SELECT syncup_create_resource_type('T', 'person', 'account', '{"review": false, "limits": {"max_percentage_inserted_lines": 0, "max_percentage_updated_lines": 0, "max_percentage_deleted_lines": 0}}');
@@ -114,7 +118,7 @@ INSERT INTO wrong SELECT currval('step'), 'verified and never done: ' || o.order
 	AND NOT EXISTS (SELECT FROM done d JOIN syncup.provisioning_order p USING (order_id) WHERE p.owner_key = o.owner_key);
 INSERT INTO wrong SELECT currval('step'), 'made by an order, and only shown: ' || x.account_key FROM syncup.assignment x
 CROSS JOIN LATERAL (SELECT p.* FROM syncup.provisioning_order p WHERE p.owner_key = x.owner_key AND p.order_id IN (SELECT d.order_id FROM done d) ORDER BY p.seq DESC LIMIT 1) p
-WHERE x.kind = 'account' AND x.workflow_state = 'non-conforming' AND p.change_type = 'Added' AND p.executed_at IS NOT NULL;
+WHERE x.kind = 'account' AND x.workflow_state = 'non-conforming' AND p.change_type = 'Added' AND p.executed_at < x.since;
 SELECT nextval('step');
 SQL
 
