@@ -147,14 +147,20 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 DECLARE
 	stale uuid[] := ARRAY(
-		WITH standing AS MATERIALIZED (
-			SELECT w.order_id, count(*) FILTER (WHERE x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored', 'verified')) AS count, bool_or(x.provisioning_state <> 'verified') AS undone
-			FROM syncup.own_assignments(orders) w
-			JOIN syncup.assignment x ON x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish AND x.account_key IS NOT DISTINCT FROM w.account_key
-			GROUP BY w.order_id
-		)
-		SELECT o.order_id FROM syncup.provisioning_order o
-		WHERE o.order_id = ANY (orders) AND (o.order_id, cardinality(o.assignments)) NOT IN (SELECT s.order_id, s.count FROM standing s WHERE s.undone));
+		SELECT o.order_id
+		FROM syncup.provisioning_order o
+		CROSS JOIN LATERAL (
+			SELECT count(*) AS count, bool_or(x.provisioning_state <> 'verified') AS undone
+			FROM unnest(o.assignments, o.wishes) AS u (assignment, wish)
+			JOIN syncup.assignment x ON x.assignment = u.assignment AND x.expected IS NOT DISTINCT FROM u.wish AND x.account_key IS NOT DISTINCT FROM o.account_key
+			WHERE x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored', 'verified')) AS standing
+		WHERE o.order_id = ANY (orders)
+			AND (standing.count <> cardinality(o.assignments) OR standing.undone IS NOT TRUE
+				-- as in own_assignments()
+				OR EXISTS (SELECT FROM syncup.provisioning_order n
+					WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key AND n.seq > o.seq AND n.state <> 'superseded' AND n.assignments && o.assignments)
+				OR o.owner_key IS NULL AND EXISTS (SELECT FROM syncup.provisioning_order n
+					WHERE n.resource_type = o.resource_type AND n.owner_key IS NULL AND n.account_key = o.account_key AND n.seq > o.seq AND n.state <> 'superseded' AND n.assignments && o.assignments)));
 BEGIN
 	IF stale = '{}' THEN
 		RETURN 0;

@@ -863,15 +863,23 @@ CREATE FUNCTION syncup.record_executed(orders uuid[])
 RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 BEGIN
-	UPDATE syncup.provisioning_order o SET state = 'executed', error = NULL, executor = NULL, attempts = o.attempts + 1, executed_at = now(), next_attempt = NULL,
-		transmitted_at = coalesce(o.transmitted_at, now())
-	WHERE o.order_id = ANY (orders);
-	PERFORM syncup.mark_assignments(orders, 'executed', NULL);
+	-- as in mark_assignments(); withdraw_orders() has seen that all assignments are theirs
+	WITH done AS (
+		UPDATE syncup.provisioning_order o SET state = 'executed', error = NULL, executor = NULL, attempts = o.attempts + 1, executed_at = now(), next_attempt = NULL,
+			transmitted_at = coalesce(o.transmitted_at, now())
+		WHERE o.order_id = ANY (orders)
+		RETURNING o.assignments, o.wishes
+	)
+	UPDATE syncup.assignment x
+	SET provisioning_state = 'executed', message = NULL, state_at = now(), changed_at = clock_timestamp()
+	FROM done d CROSS JOIN LATERAL unnest(d.assignments, d.wishes) AS w (assignment, wish)
+	WHERE x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish AND x.provisioning_state IN ('pending', 'transmitted', 'errored');
 END
 $$;
-COMMENT ON FUNCTION syncup.record_executed(uuid[]) IS 'Records that orders were executed.';
+COMMENT ON FUNCTION syncup.record_executed(uuid[]) IS 'Records that orders were executed which say what is wished.';
 
 CREATE FUNCTION syncup.is_running(executor text)
 RETURNS boolean
@@ -1065,6 +1073,8 @@ DECLARE
 	t syncup.resource_type;
 	k syncup.fulfill_kind;
 	orders uuid[];
+	due uuid[];
+	again uuid[];
 	busy text;
 	failure text;
 	waiting text;
@@ -1103,11 +1113,17 @@ BEGIN
 			END IF;
 		END IF;
 		IF NOT k.at_once THEN
-			orders := syncup.take_orders(t, k, executor);
-			UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL WHERE x.order_id = ANY (orders);
+			due := syncup.due_orders(t, k, executor);
+			WITH told AS (
+				UPDATE syncup.provisioning_order x SET state = 'transmitted', transmitted_at = clock_timestamp(), executor = executor, next_attempt = NULL
+				WHERE x.order_id = ANY (due) AND x.state IN ('pending', 'errored')
+				RETURNING x.order_id, x.attempts
+			)
+			SELECT count(*) > 0 OR more, array_agg(d.order_id) FILTER (WHERE d.attempts > 0) INTO more, again FROM told d;
 			-- those of what is tried again have errored; the others are pending, and in_flight()
-			PERFORM syncup.mark_assignments(ARRAY(SELECT x.order_id FROM syncup.provisioning_order x WHERE x.order_id = ANY (orders) AND x.attempts > 0), 'pending', NULL);
-			more := more OR orders <> '{}';
+			IF again IS NOT NULL THEN
+				PERFORM syncup.mark_assignments(again, 'pending', NULL);
+			END IF;
 		END IF;
 		IF more THEN
 			RETURN;
