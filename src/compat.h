@@ -12,6 +12,7 @@
 #include "executor/executor.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
+#include "utils/guc_tables.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
@@ -112,5 +113,21 @@ errcode_for_file(void)
 #define may_use_schema(schema) \
 	(pg_namespace_aclcheck((schema), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #endif
+
+/* A setting by its name: can be asked for from 16 on. */
+static inline struct config_generic *
+setting_named(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, false, ERROR);
+#else
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+#endif
+}
 
 #endif							/* SYNCUP_COMPAT_H */

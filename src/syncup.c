@@ -101,7 +101,20 @@ search_path_pin(void)
 	return level;
 }
 
-/* Gives back what these two changed. */
+int
+search_path_of_caller(void)
+{
+	struct config_generic *setting = setting_named("search_path");
+	int			level;
+
+	if (setting == NULL || setting->stack == NULL || setting->stack->state != GUC_SAVE)
+		return 0;
+	level = NewGUCNestLevel();
+	setting_pin("search_path", setting->stack->prior.val.stringval);
+	return level;
+}
+
+/* Gives back what these changed. */
 void
 settings_restore(int level)
 {

@@ -41,6 +41,12 @@ extern void settings_restore(int level);
  */
 extern int	search_path_pin(void);
 
+/*
+ * Sets the search path of whoever called the function at hand, which has its own:
+ * for a name that the caller gives in a text.  Nothing may run while it holds.
+ */
+extern int	search_path_of_caller(void);
+
 /* Pins one more setting, until the level at hand is restored. */
 extern void setting_pin(const char *name, const char *value);
 

@@ -1594,7 +1594,11 @@ settle_source(Mapping *mapping, const char *file, Jsonb *given, const Mapping *o
 		(void) getKeyJsonValueFromContainer(&mapping->own_options->root, "source", strlen("source"), &value);
 		if (value.type == jbvString)
 		{
+			/* As the caller's statements find it; what is stored names its schema. */
+			int			path = search_path_of_caller();
+
 			mapping->file = relation_check_source(pnstrdup(value.val.string.val, value.val.string.len));
+			settings_restore(path);
 			options_check_relation(mapping->own_options);
 			mapping->own_options = options_with_source(mapping->own_options, mapping->file);
 		}

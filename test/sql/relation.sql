@@ -28,6 +28,11 @@ SELECT syncup_map_entity_type('R', 'staff', 'target.staff', NULL, 'id', '{"id": 
 SET client_min_messages = warning;
 ALTER FUNCTION syncup_map_entity_type(text, text, regclass, text, text, jsonb, text[], jsonb) SET client_min_messages = warning;
 SELECT file, options FROM syncup.mapping;
+-- without a schema it is what the caller's own statements find
+SET search_path = src, public;
+SELECT syncup_map_entity_type('R', 'staff', 'target.staff', NULL, 'id', options => '{"source": "staff"}');
+RESET search_path;
+SELECT file, options FROM syncup.mapping;
 
 -- ---------- values, whatever the session's settings ----------
 
