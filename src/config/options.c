@@ -716,14 +716,21 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 	return options;
 }
 
+void
+options_check_names(const Options *given, bool header)
+{
+	if (given->names != NIL && header)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"names\" goes with \"header\": false"),
+				 errhint("Where the file has a header, leave the names out.")));
+}
+
 Options *
 options_of_call(Jsonb *document)
 {
 	Options    *options = options_read(OPTIONS_OF_CALL, 1, &document);
 
-	if (options->names != NIL && options->header)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"names\" goes with \"header\": false")));
+	options_check_names(options, options->header);
 	return options;
 }

@@ -126,6 +126,9 @@ typedef struct Options
  */
 extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
 
+/* Errors if names of columns are given for a file that has a header. */
+extern void options_check_names(const Options *given, bool header);
+
 /* The options of a call that reads one file: nothing is to be laid over or under them. */
 extern Options *options_of_call(Jsonb *document);
 

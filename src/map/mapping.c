@@ -1630,6 +1630,8 @@ begin_mapping(Connector *connector, const char *name, Relation target,
 	documents[0] = connector->options;
 	documents[1] = mapping->own_options;
 	mapping->options = options_read(allowed | OPTION_CONNECTOR, 2, documents);
+	/* Those of the connector are for its files without one. */
+	options_check_names(options_read(allowed, 1, &mapping->own_options), mapping->options->header);
 
 	check_kind(target);
 	if (mapping->options->source != NULL)

@@ -123,6 +123,7 @@ SELECT status, inserted FROM syncup_synchronize('N');
 SELECT syncup_prepare('N', 'incremental') IS NOT NULL AS prepared;
 SELECT status, updated, deleted FROM syncup_synchronize('N');
 SELECT * FROM target.named;
+SELECT t.error($$SELECT syncup_map_entity_type('N', 'n', 'target.named', 'named.csv', 'id', options => '{"header": true, "names": ["id", "name"]}')$$);
 SELECT syncup_map_entity_type('N', 'n', 'target.named', 'named.csv', 'id', options => '{"incremental_options": {"names": ["op", "id", "name"]}}');
 CALL t.write('named_changes.csv', E'insert,3,Cy\n');
 SELECT syncup_prepare('N', 'incremental') IS NOT NULL AS prepared;
