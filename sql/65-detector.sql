@@ -133,7 +133,7 @@ COMMENT ON FUNCTION syncup.detect_leading_zeros(text, text) IS
 
 CREATE FUNCTION syncup.detect_number(value text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN char_length(value) <= 100 AND value ~ '^\s*[-+]?[0-9]+(\.[0-9]+)?\s*$' THEN value::numeric END;
+RETURN CASE WHEN char_length(value) <= 100 AND value ~ '^ *[-+]?[0-9]+(\.[0-9]+)? *$' THEN value::numeric END;
 COMMENT ON FUNCTION syncup.detect_number(text) IS
 'The number that a text is; null: it is none.';
 

@@ -74,6 +74,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
 	sampled CONSTANT bigint := 600;
+	sampled_bytes CONSTANT int := 32 * 1024 * 1024;
 	m record;
 	columns text;		-- SQL: the columns of a change c
 	cells text;			-- SQL: (ordinal, changed, old value, new value) of those of a sample s
@@ -84,6 +85,7 @@ DECLARE
 	held text;			-- SQL: whether what it says of a column is so of a cell
 	candidates jsonb;	-- what some cells of a column have in common: ordinal, rank, way
 	counted text;		-- SQL: how often what was found is so
+	ways text[];		-- in what way, which may be a value: a text of a statement may come into the log
 	counts bigint[];
 BEGIN
 	SELECT p.connector, p.mapping, p.table_name, k.changed_key, c.updated, c.stored_before,
@@ -107,15 +109,21 @@ BEGIN
 	INTO columns, cells
 	FROM syncup.mapping_column k
 	WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.target IS NOT NULL;
+	-- fewer where they are large: JSON has room for 256 MB
 	EXECUTE format($sql$
-		SELECT jsonb_agg(jsonb_build_object('key', c.key, 'old', c.old, 'new', jsonb_build_object(%3$s)))
+		SELECT jsonb_agg(s.change)
 		FROM (
-			SELECT %1$s COLLATE "default" AS key, c.*
+			SELECT v.change, sum(v.bytes) OVER (ORDER BY k.hash, k.key COLLATE "C") AS bytes
 			FROM syncup_changes.%2$I c
-			WHERE c.batch = $1 AND c.command = 'update' AND hashtextextended(%1$s COLLATE "default", 0) %% $2 = 0
-		) AS c
+			CROSS JOIN LATERAL (SELECT %1$s COLLATE "default" AS key, hashtextextended(%1$s COLLATE "default", 0) AS hash) AS k
+			CROSS JOIN LATERAL (
+				SELECT o.change, octet_length(o.change::text) AS bytes
+				FROM (SELECT jsonb_build_object('key', k.key, 'old', c.old, 'new', jsonb_build_object(%3$s)) AS change OFFSET 0) AS o) AS v
+			WHERE c.batch = $1 AND c.command = 'update' AND k.hash %% $2 = 0 AND v.bytes <= $3 / 8
+		) AS s
+		WHERE s.bytes <= $3
 		$sql$, m.changed_key, m.table_name, columns)
-	INTO sample USING column_findings.batch, greatest(m.updated / sampled, 1);
+	INTO sample USING column_findings.batch, greatest(m.updated / sampled, 1), sampled_bytes;
 
 	SELECT string_agg(format('(%s, %s(a.old, a.new))', d.rank, d.function), ', ') FILTER (WHERE d.looks_at = 'value'),
 		string_agg(format('(%s, %s(o.old, a.new))', d.rank, d.function), ', ') FILTER (WHERE d.looks_at = 'other column'),
@@ -186,22 +194,25 @@ BEGIN
 	)
 	SELECT string_agg(format('count(*) FILTER (WHERE %s%s)', k.changed,
 			CASE d.looks_at
-				WHEN 'value' THEN format(' AND %s(%s, %s) = %L', d.function, k.old, k.new, s.way)
+				WHEN 'value' THEN format(' AND %s(%s, %s) = ($2)[%s]', d.function, k.old, k.new, s.place)
 				WHEN 'other column' THEN format(' AND %s(CASE WHEN %s THEN %s ELSE %s END, %s) IS NOT NULL', d.function, other.changed, other.old, other.new, k.new)
-				WHEN 'column' THEN format(' AND %s(%s, %s, %L)', d.holds, k.old, k.new, s.way) END), ', ' ORDER BY s.ordinal, s.rank),
-		(SELECT string_agg(format('%I text', k.target), ', ') FROM cell k)
-	INTO counted, columns
+				WHEN 'column' THEN format(' AND %s(%s, %s, ($2)[%s])', d.holds, k.old, k.new, s.place) END), ', ' ORDER BY s.place),
+		(SELECT string_agg(format('%I text', k.target), ', ') FROM cell k), array_agg(s.way ORDER BY s.place)
+	INTO counted, columns, ways
 	FROM (
-		SELECT s.ordinal, s.rank, s.way FROM jsonb_to_recordset(candidates) AS s (ordinal int, rank int, way text)
-		UNION ALL
-		SELECT DISTINCT s.ordinal, 0, NULL FROM jsonb_to_recordset(candidates) AS s (ordinal int)
+		SELECT s.*, row_number() OVER (ORDER BY s.ordinal, s.rank) AS place
+		FROM (
+			SELECT s.ordinal, s.rank, s.way FROM jsonb_to_recordset(candidates) AS s (ordinal int, rank int, way text)
+			UNION ALL
+			SELECT DISTINCT s.ordinal, 0, NULL FROM jsonb_to_recordset(candidates) AS s (ordinal int)
+		) AS s
 	) AS s
 	JOIN cell k USING (ordinal)
 	LEFT JOIN syncup.detector d USING (rank)
 	LEFT JOIN cell other ON d.looks_at = 'other column' AND other.ordinal::text = s.way;
 	EXECUTE format('SELECT ARRAY[%s] FROM syncup_changes.%I c CROSS JOIN LATERAL jsonb_to_record(c.old) AS o (%s) WHERE c.batch = $1 AND c.command = ''update''',
 		counted, m.table_name, columns)
-	INTO counts USING column_findings.batch;
+	INTO counts USING column_findings.batch, ways;
 
 	RETURN QUERY
 	WITH candidate AS (

@@ -64,33 +64,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	context CONSTANT int := 30;		-- characters shown of what both have
-	shortest int := least(char_length(old), char_length(new));
-	ahead int := 0;
-	behind int := 0;
-	step int;
+	ahead int;
+	behind int;
 	value text;
 	differs text;
 	marked text[] := '{}';
 BEGIN
-	IF old IS NULL OR new IS NULL OR shortest = 0 THEN
-		RETURN ARRAY[syncup.page_cell(old), syncup.page_cell(new)];
-	END IF;
 	-- The longest common beginning, then the longest common end of what is left.
-	step := 1 << 30;
-	WHILE step > 0 LOOP
-		IF ahead + step <= shortest AND left(old, ahead + step) COLLATE "C" = left(new, ahead + step) COLLATE "C" THEN
-			ahead := ahead + step;
-		END IF;
-		step := step / 2;
-	END LOOP;
-	step := 1 << 30;
-	WHILE step > 0 LOOP
-		IF behind + step <= shortest - ahead AND right(old, behind + step) COLLATE "C" = right(new, behind + step) COLLATE "C" THEN
-			behind := behind + step;
-		END IF;
-		step := step / 2;
-	END LOOP;
-	IF ahead + behind = 0 THEN
+	ahead := syncup.common_prefix(old, new);
+	behind := syncup.common_prefix(reverse(substr(old, ahead + 1)), reverse(substr(new, ahead + 1)));
+	IF coalesce(ahead + behind, 0) = 0 THEN
 		RETURN ARRAY[syncup.page_cell(old), syncup.page_cell(new)];
 	END IF;
 	FOREACH value IN ARRAY ARRAY[old, new] LOOP
@@ -708,10 +691,10 @@ AS $$
 				round(190 - 170 * r.changed / s.changed, 1), round(170 * r.inserted / s.changed, 1),
 				CASE WHEN r.x = r.runs THEN format('<text x="%s" y="218" text-anchor="middle">this run</text>', round((r.x - 0.5) * s.step, 1))
 					WHEN r.status = 'applied' THEN ''
-					ELSE format('<text x="%s" y="205" text-anchor="middle">%s</text>', round((r.x - 0.5) * s.step, 1), CASE r.status WHEN 'discarded' THEN '&#9633;' WHEN 'cancelled' THEN '&#9633;' WHEN 'failed' THEN '&#10005;' ELSE '&#9675;' END) END), E'\n' ORDER BY r.x),
+					ELSE format('<text x="%s" y="205" text-anchor="middle">%s</text>', round((r.x - 0.5) * s.step, 1), CASE r.status WHEN 'discarded' THEN '&#9633;' WHEN 'cancelled' THEN '&#9633;' WHEN 'failed' THEN '&#10005;' WHEN 'undone' THEN '&#8630;' ELSE '&#9675;' END) END), E'\n' ORDER BY r.x),
 			CASE WHEN count(r.size) > 1 THEN format('<polyline class="s-line" points="%s"/>', string_agg(format('%s,%s', round((r.x - 0.5) * s.step, 1), round(190 - 165 * r.size / s.size, 1)), ' ' ORDER BY r.x) FILTER (WHERE r.size IS NOT NULL)) ELSE '' END,
 			'Each column is a run: red from below what it deletes, grey what it updates, green what it inserts, rows and links together. The line is the size of its files.'
-				|| CASE WHEN bool_or(r.x < r.runs AND r.status <> 'applied') THEN ' &#9633; was declined or cancelled, &#10005; failed, &#9675; waits.' ELSE '' END)
+				|| CASE WHEN bool_or(r.x < r.runs AND r.status <> 'applied') THEN ' &#9633; was declined or cancelled, &#10005; failed, &#8630; was taken back, &#9675; waits.' ELSE '' END)
 		|| format(E'<details><summary>The figures</summary>%s</details>\n', syncup.page_table('The last runs, the newest first', 'When|Mode|State|#Inserted|#Updated|#Deleted|#Files',
 			string_agg(format('<tr><th scope="row">%s</th><td>%s</td><td>%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td><td class="n">%s</td></tr>',
 				syncup.page_time(r.at), r.mode, r.status, syncup.page_number(r.inserted), syncup.page_number(r.updated), syncup.page_number(r.deleted), syncup.page_size(r.size)), E'\n' ORDER BY r.x DESC)))
@@ -907,6 +890,7 @@ BEGIN
 				GROUP BY u.name ORDER BY rows DESC, array_position($2, u.name) LIMIT 30
 			) AS n
 			$sql$, m.table_name) INTO columns, rows USING b.batch, m.targets;
+		CONTINUE WHEN columns IS NULL;		-- they were not kept
 		-- The commonest changes are looked for in some rows; where a column changes in few, in these.
 		EXECUTE format($sql$
 			SELECT array_agg(p.old ORDER BY p.number, p.place), array_agg(p.new ORDER BY p.number, p.place),
@@ -915,10 +899,11 @@ BEGIN
 				SELECT p.*, row_number() OVER (PARTITION BY p.number ORDER BY p.rows DESC, p.old COLLATE "C", p.new COLLATE "C") AS place
 				FROM (
 					SELECT u.number::int, c.old ->> x.name AS old, x.new, count(*) AS rows
-					FROM (SELECT c.*, hashtextextended(%2$s COLLATE "default", 0) %% $2 = 0 AS sampled FROM syncup_changes.%1$I c WHERE c.batch = $1 AND c.command = 'update') AS c
+					FROM syncup_changes.%1$I c
+					CROSS JOIN LATERAL (SELECT hashtextextended(%2$s COLLATE "default", 0) %% $2 = 0 AS sampled) AS s
 					CROSS JOIN LATERAL (VALUES %3$s) AS x (ordinal, name, new, key_part)
 					JOIN unnest($3) WITH ORDINALITY AS u (name, number) ON u.name = x.name
-					WHERE (c.sampled OR c.changed && $4) AND x.name = ANY (c.changed) AND (c.sampled OR x.name = ANY ($4))
+					WHERE c.batch = $1 AND c.command = 'update' AND (s.sampled OR c.changed && $4) AND x.name = ANY (c.changed) AND (s.sampled OR x.name = ANY ($4))
 					GROUP BY 1, 2, 3
 				) AS p
 			) AS p
@@ -1030,7 +1015,7 @@ BEGIN
 			FROM (
 				SELECT row_number() OVER (ORDER BY v.ordinal) AS place, CASE WHEN $5 THEN 1 ELSE count(*) OVER () END AS cells,
 					CASE WHEN $5 THEN format('<td>%%s</td>', array_to_string(ARRAY(SELECT syncup.page_value(n) FROM unnest(c.changed) AS n ORDER BY n COLLATE "C"), ', '))
-						ELSE format('<td>%%s</td><td>%%s</td><td>%%s</td>', syncup.page_value(v.name), (syncup.page_difference(c.old ->> v.name, v.new))[1], (syncup.page_difference(c.old ->> v.name, v.new))[2]) END AS cell
+						ELSE format('<td>%%s</td><td>%%s</td>', syncup.page_value(v.name), array_to_string(syncup.page_difference(c.old ->> v.name, v.new), '</td><td>')) END AS cell
 				FROM (VALUES %s) AS v (ordinal, name, new, key_part) WHERE v.name = ANY (c.changed)
 			) AS d WHERE NOT $5 OR d.place = 1) || '</tbody>'$sql$;
 	ELSE
@@ -1054,7 +1039,7 @@ BEGIN
 					(SELECT CASE WHEN c.command = 'delete' THEN c.old ->> v.name ELSE v.new END FROM (VALUES %2$s) AS v (ordinal, name, new, key_part) WHERE v.name = $4) AS display
 				FROM (
 					SELECT h.*, row_number() OVER (ORDER BY h.key COLLATE "C") AS place
-					FROM (SELECT * FROM hit ORDER BY key COLLATE "C" LIMIT least($3, $7 / 100)) AS h	-- no row takes fewer bytes
+					FROM (SELECT * FROM hit ORDER BY key COLLATE "C" LIMIT greatest(least($3, $7 / 100), 0)) AS h	-- no row takes fewer bytes
 				) AS f
 				JOIN syncup_changes.%3$I c ON c.ctid = f.version
 			) AS r
@@ -1111,7 +1096,8 @@ BEGIN
 				CASE WHEN watched THEN syncup.page_watch(b.connector, m.mapping, m.watch) ELSE 'true' END, rows, redact, budget - octet_length(page));
 			page := page || coalesce(part.page, '');
 			IF part.count > part.shown AND (watched OR part.shown < rows) THEN
-				page := page || format(E'<p>%s more are too many for this page: see syncup_changes().</p>\n', syncup.page_number(least(part.count, rows) - part.shown));
+				page := page || CASE part.shown WHEN 0 THEN format(E'<p>%s %s, too many for this page: see syncup_changes().</p>\n', syncup.page_count(part.count, m.mapping), syncup.page_affected(b, m.command))
+					ELSE format(E'<p>%s more are too many for this page: see syncup_changes().</p>\n', syncup.page_number(least(part.count, rows) - part.shown)) END;
 			END IF;
 		EXCEPTION WHEN data_exception THEN
 			-- What an error says may quote a value.

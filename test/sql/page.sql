@@ -182,6 +182,12 @@ SELECT t.run('M', 'complete');
 CREATE TABLE t.big AS SELECT syncup_report('M', 'html', '{"rows": 100000}') AS page;
 SELECT octet_length(page) BETWEEN 1000000 AND 2000000 AS bounded FROM t.big;
 SELECT m[1] FROM t.big, regexp_matches(page, '<(?:caption|p)>([^<]*(?:the first|too many)[^<]*)<', 'g') AS m;
+-- Where the deletions fill it, updates and insertions are said to be left out.
+SELECT status FROM syncup_resume('M');
+SELECT E'id,a,b,c,d,e\n' || string_agg(format(E'%s,v,w,x,y,z\n', i), '') AS content FROM generate_series(1, 1500, 10) i \gset
+CALL t.write('many.csv', :'content');
+SELECT t.run('M', 'complete');
+SELECT m[1] FROM regexp_matches(syncup_report('M', 'html', '{"rows": 100000}'), '<(?:caption|p)>([^<]*(?:the first|too many|to watch)[^<]*)<', 'g') AS m;
 SELECT syncup_discard('M');
 -- Of many rows the figures are those of all: 12,000, of which each third, each thousandth and each row changes.
 SELECT E'id,a,b,c,d,e\n' || string_agg(format(E'%s,%s,x,%s,d,e\n', i, i % 4, i), '' ORDER BY i) AS content FROM generate_series(1, 12000) i \gset
@@ -194,7 +200,27 @@ SELECT line FROM t.read_page(syncup_report('M', 'html', '{"rows": 0}'), 'groups'
 SELECT n, line FROM t.read_page(syncup_report('M', 'html', '{"rows": 0}'), 'updates') WITH ORDINALITY AS r (line, n) WHERE n < 4 OR n > 8;
 SELECT count(*) FROM t.read_page(syncup_report('M', 'html', '{"rows": 0}'), 'updates') WITH ORDINALITY AS r (line, n) WHERE n BETWEEN 4 AND 8 AND line ~ '\m(\d+) \| -\1 \| 1 \|';
 SELECT line FROM t.read_page(syncup_report('M', 'html', '{"rows": 0, "redact": true}'), 'updates') AS line;
+-- Applied, and its changes not kept: the figures are left.
+SELECT status FROM syncup_resume('M');
+SELECT line FROM t.read_page(syncup_report(t.last(), 'html'), 'rows') AS line;
+SELECT line FROM t.read_page(syncup_report(t.last(), 'html', '{"redact": true}'), 'rows') AS line;
 SELECT syncup_drop_connector('M');
+
+-- Columns that are called as the statements of a report call their own.
+CREATE TABLE target.named (id int PRIMARY KEY, key text, hash text, sampled text, change text, bytes text, old text, changed text, command text);
+SELECT E'id,key,hash,sampled,change,bytes,old,changed,command\n' || string_agg(format(E'%s,a%1$s,b%1$s,c%1$s,d%1$s,e%1$s,f%1$s,g%1$s,h%1$s\n', i), '') AS content FROM generate_series(1, 30) i \gset
+CALL t.write('named.csv', :'content');
+SELECT syncup_create_connector('N', t.dir());
+SELECT syncup_map_entity_type('N', 'named', 'target.named', 'named.csv', 'id', options => '{"watch": "key = ''a1''", "display": "key"}');
+SELECT t.run('N', 'initial');
+SELECT upper(:'content') AS content \gset
+SELECT replace(:'content', 'ID,KEY,HASH,SAMPLED,CHANGE,BYTES,OLD,CHANGED,COMMAND', 'id,key,hash,sampled,change,bytes,old,changed,command') AS content \gset
+CALL t.write('named.csv', :'content');
+SELECT t.run('N', 'complete');
+SELECT finding, column_name, rows FROM syncup_findings(t.last());
+SELECT count(*) FROM t.read_page(syncup_report('N', 'html', '{"rows": 3}'), 'updates') AS line;
+SELECT line FROM t.read_page(syncup_report('N', 'html', '{"rows": 0, "redact": true}'), 'updates') AS line;
+SELECT syncup_drop_connector('N');
 
 -- Option "watch" and the rest of what a report shows, when they are mapped.
 CREATE TABLE target.w (id int PRIMARY KEY, v text);

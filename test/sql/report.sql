@@ -277,6 +277,9 @@ SELECT t.error('SELECT syncup_report(NULL)');
 SELECT t.error('SELECT syncup_findings(NULL)');
 SELECT syncup_drop_connector('C');
 
+-- A number is what PostgreSQL takes for one: blanks of Unicode are none of its own.
+SELECT value, syncup.detect_number(value) FROM unnest(ARRAY['1', ' -01.50 ', '+2', '.5', '1e3', '', U&'\20031', U&'1\00A0']) AS value;
+
 -- The accident of the demo: users cut to a tenth; HR without departments, names and cost centers exchanged.
 CREATE TABLE target.ad_user (guid uuid PRIMARY KEY, login text NOT NULL, name text, mail text, department text, title text);
 CREATE TABLE target.hr_person (number int PRIMARY KEY, first_name text, last_name text, department text, org_code text, job text, hired date, "left" date, weekly_hours numeric);

@@ -233,6 +233,23 @@ tells_nothing('a policy', "SET ROLE operator; SELECT syncup_prepare('S', 'comple
 like($node->safe_psql('postgres', $error), qr/hidden: $secret/, 'the history has the reason');
 tells_nothing('a policy, in a preview', "SET ROLE operator; SELECT syncup_preview('S', 'complete')", 1);
 
+# Findings that are broken off while they count a value that many rows get.
+write_file('found.csv', "id,v\n" . join('', map { "$_,a$_\n" } 1 .. 30));
+quietly(<<SQL);
+CREATE TABLE found (id int PRIMARY KEY, v text);
+SELECT syncup_create_connector('W', '$dir');
+SELECT syncup_map_entity_type('W', 'm', 'found', 'found.csv', 'id');
+SELECT syncup_set_thresholds('W', '{"max_percentage_updated_lines": 0}');
+CALL syncup_run('W', 'initial');
+CREATE SEQUENCE asked;
+CREATE FUNCTION tired(old text, new text) RETURNS text LANGUAGE plpgsql AS \$\$ BEGIN IF nextval('public.asked') > 40 THEN RAISE 'tired'; END IF; RETURN new; END \$\$;
+INSERT INTO syncup.detector (rank, detector, finding, looks_at, function, told, percent, rows, meaning) VALUES (1, 'tired', 'tired', 'value', 'public.tired', 'is %s', 75, 1, '');
+SQL
+write_file('found.csv', "id,v\n" . join('', map { "$_,$secret\n" } 1 .. 30));
+quietly("SELECT syncup_prepare('W', 'complete'); SELECT syncup_synchronize('W', keep_changes => true)");
+tells_nothing('findings that are broken off', "SELECT syncup_findings(batch) FROM syncup.batch WHERE changes_kept AND connector = 'W'", 1);
+quietly("SELECT syncup_drop_connector('W'); DELETE FROM syncup.detector WHERE detector = 'tired'");
+
 # Files of changes.
 quietly(<<SQL);
 SELECT syncup_drop_connector('S');
