@@ -15,7 +15,7 @@ CREATE TABLE syncup.reference_step (
 );
 COMMENT ON TABLE syncup.reference_step IS 'The steps of the jobs that syncup_create_jobs() makes. Add rows for kinds of your own with INSERT.';
 COMMENT ON COLUMN syncup.reference_step.parents IS 'kinds of the steps that it follows: of kinds with a connector those of the same one';
-COMMENT ON COLUMN syncup.reference_step.needed IS 'a function (connector text) that says whether there is anything to do; null: always';
+COMMENT ON COLUMN syncup.reference_step.needed IS 'a function (connector text) that says whether there is anything to do; null: always. One that did not come with syncup has the rights of whoever calls syncup_create_jobs()';
 COMMENT ON COLUMN syncup.reference_step.own IS 'false: it came with the extension';
 SELECT pg_catalog.pg_extension_config_dump('syncup.reference_step', 'WHERE own');
 
@@ -63,27 +63,39 @@ INSERT INTO syncup.reference_step (job, kind, level, parents, start_when, contin
 	('initial', 'prepare', 2, '{export}', 'all did', false, '{"mode": "initial"}', 'synchronization', 'syncup.needs_prepare', false),
 	('initial', 'synchronize', 3, '{prepare}', 'all did', false, '{}', 'synchronization', NULL, false);
 
-CREATE FUNCTION syncup.is_needed(needed text, connector text)
+-- Rows of one's own name functions of one's own: those have the caller's rights.
+CREATE FUNCTION syncup.is_needed(caller regrole, needed text, connector text)
 RETURNS boolean
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	answer boolean := true;
+	function regprocedure := to_regprocedure(needed || '(text)');
+	query text := format('SELECT %s(%L)', function::oid::regproc, connector);
+	answer boolean;
 BEGIN
-	IF needed IS NOT NULL THEN
-		EXECUTE format('SELECT %s($1)', to_regprocedure(needed || '(text)')::regproc) INTO answer USING connector;
+	IF needed IS NULL THEN
+		RETURN true;
+	ELSIF function IS NULL THEN
+		RAISE 'function %(text) does not exist', needed USING ERRCODE = 'undefined_function',
+			HINT = 'A row of syncup.reference_step needs it.';
+	ELSIF EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'syncup'
+		WHERE (d.classid, d.objid, d.refclassid, d.deptype) = ('pg_proc'::regclass, function::oid, 'pg_extension'::regclass, 'e'))
+	THEN
+		EXECUTE query INTO answer;
+	ELSE
+		SELECT q.answer INTO answer FROM syncup.query_as(caller, query) AS q (answer boolean);
 	END IF;
 	RETURN coalesce(answer, false);
 END
 $$;
-COMMENT ON FUNCTION syncup.is_needed(text, text) IS 'Whether a reference step has anything to do.';
+COMMENT ON FUNCTION syncup.is_needed(regrole, text, text) IS 'Whether a reference step has anything to do.';
 
 -- The steps that a reference job is to have: a row of a kind with a connector
 -- counts for each of them.
-CREATE FUNCTION syncup.reference_steps(job_type text, connectors text[], parts text[])
+CREATE FUNCTION syncup.reference_steps(caller regrole, job_type text, connectors text[], parts text[])
 RETURNS TABLE (step text, kind text, connector text, level int, parents text[], start_when text, continue_on_error boolean, options jsonb)
-LANGUAGE sql STABLE
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH wanted AS (
@@ -94,7 +106,7 @@ AS $$
 			UNION ALL
 			SELECT NULL WHERE k.connector = 'none'
 		) AS c ON true
-		WHERE r.job = job_type AND r.part = ANY (parts) AND syncup.is_needed(r.needed, c.connector)
+		WHERE r.job = job_type AND r.part = ANY (parts) AND syncup.is_needed(caller, r.needed, c.connector)
 	)
 	SELECT w.step, w.kind, w.connector, w.level,
 		ARRAY(SELECT p.step FROM wanted p WHERE p.kind = ANY (w.parents) AND (w.connector IS NULL OR p.connector IS NULL OR p.connector = w.connector)
@@ -102,7 +114,7 @@ AS $$
 		w.start_when, w.continue_on_error, w.options
 	FROM wanted w ORDER BY w.level, w.connector COLLATE "C", w.kind
 $$;
-COMMENT ON FUNCTION syncup.reference_steps(text, text[], text[]) IS 'The steps that a reference job is to have.';
+COMMENT ON FUNCTION syncup.reference_steps(regrole, text, text[], text[]) IS 'The steps that a reference job is to have.';
 
 CREATE FUNCTION syncup.create_jobs(caller regrole, connector text, options jsonb)
 RETURNS SETOF text
@@ -139,7 +151,7 @@ BEGIN
 		SELECT ARRAY(SELECT jsonb_array_elements_text(d.options -> 'made')) INTO made
 		FROM syncup.lock_job(caller, name) d;
 		-- what was made before and changed, or dropped, stays so
-		FOR s IN SELECT * FROM syncup.reference_steps(type, connectors, parts) r WHERE r.step <> ALL (made) LOOP
+		FOR s IN SELECT * FROM syncup.reference_steps(caller, type, connectors, parts) r WHERE r.step <> ALL (made) LOOP
 			IF NOT EXISTS (SELECT FROM syncup.step_definition d WHERE d.job = name AND d.step = s.step) THEN
 				PERFORM syncup.add_step(caller, name, s.step, s.kind, s.connector,
 					ARRAY(SELECT p FROM unnest(s.parents) p WHERE EXISTS (SELECT FROM syncup.step_definition d WHERE d.job = name AND d.step = p)),

@@ -30,7 +30,7 @@ BEGIN
 		END IF;
 		result := result || ARRAY(SELECT generate_series(low, high, step));
 	END LOOP;
-	RETURN ARRAY(SELECT DISTINCT r FROM unnest(result) r ORDER BY 1);
+	RETURN nullif(ARRAY(SELECT DISTINCT r FROM unnest(result) r ORDER BY 1), '{}');
 END
 $$;
 COMMENT ON FUNCTION syncup.cron_field(text, int, int, text[]) IS

@@ -4,14 +4,15 @@
 -- batch not decided. Of each job the last of them.
 CREATE VIEW syncup.open_run AS
 SELECT d.job, o.run, o.state, o.since, o.step, o.sqlstate, o.batch,
-	CASE WHEN o.state = 'blocked' THEN concat(format('SELECT syncup_report(''%s''); then ', o.batch), format('CALL syncup_resume_job(%s)', o.run))
+	CASE WHEN o.batch IS NOT NULL THEN format('SELECT syncup_report(%L); then CALL syncup_resume_job(%s)', o.batch, o.run)
 		ELSE format('SELECT * FROM syncup.job_step_run WHERE run = %s; then CALL syncup_resume_job(%s)', o.run, o.run) END AS what_to_call
 FROM syncup.job_definition d
 CROSS JOIN LATERAL (
 	SELECT r.run, r.state, coalesce(r.ended_at, r.started_at) AS since, b.step, b.sqlstate, b.batch
 	FROM syncup.every_run r
 	LEFT JOIN LATERAL (
-		SELECT s.step, s.sqlstate, CASE WHEN s.state = 'blocked' THEN s.batch END AS batch, t.status
+		-- what blocked may be something else: orders, or a step of one's own
+		SELECT s.step, s.sqlstate, t.batch, t.status
 		FROM syncup.step_record s LEFT JOIN syncup.batch t ON t.batch = s.batch AND s.state = 'blocked'
 		WHERE s.run = r.run AND s.state IN ('cancelled', 'error', 'blocked', 'warning', 'running', 'interrupted')
 		ORDER BY (s.state = r.state) DESC, s.ordinal LIMIT 1

@@ -192,6 +192,25 @@ SELECT syncup_drop_step('AD_complete', 'maintain');
 SELECT syncup_add_step('AD_complete', 'synchronize AD', 'synchronize', 'AD', '{prepare AD}', options => '{"keep_changes": true}');
 SELECT * FROM syncup_create_jobs('AD');
 SELECT step, options FROM syncup.job_step WHERE job = 'AD_complete' ORDER BY ordinal;
+-- a step of one's own is needed as its function says, which has the caller's rights
+SET client_min_messages = warning;
+DROP ROLE IF EXISTS regress_syncup_needed;
+CREATE ROLE regress_syncup_needed;
+RESET client_min_messages;
+GRANT USAGE ON SCHEMA t TO regress_syncup_needed;
+GRANT EXECUTE ON FUNCTION syncup_create_jobs TO regress_syncup_needed;
+CREATE FUNCTION t.needed(connector text) RETURNS boolean LANGUAGE sql STABLE AS $$ SELECT current_user = 'regress_syncup_needed' AND connector = 'X' $$;
+INSERT INTO syncup.reference_step (job, kind, level, part, options, needed) VALUES ('initial', 'sql', 9, 'synchronization', '{"statement": "SELECT 1"}', 't.needed');
+SET ROLE regress_syncup_needed;
+SELECT syncup_create_jobs('X') OFFSET 2;
+RESET ROLE;
+SELECT step FROM syncup.job_step WHERE job IN ('X_initial') ORDER BY ordinal;
+DROP FUNCTION t.needed;
+SELECT t.error($$SELECT syncup_create_jobs('X')$$);
+DELETE FROM syncup.reference_step WHERE own;
+SELECT count(syncup_drop_job(job)) FROM unnest(ARRAY['X_complete', 'X_incremental', 'X_initial']) AS job;
+DROP OWNED BY regress_syncup_needed;
+DROP ROLE regress_syncup_needed;
 
 CALL syncup_run_job('initial');
 SELECT max(run) AS run FROM syncup.job_run \gset
@@ -226,6 +245,14 @@ SELECT regexp_replace(step, '\d+', 'n') AS step, state, did, regexp_replace(reas
 SELECT * FROM target.person ORDER BY id;
 SELECT open_run, what_to_call FROM syncup.job_status WHERE job = 'incremental';
 SELECT * FROM t.alarms WHERE job = 'incremental';
+-- what blocks may be no batch: orders, or something of one's own
+CREATE FUNCTION t.stuck(run bigint, step text) RETURNS syncup.step_result LANGUAGE sql AS $$ SELECT ('blocked', true, false, 'it waits', NULL, '00000000-0000-0000-0000-000000000001')::syncup.step_result $$;
+INSERT INTO syncup.step_kind (kind, function) VALUES ('stuck', 't.stuck');
+SELECT syncup_create_job('stuck'), syncup_add_step('stuck', 'wait', 'stuck');
+CALL syncup_run_job('stuck');
+SELECT * FROM t.alarms WHERE job = 'stuck';
+SELECT syncup_drop_job('stuck');
+DELETE FROM syncup.step_kind WHERE kind = 'stuck';
 -- somebody else has decided meanwhile: that stands
 CALL t.write('person.csv', E'id,name\n1,Ada\n4,Di\n5,Ed\n');
 \set VERBOSITY sqlstate
@@ -264,7 +291,7 @@ SELECT * FROM t.steps((SELECT max(run) FROM syncup.job_run));
 
 -- ---------- schedule ----------
 
-SELECT t.error(format('SELECT syncup_schedule(''J'', %L)', c)) FROM unnest(ARRAY['* * * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * foo *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', '@never']) c;
+SELECT t.error(format('SELECT syncup_schedule(''J'', %L)', c)) FROM unnest(ARRAY['* * * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * foo *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', '@never', E'\t* * * *']) c;
 SELECT syncup_schedule('J', '5 4 * * mon-fri');
 SELECT syncup_schedule('AD_incremental');
 -- a name that a shell would take for something else

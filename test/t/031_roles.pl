@@ -208,7 +208,7 @@ my %may = (
 	(map { ("function $_" => 'LOC') } (
 		'syncup.associations_there(text)', 'syncup.checks_there(text)', 'syncup.configuration_there(text)', 'syncup.connectors_there(text)', 'syncup.entity_types_there(text)',
 		'syncup.jobs_there(text)', 'syncup.limits_there(text)', 'syncup.mapped_columns(text,text)', 'syncup.resource_types_there(text)',
-		'syncup.rules_there(text)', 'syncup.senders_there(text)', 'syncup.steps_there(text)', 'syncup_export_configuration(text)')),
+		'syncup.rules_there(text)', 'syncup.senders_there(text)', 'syncup.steps_there(text)', 'syncup.thing_name(text[])', 'syncup_export_configuration(text)')),
 	(map { ("function $_" => 'C') } (
 		'syncup.argument(jsonb,text)', 'syncup.association_call(text,jsonb)', 'syncup.call_of(text,jsonb,text[])', 'syncup.check_call(text,jsonb)', 'syncup.check_document(jsonb)', 'syncup.check_imported(syncup.configuration_part,jsonb,bigint[])', 'syncup.given_options(jsonb)', 'syncup.plain_columns(jsonb)', 'syncup.path_step(text)', 'syncup.path_told(jsonb,text)',
 		'syncup.connector_call(text,jsonb)', 'syncup.entity_type_call(text,jsonb)', 'syncup.import_part(syncup.configuration_part,jsonb)',
