@@ -14,6 +14,13 @@ COMMENT ON COLUMN syncup.configuration_part.call IS 'a function (name text, defi
 CREATE TYPE syncup.configured AS (place text, name text, definition jsonb);
 COMMENT ON TYPE syncup.configured IS 'One thing that is configured: where it comes among its like, its name, and what it is.';
 
+CREATE FUNCTION syncup.thing_name(VARIADIC parts text[])
+RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT string_agg(CASE WHEN p ~ '[.]|^"' THEN format('"%s"', replace(p, '"', '""')) ELSE p END, '.' ORDER BY n) FROM unnest(parts) WITH ORDINALITY AS u (p, n) $$;
+COMMENT ON FUNCTION syncup.thing_name(text[]) IS 'A name made of those, without nulls, of which none is another one''s.';
+
 -- ---------- arguments of a call ----------
 
 CREATE FUNCTION syncup.argument(value jsonb, type text)
@@ -80,7 +87,7 @@ RETURNS SETOF syncup.configured
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT lpad(m.ordinal::text, 10, '0'), m.connector || '.' || m.mapping,
+	SELECT lpad(m.ordinal::text, 10, '0'), syncup.thing_name(m.connector, m.mapping),
 		jsonb_build_object('connector', m.connector, 'entity_type', m.mapping, 'target', m.target::text, 'file', m.file,
 			'key', (SELECT CASE WHEN count(*) = 1 THEN to_jsonb(min(k.source)) ELSE jsonb_agg(k.source ORDER BY k.key_part) END
 				FROM syncup.mapping_column k WHERE k.connector = m.connector AND k.mapping = m.mapping AND k.key_part IS NOT NULL),
@@ -104,7 +111,7 @@ RETURNS SETOF syncup.configured
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT lpad(m.ordinal::text, 10, '0'), m.connector || '.' || m.mapping,
+	SELECT lpad(m.ordinal::text, 10, '0'), syncup.thing_name(m.connector, m.mapping),
 		jsonb_build_object('connector', m.connector, 'association', m.mapping, 'file', m.file, 'target', m.target::text, 'options', m.options)
 			|| (SELECT jsonb_object_agg(p.name, p.value) FROM syncup.association a
 				JOIN syncup.mapping_column k ON k.connector = a.connector AND k.mapping = a.mapping AND k.ordinal = a.side
@@ -130,7 +137,7 @@ RETURNS SETOF syncup.configured
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT '', concat_ws('.', t.connector, t.mapping), jsonb_build_object('connector', t.connector, 'mapping', t.mapping,
+	SELECT '', syncup.thing_name(t.connector, t.mapping), jsonb_build_object('connector', t.connector, 'mapping', t.mapping,
 		'limits', jsonb_object_agg(l.name, CASE WHEN l.percentage THEN t.max_percentage ELSE t.maximum END))
 	FROM syncup.threshold t JOIN syncup.threshold_limit l USING (counter)
 	-- of a connector all, also those that are as they come: what was loosened elsewhere is brought back
@@ -168,7 +175,7 @@ RETURNS SETOF syncup.configured
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT '', d.connector || '.' || d.name, jsonb_build_object('connector', d.connector, 'check', d.name, 'query', d.query, 'mapping', d.mapping)
+	SELECT '', syncup.thing_name(d.connector, d.name), jsonb_build_object('connector', d.connector, 'check', d.name, 'query', d.query, 'mapping', d.mapping)
 	FROM syncup.check_definition d WHERE ($1 IS NULL OR d.connector = $1) AND pg_has_role(d.owner, 'MEMBER')
 $$;
 COMMENT ON FUNCTION syncup.checks_there(text) IS 'The checks of roles that the current one is a member of.';
@@ -273,7 +280,7 @@ RETURNS SETOF syncup.configured
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT lpad(s.level::text, 10, '0') || lpad(s.ordinal::text, 10, '0'), s.job || '.' || s.step,
+	SELECT lpad(s.level::text, 10, '0') || lpad(s.ordinal::text, 10, '0'), syncup.thing_name(s.job, s.step),
 		jsonb_build_object('job', s.job, 'step', s.step, 'kind', s.kind, 'connector', s.connector, 'parents', to_jsonb(s.parents), 'level', s.level, 'start_when', s.start_when,
 			'continue_on_error', s.continue_on_error, 'options', s.options)
 	FROM syncup.job_step s WHERE s.job IN (SELECT j.name FROM syncup.jobs_there($1) j)

@@ -93,5 +93,13 @@ SELECT t.error($$SELECT * FROM syncup_import_configuration('{"syncup": "1", "con
 SELECT t.error($$SELECT * FROM syncup_import_configuration('{"syncup": "1", "connectors": [{"connector": "X"}]}')$$);
 SELECT t.error($$SELECT * FROM syncup_import_configuration('{"syncup": "1", "rules": [{"name": "x", "kind": "wish"}]}')$$);
 SELECT t.error($$SELECT syncup_export_configuration('X')$$);
+-- names in which dots stand are other names
+SELECT syncup_create_connector('x', t.dir()), syncup_create_connector('x.y', t.dir()), syncup_create_connector('"x"', t.dir());
+CREATE TABLE target.other (id text PRIMARY KEY);
+SELECT syncup_map_entity_type('x', 'y', 'target.other', 'team.csv', 'id');
+SELECT syncup_set_thresholds('x', '{"maximum_deleted_lines": 7}', 'y');
+SELECT t ->> 'name' AS name FROM jsonb_array_elements(syncup_export_configuration() -> 'limits') AS t WHERE t ->> 'connector' ~ 'x';
+SELECT * FROM syncup_import_configuration(syncup_export_configuration());
+
 \set end :srcdir '/include/end.sql'
 \i :end

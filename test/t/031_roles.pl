@@ -247,7 +247,7 @@ my %may = (
 		'define_classification(regrole,text,text,integer)', 'classifier(regclass)', 'reset_classification(regclass)', 'forget_classification(text)', 'has_owner(regclass,text)',
 		'classify(regrole,text,text,boolean)', 'ask_classification(regclass,text[])', 'classify_accounts(regclass,regrole,boolean)', 'update_classification(regrole,regclass[],boolean)',
 		'check_profile_role(regrole,text)', 'profile_query(syncup.rule_definition)', 'profile_reader(text)', 'define_profile(regrole,text,regclass,text,jsonb)', 'forget_profile(text)',
-		'is_member(text,text)', 'grant_profile(syncup.rule_definition)', 'set_profile(syncup.rule_definition,boolean)', 'set_internal_user_profiles(regrole,boolean)', 'is_needed(text,text)', 'reference_steps(text,text[],text[])',
+		'is_member(text,text)', 'grant_profile(syncup.rule_definition)', 'set_profile(syncup.rule_definition,boolean)', 'set_internal_user_profiles(regrole,boolean)', 'is_needed(regrole,text,text)', 'reference_steps(regrole,text,text[],text[])',
 		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)',
 		'may_operate(regrole)', 'check_may_send(regrole,text)', 'check_connector(text)', 'grant_sender(regrole,text,name)', 'revoke_sender(regrole,text,name)',
 		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
