@@ -16,6 +16,9 @@
 PG_FUNCTION_INFO_V1(syncup_file_ends);
 PG_FUNCTION_INFO_V1(syncup_directory_files);
 
+/* So many bytes of an end are given at most. */
+#define MAX_ENDS (64 * 1024 * 1024)
+
 /* The last bytes of what was read, kept as it goes by. */
 typedef struct Tail
 {
@@ -64,14 +67,14 @@ Datum
 syncup_file_ends(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *document = PG_GETARG_JSONB_P(1);
-	size_t		size = PG_GETARG_INT32(2);
+	int32		size = PG_GETARG_INT32(2);
 	Options    *options = options_of_call(document);
 	char	   *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	char		buffer[65536];
-	bytea	   *head = palloc(VARHDRSZ + size);
+	bytea	   *head;
 	size_t		kept = 0;
 	size_t		length;
-	Tail		tail = {palloc(size), size, 0};
+	Tail		tail = {NULL, size, 0};
 	SourceFile	file;
 	Source	   *source;
 	TupleDesc	tupdesc;
@@ -83,11 +86,17 @@ syncup_file_ends(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relative path \"%s\" not allowed", path),
 				 errhint("The server reads the file: give its absolute path there.")));
+	if (size < 1 || size > MAX_ENDS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("size must be between 1 and %d bytes, not %d", MAX_ENDS, size)));
+	head = palloc(VARHDRSZ + size);
+	tail.bytes = palloc(size);
 	file = source_find(path, options);
 	source = source_open(&file, options, true);
 	while ((length = source_read(source, buffer, sizeof(buffer))) > 0)
 	{
-		size_t		some = Min(size - kept, length);
+		size_t		some = Min((size_t) size - kept, length);
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(VARDATA(head) + kept, buffer, some);

@@ -72,5 +72,6 @@ SELECT t.error($$SELECT syncup_suggest(t.dir() || '/head.csv', 'x')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/odd.csv', 'a.b.c')$$);
 SELECT t.error($$SELECT syncup_suggest(t.dir() || '/odd.csv', 'x', '{"delimeter": ";"}')$$);
 SELECT t.error($$SELECT * FROM syncup_csv_sample(t.dir() || '/book.csv')$$);
+SELECT t.error(format($$SELECT syncup.file_ends(t.dir() || '/odd.csv', '{}', %s)$$, size)) FROM unnest(ARRAY[-1, 0, 2147483647]) size;
 \set end :srcdir '/include/end.sql'
 \i :end
