@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/ip.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/fd.h"
@@ -88,6 +89,12 @@ LDAP *
 directory_handle(const Directory *directory)
 {
 	return directory->ld;
+}
+
+char *
+directory_text(const char *text)
+{
+	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
 }
 
 /* ---------- errors ---------- */
@@ -240,6 +247,19 @@ directory_next(Directory *directory, int request, const char *doing, LDAPMessage
 	return type;
 }
 
+/* What a directory says, in its memory; it should be UTF-8, of which another encoding may lack characters. */
+static char *
+words_of(Directory *directory, const char *said)
+{
+	char	   *words = MemoryContextStrdup(GetMemoryChunkContext(directory), said);
+
+	if (GetDatabaseEncoding() != PG_UTF8 || !pg_verify_mbstr(PG_UTF8, words, strlen(words), true))
+		for (char *at = words; *at != '\0'; at++)
+			if (IS_HIGHBIT_SET(*at))
+				*at = '?';
+	return words;
+}
+
 DirectoryResult
 directory_result(Directory *directory, LDAPMessage *message, const char *doing)
 {
@@ -254,7 +274,7 @@ directory_result(Directory *directory, LDAPMessage *message, const char *doing)
 	/* as long-lived as the connection: an error may ask for it later */
 	if (directory->said != NULL)
 		pfree(directory->said);
-	directory->said = said != NULL && *said != '\0' ? MemoryContextStrdup(GetMemoryChunkContext(directory), said) : NULL;
+	directory->said = said != NULL && *said != '\0' ? words_of(directory, said) : NULL;
 	ldap_memfree(said);
 	directory_check(directory, parsed, doing);
 	result.said = directory->said;
@@ -644,13 +664,13 @@ static void
 bind_user(Directory *directory)
 {
 	const DirectoryServer *server = directory->server;
-	struct berval password = {0, ""};
+	char	   *name = directory_text(server->bind_dn);
+	char	   *secret = directory_text(name ? server->password : "");
+	struct berval password = {strlen(secret), secret};
 	int			request;
 
-	if (server->bind_dn != NULL)
-		password = (struct berval) {strlen(server->password), server->password};
 	directory_check(directory,
-					ldap_sasl_bind(directory->ld, server->bind_dn, LDAP_SASL_SIMPLE, &password, NULL, NULL, &request),
+					ldap_sasl_bind(directory->ld, name, LDAP_SASL_SIMPLE, &password, NULL, NULL, &request),
 					LOGGING_IN);
 	directory_await(directory, request, LOGGING_IN);
 }

@@ -22,6 +22,9 @@ typedef struct Directory Directory;
 extern Directory *directory_open(const DirectoryServer *server, double timeout);
 extern void directory_close(Directory *directory);
 
+/* Text in UTF-8, as directories have it; NULL stays. */
+extern char *directory_text(const char *text);
+
 /* For calls of libldap that send a request. */
 extern LDAP *directory_handle(const Directory *directory);
 

@@ -5,7 +5,6 @@
  */
 #include "syncup.h"
 
-
 PG_FUNCTION_INFO_V1(syncup_read_ldap);
 PG_FUNCTION_INFO_V1(syncup_read_ldap_changes);
 
@@ -14,7 +13,6 @@ PG_FUNCTION_INFO_V1(syncup_read_ldap_changes);
 #include "ldap/cookie.h"
 #include "ldap/entry_rows.h"
 #include "ldap/sync.h"
-#include "mb/pg_wchar.h"
 #include "tool/sql.h"
 
 /* One call. */
@@ -26,15 +24,6 @@ typedef struct DirectoryScan
 	EntryRows  *rows;
 	int			level;			/* of the settings that are pinned */
 } DirectoryScan;
-
-/* Text in UTF-8, as directories have it. */
-static char *
-directory_text(text *argument)
-{
-	char	   *value = text_to_cstring(argument);
-
-	return pg_server_to_any(value, strlen(value), PG_UTF8);
-}
 
 /* Reads the arguments, and opens the rows. */
 static void
@@ -49,8 +38,8 @@ begin_scan(DirectoryScan *scan, FunctionCallInfo fcinfo, bool changes)
 	memset(scan, 0, sizeof(DirectoryScan));
 	scan->options = options_read(OPTION_DIRECTORY, 1, &document);
 	scan->server = directory_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	scan->search.base = directory_text(PG_GETARG_TEXT_PP(1));
-	scan->search.filter = directory_text(PG_GETARG_TEXT_PP(2));
+	scan->search.base = directory_text(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	scan->search.filter = directory_text(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	scan->search.scope = scopes[scan->options->directory_scope];
 	scan->search.page_size = scan->options->page_size;
 	scan->rows = entry_rows_open((ReturnSetInfo *) fcinfo->resultinfo, scan->options, PG_GETARG_ARRAYTYPE_P(3),

@@ -21,8 +21,8 @@ sub message { my ($id, $operation) = @_; return tlv(0x30, integer($id) . $operat
 # A result: of a bind (0x61) or a search (0x65).
 sub result
 {
-	my ($id, $tag, $code) = @_;
-	return message($id, tlv($tag, tlv(0x0a, pack 'C', $code) . octets('') . octets('')));
+	my ($id, $tag, $code, $said) = @_;
+	return message($id, tlv($tag, tlv(0x0a, pack 'C', $code) . octets('') . octets($said // '')));
 }
 
 # An entry: its name, and lists of an attribute and its values.

@@ -125,6 +125,17 @@ like(failure("SELECT * FROM syncup_read_ldap_changes('dir', 'cn=Subschema', opti
 		"ada||all\nbo|ada|", 'and synchronizes it');
 }
 
+# Who logs in has a name in UTF-8, whatever the database's encoding is.
+{
+	my ($name, $password) = ("cn=J\xc3\xb6rg,$base", "gehe\xc3\xafm");
+	my %encoded = map { $_ => MIME::Base64::encode_base64($_, '') } $name, $password, "J\xc3\xb6rg";
+	$directory->change("dn:: $encoded{$name}\nobjectClass: person\ncn:: $encoded{qq(J\xc3\xb6rg)}\nsn: x\nuserPassword:: $encoded{$password}\n");
+	$node->safe_psql('postgres', "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+	is($node->safe_psql('latin', "SET client_encoding = 'UTF8'; CREATE EXTENSION syncup; CREATE SERVER dir FOREIGN DATA WRAPPER syncup_ldap OPTIONS (url '" . $directory->url . "');
+		CREATE USER MAPPING FOR CURRENT_USER SERVER dir OPTIONS (bind_dn '$name', password '$password'); SELECT count(*) FROM syncup_read_ldap('dir', '$base', '(uid=bo)') AS (dn text)"),
+		'1', 'a database in another encoding');
+}
+
 # ---------- whose directory ----------
 
 sql(<<SQL);
@@ -473,6 +484,10 @@ for my $case (
 	my ($code, $pattern, $what) = @$case;
 	my $fake = served('', sub { syswrite $_[0], FakeDirectory::result($_[1], 0x65, $code) });
 	fails(undef, $pattern, $what);
+}
+{
+	my $fake = served('', sub { syswrite $_[0], FakeDirectory::result($_[1], 0x65, 50, "nicht m\xf6glich") });
+	fails(undef, qr/^DETAIL:  nicht m\?glich\n/m, 'words that are no UTF-8');
 }
 {
 	my $fake = served('', sub { return 1 });
