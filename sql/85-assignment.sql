@@ -95,7 +95,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 	WITH %1$s, old AS (
-		SELECT x.*, CASE WHEN x.property = ANY (%5$L::text[]) THEN coalesce(x.expected, x.current, '') ELSE '' END AS item
+		SELECT x.*, CASE WHEN x.property = ANY (%5$L::text[]) THEN coalesce(x.expected, x.current, x.verified_current, '') ELSE '' END AS item
 		FROM syncup.assignment x WHERE x.resource_type = %2$L AND x.kind = %3$L AND %4$s
 	), beside AS (
 		SELECT x.assignment, x.owner_key AS x_owner, x.account_key AS x_account, x.property AS x_property, x.expected AS x_expected, x.current AS x_current,
@@ -103,18 +103,19 @@ AS $$
 			x.approved_by AS x_approved_by, x.approved_at AS x_approved_at, x.comment AS x_comment, x.message AS x_message,
 			x.verified_at AS x_verified_at, x.verified_expected AS x_verified_expected, x.verified_current AS x_verified_current, x.state_at AS x_state_at,
 			x.before_error AS x_before, coalesce(x.before_error, x.provisioning_state) AS x_standing,
-			-- an order may have made it, and nobody has read it yet
-			x.kind = 'account' AND x.current IS NULL AND coalesce(x.before_error, x.provisioning_state) IN ('pending', 'transmitted', 'executed', 'errored') AS x_unread,
+			-- an order may have made it, or has linked it, and nobody has read it yet
+			x.current IS NULL AND CASE WHEN x.kind = 'account' THEN coalesce(x.before_error, x.provisioning_state) IN ('pending', 'transmitted', 'executed', 'errored')
+				ELSE x.property = ANY (%5$L::text[]) AND coalesce(x.before_error, x.provisioning_state) = 'executed' END AS x_unread,
 			w.*, w.item IS NOT NULL AS is_asked
 		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
 			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
 	), judged AS MATERIALIZED (
 		SELECT b.*, CASE
-			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND b.x_account IS NULL AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
+			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND (b.x_account IS NULL OR b.x_property IS NOT NULL) AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.message IS NOT NULL THEN 'error'
 			WHEN b.created THEN CASE WHEN b.assignment IS NULL THEN 'gone' ELSE 'same' END
 			WHEN b.wished AND b.same THEN 'same'
-			WHEN NOT b.wished AND NOT b.had THEN 'gone'
+			WHEN NOT b.wished AND NOT b.had THEN CASE WHEN b.x_unread AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.x_unread AND b.wished AND b.x_expected IS NULL AND syncup.is_made(b.assignment) THEN 'keep'
 			WHEN b.x_unread AND NOT b.wished THEN CASE WHEN NOT syncup.is_made_as(b.assignment, b.account_key) THEN 'found' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
 			WHEN b.x_expected IS NOT DISTINCT FROM CASE WHEN b.wished THEN b.expected END AND (b.x_standing IN ('transmitted', 'executed', 'errored')
@@ -148,7 +149,8 @@ AS $$
 	), outcome AS (
 		SELECT d.*, d.assignment IS NOT NULL AND d.n_expected IS NOT DISTINCT FROM d.x_expected AS same_wish,
 			CASE WHEN d.n_verified THEN d.n_expected ELSE d.x_verified_expected END AS n_verified_expected,
-			CASE WHEN d.n_verified THEN d.current ELSE d.x_verified_current END AS n_verified_current
+			-- of a link that is to be removed when it is read, which
+			CASE WHEN d.n_verified THEN d.current WHEN d.verdict = 'recall' AND d.x_property IS NOT NULL THEN coalesce(d.x_expected, d.x_verified_current) ELSE d.x_verified_current END AS n_verified_current
 		FROM decided d
 	), changed AS MATERIALIZED (
 		SELECT * FROM outcome o

@@ -213,10 +213,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM syncup.assignment x
-		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.change_type = 'Added' AND x.assignment = ANY (o.assignments)
+		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND (o.change_type = 'Added' OR x.kind = 'navigation') AND x.assignment = ANY (o.assignments)
 		WHERE x.assignment = $1 AND o.state IN ('transmitted', 'executed', 'unknown'))
 $$;
-COMMENT ON FUNCTION syncup.is_made(bigint) IS 'Whether an order was told, or may have been, to make the account of an assignment.';
+COMMENT ON FUNCTION syncup.is_made(bigint) IS 'Whether an order was told, or may have been, to make the account, or the link, of an assignment.';
 
 CREATE FUNCTION syncup.is_made_as(assignment bigint, account_key text)
 RETURNS boolean
@@ -224,17 +224,17 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM syncup.assignment x
-		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.change_type = 'Added' AND o.executed_at IS NOT NULL AND x.assignment = ANY (o.assignments)
+		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND (o.change_type = 'Added' OR x.kind = 'navigation') AND o.executed_at IS NOT NULL AND x.assignment = ANY (o.assignments)
 		JOIN syncup.resource_type t ON t.resource_type = x.resource_type
 		CROSS JOIN LATERAL syncup.key_columns(t.account) AS k (names)
-		WHERE x.assignment = $1
+		WHERE x.assignment = $1 AND (x.kind = 'navigation'
 			-- under the key that was ordered, if one was
-			AND (cardinality(k.names) > 1 OR coalesce(o.document -> 'Changes' ->> k.names[1]::text, $2) = $2)
+			OR (cardinality(k.names) > 1 OR coalesce(o.document -> 'Changes' ->> k.names[1]::text, $2) = $2)
 			-- and the owner has no other that it could be
-			AND NOT EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = x.resource_type AND w.owner_key = x.owner_key AND w.account_key <> $2 AND w.present))
+			AND NOT EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = x.resource_type AND w.owner_key = x.owner_key AND w.account_key <> $2 AND w.present)))
 $$;
 COMMENT ON FUNCTION syncup.is_made_as(bigint, text) IS
-'Whether the account of an assignment, which is read for the first time, is the one that an order has made.';
+'Whether the account, or link, of an assignment, which is read for the first time, is the one that an order has made.';
 
 -- ---------- what is to be ordered ----------
 
@@ -405,10 +405,10 @@ RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- an account that is not wished any more, and was not made: nothing is to be
+	-- an account, or a link, that is not wished any more, and was not made: nothing is to be
 	DELETE FROM syncup.assignment x
-	WHERE x.resource_type = t.resource_type AND x.is_open AND x.kind = 'account' AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored')
-		AND coalesce(x.expected, x.current, x.account_key) IS NULL AND NOT syncup.is_made(x.assignment);
+	WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored') AND coalesce(x.expected, x.current) IS NULL
+		AND (x.kind = 'account' AND x.account_key IS NULL OR x.kind = 'navigation') AND NOT syncup.is_made(x.assignment);
 	-- what was read back as it was ordered is verified; as something newer, or nobody, wishes it, it is not this one's doing
 	UPDATE syncup.provisioning_order o SET error = NULL, next_attempt = NULL, executor = NULL, ended_at = now(),
 		state = CASE WHEN EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment
