@@ -128,6 +128,13 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+	-- sums of columns stand under them, and are others each time
+	SELECT '^' || syncup.regexp_literal(t.cell || delimiter)
+	FROM (SELECT split_part(last_line, delimiter, 1) AS cell) t
+	WHERE usual_width > 1 AND btrim(t.cell, ' *"''') ~* '^(grand ?)?(totals?|sums?|summe|gesamt(summe)?|endsumme|ergebnis|insgesamt|somme|totale|suma) *:?$'
+		AND substr(last_line, length(t.cell) + 1) !~ '[[:alpha:]]'
+		AND (length(last_line) - length(replace(last_line, delimiter, ''))) / length(delimiter) + 1 = usual_width
+	UNION ALL
 	SELECT CASE WHEN n.numbers = 1 THEN regexp_replace(n.pattern, '0*[0-9]+', '0*([0-9]+)')
 		ELSE regexp_replace(n.pattern, '[0-9]+', '[0-9]+', 'g') END
 	FROM (SELECT '^' || syncup.regexp_literal(last_line) || '$' AS pattern, (SELECT count(*) FROM regexp_matches(last_line, '[0-9]+', 'g')) AS numbers) n

@@ -15,6 +15,8 @@ FROM (VALUES
 	(7, '', 'decimal number', '^-?(0|[1-9][0-9]*)(\.[0-9]+)?$', NULL, 'numeric', NULL, 'decimal numbers'),
 	(8, '', 'number with decimal comma', '^[-+]?[0-9]+(,[0-9]+)?$', '(^|[-+])0[0-9]*,|,([0-9]{1,2}|[0-9]{4,})$', 'numeric', 'number:,', 'numbers with a decimal comma'),
 	(9, '', 'number with groups and decimal comma', '^[-+]?[0-9]{1,3}(\.[0-9]{3})*(,[0-9]+)?$', ',', 'numeric', 'number:,.', 'numbers with a decimal comma and points between thousands'),
+	(9, '', 'number with groups, decimal comma and sign behind', '^[0-9]{1,3}(\.[0-9]{3})*(,[0-9]+)?[- ]?$', ',[0-9]+-$', 'numeric', 'number:,.-', 'numbers with a decimal comma, points between thousands and signs behind'),
+	(10, '', 'number with groups and sign behind', '^[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?[- ]?$', '\.[0-9]+-$', 'numeric', 'number:.,-', 'numbers with commas between thousands and signs behind'),
 	(10, '', 'number with groups', '^[-+]?[0-9]{1,3}(,[0-9]{3})*(\.[0-9]+)?$', '\.|,[0-9]{3},', 'numeric', 'number:.,', 'numbers with commas between thousands'),
 	(11, '', 'GUID', '^\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?$', NULL, 'uuid', NULL, 'GUIDs'),
 	(12, '', 'GUID in base64', '^[A-Za-z0-9+/]{21}[AQgw]==$', NULL, 'uuid', 'guid:base64', 'GUIDs in base64, 16 octets as a directory stores them'),
@@ -77,6 +79,10 @@ DECLARE
 	fits boolean;
 BEGIN
 	FOREACH separator IN ARRAY ARRAY[E'\n', ';', '|'] LOOP
+		-- the next question is dear
+		EXECUTE format('SELECT count(*) FILTER (WHERE translate(v.%1$I, $1, '''') <> v.%1$I) >= greatest(1, 0.02 * count(*)) FROM %2$s v WHERE v.%1$I IS NOT NULL', column_name, relation)
+		INTO fits USING CASE separator WHEN E'\n' THEN E'\r\n' ELSE separator END;
+		CONTINUE WHEN NOT fits;
 		-- several cells hold several, and all parts look alike: names with a prefix, of
 		-- attributes, or words without blanks
 		EXECUTE format($q$
@@ -85,10 +91,10 @@ BEGIN
 					OR bool_and(c.parts::text[] <@ ARRAY(SELECT p FROM unnest(c.parts) p WHERE p ~ '^[A-Za-z]+='))
 					OR bool_and(c.parts::text[] <@ ARRAY(SELECT p FROM unnest(c.parts) p WHERE p ~ '^[^[:space:]]+$')))
 			FROM (SELECT CASE WHEN $1 = E'\n' THEN array_remove(regexp_split_to_array(v.%1$I, '[\r\n]+'), '')
-					ELSE array_remove(regexp_split_to_array(v.%1$I, format('(?<!\\)%%s', syncup.regexp_literal($1))), '') END AS parts
+					ELSE array_remove(regexp_split_to_array(v.%1$I, $2), '') END AS parts
 				FROM %2$s v WHERE v.%1$I IS NOT NULL) AS c
 			$q$, column_name, relation)
-		INTO fits USING separator;
+		INTO fits USING separator, format('(?<!\\)%s', syncup.regexp_literal(separator));
 		IF fits THEN
 			RETURN separator;
 		END IF;

@@ -154,7 +154,7 @@ AS $$
 DECLARE
 	answer boolean;
 BEGIN
-	EXECUTE format('SELECT coalesce(bool_and(%I ~ $1), false) FROM pg_temp.%I', column_name, copy) INTO answer USING pattern;
+	EXECUTE format('SELECT EXISTS (SELECT FROM pg_temp.%2$I WHERE %1$I IS NOT NULL) AND NOT EXISTS (SELECT FROM pg_temp.%2$I WHERE %1$I !~ $1)', column_name, copy) INTO answer USING pattern;
 	RETURN answer;
 END
 $$;
@@ -285,16 +285,22 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	same text := CASE match WHEN 'exact' THEN '%s' WHEN 'ignore_case' THEN 'lower(%s)' ELSE 'syncup.dn_or_null(%s)' END;
+	percent float8;
 BEGIN
-	EXECUTE format('SELECT count(*) FILTER (WHERE b.value IS NOT NULL), count(*) FILTER (WHERE b.value IS NULL)
-		FROM (SELECT DISTINCT %s AS value FROM (SELECT %s AS v FROM pg_temp.%I a WHERE a.%I IS NOT NULL) AS a WHERE a.v <> '''') AS a
-		LEFT JOIN (SELECT DISTINCT %s AS value FROM pg_temp.%I b) AS b ON a.value = b.value',
-		format(same, 'a.v'),
-		CASE WHEN separator IS NULL THEN format('a.%I', column_name)
-			WHEN separator = E'\n' THEN format('regexp_split_to_table(a.%I, ''[\r\n]+'')', column_name)
-			ELSE format('replace(regexp_split_to_table(a.%I, %L), %L, %L)', column_name, format('(?<!\\)%s', syncup.regexp_literal(separator)), '\' || separator, separator) END,
-		copy, column_name, format(same, format('b.%I', to_column)), to_copy)
-	INTO hits, misses;
+	-- most columns are no links: a thousand rows tell so
+	FOREACH percent IN ARRAY ARRAY[(SELECT 100000 / greatest(c.reltuples, 1) FROM pg_class c WHERE c.oid = to_regclass('pg_temp.' || copy)), 100] LOOP
+		CONTINUE WHEN percent > 50 AND percent <> 100;
+		EXECUTE format('SELECT count(*) FILTER (WHERE b.value IS NOT NULL), count(*) FILTER (WHERE b.value IS NULL)
+			FROM (SELECT DISTINCT %s AS value FROM (SELECT %s AS v FROM pg_temp.%I a TABLESAMPLE BERNOULLI (%s) REPEATABLE (0) WHERE a.%I IS NOT NULL) AS a WHERE a.v <> '''') AS a
+			LEFT JOIN (SELECT DISTINCT %s AS value FROM pg_temp.%I b) AS b ON a.value = b.value',
+			format(same, 'a.v'),
+			CASE WHEN separator IS NULL THEN format('a.%I', column_name)
+				WHEN separator = E'\n' THEN format('regexp_split_to_table(a.%I, ''[\r\n]+'')', column_name)
+				ELSE format('replace(regexp_split_to_table(a.%I, %L), %L, %L)', column_name, format('(?<!\\)%s', syncup.regexp_literal(separator)), '\' || separator, separator) END,
+			copy, percent, column_name, format(same, format('b.%I', to_column)), to_copy)
+		INTO hits, misses;
+		EXIT WHEN hits < misses;
+	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION syncup.count_found(name, name, text, name, name, text) IS 'How many different values of a column are in another one, and how many are not.';
@@ -447,6 +453,8 @@ AS $$
 			concat_ws('; ', CASE WHEN s.key = ARRAY[c.ordinal] THEN 'key: ' || s.key_told END,
 				CASE WHEN l.file IS NULL THEN c.told
 					ELSE format('link to %s: %s of %s different values are its %s', t.entity, l.found, l.found + l.missing, b.name) END,
+				-- of a directory
+				CASE WHEN c.name ~* '^(lastLogon(Timestamp|Date)?|logonCount|lastLogoff|badPwdCount|badPasswordTime)$' THEN 'LOOK: it changes with every logon, and with it many rows every night: better not mapped' END,
 				CASE WHEN c.filled < s.rows AND s.key <> ARRAY[c.ordinal] AND c.filled > 0 THEN format('filled in %s of %s rows', c.filled, s.rows) END) AS told
 		FROM pg_temp.suggest_file s JOIN pg_temp.suggest_column c USING (file)
 		LEFT JOIN pg_temp.suggest_link l ON l.file = c.file AND l.ordinal = c.ordinal
@@ -573,6 +581,10 @@ AS $$
 		|| coalesce((SELECT string_agg(syncup.suggested_entity_type(s.file, connector), '' ORDER BY s.file) FROM pg_temp.suggest_file s WHERE s.taken = 'entity'), '')
 		|| coalesce((SELECT string_agg(l.mapping, '' ORDER BY l.file, l.ordinal) FROM link l), '')
 		|| coalesce((SELECT string_agg(p.mapping, '' ORDER BY p.file) FROM pairs p), '')
+		|| coalesce((SELECT E'-- Few rows beside many: the limits of the connector would not see all of them go.\n'
+				|| string_agg(format(E'SELECT syncup_set_thresholds(%L, ''{"max_percentage_deleted_lines": 5, "minimum_lines_for_percentage": 3}'', %L);\n', connector, s.entity), '' ORDER BY s.file)
+			FROM (SELECT f.*, sum(f.rows) OVER () AS of FROM pg_temp.suggest_file f WHERE f.taken = 'entity') s
+			WHERE s.rows <= 100 AND s.rows * 20 <= s.of HAVING count(*) > 0), '')
 		|| format(E'\nCOMMIT;\n\n-- The first load: the tables are empty, so no limit applies.\nSELECT syncup_prepare(%1$L, ''initial'');\nSELECT status, inserted, links_inserted, orphans, set_aside FROM syncup_synchronize(%1$L);\n'
 			|| E'\n-- Then every night and every quarter of an hour, guarded by the limits of syncup.threshold:\n-- SELECT job, syncup_schedule(job) FROM syncup_create_jobs(%1$L) AS job WHERE job !~ ''initial$'';\n', connector)
 $$;
@@ -637,6 +649,7 @@ AS $$
 DECLARE
 	f record;
 	kinds CONSTANT text := '\.(csv|txt|tsv|tab|psv|dat|asc|lst)(\.gz)?$';
+	others CONSTANT text := '\.(json|jsonl|ndjson|xml|xlsx|xlsm|xlsb|xls|ods|parquet|avro|ldif|zip)$';
 	name text := regexp_replace(rtrim(directory, '/'), '.*/', '');
 BEGIN
 	PERFORM syncup.suggest_begin();
@@ -647,6 +660,10 @@ BEGIN
 		RAISE 'directory "%" holds no table of text', directory USING ERRCODE = 'undefined_file',
 			HINT = 'Files are known by their suffix: csv, txt, tsv, tab, psv, dat, asc, lst, with .gz or not.';
 	END IF;
+	INSERT INTO pg_temp.suggest_file (file, path, base, evidence, taken, told)
+	SELECT n.files + row_number() OVER (ORDER BY d.path COLLATE "C"), d.path, regexp_replace(d.path, '.*/', ''), '{}', 'left out', 'it is no table of text by its suffix: have it exported as CSV'
+	FROM syncup.directory_files(directory) d, (SELECT count(*) AS files FROM pg_temp.suggest_file) n
+	WHERE d.path ~* others;
 	RETURN syncup.suggest_end(syncup.suggested_connector(name), rtrim(directory, '/'));
 END
 $$;

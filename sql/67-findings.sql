@@ -455,6 +455,10 @@ BEGIN
 		WHERE k.connector = (SELECT b.connector FROM syncup.batch b WHERE b.batch = file_cut.batch) AND k.mapping = file_cut.mapping
 			AND NOT k.repeated AND k.source <> '' AND (k.stored = f.key) = o.of_key AND o.of_key = by_key
 	) AS o;
+	-- of a key alone there is no other order
+	IF orders IS NULL THEN
+		RETURN;
+	END IF;
 
 	-- Between two of the deleted values, which leave some of them out at both ends, lie
 	-- most others of a run, and no row that stayed. First in some rows, of every order;

@@ -105,8 +105,13 @@ DECLARE
 	b syncup.batch;
 	behind record;
 	queued bigint;
+	stopped_job text;
+	stopped_run bigint;
 BEGIN
 	SELECT * INTO b FROM syncup.batch o WHERE o.batch = next_steps.batch;
+	IF b.status = 'blocked' AND has_table_privilege('syncup.open_run', 'SELECT') THEN
+		SELECT r.job, r.run INTO stopped_job, stopped_run FROM syncup.open_run r WHERE r.batch = b.batch ORDER BY r.run LIMIT 1;
+	END IF;
 	SELECT o.batch, o.status INTO behind FROM syncup.batch o
 	WHERE o.connector = b.connector AND o.seq < b.seq AND o.prepared_at IS NOT NULL
 		AND o.status IN ('prepared', 'blocked', 'failed')
@@ -120,7 +125,8 @@ BEGIN
 		('hold', 'Nothing was written to the targets. A complete run would cancel this batch; to hold it:', format('SELECT syncup_deactivate(%L);', b.connector),
 			b.status = 'blocked'),
 		('look', 'Look at every change:', format('SELECT * FROM syncup_changes(%L);', b.batch), b.status = 'blocked'),
-		('apply', 'If they are right, apply them:', format('SELECT * FROM syncup_resume(%L);', b.batch), b.status = 'blocked'),
+		('job', format('If they are right, apply them, and let job "%s" go on, which stopped here:', stopped_job), format('CALL syncup_resume_job(%s);', stopped_run), stopped_run IS NOT NULL),
+		('apply', CASE WHEN stopped_run IS NULL THEN 'If they are right, apply them:' ELSE 'Or apply them alone:' END, format('SELECT * FROM syncup_resume(%L);', b.batch), b.status = 'blocked'),
 		('run', 'Nothing was queued, nothing changed. Correct the cause, then run again:', format('CALL syncup_run(%L, %L);', b.connector, b.mode),
 			b.status = 'failed' AND b.prepared_at IS NULL),
 		('apply', 'Nothing was written to the targets. Correct the cause, then try it again:', format('SELECT * FROM syncup_synchronize(%L);', b.connector),

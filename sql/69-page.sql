@@ -142,14 +142,14 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT syncup.page_number(count) || ' ' || CASE
-		WHEN name !~ '^[a-z]{3,}$' THEN CASE count WHEN 1 THEN 'row' ELSE 'rows' END || ' of &ldquo;' || syncup.page_value(name) || '&rdquo;'
+		WHEN name !~ '^(account|asset|contact|contract|customer|department|device|employee|entry|group|location|order|organization|person|position|product|project|role|room|row|column|connector|site|student|team|unit|user)s?$' THEN CASE count WHEN 1 THEN 'row' ELSE 'rows' END || ' of &ldquo;' || syncup.page_value(name) || '&rdquo;'
 		WHEN count = 1 OR name LIKE '%s' THEN name
 		WHEN name ~ '[^aeiou]y$' THEN left(name, -1) || 'ies'
 		ELSE name || 's'
 	END
 $$;
 COMMENT ON FUNCTION syncup.page_count(bigint, text) IS
-'So many rows of a mapping: "403 users", where its name is a word, else "403 rows of ...".';
+'So many rows of a mapping: "403 users", where the plural of its name is known, else "403 rows of ...".';
 
 /* ---------- the frame ---------- */
 
@@ -164,7 +164,7 @@ AS $$
 @media (prefers-color-scheme: dark) { :root { --paper: #0f1318; --ink: #e6edf3; --soft: #a3adb8; --line: #3a424c; --panel: #1a2027;
 	--stop: #ff8f8f; --go: #6fdc8c; --note: #f0c05a; --bar: #8b96a2; --part: #79b8ff; --mark: #6b5600; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem; max-width: 64rem; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, "Segoe UI", "Liberation Sans", sans-serif; }
+body { margin: 0 auto; padding: 1.5rem; max-width: 72rem; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, "Segoe UI", "Liberation Sans", sans-serif; }
 time { white-space: nowrap; }
 h1 { font-size: 1.75rem; line-height: 1.25; margin: .25rem 0 .5rem; }
 h2 { font-size: 1.25rem; margin: 2.25rem 0 .5rem; padding-top: .75rem; border-top: 1px solid var(--line); }
@@ -182,12 +182,12 @@ nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .15r
 table { border-collapse: collapse; margin: .5rem 0 1rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .25rem; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); overflow-wrap: break-word; max-width: 22rem; }
-thead th { color: var(--soft); font-weight: 600; } tbody th { font-weight: 600; }
+thead th { color: var(--soft); font-weight: 600; } tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 7rem; }
 .n { text-align: right; white-space: nowrap; } .key { color: var(--soft); font-size: .8rem; font-weight: 400; }
 mark { background: var(--mark); color: inherit; text-decoration: underline; text-underline-offset: 2px; }
 svg { display: block; max-width: 100%; } svg text { fill: var(--soft); font-size: 11px; }
 .strip { width: 13rem; min-width: 9rem; } svg text.on { fill: var(--paper); font-size: 12px; }
-.bar { width: 11rem; height: .9rem; } .spark { width: 10rem; height: 2.5rem; }
+.bar { width: 11rem; min-width: 4rem; height: .9rem; } .spark { width: 10rem; height: 2.5rem; }
 .f-bar { fill: var(--bar); } .f-stop { fill: var(--stop); } .f-go { fill: var(--go); } .f-part { fill: var(--part); } .f-back { fill: var(--line); }
 .s-line { stroke: var(--part); fill: none; stroke-width: 1.5; } .s-limit { stroke: var(--stop); stroke-width: 1.5; stroke-dasharray: 5 3; }
 .s-usual { stroke: var(--soft); stroke-dasharray: 1 3; } .s-axis { stroke: var(--line); } .s-edge { stroke: var(--ink); stroke-width: 1.5; }
@@ -318,8 +318,8 @@ AS $$
 		FROM (
 			SELECT row_number() OVER (ORDER BY min(l.place)) AS ordinal,
 				CASE l.counter
-					WHEN 'deleted_lines' THEN format('delete %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping))
-					WHEN 'updated_lines' THEN format('change %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping))
+					WHEN 'deleted_lines' THEN format('delete %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping)) || m.others
+					WHEN 'updated_lines' THEN format('change %s of %s', syncup.page_number(m.count), syncup.page_count(m.base, m.mapping)) || m.others
 					WHEN 'inserted_lines' THEN CASE m.base WHEN 0 THEN format('add %s, where there are none', syncup.page_count(m.count, m.mapping))
 						ELSE format('add %s to the %s that are there', syncup.page_count(m.count, m.mapping), syncup.page_number(m.base)) END
 					WHEN 'link_deleted_lines' THEN format('remove %s of %s links (%s)', syncup.page_number(m.count), syncup.page_number(m.base), syncup.page_value(m.mapping))
@@ -330,15 +330,20 @@ AS $$
 				END AS words
 			FROM syncup.exceeded_limits(b.batch) l
 			CROSS JOIN LATERAL (
-				(SELECT k.mapping, k.count, k.base, NULL AS resource FROM syncup.counted k
+				(SELECT k.mapping, k.count, k.base, NULL AS resource,
+					-- what is as large is said as well
+					(SELECT coalesce(string_agg(format(' and %s of %s', syncup.page_number(o.count), syncup.page_count(o.base, o.mapping)), '' ORDER BY o.count DESC, o.mapping), '')
+					FROM (SELECT s.* FROM syncup.counted s WHERE s.batch = b.batch AND s.counter = l.counter AND s.mapping <> k.mapping AND s.count * 2 >= k.count
+						ORDER BY s.count DESC, s.mapping LIMIT 2) AS o) AS others
+				FROM syncup.counted k
 				WHERE k.batch = b.batch AND k.counter = l.counter AND k.mapping IS NOT NULL
 				ORDER BY k.count DESC, k.mapping LIMIT 1)
 				UNION ALL
-				(SELECT r.mapping, r.deleted, r.stored, r.resource FROM syncup.batch_resource r
+				(SELECT r.mapping, r.deleted, r.stored, r.resource, NULL FROM syncup.batch_resource r
 				WHERE r.batch = b.batch AND r.mapping = l.mapping AND l.counter = 'link_deleted_lines_per_resource'
 				ORDER BY r.deleted::float8 / r.stored DESC, r.stored DESC, r.resource COLLATE "C" LIMIT 1)
 			) AS m
-			GROUP BY l.counter, m.mapping, m.count, m.base, m.resource
+			GROUP BY l.counter, m.mapping, m.count, m.base, m.resource, m.others
 		) AS e
 		WHERE e.ordinal <= 3),
 		(SELECT CASE count(*) WHEN 1 THEN 'A check of your own' ELSE format('%s checks of your own', count(*)) END || CASE WHEN bool_and(r.error IS NOT NULL) THEN ' failed: ' ELSE ' found something: ' END
@@ -1288,7 +1293,11 @@ AS $$
 	LEFT JOIN (
 		SELECT 1, 'apply', 'Apply: the changes are right',
 			format(E'<p><strong>What happens:</strong> exactly what is stored and shown here is written: %s. The files are not read again. The limits are waived for this run alone.</p>\n<p>%s</p>\n',
-				syncup.page_done(b), CASE WHEN b.changes_kept THEN 'It can be taken back later with syncup_undo().' ELSE 'syncup cannot take it back later.' END)
+				syncup.page_done(b), CASE WHEN coalesce(current_setting('syncup.keep_changes_for', true), '0') <> '0' THEN format('It can be taken back with syncup_undo() for %s, unless later runs change the same rows.', syncup.page_escape(current_setting('syncup.keep_changes_for')))
+					WHEN b.changes_kept THEN 'It can be taken back later with syncup_undo().'
+					ELSE 'syncup cannot take it back later: changes of applied runs are not kept.' END
+				|| coalesce((SELECT format(E'</p>\n<p>%s</p>%s<p>Or apply them alone:', syncup.page_escape(n.words), syncup.page_call(n.call))
+					FROM syncup.next_steps(b.batch) n WHERE n.choice = 'job'), ''))
 		UNION ALL
 		SELECT 2, 'decline', 'Decline: the source is wrong',
 			format(E'<p><strong>What happens:</strong> nothing is written; the tables stay as they are. %s%s</p>\n<p>Have the export made again. Put the reason into the statement.</p>\n',

@@ -589,7 +589,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.add_counters(jsonb, jsonb) IS 'Counters of two calls of a step, added.';
 
-CREATE FUNCTION syncup.end_run(run bigint, OUT state text, OUT message text, OUT hint text)
+CREATE FUNCTION syncup.end_run(run bigint, OUT state text, OUT message text, OUT detail text, OUT hint text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -609,6 +609,10 @@ BEGIN
 		WHEN 'error' THEN format('job "%s" failed: run %s, step "%s" ended in error', r.job, run, first_bad.step)
 		WHEN 'warning' THEN format('job "%s" ended with a warning: run %s, step "%s"', r.job, run, first_bad.step)
 		ELSE format('job "%s" was cancelled: run %s', r.job, run) END;
+	detail := CASE first_bad.state
+		WHEN 'blocked' THEN syncup.what_exceeds(first_bad.batch) || '.'
+		ELSE first_bad.error || coalesce((SELECT ': ' || b.error FROM syncup.batch b
+			WHERE b.connector = first_bad.connector AND b.status = 'failed' AND first_bad.error LIKE format('batch %s failed%%', b.batch)), '') END;
 	hint := CASE state
 		WHEN 'blocked' THEN format('Look at SELECT syncup_report(''%s''); then CALL syncup_resume_job(%s), or SELECT syncup_discard(''%s'').', first_bad.batch, run, first_bad.batch)
 		WHEN 'success' THEN NULL

@@ -54,7 +54,7 @@ RETURNS SETOF syncup.ailment
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'notice', format('connector "%s"', c.connector), 'no job runs it: it runs when somebody calls it', format('SELECT syncup_create_jobs(%L); SELECT syncup_schedule(%L), syncup_schedule(%L);', c.connector, c.connector || '_complete', c.connector || '_incremental')
+	SELECT 'notice', format('connector "%s"', c.connector), 'no job runs it, of those that you may see', format('SELECT syncup_create_jobs(%L); SELECT syncup_schedule(%L), syncup_schedule(%L);', c.connector, c.connector || '_complete', c.connector || '_incremental')
 	FROM syncup.connector c
 	WHERE c.active AND ($1 IS NULL OR c.connector = $1) AND NOT EXISTS (SELECT FROM syncup.job_step s WHERE s.connector = c.connector)
 		AND EXISTS (SELECT FROM syncup.mapping m WHERE m.connector = c.connector)
@@ -98,6 +98,7 @@ DECLARE
 	c record;
 	f record;
 	gone text;
+	hint text;
 BEGIN
 	FOR c IN SELECT x.connector FROM syncup.connector x WHERE x.active AND (connector IS NULL OR x.connector = connector) ORDER BY 1 LOOP
 		BEGIN
@@ -121,7 +122,8 @@ BEGIN
 				END IF;
 			END LOOP;
 		EXCEPTION WHEN OTHERS THEN
-			RETURN NEXT ('error', format('connector "%s"', c.connector), SQLERRM, 'see docs/errors.md')::syncup.ailment;
+			GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+			RETURN NEXT ('error', format('connector "%s"', c.connector), SQLERRM, coalesce(nullif(hint, ''), 'see docs/errors.md'))::syncup.ailment;
 		END;
 	END LOOP;
 END
@@ -231,8 +233,23 @@ AS $$
 			WHERE b.connector = t.connector AND b.status = 'applied' AND b.mode <> 'initial' AND b.synchronized_at > now() - interval '1 year' GROUP BY b.batch) n) AS h
 	WHERE t.mapping IS NULL AND ($1 IS NULL OR t.connector = $1) AND t.counter IN ('inserted_lines', 'updated_lines', 'deleted_lines')
 		AND h.batches >= 100 AND t.maximum > greatest(100, 20 * h.most)
+	UNION ALL
+	-- the base of a connector's percentage is the rows of all its mappings
+	SELECT 'warning', format('mapping "%s.%s"', m.connector, m.mapping), format('all of its %s rows may be deleted within the limits: they are few of the connector''s %s', m.stored, m.base),
+		format('SELECT syncup_set_thresholds(%L, ''{"max_percentage_deleted_lines": 5, "minimum_lines_for_percentage": 3}'', %L);', m.connector, m.mapping)
+	FROM (
+		SELECT p.connector, p.mapping, s.stored, sum(s.stored) OVER (PARTITION BY p.connector) AS base
+		FROM syncup.mapping p
+		CROSS JOIN LATERAL (SELECT c.stored_before + c.inserted - c.deleted AS stored FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)
+			WHERE b.connector = p.connector AND c.mapping = p.mapping AND b.status = 'applied' ORDER BY b.seq DESC LIMIT 1) AS s
+		WHERE p.kind = 'entity type' AND ($1 IS NULL OR p.connector = $1)
+	) AS m
+	WHERE m.stored > 0 AND m.base > m.stored AND NOT EXISTS (
+		SELECT FROM syncup.threshold t
+		WHERE t.connector = m.connector AND t.counter = 'deleted_lines' AND (t.mapping IS NULL OR t.mapping = m.mapping)
+			AND (t.maximum > 0 AND m.stored > t.maximum OR t.max_percentage > 0 AND m.stored * 100 > t.max_percentage * CASE WHEN t.mapping IS NULL THEN m.base ELSE m.stored END))
 $$;
-COMMENT ON FUNCTION syncup.ails_limits(text) IS 'Limits that are off, or so high that they guard nothing.';
+COMMENT ON FUNCTION syncup.ails_limits(text) IS 'Limits that are off, or so high that they guard nothing, and small mappings that those of the connector do not guard.';
 
 -- ---------- the server ----------
 

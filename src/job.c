@@ -259,12 +259,14 @@ end_run(JobWork *job)
 {
 	char	   *state;
 	char	   *message;
+	char	   *detail;
 	char	   *hint;
 
-	own_sql("SELECT state, message, hint FROM syncup.end_run($1)", SQL_ARGS(SQL_INT8(job->run)));
+	own_sql("SELECT state, message, detail, hint FROM syncup.end_run($1)", SQL_ARGS(SQL_INT8(job->run)));
 	state = sql_text(0, 1);
 	message = sql_text(0, 2);
-	hint = sql_text(0, 3);
+	detail = sql_text(0, 3);
+	hint = sql_text(0, 4);
 	CRASH_POINT("run ended");
 	commit(job);
 	unlock_job(job);
@@ -276,6 +278,9 @@ end_run(JobWork *job)
 					 strcmp(state, "error") == 0 ? MAKE_SQLSTATE('S', 'U', '0', '0', '1') :
 					 ERRCODE_SUCCESSFUL_COMPLETION),
 			 errmsg_internal("%s", message),
+			 /* What a step said may quote values. */
+			 detail ? errdetail_internal("%s", detail) : 0,
+			 detail ? errdetail_log("The reason was sent to the client.") : 0,
 			 hint ? errhint("%s", hint) : 0));
 }
 

@@ -885,6 +885,24 @@ reader_column_list(const Reader *reader)
 	return name_list_text(&list);
 }
 
+/* Whether the names of the header are UTF-8 that was read as something else. */
+static bool
+header_was_utf8(const Reader *reader)
+{
+	int			encoding = reader->is_relation ? PG_UTF8 : source_encoding(reader->source);
+
+	for (int i = 0; i < reader->ncolumns && encoding != PG_UTF8 && reader->options.header; i++)
+	{
+		const char *bytes = pg_server_to_any(reader->names[i], strlen(reader->names[i]), encoding);
+		int			length = strlen(bytes);
+
+		for (const char *byte = bytes; *byte; byte++)
+			if (IS_HIGHBIT_SET(*byte))
+				return pg_encoding_verifymbstr(PG_UTF8, bytes, length) == length;
+	}
+	return false;
+}
+
 int
 reader_find_column(Reader *reader, const char *name, bool missing_ok)
 {
@@ -895,8 +913,9 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 	if (column < 0 && !missing_ok)
 	{
 		NameList	nearest = {.wanted = name};
+		bool		was_utf8 = header_was_utf8(reader);
 
-		for (int i = 0; i < reader->ncolumns; i++)
+		for (int i = 0; i < reader->ncolumns && !was_utf8; i++)
 			name_list_add(&nearest, reader->names[i], NULL);
 
 		/*
@@ -914,6 +933,9 @@ reader_find_column(Reader *reader, const char *name, bool missing_ok)
 				 nearest.nearest ? errdetail("Did you mean \"%s\"?", nearest.nearest) : 0,
 				 nearest.nearest ? errdetail_log("The file has a column of a similar name.") : 0,
 				 reader->is_relation ? errhint("Names match exactly, else ignoring case; check the relation and the mapping.") :
+				 was_utf8 ?
+				 errhint("The header is UTF-8, and was read as %s: have it exported as before, or change the option \"encoding\".",
+						 source_encoding_name(reader->source)) :
 				 reader->options.header ?
 				 errhint("Names match exactly, else ignoring case; check the export, the delimiter and the mapping.") :
 				 errhint("Without a header the columns are column1, column2, and so on.")));

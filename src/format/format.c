@@ -144,7 +144,7 @@ static const FormatType formats[] = {
 	{"multivaluedtext", PARAMETER_OPTIONAL,
 		"multivaluedtext, multivaluedtext:<separator>", parse_separator,
 	apply_multivaluedtext},
-	{"number", PARAMETER_REQUIRED, "number:<decimal><group>",
+	{"number", PARAMETER_REQUIRED, "number:<decimal><group>, number:<decimal><group>-",
 	parse_number_marks, apply_number},
 	{"rdn", PARAMETER_NONE, "rdn", NULL, apply_rdn},
 	{"sid", PARAMETER_NONE, "sid", NULL, apply_sid},

@@ -57,6 +57,7 @@ struct Format
 		{
 			char	   *decimal;
 			char	   *groups[4];	/* ends with NULL */
+			bool		sign_behind;
 		}			number;
 		bool		base64;		/* guid: binary as base64, else as hex */
 		int			bit;

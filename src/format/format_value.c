@@ -419,7 +419,8 @@ take_mark(const char **string)
 }
 
 /*
- * Parse the decimal character and the one between groups.
+ * Parse the decimal character, the one between groups, and a "-" that says
+ * that signs may stand behind.
  *
  * A blank between groups is also the no-break space that typography asks
  * for, wide (U+00A0) or narrow (U+202F), whichever of them is given.
@@ -436,10 +437,11 @@ parse_number_marks(Format *format, const char *parameter)
 	format->u.number.decimal = take_mark(&parameter);
 	if (format->u.number.decimal == NULL)
 		return "The decimal character is one that is no letter, digit or sign.";
-	if (*parameter == '\0')
+	format->u.number.sign_behind = *parameter != '\0' && parameter[strlen(parameter) - 1] == '-';
+	if (*parameter == '\0' || strcmp(parameter, "-") == 0)
 		return NULL;
 	group = take_mark(&parameter);
-	if (group == NULL || *parameter != '\0')
+	if (group == NULL || strcmp(parameter, format->u.number.sign_behind ? "-" : "") != 0)
 		return "The group character is one that is no letter, digit or sign.";
 	if (strcmp(group, format->u.number.decimal) == 0)
 		return "The decimal and the group character are the same.";
@@ -479,21 +481,21 @@ match_mark(const char *string, char *const *marks)
  * Read a number with a decimal character and groups of three digits.
  *
  * No digit is needed before the decimal character, one is behind it.
- * Groups are checked, as "1,5" read with a group comma would be 15.
+ * Groups are checked, as "1,5" read with a group comma would be 15.  Where a
+ * sign may stand behind, a blank is none.
  */
 char *
 apply_number(const Format *format, const char *value, Refusal *refusal)
 {
-	char	   *result = palloc(strlen(value) + 2);
-	char	   *out = result;
+	char	   *result = palloc(strlen(value) + 3);
+	char	   *out = result + 1;	/* behind the sign */
 	int			ndigits = 0;	/* in this group */
 	bool		grouped = false;
+	char		sign = '\0';
 	int			length;
 
-	if (*value == '-')
-		*out++ = '-';
 	if (*value == '-' || *value == '+')
-		value++;
+		sign = *value++;
 	while (true)
 	{
 		if (IS_DIGIT(*value))
@@ -528,8 +530,15 @@ apply_number(const Format *format, const char *value, Refusal *refusal)
 	}
 	if (ndigits == 0)
 		return refuse_text(refusal, "Digits are missing.");
+	if (format->u.number.sign_behind && sign == '\0' && *value && strchr("-+ ", *value) != NULL)
+		sign = *value++;
+	if (strcmp(value, "-") == 0 && sign == '\0')
+		return refuse_text(refusal, "The sign stands behind; \"-\" at the end of the format allows it.");
+	if (*value && value[strspn(value, " ")] == '\0')
+		return refuse_text(refusal, "Blanks stand behind; the option \"trim\" cuts them.");
 	if (*value)
 		return refuse_text(refusal, "A character does not belong to a number.");
 	*out = '\0';
-	return result;
+	*result = '-';
+	return sign == '-' ? result : result + 1;
 }

@@ -306,18 +306,35 @@ check_undoable(const Batch *batch, const Connector *connector)
 				 errhint("Decline it with syncup_discard() first.")));
 }
 
+/* Which batches have changed rows of the mapping since, the newest first; at most five. */
+static char *
+applied_since(const Batch *batch, const Mapping *mapping)
+{
+	own_sql("SELECT string_agg(s.batch::text, ', ' ORDER BY s.seq DESC) FROM ("
+			"SELECT b.batch, b.seq FROM syncup.batch b JOIN syncup.batch_counter c USING (batch)"
+			" JOIN syncup.batch o ON o.batch = $1"
+			" WHERE b.connector = o.connector AND b.seq > o.seq AND b.status = 'applied' AND c.mapping = $2"
+			" AND c.delta_inserted + c.delta_updated + c.delta_deleted > 0 ORDER BY b.seq DESC LIMIT 5) AS s",
+			SQL_ARGS(SQL_UUID(&batch->id), SQL_TEXT(mapping->name)));
+	return sql_text(0, 1);
+}
+
 /* Errors where previous is not as the batch left it. */
 static void
 check_previous(const Batch *batch, const Mapping *mapping)
 {
+	char	   *since;
 	StringInfoData keys;
 	int64		count;
 
 	initStringInfo(&keys);
 	count = delta_changed_since(mapping, &batch->id, &keys, MAX_NAMED_ROWS);
-	if (count > 0)
-		refuse_stale(batch, "undone", mapping, count, keys.data,
-					 "Later batches changed them: undo those first.");
+	if (count == 0)
+		return;
+	since = applied_since(batch, mapping);
+	refuse_stale(batch, "undone", mapping, count, keys.data,
+				 since ? psprintf("Undo first, in this order, what was applied since: %s.", since) :
+				 "Later batches changed them: undo those first.");
 }
 
 /*

@@ -20,6 +20,7 @@ SELECT * FROM syncup_read_csv(t.dir() || '/umlaut.csv') AS ("ärger" int);
 -- A column that is missing; one that stands there twice, which only matters
 -- when it is asked for.
 SELECT t.error($$SELECT * FROM syncup_read_csv(t.dir() || '/people.csv') AS (id int, nme text)$$);
+SELECT t.error($$SELECT * FROM syncup_read_csv(t.dir() || '/umlaut.csv', '{"encoding": "WIN1252"}') AS ("Ärger" int)$$);
 CALL t.write('twice.csv', E'id,x,x,Y,y\n1,2,3,4,5\n');
 SELECT * FROM syncup_csv_header(t.dir() || '/twice.csv');
 SELECT * FROM syncup_read_csv(t.dir() || '/twice.csv') AS (id int);

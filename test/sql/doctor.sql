@@ -41,6 +41,19 @@ SELECT syncup_activate('A');
 DO $$ BEGIN FOR i IN 1 .. 101 LOOP PERFORM syncup_prepare('A', 'incremental'); PERFORM FROM syncup_synchronize('A'); END LOOP; END $$;
 SELECT syncup_set_thresholds('A', '{"maximum_updated_lines": 5000}');
 SELECT * FROM t.doctor('A');
+-- a small mapping beside a large one, whose limits do not see it emptied; its remedy does
+CREATE TABLE target.large (id int PRIMARY KEY);
+CREATE TABLE target.small (id int PRIMARY KEY);
+CALL t.shell($$(echo id; seq 1000) >large.csv; (echo id; seq 40) >small.csv$$);
+SELECT syncup_create_connector('B', t.dir());
+SELECT syncup_map_entity_type('B', 'large', 'target.large', 'large.csv', 'id'), syncup_map_entity_type('B', 'small', 'target.small', 'small.csv', 'id');
+CALL syncup_run('B', 'initial');
+SELECT * FROM t.doctor('B') WHERE severity = 'warning';
+CALL t.shell('echo id >small.csv');
+SELECT counter, count FROM syncup_preview('B', 'complete') WHERE exceeded;
+SELECT remedy AS statement FROM t.doctor('B') WHERE severity = 'warning' \gexec
+SELECT mapping, counter, count FROM syncup_preview('B', 'complete') WHERE exceeded;
+SELECT * FROM t.doctor('B') WHERE severity = 'warning';
 -- history of years, dead rows
 UPDATE syncup.batch SET prepared_at = now() - interval '2 years';
 SELECT * FROM t.doctor() WHERE problem ~ 'older';
@@ -54,6 +67,10 @@ GRANT pg_read_server_files TO regress_syncup_sick;
 GRANT SELECT, INSERT (id, name), UPDATE (name) ON target.usr TO regress_syncup_sick;
 SET ROLE regress_syncup_sick;
 SELECT severity, object, problem, remedy FROM syncup_doctor('A') WHERE severity = 'error';
+RESET ROLE;
+REVOKE pg_read_server_files FROM regress_syncup_sick;
+SET ROLE regress_syncup_sick;
+SELECT regexp_replace(problem, '".*"', '<file>') AS problem, remedy FROM syncup_doctor('A') WHERE problem ~ 'for file';
 RESET ROLE;
 -- columns, keys and targets that are gone
 ALTER TABLE target.usr DROP COLUMN name, DROP CONSTRAINT usr_pkey CASCADE;

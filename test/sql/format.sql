@@ -226,7 +226,12 @@ SELECT * FROM pg_temp.try('number:' || U&'\066B', '12' || U&'\066B' || '5');
 SELECT * FROM pg_temp.try('number:,,', '1');
 SELECT * FROM pg_temp.try('number:,.x', '1');
 SELECT * FROM pg_temp.try('number:1.', '1');
-SELECT * FROM pg_temp.try('number:,-', '1');
+SELECT * FROM pg_temp.try('number:,-', '1', '1,5-', '1.234,5-');
+SELECT * FROM pg_temp.try('number:,.-', '1.234,50-', '1.234,50 ', '1.234,50', '1,5+', '-1,5', ',5-', '0-', '-1,5-', '1,5--', '1,5 -', '1,5- ', '1,5  ', '-', ' -', ' ');
+SELECT * FROM pg_temp.try('number:,.--', '1');
+SELECT * FROM pg_temp.try('number:,-.', '1');
+SELECT * FROM pg_temp.try('number:-', '1');
+SELECT syncup_format('1.234.567,89-', 'number:,.-')::numeric;
 SELECT * FROM pg_temp.try('number:e', '1');
 SELECT syncup_format('-1.234.567,89', 'number:,.')::numeric;
 

@@ -51,6 +51,15 @@ RESET client_min_messages;
 CALL t.write('counted.csv', E'# from HR\nPage 1\nname;id;sid\nAda;1001;AQUAAAAAAAUVAAAA069+OHhU03m8n0i0PiUAAA==\nBo;1002;AQUAAAAAAAUVAAAA069+OHhU03m8n0i0PyUAAA==\nRows: 2\n');
 SELECT t.suggest(t.dir() || '/counted.csv', 'counted');
 
+-- Sums under the columns, signs behind numbers; what changes with every logon; few rows beside many; a file that is no table.
+CALL t.shell($$
+mkdir clinic
+(printf 'objectGUID,name,lastLogon\n'; i=100; while [ $i -lt 180 ]; do printf '00000000-0000-0000-0000-000000000%s,n%s,133781514756%s000\n' $i $i $i; i=$((i + 1)); done) >clinic/staff.csv
+printf 'Costs;Name;Balance\n0000004000;Ward;1.234,50-\n0000004010;Kitchen;17,00 \n0000004020;TOTAL care;2.000,00 \nSum;;782,50 \n' >clinic/costs.txt
+printf 'Costs;Name;Balance\nA1;Ward;1\nTotal;Care Ltd;2\n' >clinic/customers.csv
+printf '{}' >clinic/assets.json$$);
+SELECT t.suggest(t.dir() || '/clinic');
+
 -- Twice in a transaction; nothing is left behind.
 BEGIN;
 SELECT length(syncup_suggest(t.dir() || '/odd.csv', 'a')) = length(syncup_suggest(t.dir() || '/odd.csv', 'a'));

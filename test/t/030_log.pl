@@ -138,6 +138,8 @@ $seen = -s $node->logfile;
 write_file('m.csv', "id,v,u,n,parent\n1,$secret,$secret,$secret,\n");
 tells_nothing('a trigger, returned', "SELECT syncup_prepare('C', 'complete'); SELECT status FROM syncup_synchronize('C')", 0);
 tells_the_client('a trigger, raised', "CALL syncup_run('C', 'complete')");
+$node->safe_psql('postgres', "SELECT syncup_create_jobs('C')");
+tells_the_client('a trigger, raised in a job', "CALL syncup_run_job('C_complete')");
 is($node->safe_psql('postgres', "SELECT error ~ '$secret' FROM syncup.batch ORDER BY seq DESC LIMIT 1"), 't', 'the history has the reason');
 
 # Statements made ready without a look at the log.
@@ -155,6 +157,8 @@ SELECT syncup_set_thresholds('C', '{"max_percentage_updated_lines": 5}');
 SQL
 write_file('m.csv', "id,v,u,n,parent\n1,$secret,$secret,$secret,\n");
 tells_nothing('a preview', "SELECT FROM syncup_preview('C', 'complete')", 0);
+tells_nothing('a block of a job', "CALL syncup_run_job('C_complete')", 1);
+like(($node->psql('postgres', "CALL syncup_run_job('C_complete')"))[2], qr/is blocked: .*\n.*DETAIL: +1 update exceeds max_percentage_updated_lines \(5 %\)\.\n.*HINT/, 'it says which limit');
 tells_nothing('a block', "CALL syncup_run('C', 'complete')", 0);
 my $blocked = $node->safe_psql('postgres', "SELECT blocked FROM syncup.status WHERE connector = 'C'");
 like($blocked, qr/-/, 'it is blocked');
