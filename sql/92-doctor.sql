@@ -153,7 +153,9 @@ AS $$
 	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), 'its target is gone', format('SELECT syncup_drop_mapping(%L, %L);', m.connector, m.mapping)
 	FROM syncup.mapped_targets($1) m WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target)
 	UNION ALL
-	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('column "%s" of %s is gone', u.name, m.target), 'map it again with "columns" that are there'
+	SELECT 'error', format('mapping "%s.%s"', m.connector, m.mapping), format('column "%s" of %s is gone', u.name, m.target),
+		format('SELECT e FROM jsonb_array_elements(syncup_export_configuration(%L)::jsonb -> %L) e WHERE e ->> %L = %L; shows how it is mapped: map it again without that column', m.connector,
+			CASE m.kind WHEN 'entity type' THEN 'entity_types' ELSE 'associations' END, CASE m.kind WHEN 'entity type' THEN 'entity_type' ELSE 'association' END, m.mapping)
 	FROM syncup.mapped_targets($1) m CROSS JOIN unnest(m.target_columns) AS u (name)
 	WHERE EXISTS (SELECT FROM pg_class c WHERE c.oid = m.target)
 		AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = m.target AND a.attname = u.name AND a.attnum > 0 AND NOT a.attisdropped)

@@ -407,7 +407,7 @@ hint_fault(Reader *reader)
 		return errhint("Its bytes fit %s: say in which encoding the file is with the option \"encoding\". If only this row is bad, set it aside with the option \"on_error\": \"quarantine\".",
 					   encodings);
 	if (reader->names == NULL)
-		return errhint("This is the header line; have the export corrected, or check the options \"skip_lines\" and \"quoting\".");
+		return errhint("This is the header line. Is it the file of this mapping? Have the export corrected, or check the options \"delimiter\", \"skip_lines\" and \"quoting\".");
 	if (reader->row.fault == CSV_UNTERMINATED_AT_END)
 		return errhint("The file was probably cut; have it exported again.");
 	if (reader->row.fault == CSV_STRAY_QUOTE && !reader->options.csv.lenient)
