@@ -140,13 +140,13 @@ SELECT * FROM t.run('PS', 'initial');
 TABLE target.mailbox ORDER BY name;
 
 -- SAP lists with trailers
-CALL t.file('sap/list.txt', E'----------------------------------------------------\n| Pers.No.|Name        |CostCtr |Entry     |    Amount|\n----------------------------------------------------\n|     1001|Ada Abbott  |0000100 |01.04.2019|  4.100,50|\n|     1002|Jürgen Petit|0000200 |15.09.2020|  3.950,00|\n----------------------------------------------------\n* Records: 2\n', 'LATIN1');
-CREATE TABLE employee (pernr int PRIMARY KEY, name text, cost_centre text, hired date, salary numeric);
+CALL t.file('sap/list.txt', E'----------------------------------------------------\n| Pers.No.|Name        |CostCtr |Entry     |    Amount|\n----------------------------------------------------\n|     1001|Ada Abbott  |0000100 |01.04.2019| 4.100,50 |\n|     1002|Jürgen Petit|0000200 |15.09.2020| 3.950,00-|\n----------------------------------------------------\n* Records: 2\n', 'LATIN1');
+CREATE TABLE employee (pernr int PRIMARY KEY, name text, cost_centre text, hired date, balance numeric);
 SELECT syncup_create_connector('SAP', t.dir() || '/sap', '{"encoding": "LATIN1", "delimiter": "|", "trim": " ", "quote": "",
        "ignore_lines": "^-+$", "trailer": "^[*] Records: *([0-9]+)"}');
 SELECT syncup_map_entity_type('SAP', 'employee', 'employee', 'list.txt', 'Pers.No.',
        '{"Pers.No.": "pernr", "Name": "name", "CostCtr": "cost_centre", "Entry": {"column": "hired", "format": "datetime:DD.MM.YYYY"},
-         "Amount": {"column": "salary", "format": "number:,."}}');
+         "Amount": {"column": "balance", "format": "number:,.-"}}');
 SELECT * FROM t.run('SAP', 'initial');
 TABLE target.employee ORDER BY 1;
 -- A cut list.
