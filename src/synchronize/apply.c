@@ -15,7 +15,9 @@
 #include "commands/trigger.h"
 #include "synchronize/constraints.h"
 #include "tool/crash_point.h"
+#include "tool/guard.h"
 #include "executor/executor.h"
+#include "executor/spi.h"
 #include "target/failure.h"
 #include "target/handover.h"
 #include "lib/stringinfo.h"
@@ -37,6 +39,7 @@ typedef struct Application
 	const Mapping *mapping;
 	TypedRows  *changes;
 	bool		back;			/* what takes them back instead */
+	bool		together;		/* updates are written with those of the target's other mappings */
 } Application;
 
 /*
@@ -234,6 +237,14 @@ update_rows(Application *application, ChangeAction action)
 		check_written_scope(mapping, application->changes, is_action(action));
 }
 
+/* Writes what stays and changes. */
+static void
+apply_updates(Application *application)
+{
+	update_rows(application, ACTION_UPDATE);
+	update_rows(application, ACTION_TAKE);
+}
+
 /* Writes what goes. */
 static void
 apply_deletes(Application *application)
@@ -252,11 +263,8 @@ apply_deletes(Application *application)
 								 as_it_was(mapping), application->back ? is_untouched(mapping, application->changes) : "true"),
 						is_few(mapping, application->changes->count), application->changes->actions[ACTION_DELETE]);
 	update_rows(application, ACTION_RETIRE);
-	if (application->back)
-	{
-		update_rows(application, ACTION_UPDATE);
-		update_rows(application, ACTION_TAKE);
-	}
+	if (application->back && !application->together)
+		apply_updates(application);
 }
 
 /* "col", ... of the target, and the values for them: as they were judged, or of the source. */
@@ -329,11 +337,8 @@ apply_writes(Application *application)
 		links_write(mapping, application->changes, application->back);
 		return;
 	}
-	if (!application->back)
-	{
-		update_rows(application, ACTION_UPDATE);
-		update_rows(application, ACTION_TAKE);
-	}
+	if (!application->back && !application->together)
+		apply_updates(application);
 	update_rows(application, ACTION_REVIVE);
 	if (application->changes->actions[ACTION_INSERT] == 0)
 		return;
@@ -346,10 +351,10 @@ apply_writes(Application *application)
 
 /* Writes one step of the changes of one mapping. */
 static void
-apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Application *))
+apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, bool together, void (*step) (Application *))
 {
 	MappingScope scope;
-	Application application = {mapping, NULL, back};
+	Application application = {mapping, NULL, back, together};
 	Writing    *writing;
 
 	mapping_enter(&scope, mapping);
@@ -366,7 +371,59 @@ apply_step(Mapping *mapping, const pg_uuid_t *batch, bool back, void (*step) (Ap
 	mapping_leave(&scope);
 }
 
-/* The same of all mappings of a kind, in the order they were made or in reverse. */
+/* The mappings of entity types that fill one target, each its scope. */
+static List *
+mappings_of_target(Connector *connector, Oid target)
+{
+	List	   *found = NIL;
+
+	foreach_mapping(mapping, connector)
+		if (!mapping->association && mapping->target == target)
+			found = lappend(found, mapping);
+	return found;
+}
+
+/* Updates of several mappings of a target, in some order. */
+typedef struct UpdatesTogether
+{
+	List	   *mappings;
+	const pg_uuid_t *batch;
+	bool		back;
+	bool		reverse;
+} UpdatesTogether;
+
+static void
+write_updates(void *arg)
+{
+	UpdatesTogether *updates = arg;
+	int			n = list_length(updates->mappings);
+
+	/* What is published for statements goes with the connection if they fail. */
+	SPI_connect();
+	for (int i = 0; i < n; i++)
+		apply_step(list_nth(updates->mappings, updates->reverse ? n - 1 - i : i), updates->batch, updates->back, true, apply_updates);
+	SPI_finish();
+}
+
+/*
+ * Writes the updates of all mappings of a target.  Where a unique value passes from
+ * a row of one to a row of another, the one that gives it up comes first, whichever
+ * was mapped first.
+ */
+static void
+update_together(List *mappings, const pg_uuid_t *batch, bool back)
+{
+	UpdatesTogether updates = {mappings, batch, back, back};
+	ErrorData  *error = guarded(write_updates, &updates);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+		ReThrowError(error);
+	updates.reverse = !back;
+	if (error != NULL)
+		write_updates(&updates);
+}
+
+/* Writes one step of all mappings of a kind, in the order they were made or in reverse. */
 static void
 apply_steps(Connector *connector, const pg_uuid_t *batch, bool back, bool associations,
 			bool reverse, void (*step) (Application *))
@@ -374,9 +431,17 @@ apply_steps(Connector *connector, const pg_uuid_t *batch, bool back, bool associ
 	for (int i = 0; i < connector->nmappings; i++)
 	{
 		Mapping    *mapping = &connector->mappings[reverse ? connector->nmappings - 1 - i : i];
+		List	   *mates = associations ? NIL : mappings_of_target(connector, mapping->target);
+		bool		together = list_length(mates) > 1;
 
-		if (mapping->association == associations)
-			apply_step(mapping, batch, back, step);
+		if (mapping->association != associations)
+			continue;
+		/* Updates come after what goes, and before what comes. */
+		if (together && step == apply_writes && !back && mapping == linitial(mates))
+			update_together(mates, batch, back);
+		apply_step(mapping, batch, back, together, step);
+		if (together && step == apply_deletes && back && mapping == linitial(mates))
+			update_together(mates, batch, back);
 	}
 }
 

@@ -241,5 +241,36 @@ SELECT syncup_prepare('K', 'complete') IS NOT NULL;
 SELECT t.apply(connector => 'K');
 SELECT t.failure('K');
 
+-- A unique value passes between rows of two scopes that stay, either way round, and to
+-- one that comes; not both ways at once.
+CREATE TABLE target.login (id int PRIMARY KEY, login text UNIQUE NOT NULL, source text);
+CALL t.write('a.csv', E'id,login\n1,x\n2,y\n');
+CALL t.write('b.csv', E'id,login\n11,p\n12,q\n');
+SELECT syncup_create_connector('U', t.dir());
+SELECT syncup_map_entity_type('U', 'a', 'target.login', 'a.csv', 'id', '{"id": "id", "login": "login"}', options => '{"scope": "source = ''A''", "constants": {"source": "A"}}');
+SELECT syncup_map_entity_type('U', 'b', 'target.login', 'b.csv', 'id', '{"id": "id", "login": "login"}', options => '{"scope": "source = ''B''", "constants": {"source": "B"}}');
+SELECT t.unlimited('U');
+SELECT syncup_prepare('U', 'initial') IS NOT NULL;
+SELECT t.apply(connector => 'U');
+CREATE FUNCTION t.logins(a text, b text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	CALL t.write('a.csv', E'id,login\n' || a);
+	CALL t.write('b.csv', E'id,login\n' || b);
+	PERFORM syncup_prepare('U', 'complete');
+	RETURN QUERY SELECT t.apply(connector => 'U');
+	RETURN QUERY SELECT t.failure('U') WHERE EXISTS (SELECT FROM syncup.batch b WHERE b.batch = t.last('U') AND status = 'failed');
+	RETURN QUERY SELECT string_agg(format('%s=%s', id, login), ' ' ORDER BY id) FROM target.login;
+	IF EXISTS (SELECT FROM syncup.batch b WHERE b.batch = t.last('U') AND status = 'applied') THEN
+		PERFORM syncup_undo(t.last('U'));
+		RETURN QUERY SELECT string_agg(format('%s=%s', id, login), ' ' ORDER BY id) FROM target.login;
+	END IF;
+END
+$$;
+SELECT t.logins(E'1,p\n2,y\n', E'11,z\n12,q\n');
+SELECT t.logins(E'1,z\n2,y\n', E'11,x\n12,q\n');
+SELECT t.logins(E'1,x\n2,y\n3,p\n', E'11,z\n12,q\n');
+SELECT t.logins(E'1,z\n2,y\n', E'11,p\n12,q\n13,x\n');
+SELECT t.logins(E'1,p\n2,y\n', E'11,x\n12,q\n');
+
 \set end :srcdir '/include/end.sql'
 \i :end
