@@ -421,7 +421,7 @@ CREATE FUNCTION syncup.call_in_sql(function text, arguments text[])
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT format('SELECT %s(%s);', function, replace(string_agg(a, ', ' ORDER BY place), E', \n', E',\n')) || E'\n' FROM unnest(arguments) WITH ORDINALITY AS a (a, place) WHERE a IS NOT NULL $$;
+AS $$ SELECT format('SELECT %s(%s);', function, string_agg(a, CASE WHEN starts_with(a, E'\n') THEN ',' ELSE ', ' END ORDER BY place)) || E'\n' FROM unnest(arguments) WITH ORDINALITY AS a (a, place) WHERE a IS NOT NULL $$;
 COMMENT ON FUNCTION syncup.call_in_sql(text, text[]) IS 'A statement that calls a function with arguments as they stand.';
 
 CREATE FUNCTION syncup.options_in_sql(options jsonb)

@@ -278,7 +278,7 @@ RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT coalesce(max(format('SELECT x.%I COLLATE "default" AS key, x.%I COLLATE "default" AS name FROM syncup_previous.%I x', k.stored, d.stored, t.table_name)),
+	SELECT coalesce(max(format('SELECT x.%I AS key, x.%I COLLATE "default" AS name FROM syncup_previous.%I x', k.stored, d.stored, t.table_name)),
 		'SELECT NULL::text AS key, NULL::text AS name WHERE false')
 	FROM syncup.association a
 	JOIN syncup.mapping t ON t.connector = a.entity_connector AND t.mapping = a.entity

@@ -81,7 +81,7 @@ AS $$
 	SELECT string_agg(format('"%s"', k.source), ', ' ORDER BY k.ordinal)
 	FROM syncup.mapping_column k JOIN syncup.mapping m USING (connector, mapping) JOIN syncup.connector c USING (connector)
 	WHERE k.connector = $1 AND k.mapping = $2 AND k.source <> '' AND k.optional IS NULL AND NOT k.repeated
-		AND NOT (m.kind = 'entity type' AND k.source = m.key AND k.target IS NULL AND EXISTS (SELECT FROM syncup.mapping_column p WHERE p.connector = k.connector AND p.mapping = k.mapping AND p.key_part = 2))
+		AND NOT (k.source = m.key AND k.target IS NULL AND k.key_part IS NULL AND EXISTS (SELECT FROM syncup.mapping_column p WHERE p.connector = k.connector AND p.mapping = k.mapping AND p.key_part = 2))
 		AND k.source NOT IN (SELECT h.name FROM @extschema@.syncup_csv_header($3, (
 			SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(c.options || m.options) o
 			WHERE o.key IN ('delimiter', 'quote', 'escape', 'encoding', 'header', 'names', 'skip_lines', 'comment', 'ignore_lines', 'trim', 'quoting'))) h)

@@ -57,6 +57,15 @@ SELECT * FROM t.doctor('B') WHERE severity = 'warning';
 -- history of years, dead rows
 UPDATE syncup.batch SET prepared_at = now() - interval '2 years';
 SELECT * FROM t.doctor() WHERE problem ~ 'older';
+-- the key of links is no column of their file
+CREATE TABLE target.part (team text, usr int, role text, PRIMARY KEY (team, usr, role));
+CREATE INDEX ON target.part (usr);
+CALL t.shell($$printf 'team,usr,role\nt,1,x\n' >part.csv$$);
+SELECT syncup_create_connector('K', t.dir());
+SELECT syncup_map_association('K', 'part', 'part.csv', 'team', 'A.team.id', 'usr', 'A.usr.id', 'target.part', 'team', 'usr', '{"columns": {"role": "role"}, "link_key": ["role"]}');
+SELECT * FROM t.doctor('K');
+SELECT syncup_drop_connector('K');
+DROP TABLE target.part;
 -- rights of another role
 DROP ROLE IF EXISTS regress_syncup_sick;
 CREATE ROLE regress_syncup_sick;

@@ -59,6 +59,9 @@ printf 'Costs;Name;Balance\n0000004000;Ward;1.234,50-\n0000004010;Kitchen;17,00 
 printf 'Costs;Name;Balance\nA1;Ward;1\nTotal;Care Ltd;2\n' >clinic/customers.csv
 printf '{}' >clinic/assets.json$$);
 SELECT t.suggest(t.dir() || '/clinic');
+-- A column's name stays as it is, with its comma, blank and line end.
+CALL t.write('folded.csv', E'"a, \nb",name\nk1,x\nk2,y\n');
+SELECT syncup_suggest(t.dir() || '/folded.csv', 'folded') ~ E'''a, \nb''' AS as_it_is;
 
 -- Twice in a transaction; nothing is left behind.
 BEGIN;
