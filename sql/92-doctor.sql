@@ -103,9 +103,9 @@ BEGIN
 	FOR c IN SELECT x.connector FROM syncup.connector x WHERE x.active AND (connector IS NULL OR x.connector = connector) ORDER BY 1 LOOP
 		BEGIN
 			-- of a mapping the file of all rows comes before that of changes
-			FOR f IN SELECT s.*, row_number() OVER (PARTITION BY s.mapping ORDER BY s.ordinality) = 1 AS is_full
-				FROM @extschema@.syncup_source_files(c.connector) WITH ORDINALITY s LOOP
-				IF f.file IS NOT NULL AND f.size IS NULL THEN
+			FOR f IN SELECT s.*, row_number() OVER (PARTITION BY s.mapping ORDER BY s.ordinality) = 1 AS is_full, coalesce((m.options ->> 'optional')::boolean, false) AS may_lack
+				FROM @extschema@.syncup_source_files(c.connector) WITH ORDINALITY s JOIN syncup.mapping m ON m.connector = c.connector AND m.mapping = s.mapping ORDER BY s.ordinality LOOP
+				IF f.file IS NOT NULL AND f.size IS NULL AND NOT f.may_lack THEN
 					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" is not there, or not ready', f.file), 'bring the export there, or name another file in the mapping''s call')::syncup.ailment;
 				ELSIF f.modified < now() - interval '7 days' THEN
 					RETURN NEXT ('warning', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" was written %s days ago', f.file, extract(day FROM now() - f.modified)),

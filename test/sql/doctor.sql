@@ -64,6 +64,10 @@ CALL t.shell($$printf 'team,usr,role\nt,1,x\n' >part.csv$$);
 SELECT syncup_create_connector('K', t.dir());
 SELECT syncup_map_association('K', 'part', 'part.csv', 'team', 'A.team.id', 'usr', 'A.usr.id', 'target.part', 'team', 'usr', '{"columns": {"role": "role"}, "link_key": ["role"]}');
 SELECT * FROM t.doctor('K');
+-- and a file that may be missing is nothing wrong
+SELECT syncup_map_association('K', 'part', 'part.csv', 'team', 'A.team.id', 'usr', 'A.usr.id', 'target.part', 'team', 'usr', '{"columns": {"role": "role"}, "link_key": ["role"], "optional": true}');
+CALL t.shell('rm part.csv');
+SELECT * FROM t.doctor('K');
 SELECT syncup_drop_connector('K');
 DROP TABLE target.part;
 -- rights of another role
