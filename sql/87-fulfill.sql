@@ -643,7 +643,7 @@ COMMENT ON FUNCTION syncup.ldap_values(jsonb, boolean) IS 'A value of a document
 
 CREATE FUNCTION syncup.ldap_columns(t syncup.resource_type)
 RETURNS TABLE (name text, attribute text, is_bytea boolean, is_given boolean, is_key boolean, is_text boolean)
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
@@ -1065,6 +1065,7 @@ COMMENT ON FUNCTION syncup.execute_orders(syncup.resource_type, syncup.fulfill_k
 CREATE FUNCTION syncup.fulfill_slice(caller regrole, resource_types text[], token text, OUT more boolean, OUT processed bigint, OUT executed bigint, OUT errored bigint, OUT message text)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
