@@ -106,6 +106,10 @@ AS $$
 			-- an order may have made it, or has linked it, and nobody has read it yet
 			x.current IS NULL AND CASE WHEN x.kind = 'account' THEN coalesce(x.before_error, x.provisioning_state) IN ('pending', 'transmitted', 'executed', 'errored')
 				ELSE x.property = ANY (%5$L::text[]) AND coalesce(x.before_error, x.provisioning_state) = 'executed' END AS x_unread,
+			-- an order has made it another one since it was read
+			x.kind <> 'account' AND x.account_key IS NOT NULL AND x.current IS NOT DISTINCT FROM w.current AND CASE coalesce(x.before_error, x.provisioning_state)
+				WHEN 'executed' THEN x.expected IS DISTINCT FROM w.expected
+				WHEN 'pending' THEN x.expected IS NOT DISTINCT FROM w.expected WHEN 'awaiting approval' THEN x.expected IS NOT DISTINCT FROM w.expected END AS x_written,
 			w.*, w.item IS NOT NULL AS is_asked
 		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
 			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
@@ -114,7 +118,7 @@ AS $$
 			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND (b.x_account IS NULL OR b.x_property IS NOT NULL) AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.message IS NOT NULL THEN 'error'
 			WHEN b.created THEN CASE WHEN b.assignment IS NULL THEN 'gone' ELSE 'same' END
-			WHEN b.wished AND b.same THEN 'same'
+			WHEN b.wished AND b.same THEN CASE WHEN b.x_written IS NOT TRUE THEN 'same' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
 			WHEN NOT b.wished AND NOT b.had THEN CASE WHEN b.x_unread AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.x_unread AND b.wished AND b.x_expected IS NULL AND syncup.is_made(b.assignment) THEN 'keep'
 			WHEN b.x_unread AND NOT b.wished THEN CASE WHEN NOT syncup.is_made_as(b.assignment, b.account_key) THEN 'found' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
@@ -144,13 +148,15 @@ AS $$
 				WHEN 'recall' THEN 'ordered, and not wished any more: it is removed when it is read' WHEN 'same' THEN NULL ELSE j.note END AS n_message,
 			CASE j.verdict WHEN 'error' THEN CASE WHEN j.x_state = 'rule error' THEN j.x_before ELSE j.x_state END END AS n_before,
 			-- what we made is there: a rule gave it
-			j.verdict = 'same' OR j.x_unread AND NOT j.wished AND j.verdict IN ('go', 'wait', 'barred') AS n_verified
+			j.verdict = 'same' OR j.x_unread AND NOT j.wished AND j.verdict IN ('go', 'wait', 'barred') AS n_verified,
+			-- what was there last is what the order wrote
+			j.x_standing = 'executed' AND j.wished AND j.same AND j.verdict IN ('go', 'wait') AS n_written
 		FROM judged j
 	), outcome AS (
 		SELECT d.*, d.assignment IS NOT NULL AND d.n_expected IS NOT DISTINCT FROM d.x_expected AS same_wish,
-			CASE WHEN d.n_verified THEN d.n_expected ELSE d.x_verified_expected END AS n_verified_expected,
+			CASE WHEN d.n_verified THEN d.n_expected WHEN d.n_written THEN d.x_expected ELSE d.x_verified_expected END AS n_verified_expected,
 			-- of a link that is to be removed when it is read, which
-			CASE WHEN d.n_verified THEN d.current WHEN d.verdict = 'recall' AND d.x_property IS NOT NULL THEN coalesce(d.x_expected, d.x_verified_current) ELSE d.x_verified_current END AS n_verified_current
+			CASE WHEN d.n_verified THEN d.current WHEN d.verdict = 'recall' AND d.x_property IS NOT NULL THEN coalesce(d.x_expected, d.x_verified_current) WHEN d.n_written THEN d.x_expected ELSE d.x_verified_current END AS n_verified_current
 		FROM decided d
 	), changed AS MATERIALIZED (
 		SELECT * FROM outcome o

@@ -533,6 +533,34 @@ CALL syncup_fulfill('{W}');
 SELECT id FROM target.login WHERE id > 30 ORDER BY 1;
 SELECT t.wish();
 SELECT owner, change, state FROM t.of_w WHERE owner = '31' ORDER BY change;
+-- a value that an order has written, and that is wished as it was before that is read: it is written back, also where all is decided anew, and where it is read in between
+SELECT t.kind('{"kind": "manual"}');
+INSERT INTO target.staff SELECT n, 'w1', CASE n WHEN 46 THEN NULL ELSE 1 END FROM generate_series(45, 48) n;
+INSERT INTO target.login SELECT id, mail, grade FROM target.staff WHERE id BETWEEN 45 AND 48;
+SELECT count(*) FROM t.wish();
+UPDATE target.staff SET mail = 'w2', grade = 2 WHERE id BETWEEN 45 AND 48;
+SELECT t.wish();
+SELECT count(*) FROM t.order();
+CALL syncup_fulfill('{W}');
+SELECT count(syncup_report_order(order_id)) FROM syncup.provisioning_order WHERE resource_type = 'W' AND state = 'transmitted' AND owner_key::int BETWEEN 45 AND 48;
+UPDATE target.staff s SET mail = l.mail, grade = l.grade FROM target.login l WHERE l.id = s.id AND s.id BETWEEN 45 AND 48;
+SELECT t.wish();
+SELECT t.kind('{"kind": "manual", "retries": 2}');
+SELECT t.wish();
+SELECT owner_key, property, expected, current, provisioning_state, verified_expected AS written FROM syncup.assignment WHERE resource_type = 'W' AND owner_key::int BETWEEN 45 AND 48 AND provisioning_state <> 'verified' ORDER BY 1, 2;
+-- 47 is read as it was written, 48 as somebody has put it back
+UPDATE target.login SET mail = 'w2', grade = 2 WHERE id = 47;
+SELECT t.wish();
+SELECT t.kind('{"kind": "manual", "retries": 3}');
+SELECT t.wish();
+SELECT owner_key, property, expected, current, provisioning_state, workflow_state FROM syncup.assignment WHERE resource_type = 'W' AND owner_key::int BETWEEN 45 AND 48 AND provisioning_state <> 'verified' ORDER BY 1, 2;
+UPDATE target.login SET mail = 'w2', grade = 2 WHERE id IN (45, 46);
+SELECT owner_key, document -> 'Changes' AS changes FROM syncup_generate_provisioning_orders('{W}') WHERE owner_key::int BETWEEN 45 AND 48;
+SELECT t.kind('{"kind": "internal", "retries": 0}');
+CALL syncup_fulfill('{W}');
+SELECT id, mail, grade FROM target.login WHERE id BETWEEN 45 AND 48 ORDER BY id;
+SELECT t.wish();
+SELECT count(*) FROM syncup.assignment WHERE resource_type = 'W' AND owner_key::int BETWEEN 45 AND 48 AND (provisioning_state, workflow_state) IS DISTINCT FROM ('verified', NULL);
 -- what a function returns is null, or an error, and nothing else; what it did besides is taken back
 CREATE FUNCTION target.silent(document jsonb) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
