@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
 	FROM syncup.every_run r
 	LEFT JOIN LATERAL (
 		-- what blocked may be something else: orders, or a step of one's own
-		SELECT s.step, s.sqlstate, t.batch, t.status
+		SELECT s.step, s.sqlstate, CASE WHEN s.state = 'blocked' AND (t.batch IS NOT NULL OR s.kind IN ('prepare', 'synchronize', 'validate')) THEN s.batch END AS batch, t.status
 		FROM syncup.step_record s LEFT JOIN syncup.batch t ON t.batch = s.batch AND s.state = 'blocked'
 		WHERE s.run = r.run AND s.state IN ('cancelled', 'error', 'blocked', 'warning', 'running', 'interrupted')
 		ORDER BY (s.state = r.state) DESC, s.ordinal LIMIT 1

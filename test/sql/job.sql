@@ -251,6 +251,9 @@ INSERT INTO syncup.step_kind (kind, function) VALUES ('stuck', 't.stuck');
 SELECT syncup_create_job('stuck'), syncup_add_step('stuck', 'wait', 'stuck');
 CALL syncup_run_job('stuck');
 SELECT * FROM t.alarms WHERE job = 'stuck';
+-- of a batch that is gone nobody decides any more
+UPDATE syncup.step_record SET kind = 'prepare' WHERE kind = 'stuck';
+SELECT count(*) FROM t.alarms WHERE job = 'stuck';
 SELECT syncup_drop_job('stuck');
 DELETE FROM syncup.step_kind WHERE kind = 'stuck';
 -- somebody else has decided meanwhile: that stands
