@@ -528,7 +528,7 @@ json_members(JsonbContainer *container)
 
 /* The option of this name that such a giver may give, or an error. */
 static const OptionKind *
-find_option(const char *name, int allowed)
+kind_of_option(const char *name, int allowed)
 {
 	StringInfoData names;
 	NameList	nearest = {.wanted = name};
@@ -604,7 +604,7 @@ overlay(Options *options, Jsonb *document, int allowed, bool *escape_given)
 	check_object(document);
 	foreach_ptr(JsonMember, member, json_members(&document->root))
 	{
-		const OptionKind *kind = find_option(member->name, allowed);
+		const OptionKind *kind = kind_of_option(member->name, allowed);
 		char	   *text = json_scalar_text(&member->value);
 
 		check_type(kind, &member->value);
@@ -627,7 +627,7 @@ options_merge(int allowed, Jsonb *stored, Jsonb *given)
 		check_object(given);
 	count = own_sql("SELECT key FROM jsonb_object_keys($1) AS key", SQL_ARGS(SQL_JSONB(given)));
 	for (uint64 i = 0; i < count; i++)
-		(void) find_option(sql_text(i, 1), allowed);
+		(void) kind_of_option(sql_text(i, 1), allowed);
 	own_sql("SELECT coalesce(jsonb_object_agg(key, value), '{}')"
 			" FROM jsonb_each(coalesce($1, '{}') || coalesce($2, '{}')) WHERE value <> 'null'",
 			SQL_ARGS(SQL_JSONB(stored), SQL_JSONB(given)));
