@@ -379,14 +379,14 @@ is_kept_key_readable(Cleanser *cleanser)
 
 /*
  * Notes in the delta that the source has a row of this key: for a complete run, and
- * for the row that it may be under its former key (renames.c).
+ * for the row that it may be under its former key, or in another scope (renames.c).
  */
 static void
 write_kept_key(Cleanser *cleanser)
 {
 	const Mapping *mapping = cleanser->record.mapping;
 
-	if (!cleanser->complete && cleanser->known_by < 0)
+	if (!cleanser->complete && cleanser->known_by < 0 && mapping->options->scope == NULL)
 		return;
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i) && i != cleanser->known_by)
@@ -583,6 +583,9 @@ take_unchanged(Cleanser *cleanser)
 		/* Previous forgets what is not cleansed any more; the target keeps it. */
 		delta_write(cleanser->record.delta, COMMAND_DELETE, cleanser->record.fields, cleanser->record.lengths, NULL);
 		cleanser->record.counter.delta_deleted++;
+		/* It has no other key. */
+		if (cleanser->known_by >= 0)
+			cleanser->record.fields[cleanser->known_by] = NULL;
 		write_kept_key(cleanser);
 		return;
 	}

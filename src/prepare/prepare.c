@@ -790,6 +790,21 @@ read_group(Prepare *prepare, FileGroup *group)
 	CRASH_POINT("file read");
 }
 
+/* Lets nothing go that another mapping of the same table has as a bad row (SPEC 4.3). */
+static void
+keep_bad_elsewhere(Prepare *prepare)
+{
+	foreach_mapping(mapping, prepare->connector)
+	{
+		int64		kept = mapping->association || mapping->options->scope == NULL ? 0 :
+			keys_kept_elsewhere(mapping, prepare->batch);
+
+		if (kept > 0)
+			own_sql("UPDATE syncup.batch_counter SET delta_deleted = delta_deleted - $3 WHERE batch = $1 AND mapping = $2",
+					SQL_ARGS(SQL_UUID(prepare->batch), SQL_TEXT(mapping->name), SQL_INT8(kept)));
+	}
+}
+
 /* Counts the mappings whose file is missing; their links follow rows whose key changes all the same. */
 static void
 count_absent(Prepare *prepare)
@@ -867,6 +882,7 @@ prepare(const char *connector, const char *mode, Jsonb *options)
 	CRASH_POINT("batch queued");
 	foreach_ptr(FileGroup, group, groups)
 		read_group(&work, group);
+	keep_bad_elsewhere(&work);
 	count_absent(&work);
 	write_followers(&work);
 	quarantine_close(work.quarantine);

@@ -84,14 +84,11 @@ add_key(void *arg, uint64 row)
 /* The keys of a batch's delta that a command names, with what they are paired by: another column, as a key if type is given. */
 static TypedRows *
 keys_of_command(const Mapping *mapping, const pg_uuid_t *batch, const char *command, int column,
-				KeyType *type, const char *name)
+				KeyType *type, const DigestEpoch *epoch, const char *name)
 {
-	KeySink		sink = {.rows = typed_rows_begin(name, 2), .type = type};
+	KeySink		sink = {.rows = typed_rows_begin(name, 2), .type = type, .epoch = epoch->key};
 	const char *value = quote_identifier(mapping->columns[column].stored);
-	DigestEpoch epoch;
 
-	digest_epoch_load(&epoch, mapping);
-	sink.epoch = epoch.key;
 	typed_rows_text(sink.rows, "key");
 	typed_rows_text(sink.rows, "value");
 	sql_for_each(own_cursor(psprintf("SELECT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND d.command = $2 AND d.%s <> ''",
@@ -102,12 +99,12 @@ keys_of_command(const Mapping *mapping, const pg_uuid_t *batch, const char *comm
 	return sink.rows;
 }
 
-/* Takes the keys that rows which were set aside may have had out of those that go; returns how many. */
+/* Takes the keys of rows that were set aside, or may have been theirs, out of those that go; returns how many. */
 static int64
-keep_former(const Mapping *mapping, const pg_uuid_t *batch)
+keep_gone(const Mapping *mapping, const pg_uuid_t *batch)
 {
 	return own_sql(psprintf("DELETE FROM %s d USING syncup_kept kept JOIN syncup_gone gone USING (value)"
-							" WHERE d.batch = $1 AND d.command = 'delete' AND d.%s = gone.key",
+							" WHERE d.batch = $1 AND d.command = 'delete' AND d.renamed IS NULL AND d.%s = gone.key",
 							delta_table(mapping), quote_identifier(mapping->columns[mapping->key].stored)),
 				   SQL_ARGS(SQL_UUID(batch)));
 }
@@ -120,6 +117,7 @@ renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept)
 	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
 	KeyType		type;
 	KeyType    *values;
+	DigestEpoch epoch;
 	TypedRows  *set_aside;
 	TypedRows  *came;
 	TypedRows  *gone;
@@ -131,17 +129,18 @@ renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept)
 		return 0;
 	CommandCounterIncrement();
 	key_type_init(&type, mapping);
+	digest_epoch_load(&epoch, mapping);
 	values = by_key && !type.bytewise ? &type : NULL;
-	set_aside = keys_of_command(mapping, batch, "keep", column, values, "syncup_kept");
-	came = keys_of_command(mapping, batch, "insert", column, values, "syncup_came");
-	gone = keys_of_command(mapping, batch, "delete", by_key ? mapping->key : column, values, "syncup_gone");
+	set_aside = keys_of_command(mapping, batch, "keep", column, values, &epoch, "syncup_kept");
+	came = keys_of_command(mapping, batch, "insert", column, values, &epoch, "syncup_came");
+	gone = keys_of_command(mapping, batch, "delete", by_key ? mapping->key : column, values, &epoch, "syncup_gone");
 	/* What is told of several rows, or of several that go, tells nothing. */
 	pairs = typed_rows_gather("syncup_pair",
 							  own_cursor("SELECT min(came.key) AS key, min(gone.key) AS former FROM syncup_came came JOIN syncup_gone gone USING (value)"
 										 " WHERE value NOT IN (SELECT value FROM syncup_kept)"
 										 " GROUP BY value HAVING count(*) = 1", SQL_NO_ARGS));
 	if (set_aside->count > 0)
-		*kept = keep_former(mapping, batch);
+		*kept = keep_gone(mapping, batch);
 	typed_rows_forget(set_aside);
 	typed_rows_forget(came);
 	typed_rows_forget(gone);
@@ -154,6 +153,34 @@ renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept)
 						 delta_table(mapping), key), SQL_ARGS(SQL_UUID(batch)));
 	}
 	typed_rows_forget(pairs);
+	return count;
+}
+
+int64
+keys_kept_elsewhere(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	int64		count = 0;
+
+	foreach_mapping(other, mapping->connector)
+	{
+		KeyType		types[2];
+		DigestEpoch epoch;
+		TypedRows  *kept;
+		TypedRows  *gone;
+
+		if (other->association || other == mapping || other->target != mapping->target)
+			continue;
+		CommandCounterIncrement();
+		key_type_init(&types[0], other);
+		key_type_init(&types[1], mapping);
+		digest_epoch_load(&epoch, mapping);
+		kept = keys_of_command(other, batch, "keep", other->key, &types[0], &epoch, "syncup_kept");
+		gone = keys_of_command(mapping, batch, "delete", mapping->key, &types[1], &epoch, "syncup_gone");
+		if (kept->count > 0)
+			count += keep_gone(mapping, batch);
+		typed_rows_forget(kept);
+		typed_rows_forget(gone);
+	}
 	return count;
 }
 

@@ -34,6 +34,12 @@ extern int	rename_column(const Mapping *mapping);
  */
 extern int64 renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept);
 
+/*
+ * The same where another mapping of the target has set a row of the key aside:
+ * the row would change hands, were that one not bad.  Once all files were read.
+ */
+extern int64 keys_kept_elsewhere(const Mapping *mapping, const pg_uuid_t *batch);
+
 /* Calls back with each key of a batch's delta that has another now. */
 extern void renames_visit(const Mapping *mapping, const pg_uuid_t *batch,
 						  void (*visit) (void *arg, const char *former, const char *key), void *arg);

@@ -272,5 +272,26 @@ SELECT t.logins(E'1,x\n2,y\n3,p\n', E'11,z\n12,q\n');
 SELECT t.logins(E'1,z\n2,y\n', E'11,p\n12,q\n13,x\n');
 SELECT t.logins(E'1,p\n2,y\n', E'11,x\n12,q\n');
 
+-- The row that would take it is bad: it stays whose it was, until that one is good.
+CREATE FUNCTION t.stops(mode text, bus text, tram text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+	CALL t.write('bus.csv', E'trip,n,name\n' || bus);
+	CALL t.write('tram.csv', E'trip,n,name\n' || tram);
+	PERFORM syncup_prepare('K', mode);
+	RETURN QUERY SELECT t.apply(connector => 'K');
+	RETURN QUERY SELECT string_agg(format('%s%s %s %s', trip, n, name, source), ', ' ORDER BY trip, n) FROM target.stop;
+END
+$$;
+SELECT syncup_discard(t.last('K'));
+ALTER TABLE target.stop ALTER name TYPE varchar(4);
+SELECT syncup_create_connector('K', options => '{"on_error": "quarantine"}');
+SELECT syncup_map_entity_type('K', 'bus', 'target.stop', 'bus.csv', ARRAY['trip', 'n']);
+SELECT syncup_map_entity_type('K', 'tram', 'target.stop', 'tram.csv', ARRAY['trip', 'n']);
+SELECT t.stops('complete', E'A,1,x\nA,2,y\n', E'B,1,z\n');
+SELECT t.stops('incremental', E'A,2,y\n', E'B,1,z\nA,01,too long\n');
+SELECT mapping, delta_inserted, delta_deleted, rejected FROM syncup.batch_counter WHERE batch = t.last('K') ORDER BY mapping COLLATE "C";
+SELECT t.stops('complete', E'A,2,y\n', E'B,1,z\nA,1,too long\n');
+SELECT t.stops('incremental', E'A,2,y\n', E'B,1,z\nA,1,xx\n');
+
 \set end :srcdir '/include/end.sql'
 \i :end
