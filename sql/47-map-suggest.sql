@@ -582,7 +582,7 @@ AS $$
 		|| coalesce((SELECT string_agg(l.mapping, '' ORDER BY l.file, l.ordinal) FROM link l), '')
 		|| coalesce((SELECT string_agg(p.mapping, '' ORDER BY p.file) FROM pairs p), '')
 		|| coalesce((SELECT E'-- Few rows beside many: the limits of the connector would not see all of them go.\n'
-				|| string_agg(format(E'SELECT syncup_set_thresholds(%L, ''{"max_percentage_deleted_lines": 5, "minimum_lines_for_percentage": 3}'', %L);\n', connector, s.entity), '' ORDER BY s.file)
+				|| string_agg(format(E'SELECT syncup_set_thresholds(%L, ''{"max_percentage_deleted_lines": 5, "max_percentage_updated_lines": 20, "minimum_lines_for_percentage": 3}'', %L);\n', connector, s.entity), '' ORDER BY s.file)
 			FROM (SELECT f.*, sum(f.rows) OVER () AS of FROM pg_temp.suggest_file f WHERE f.taken = 'entity') s
 			WHERE s.rows <= 100 AND s.rows * 20 <= s.of HAVING count(*) > 0), '')
 		|| format(E'\nCOMMIT;\n\n-- The first load: the tables are empty, so no limit applies.\nSELECT syncup_prepare(%1$L, ''initial'');\nSELECT status, inserted, links_inserted, orphans, set_aside FROM syncup_synchronize(%1$L);\n'

@@ -238,7 +238,7 @@ AS $$
 	UNION ALL
 	-- the base of a connector's percentage is the rows of all its mappings
 	SELECT 'warning', format('mapping "%s.%s"', m.connector, m.mapping), format('all of its %s rows may be deleted within the limits: they are few of the connector''s %s', m.stored, m.base),
-		format('SELECT syncup_set_thresholds(%L, ''{"max_percentage_deleted_lines": 5, "minimum_lines_for_percentage": 3}'', %L);', m.connector, m.mapping)
+		format('SELECT syncup_set_thresholds(%L, ''{"max_percentage_deleted_lines": 5, "max_percentage_updated_lines": 20, "minimum_lines_for_percentage": 3}'', %L);', m.connector, m.mapping)
 	FROM (
 		SELECT p.connector, p.mapping, s.stored, sum(s.stored) OVER (PARTITION BY p.connector) AS base
 		FROM syncup.mapping p
