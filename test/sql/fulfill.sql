@@ -369,6 +369,11 @@ UPDATE target.staff SET mail = 'b7', grade = 99 WHERE id = 2;
 SELECT t.wish(), t.order();
 CALL syncup_fulfill('{W}');
 SELECT * FROM t.wishes;
+-- nor while it is tried again, where the role model is computed between the marking and the telling
+SELECT more, processed FROM syncup_fulfill_slice('{W}', 'x');
+SELECT t.wish(), t.order();
+SELECT * FROM t.wishes;
+SELECT more, processed, errored FROM syncup_fulfill_slice('{W}', 'x');
 UPDATE target.staff SET mail = 'b8' WHERE id = 2;
 SELECT t.wish(), t.order();
 -- of two values one is declined
