@@ -56,7 +56,7 @@ at_exit() {
 	remove_work
 }
 
-# make_work test|demo|bench: installs the packages for that and makes the folder. It
+# make_work test|demo|soak|bench: installs the packages for that and makes the folder. It
 # lies in /tmp, which the server's user can reach and which keeps the path of a
 # socket short.
 make_work() {
