@@ -51,7 +51,7 @@ BEGIN
 	END IF;
 	minutes := syncup.cron_field(fields[1], 0, 59, NULL);
 	hours := syncup.cron_field(fields[2], 0, 23, NULL);
-	days := syncup.cron_field(replace(fields[3], '$', '31'), 1, 31, NULL);
+	days := syncup.cron_field(fields[3], 1, 31, NULL);
 	months := syncup.cron_field(fields[4], 1, 12, ARRAY['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']);
 	weekdays := ARRAY(SELECT DISTINCT w % 7 FROM unnest(syncup.cron_field(fields[5], 0, 7, ARRAY['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'])) w ORDER BY 1);
 	bad := CASE WHEN minutes IS NULL THEN 'minute "' || fields[1] WHEN hours IS NULL THEN 'hour "' || fields[2]

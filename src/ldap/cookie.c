@@ -56,7 +56,7 @@ cookie_find(const CookieRun *run, const char *search, const char *server)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connector \"%s\" has not read directory \"%s\" in this way yet", run->connector, server),
 				 errdetail("Changes are those since another run has read the same entries and attributes."),
-				 errhint("CALL syncup_run('%s', 'complete').", run->connector)));
+				 errhint("CALL syncup_run(%s, 'complete').", quote_literal_cstr(run->connector))));
 	return DatumGetByteaPP(sql_datum(0, 1, &isnull));
 }
 

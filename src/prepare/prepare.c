@@ -148,13 +148,13 @@ check_incremental(Prepare *prepare)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connector \"%s\" needs a complete run", name),
 				 errdetail("Its options or a mapping changed, or changes computed by the source were declined, undone or not readable."),
-				 errhint("CALL syncup_run('%s', 'complete').", name)));
+				 errhint("CALL syncup_run(%s, 'complete').", quote_literal_cstr(name))));
 	if (!batch_has_base(name))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connector \"%s\" has no applied initial or complete run to build on", name),
-				 errhint("Run syncup_prepare('%s', 'initial') and syncup_synchronize('%s') first, or mode complete where the targets hold rows.",
-						 name, name)));
+				 errhint("Run syncup_prepare(%s, 'initial') and syncup_synchronize(%s) first, or mode complete where the targets hold rows.",
+						 quote_literal_cstr(name), quote_literal_cstr(name))));
 }
 
 /* Reads on as if nothing waited, in favour of a complete batch. */
@@ -209,7 +209,7 @@ check_mode(Prepare *prepare)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("connector \"%s\" is deactivated", connector->name),
-				 errhint("Call syncup_activate('%s') to let it run again.", connector->name)));
+				 errhint("Call syncup_activate(%s) to let it run again.", quote_literal_cstr(connector->name))));
 	if (connector->nmappings == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -67,6 +67,9 @@ SELECT * FROM t.synchronize('AD');
 SELECT t.refused($$SELECT syncup_prepare('AD', 'incremental')$$);
 SELECT syncup_activate('AD');
 SELECT syncup_prepare('AD', 'complete') IS NOT NULL AS prepared;
+SELECT syncup_create_connector($$O'Brien$$), syncup_deactivate($$O'Brien$$);
+SELECT t.refused($$SELECT syncup_prepare('O''Brien', 'initial')$$);
+SELECT syncup_drop_connector($$O'Brien$$);
 
 -- Dropped, with all of its own; never its target. Another one stays.
 SELECT syncup_drop_connector('AD');

@@ -294,7 +294,7 @@ SELECT * FROM t.steps((SELECT max(run) FROM syncup.job_run));
 
 -- ---------- schedule ----------
 
-SELECT t.error(format('SELECT syncup_schedule(''J'', %L)', c)) FROM unnest(ARRAY['* * * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * foo *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', '@never', E'\t* * * *']) c;
+SELECT t.error(format('SELECT syncup_schedule(''J'', %L)', c)) FROM unnest(ARRAY['* * * *', '0 0 $ * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * foo *', '* * * * 8', '*/0 * * * *', '5-1 * * * *', '@never', E'\t* * * *']) c;
 SELECT syncup_schedule('J', '5 4 * * mon-fri');
 SELECT syncup_schedule('AD_incremental');
 -- a name that a shell would take for something else
