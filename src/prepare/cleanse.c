@@ -22,9 +22,12 @@
 #include "prepare/record.h"
 #include "csv/condition.h"
 #include "format/convert.h"
+#include "store/spelling.h"
 #include "target/renames.h"
 #include "tool/guard.h"
+#include "tool/rows.h"
 #include "tool/sql.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -48,6 +51,7 @@ struct Cleanser
 	Comparison *comparison;
 
 	Where	   *where;			/* NULL: every row counts */
+	bool		may_respell;	/* links may be named in several spellings */
 	int			known_by;		/* the stored column by which a row with a new key is known; -1: none */
 	bool		key_made;		/* of several columns: its text is there */
 	KeyState	key_state;		/* what is known of the value of its key */
@@ -204,6 +208,7 @@ cleanser_open(const Mapping *mapping, const Options *options, bool complete,
 	cleanser->complete = complete;
 	cleanser->convert_all = convert_all;
 	cleanser->where = reader_where(reader, options);
+	cleanser->may_respell = mapping->association && spellings_begin(mapping) != NULL;
 	cleanser->known_by = mapping->association ? -1 : rename_column(mapping);
 	row_bytes_init(&cleanser->bytes);
 	if (!cleanser->record.key_type.bytewise)
@@ -231,13 +236,93 @@ take_back_deletions(Cleanser *cleanser)
 				SQL_ARGS(SQL_UUID(cleanser->batch)));
 }
 
+/* Pairs of the delta, with what all spellings of one share. */
+typedef struct PairSink
+{
+	const Mapping *mapping;
+	Spellings  *spellings;
+	TypedRows  *rows;			/* "place", "text", "value" */
+} PairSink;
+
+static void
+add_pair(void *arg, uint64 row)
+{
+	PairSink   *sink = arg;
+	StringInfoData text;
+	StringInfoData value;
+	Datum		values[3];
+	bool		nulls[3] = {false, false, false};
+
+	initStringInfo(&text);
+	initStringInfo(&value);
+	for (int side = 0; side < 2; side++)
+	{
+		char	   *end = sql_text(row, side + 2);
+		char	   *shared;
+
+		if (!sink->mapping->pairs && side != sink->mapping->holder)
+			continue;
+		shared = spellings_shared(sink->spellings, side, end);
+		appendStringInfo(&text, "%zu:%s", strlen(end), end);
+		appendStringInfo(&value, "%zu:%s", strlen(shared), shared);
+	}
+	values[0] = CStringGetTextDatum(sql_text(row, 1));
+	values[1] = CStringGetTextDatum(text.data);
+	values[2] = CStringGetTextDatum(value.data);
+	typed_rows_put(sink->rows, values, nulls);
+}
+
+static TypedRows *
+pairs_of_command(const Cleanser *cleanser, Spellings *spellings, const char *command, const char *name)
+{
+	const Mapping *mapping = cleanser->record.mapping;
+	PairSink	sink = {mapping, spellings, typed_rows_begin(name, 3)};
+
+	typed_rows_text(sink.rows, "place");
+	typed_rows_text(sink.rows, "text");
+	typed_rows_text(sink.rows, "value");
+	sql_for_each(own_cursor(psprintf("SELECT d.ctid::text, d.%s, d.%s FROM %s d WHERE d.batch = $1 AND d.command = $2",
+									 quote_identifier(mapping->columns[0].stored), quote_identifier(mapping->columns[1].stored),
+									 delta_table(mapping)),
+							SQL_ARGS(SQL_UUID(cleanser->batch), SQL_TEXT(command))), add_pair, &sink);
+	typed_rows_publish(sink.rows);
+	return sink.rows;
+}
+
+/* Lets no link go of which the file has a bad row in another spelling. */
+static void
+keep_respelled(Cleanser *cleanser)
+{
+	Spellings  *spellings = spellings_begin(cleanser->record.mapping);
+	TypedRows  *kept;
+	TypedRows  *gone;
+
+	CommandCounterIncrement();
+	kept = pairs_of_command(cleanser, spellings, "keep", "syncup_kept");
+	if (kept->count > 0)
+	{
+		gone = pairs_of_command(cleanser, spellings, "delete", "syncup_gone");
+		/* What has its very text is forgotten by previous: see take_unchanged(). */
+		cleanser->record.counter.delta_deleted -=
+			own_sql(psprintf("DELETE FROM %s d USING syncup_gone gone JOIN syncup_kept kept USING (value)"
+							 " WHERE d.ctid = gone.place::tid AND gone.text <> kept.text", delta_table(cleanser->record.mapping)),
+					SQL_NO_ARGS);
+		typed_rows_forget(gone);
+	}
+	typed_rows_forget(kept);
+}
+
 void
 cleanser_close(Cleanser *cleanser)
 {
+	PrepareCounter *counter = &cleanser->record.counter;
+
 	comparison_end(cleanser->comparison);
 	record_close(&cleanser->record);
-	if (cleanser->record.counter.deletions_suspended && cleanser->record.counter.delta_deleted > 0)
+	if (counter->deletions_suspended && counter->delta_deleted > 0)
 		take_back_deletions(cleanser);
+	else if (cleanser->may_respell && counter->set_aside > 0 && counter->delta_deleted > 0)
+		keep_respelled(cleanser);
 }
 
 /* ---------- the row at hand ---------- */
@@ -379,14 +464,15 @@ is_kept_key_readable(Cleanser *cleanser)
 
 /*
  * Notes in the delta that the source has a row of this key: for a complete run, and
- * for the row that it may be under its former key, or in another scope (renames.c).
+ * for the row that it may be under its former key, in another scope (renames.c), or
+ * as a link in another spelling.
  */
 static void
 write_kept_key(Cleanser *cleanser)
 {
 	const Mapping *mapping = cleanser->record.mapping;
 
-	if (!cleanser->complete && cleanser->known_by < 0 && mapping->options->scope == NULL)
+	if (!cleanser->complete && cleanser->known_by < 0 && mapping->options->scope == NULL && !cleanser->may_respell)
 		return;
 	for (int i = 0; i < mapping->ncolumns; i++)
 		if (!is_key_column(mapping, i) && i != cleanser->known_by)

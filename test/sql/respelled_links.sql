@@ -125,5 +125,34 @@ SELECT count(*) FROM t.go('complete');
 SELECT inserted, deleted, orphans FROM syncup.batch_counter WHERE batch = t.last() AND mapping = 'member';
 SELECT count(*), count(*) FILTER (WHERE name = 'A') FROM target.member;
 
+-- A bad row keeps the link that it names in another spelling, and the one link of its
+-- side; what is not in the file goes.
+CALL t.fresh('int', 'int');
+SELECT t.go('initial', E'1,1,Ada\n2,2,Bob\n3,3,Cy\n', E'1,A\n2,A\n3,A\n', E'1,2\n2,3\n3,1\n');
+SELECT syncup_create_connector('K', options => '{"on_error": "quarantine"}');
+ALTER TABLE target.member ADD since date;
+SELECT syncup_drop_mapping('K', 'member');
+SELECT syncup_map_association('K', 'member', 'member.csv', 'code', 'usr.code', 'grp', 'grp.name', 'target.member', 'id', 'name', '{"columns": {"since": "since"}}');
+CALL t.write('usr.csv', E'id,code,name\n1,1,Ada\n2,2,Bob\n3,3,Cy\n');
+CREATE PROCEDURE t.links(mode text, member text, boss text)
+LANGUAGE plpgsql AS $$
+BEGIN
+	CALL t.write('member.csv', E'code,grp,since\n' || member);
+	CALL t.write('boss.csv', E'id,boss\n' || boss);
+	PERFORM syncup_prepare('K', mode);
+	PERFORM syncup_synchronize('K');
+END
+$$;
+CREATE VIEW t.links AS SELECT format('%s %s', id, since) AS member, (SELECT boss FROM target.usr WHERE usr.id = member.id) AS boss FROM target.member ORDER BY id;
+CALL t.links('complete', E'1,A,2026-01-01\n2,A,2026-01-01\n3,A,2026-01-01\n', E'1,2\n2,3\n3,1\n');
+TABLE t.links;
+CALL t.links('incremental', E'01,A,bad\n2,A,2026-02-02\n', E'01,3,x\n2,3\n');
+TABLE t.links;
+SELECT mapping, delta_inserted, delta_updated, delta_deleted, rejected, inserted, updated, deleted FROM syncup.batch_counter WHERE batch = t.last() AND kind = 'association' ORDER BY 1;
+CALL t.links('complete', E'001,A,bad\n2,A,2026-02-02\n', E'001,3,x\n2,3\n');
+TABLE t.links;
+CALL t.links('incremental', E'01,A,2026-03-03\n2,A,2026-02-02\n', E'01,3\n2,3\n');
+TABLE t.links;
+
 \set end :srcdir '/include/end.sql'
 \i :end
