@@ -96,7 +96,7 @@ syncup_file_ends(PG_FUNCTION_ARGS)
 	source = source_open(&file, options, true);
 	while ((length = source_read(source, buffer, sizeof(buffer))) > 0)
 	{
-		size_t		some = Min((size_t) size - kept, length);
+		size_t		some = Min(tail.size - kept, length);
 
 		CHECK_FOR_INTERRUPTS();
 		memcpy(VARDATA(head) + kept, buffer, some);

@@ -175,11 +175,13 @@ keys_kept_elsewhere(const Mapping *mapping, const pg_uuid_t *batch)
 		key_type_init(&types[1], mapping);
 		digest_epoch_load(&epoch, mapping);
 		kept = keys_of_command(other, batch, "keep", other->key, &types[0], &epoch, "syncup_kept");
-		gone = keys_of_command(mapping, batch, "delete", mapping->key, &types[1], &epoch, "syncup_gone");
 		if (kept->count > 0)
+		{
+			gone = keys_of_command(mapping, batch, "delete", mapping->key, &types[1], &epoch, "syncup_gone");
 			count += keep_gone(mapping, batch);
+			typed_rows_forget(gone);
+		}
 		typed_rows_forget(kept);
-		typed_rows_forget(gone);
 	}
 	return count;
 }
