@@ -156,12 +156,13 @@ RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	DELETE FROM syncup.flag WHERE (target, seq) IN (
-		SELECT f.target, f.seq FROM syncup.flag f
+	-- by their place: a join of the two could be planned, by statistics of a moment, for few
+	DELETE FROM syncup.flag WHERE ctid = ANY (ARRAY(
+		SELECT f.ctid FROM syncup.flag f
 		WHERE f.target = $1
 			AND EXISTS (SELECT FROM syncup.consumer c WHERE c.target = f.target)
 			AND NOT EXISTS (SELECT FROM syncup.consumer c WHERE c.target = f.target AND NOT syncup.has_seen(c, f))
-		FOR UPDATE SKIP LOCKED)
+		FOR UPDATE SKIP LOCKED))
 $$;
 COMMENT ON FUNCTION syncup.forget_flags(regclass) IS 'Removes the flags of a target that all consumers have seen.';
 
@@ -201,8 +202,7 @@ AS $$
 #variable_conflict use_variable
 BEGIN
 	IF EXISTS (SELECT FROM syncup.flag f WHERE f.target = target OFFSET most) THEN
-		DELETE FROM syncup.flag f WHERE f.target = target
-			AND f.seq IN (SELECT x.seq FROM syncup.flag x WHERE x.target = target FOR UPDATE SKIP LOCKED);
+		DELETE FROM syncup.flag WHERE ctid = ANY (ARRAY(SELECT f.ctid FROM syncup.flag f WHERE f.target = target FOR UPDATE SKIP LOCKED));
 		INSERT INTO syncup.flag (target, reason) VALUES (target, 'synchronize');
 	END IF;
 END

@@ -31,7 +31,7 @@ SELECT * FROM syncup_compute_role_model();
 SELECT account_key, owner_key, state FROM syncup.ownership ORDER BY account_key;
 SELECT owner_key AS owner, account_key AS account, kind, property, expected, current, provisioning_state AS state, workflow_state AS workflow
 FROM syncup.assignment WHERE provisioning_state <> 'verified' ORDER BY owner_key, kind, property, expected;
-SELECT what, of, count FROM syncup.to_review;
+SELECT what, of, count FROM syncup.to_review ORDER BY what COLLATE "C", of COLLATE "C";
 SELECT syncup_approve(array_agg(assignment), 'new colleague') FROM syncup.assignment WHERE owner_key = '3' AND provisioning_state = 'awaiting approval';
 
 SELECT rule, origin, provisioning_state AS state, approved_by IS NOT NULL AS approved
@@ -61,6 +61,6 @@ JOIN syncup.provisioning_order o ON x.assignment = ANY (o.assignments)
 JOIN (SELECT b.synchronized_at, c.* FROM syncup.batch b, syncup_changes(b.batch) c WHERE b.connector = 'AD' AND b.changes_kept) c
   ON c.key = x.account_key AND c.column_name = x.property AND c.synchronized_at > o.executed_at
 WHERE x.account_key = 'c3' AND x.property = 'mail';
-SELECT what, of, count FROM syncup.to_review;
+SELECT what, of, count FROM syncup.to_review ORDER BY what COLLATE "C", of COLLATE "C";
 \set end :srcdir '/include/end.sql'
 \i :end

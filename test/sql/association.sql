@@ -24,7 +24,7 @@ $$;
 -- A link table, and a column that holds the links.
 SELECT syncup_map_association('AD', 'Members', 'member.csv', 'team', 'team.dn', 'person', 'person.dn', 'target.member', 'team', 'person');
 SELECT syncup_map_association('AD', 'boss', 'person.csv', 'ID', 'person.id', 'boss', 'person.dn', 'target.person', target_column2 => 'boss');
-SELECT mapping, kind, ordinal, target, file, key, unique_keys, options, table_name FROM syncup.mapping WHERE kind = 'association';
+SELECT mapping, kind, ordinal, target, file, key, unique_keys, options, table_name FROM syncup.mapping WHERE kind = 'association' ORDER BY mapping;
 SELECT mapping, ordinal, source, stored, target FROM syncup.mapping_column WHERE mapping IN ('Members', 'boss') ORDER BY 1, 2;
 SELECT * FROM t.ends;
 SELECT * FROM t.columns('syncup_previous.ad_members');
@@ -37,7 +37,7 @@ SELECT syncup_map_association('AD', 'lead', 'lead.csv', 'leader', 'person.name',
 CREATE TABLE target.place (who bigint, at text, UNIQUE (who, at));
 SELECT syncup_map_association('AD', 'place', 'place.csv', 'x', 'person.ID', 'x', 'H.R.org.unit.CODE', 'target.place', 'who', 'at', '{"store1": "sn"}');
 SELECT * FROM t.ends WHERE mapping IN ('lead', 'place');
-SELECT mapping, source, stored FROM syncup.mapping_column WHERE mapping = 'place';
+SELECT mapping, source, stored FROM syncup.mapping_column WHERE mapping = 'place' ORDER BY ordinal;
 -- Columns named as ours are.
 CREATE TABLE target.batch (batch text, key1 int, old int);
 SELECT syncup_map_association('AD', 'batch', 'b.csv', 'batch', 'team.dn', 'command', 'person.dn', 'target.batch', 'batch', 'key1');

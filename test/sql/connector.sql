@@ -81,7 +81,7 @@ UNION ALL SELECT connector FROM syncup.mapping_column
 UNION ALL SELECT connector FROM syncup.batch
 UNION ALL SELECT DISTINCT connector FROM syncup.threshold
 UNION ALL SELECT mapping FROM syncup.batch_counter
-UNION ALL SELECT connector FROM syncup.quarantine;
+UNION ALL SELECT connector FROM syncup.quarantine ORDER BY 1;
 -- Names that SQL must quote.
 SELECT syncup_create_connector('Ünit "7"; -- x');
 SELECT syncup_set_thresholds('Ünit "7"; -- x', '{"maximum_deleted_lines": 1}');

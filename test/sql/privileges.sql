@@ -22,28 +22,29 @@ CREATE TABLE target.person (id int PRIMARY KEY, name text, badge text);
 SELECT syncup_create_connector('SU', t.dir());
 SELECT syncup_map_entity_type('SU', 'person', 'target.person', 'person.csv', 'id', '{"id": "id"}');
 -- (What detectors ask of a value reads nothing but its arguments.)
-SELECT objid::regprocedure AS public_may FROM t.objects WHERE class = 'pg_proc'::regclass AND has_function_privilege('public', objid, 'EXECUTE') AND objid::regprocedure::text !~ '^syncup\.detect_';
+SELECT objid::regprocedure AS public_may FROM t.objects WHERE class = 'pg_proc'::regclass AND has_function_privilege('public', objid, 'EXECUTE') AND objid::regprocedure::text !~ '^syncup\.detect_' ORDER BY objid::regprocedure::text COLLATE "C";
 SELECT count(*) > 15 AS functions FROM t.objects WHERE class = 'pg_proc'::regclass;
 SELECT objid::regclass AS public_may, privilege FROM t.objects, unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege
-WHERE class = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v', 'p', 'm', 'f') AND (has_table_privilege('public', objid, privilege) OR has_any_column_privilege('public', objid, 'SELECT'));
+WHERE class = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v', 'p', 'm', 'f') AND (has_table_privilege('public', objid, privilege) OR has_any_column_privilege('public', objid, 'SELECT'))
+ORDER BY objid::regclass::text COLLATE "C", privilege;
 SELECT objid::regclass AS public_may FROM t.objects
-WHERE class = 'pg_class'::regclass AND CASE WHEN (SELECT relkind FROM pg_class WHERE oid = objid) = 'S' THEN has_sequence_privilege('public', objid, 'USAGE, SELECT, UPDATE') END;
-SELECT objid::regnamespace AS public_may FROM t.objects WHERE class = 'pg_namespace'::regclass AND (has_schema_privilege('public', objid, 'USAGE') OR has_schema_privilege('public', objid, 'CREATE'));
+WHERE class = 'pg_class'::regclass AND CASE WHEN (SELECT relkind FROM pg_class WHERE oid = objid) = 'S' THEN has_sequence_privilege('public', objid, 'USAGE, SELECT, UPDATE') END ORDER BY 1;
+SELECT objid::regnamespace AS public_may FROM t.objects WHERE class = 'pg_namespace'::regclass AND (has_schema_privilege('public', objid, 'USAGE') OR has_schema_privilege('public', objid, 'CREATE')) ORDER BY 1;
 SELECT count(*) AS tables FROM t.objects WHERE class = 'pg_class'::regclass AND objid::regclass::text ~ 'su_person$';
 -- The search path is pinned in every function; only a procedure that commits cannot have it, and
 -- those that are called for every row, and look nothing up, do without.
 SELECT p.oid::regprocedure AS not_pinned FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid
-WHERE NOT coalesce(p.proconfig, '{}') && '{"search_path=pg_catalog, pg_temp","search_path=\"pg_catalog, pg_temp\""}'::text[] AND p.prosqlbody IS NULL ORDER BY p.proname COLLATE "C";
-SELECT p.oid::regprocedure AS definer FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid WHERE p.prosecdef;
+WHERE NOT coalesce(p.proconfig, '{}') && '{"search_path=pg_catalog, pg_temp","search_path=\"pg_catalog, pg_temp\""}'::text[] AND p.prosqlbody IS NULL ORDER BY p.oid::regprocedure::text COLLATE "C";
+SELECT p.oid::regprocedure AS definer FROM pg_proc p JOIN t.objects ON class = 'pg_proc'::regclass AND objid = p.oid WHERE p.prosecdef ORDER BY p.oid::regprocedure::text COLLATE "C";
 -- Every object is described.
 SELECT pg_describe_object(class, objid, 0) AS not_described FROM t.objects
 WHERE class IN ('pg_proc'::regclass, 'pg_namespace'::regclass) AND obj_description(objid, class::name) IS NULL
-	OR class = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v') AND obj_description(objid, 'pg_class') IS NULL AND objid::regclass::text !~ '^syncup_(previous|delta)';
+	OR class = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v') AND obj_description(objid, 'pg_class') IS NULL AND objid::regclass::text !~ '^syncup_(previous|delta)' ORDER BY 1;
 
 -- A role without rights can call nothing, and look at nothing.
 GRANT SELECT ON t.objects TO PUBLIC;
 SET ROLE regress_syncup_nobody;
-SELECT objid::oid::regproc AS may_execute FROM t.objects WHERE class = 'pg_proc'::regclass AND has_function_privilege(objid, 'EXECUTE') AND objid::regprocedure::text !~ '^syncup\.detect_';
+SELECT objid::oid::regproc AS may_execute FROM t.objects WHERE class = 'pg_proc'::regclass AND has_function_privilege(objid, 'EXECUTE') AND objid::regprocedure::text !~ '^syncup\.detect_' ORDER BY objid::regprocedure::text COLLATE "C";
 SELECT syncup_create_connector('X');
 SELECT syncup_synchronize('SU');
 CALL syncup_run('SU', 'complete');
@@ -156,7 +157,7 @@ SELECT t.try_map();
 -- A file elsewhere is refused, whatever way it is named.
 SET ROLE regress_syncup_configure;
 SELECT f AS file, e AS error FROM unnest(ARRAY['../out/secret.csv', t.dir() || '/out/secret.csv', 'link/secret.csv', 'secret', '../in2/a.csv', '/etc/passwd']) f,
-	LATERAL t.error(format($$SELECT syncup_map_entity_type('AD', 'person', 'target.person', %L, 'id', '{"id": "id", "name": "name"}')$$, f)) e WHERE e !~ 'HINT' AND f !~ 'syncup_test';
+	LATERAL t.error(format($$SELECT syncup_map_entity_type('AD', 'person', 'target.person', %L, 'id', '{"id": "id", "name": "name"}')$$, f)) e WHERE e !~ 'HINT' AND f !~ 'syncup_test' ORDER BY f COLLATE "C", e COLLATE "C";
 SELECT t.error($$SELECT syncup_map_entity_type('AD', 'person', 'target.person', 'person.csv', 'id', '{"id": "id", "name": "name"}', options => '{"incremental_file": "../out/secret.csv"}')$$);
 SELECT syncup_set_thresholds('AD', '{"max_percentage_inserted_lines": 60, "max_percentage_updated_lines": 60, "max_percentage_deleted_lines": 10}');
 SELECT t.error($$SELECT syncup_prepare('AD', 'initial')$$);
@@ -203,7 +204,8 @@ SELECT decision, decided_by FROM syncup.batch WHERE batch = :'batch';
 -- None of them can write our tables.
 SELECT rolname, objid::regclass AS may_write FROM t.objects, pg_roles
 WHERE rolname ~ '^regress_syncup' AND class = 'pg_class'::regclass AND (SELECT relkind FROM pg_class WHERE oid = objid) IN ('r', 'v')
-AND (has_table_privilege(rolname, objid, 'INSERT') OR has_table_privilege(rolname, objid, 'UPDATE') OR has_table_privilege(rolname, objid, 'DELETE') OR has_table_privilege(rolname, objid, 'TRUNCATE'));
+AND (has_table_privilege(rolname, objid, 'INSERT') OR has_table_privilege(rolname, objid, 'UPDATE') OR has_table_privilege(rolname, objid, 'DELETE') OR has_table_privilege(rolname, objid, 'TRUNCATE'))
+ORDER BY rolname, objid::regclass::text COLLATE "C";
 SET ROLE regress_syncup_configure;
 SELECT t.error($$UPDATE syncup.connector SET directory = '/'$$);
 SELECT t.error($$INSERT INTO syncup_delta.ad_person (batch, command, id) VALUES ('00000000-0000-0000-0000-000000000000', 'insert', '9')$$);
