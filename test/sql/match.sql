@@ -58,7 +58,7 @@ BEGIN
 		FROM syncup.batch_counter c WHERE c.batch = t.last() AND c.kind = 'association'
 	UNION ALL SELECT '  members ' || coalesce(string_agg(grp || '-' || usr, ' ' ORDER BY grp, usr), '') FROM target.member
 	UNION ALL SELECT '  owners ' || coalesce(string_agg(id || '>' || owner, ' ' ORDER BY id), '') FROM target.grp WHERE owner IS NOT NULL
-	UNION ALL SELECT '  orphan ' || concat_ws(' ', q.mapping, q.key, q.message) FROM syncup.quarantine q WHERE q.batch = t.last() AND reason = 'orphan';
+	UNION ALL (SELECT '  orphan ' || concat_ws(' ', q.mapping, q.key, q.message) FROM syncup.quarantine q WHERE q.batch = t.last() AND reason = 'orphan' ORDER BY q.mapping, q.key COLLATE "C");
 END
 $$;
 CREATE FUNCTION t.go(mode text, usr text DEFAULT NULL, member text DEFAULT NULL, owner text DEFAULT NULL) RETURNS SETOF text

@@ -155,7 +155,7 @@ CREATE TABLE src.change (cmd text, trip text, seq int, stop text);
 CREATE TABLE target.stop (trip text, seq int, stop text, PRIMARY KEY (trip, seq));
 CREATE TABLE target.trip (trip text PRIMARY KEY);
 CREATE TABLE target.next (a text, b text, PRIMARY KEY (a, b));
-CREATE VIEW src.trip AS SELECT DISTINCT trip FROM src.change;
+CREATE VIEW src.trip AS SELECT DISTINCT trip FROM src.change ORDER BY trip;
 CREATE VIEW src.next AS SELECT * FROM (VALUES ('T1', 'T2'), ('T2', 'T9'), (NULL, 'T1')) AS v (a, b);
 SELECT syncup_create_connector('R', t.dir());
 SELECT syncup_map_entity_type('R', 'stop', 'target.stop', NULL, ARRAY['trip', 'seq'], options => '{"source": "src.change", "command_column": "cmd"}');

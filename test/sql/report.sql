@@ -154,8 +154,8 @@ BEGIN
 	END LOOP;
 END
 $$;
-SELECT p.old, p.new, string_agg(concat_ws(' ', s.detector, nullif(s.way, '')), ', ') FILTER (WHERE b.detector IS NOT NULL) AS both_ways,
-	string_agg(concat_ws(' ', s.detector, nullif(s.way, '')), ', ') FILTER (WHERE b.detector IS NULL) AS this_way
+SELECT p.old, p.new, string_agg(concat_ws(' ', s.detector, nullif(s.way, '')), ', ' ORDER BY s.detector COLLATE "C", s.way COLLATE "C") FILTER (WHERE b.detector IS NOT NULL) AS both_ways,
+	string_agg(concat_ws(' ', s.detector, nullif(s.way, '')), ', ' ORDER BY s.detector COLLATE "C", s.way COLLATE "C") FILTER (WHERE b.detector IS NULL) AS this_way
 FROM t.pair p LEFT JOIN LATERAL t.seen(p.old, p.new) AS s ON true LEFT JOIN LATERAL t.seen(p.new, p.old) AS b ON b.detector = s.detector AND b.way = s.way
 GROUP BY p.old, p.new ORDER BY p.old COLLATE "C", p.new COLLATE "C";
 
