@@ -60,7 +60,7 @@ CALL syncup_fulfill();
 SELECT owner, attempts FROM t.orders WHERE state = 'errored';
 UPDATE syncup.provisioning_order SET next_attempt = now() WHERE state = 'errored';
 CALL syncup_fulfill();
-SELECT owner, state, attempts, again, (SELECT round(extract(epoch FROM next_attempt - now())) FROM syncup.provisioning_order p WHERE p.owner_key = o.owner AND p.state = 'errored') AS seconds FROM t.orders o WHERE state = 'errored';
+SELECT owner, state, attempts, again, (SELECT round(extract(epoch FROM next_attempt - now()) / 60) FROM syncup.provisioning_order p WHERE p.owner_key = o.owner AND p.state = 'errored') AS minutes FROM t.orders o WHERE state = 'errored';
 UPDATE target.person SET grade = 50 WHERE id IN (1, 2);
 SELECT * FROM t.model();
 SELECT * FROM t.generate(true);
