@@ -33,9 +33,9 @@ sub end { my ($session) = @_; IPC::Run::finish($session->{run}); return $session
 sub kill_fulfilling
 {
 	my $pid = sql(q(SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL syncup_fulfill%' AND pid <> pg_backend_pid()));
+	my $position = -s $node->logfile;
 	kill KILL => $pid;
-	Time::HiRes::sleep(0.2);
-	for (1 .. 200) { last if $node->psql('postgres', 'SELECT 1') == 0; Time::HiRes::sleep(0.1) }
+	$node->wait_for_log(qr/database system is ready to accept connections/, $position);
 	return;
 }
 
