@@ -145,7 +145,7 @@ SELECT count(*) FROM syncup_resume('AD');
 SELECT position(digest IN syncup_report(t.last(), 'html', '{"rows": 0}')) > 0 AS same_digest FROM t.digest;
 SELECT line FROM t.read_page(syncup_report(t.last(), 'html', '{"rows": 1}')) AS line WHERE line !~ '\|';
 SELECT count(syncup_undo(t.last()));
-SELECT n, line FROM syncup.batch b, t.read_page(syncup_report(b.batch, 'html', '{"rows": 0}')) WITH ORDINALITY AS r (line, n) WHERE b.seq > (SELECT max(seq) - 2 FROM syncup.batch) AND n <= 4;
+SELECT n, line FROM syncup.batch b, t.read_page(syncup_report(b.batch, 'html', '{"rows": 0}')) WITH ORDINALITY AS r (line, n) WHERE b.seq > (SELECT max(seq) - 2 FROM syncup.batch) AND n <= 4 ORDER BY b.seq DESC, n;
 
 -- Failed: the prepare, then a constraint.
 CALL t.write('AD_users.csv', E'objectGUID,dn\n1,"');
