@@ -24,6 +24,8 @@ CREATE TABLE syncup.assignment (
 	verified_current text,
 	state_at timestamptz NOT NULL DEFAULT now(),
 	before_error text,
+	written text,
+	written_at timestamptz,
 	changed_at timestamptz NOT NULL DEFAULT now(),
 	is_open boolean GENERATED ALWAYS AS (provisioning_state <> 'verified' OR workflow_state IS NOT NULL OR account_key IS NULL AND resource_type IS NOT NULL) STORED
 ) WITH (fillfactor = 50);
@@ -42,10 +44,12 @@ COMMENT ON COLUMN syncup.assignment.current IS 'what was read: of an account its
 COMMENT ON COLUMN syncup.assignment.since IS 'since when this is wished, or found';
 COMMENT ON COLUMN syncup.assignment.approved_by IS 'the person who approved, or declined';
 COMMENT ON COLUMN syncup.assignment.verified_at IS 'when what rules wished was found last; null: never';
-COMMENT ON COLUMN syncup.assignment.verified_expected IS 'what rules wished then';
+COMMENT ON COLUMN syncup.assignment.verified_expected IS 'what rules wished then; or what an order made of it since that was executed';
 COMMENT ON COLUMN syncup.assignment.verified_current IS 'and what was read';
 COMMENT ON COLUMN syncup.assignment.state_at IS 'since when it is in its provisioning state';
 COMMENT ON COLUMN syncup.assignment.before_error IS 'of a rule error, the provisioning state before: what was approved or is in flight stays so, if the same is wished afterwards';
+COMMENT ON COLUMN syncup.assignment.written IS 'what the last order made of it that was executed, as long as something else was read last: of an account its owner; null: it was removed';
+COMMENT ON COLUMN syncup.assignment.written_at IS 'when that was recorded; null: there is no such order';
 COMMENT ON COLUMN syncup.assignment.changed_at IS 'the run of the role model, or decision, that wrote it last';
 COMMENT ON COLUMN syncup.assignment.is_open IS 'it is not as rules wish, or somebody decided about it: what orders, runs and reviews look through';
 SELECT pg_catalog.pg_extension_config_dump('syncup.assignment', '');
@@ -95,7 +99,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT format($sql$
 	WITH %1$s, old AS (
-		SELECT x.*, CASE WHEN x.property = ANY (%5$L::text[]) THEN coalesce(x.expected, x.current, x.verified_current, '') ELSE '' END AS item
+		SELECT x.*, CASE WHEN x.property = ANY (%5$L::text[]) THEN coalesce(x.expected, x.current, x.written, x.verified_current, '') ELSE '' END AS item
 		FROM syncup.assignment x WHERE x.resource_type = %2$L AND x.kind = %3$L AND %4$s
 	), beside AS (
 		SELECT x.assignment, x.owner_key AS x_owner, x.account_key AS x_account, x.property AS x_property, x.expected AS x_expected, x.current AS x_current,
@@ -103,30 +107,36 @@ AS $$
 			x.approved_by AS x_approved_by, x.approved_at AS x_approved_at, x.comment AS x_comment, x.message AS x_message,
 			x.verified_at AS x_verified_at, x.verified_expected AS x_verified_expected, x.verified_current AS x_verified_current, x.state_at AS x_state_at,
 			x.before_error AS x_before, coalesce(x.before_error, x.provisioning_state) AS x_standing,
-			-- an order may have made it, or has linked it, and nobody has read it yet
-			x.current IS NULL AND CASE WHEN x.kind = 'account' THEN coalesce(x.before_error, x.provisioning_state) IN ('pending', 'transmitted', 'executed', 'errored')
-				ELSE x.property = ANY (%5$L::text[]) AND coalesce(x.before_error, x.provisioning_state) = 'executed' END AS x_unread,
+			-- an order may have made the account, and nobody has read it yet
+			x.kind = 'account' AND x.current IS NULL AND coalesce(x.before_error, x.provisioning_state) IN ('pending', 'transmitted', 'executed', 'errored') AS x_unread,
+			x.written AS x_written, x.written_at AS x_written_at,
 			-- an order has made it another one since it was read
-			x.kind <> 'account' AND x.account_key IS NOT NULL AND x.current IS NOT DISTINCT FROM w.current AND CASE coalesce(x.before_error, x.provisioning_state)
-				WHEN 'executed' THEN x.expected IS DISTINCT FROM w.expected
-				WHEN 'pending' THEN x.expected IS NOT DISTINCT FROM w.expected WHEN 'awaiting approval' THEN x.expected IS NOT DISTINCT FROM w.expected END AS x_written,
-			w.*, w.item IS NOT NULL AS is_asked
+			x.written_at IS NOT NULL AND x.current IS NOT DISTINCT FROM w.current
+				AND CASE x.kind WHEN 'account' THEN (x.written IS NULL) <> (x.current IS NULL) ELSE x.written IS DISTINCT FROM x.current END AS x_ahead,
+			-- what rules gave it last
+			CASE WHEN x.written_at IS NOT NULL THEN x.written ELSE x.verified_expected END AS x_given,
+			w.*, w.item IS NOT NULL AS is_asked, CASE WHEN w.wished THEN w.expected END AS wish
 		FROM wish w FULL JOIN old x ON coalesce(x.owner_key, '') = coalesce(w.owner_key, '') AND coalesce(x.account_key, '') = coalesce(w.account_key, '')
 			AND coalesce(x.property, '') = coalesce(w.property, '') AND x.item = w.item
 	), judged AS MATERIALIZED (
 		SELECT b.*, CASE
-			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND (b.x_account IS NULL OR b.x_property IS NOT NULL) AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
+			WHEN NOT b.is_asked THEN CASE WHEN b.x_unread AND b.x_account IS NULL AND syncup.is_made(b.assignment)
+				OR b.x_current IS NULL AND b.x_property IN (SELECT d.definition ->> 'association' FROM syncup.rules_of(%2$L, 'navigation') d) AND (b.x_ahead OR syncup.is_made(b.assignment)) THEN 'recall' ELSE 'gone' END
 			WHEN b.message IS NOT NULL THEN 'error'
 			WHEN b.created THEN CASE WHEN b.assignment IS NULL THEN 'gone' ELSE 'same' END
-			WHEN b.wished AND b.same THEN CASE WHEN b.x_written IS NOT TRUE THEN 'same' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
-			WHEN NOT b.wished AND NOT b.had THEN CASE WHEN b.x_unread AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
+			-- (an account that an order has removed, and that is still read, is made again when it is gone)
+			WHEN b.wished AND b.same AND (%3$L = 'account' OR NOT b.x_ahead OR b.x_written IS NOT DISTINCT FROM b.expected) THEN 'same'
+			WHEN b.x_ahead AND b.x_written IS NOT DISTINCT FROM b.wish AND (b.x_standing IN ('executed', 'verified') OR NOT b.wished AND NOT syncup.is_made(b.assignment)) THEN 'told'
+			WHEN NOT b.wished AND NOT b.had THEN CASE WHEN %3$L <> 'account' AND b.x_ahead OR (%3$L <> 'account' OR b.x_unread) AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.x_unread AND b.wished AND b.x_expected IS NULL AND syncup.is_made(b.assignment) THEN 'keep'
 			WHEN b.x_unread AND NOT b.wished THEN CASE WHEN NOT syncup.is_made_as(b.assignment, b.account_key) THEN 'found' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
-			WHEN b.x_expected IS NOT DISTINCT FROM CASE WHEN b.wished THEN b.expected END AND (b.x_standing IN ('transmitted', 'executed', 'errored')
+			WHEN b.x_expected IS NOT DISTINCT FROM b.wish AND (b.x_standing = 'errored' OR b.x_standing IN ('transmitted', 'executed') AND (b.wished OR b.x_written IS NULL)
 				OR b.x_standing = 'pending' AND b.x_approved_at IS NOT NULL OR b.x_standing = 'none' AND b.x_workflow IN ('approved', 'declined')) THEN 'keep'
-			WHEN b.wished AND b.x_verified_at IS NOT NULL AND b.x_verified_expected IS NOT DISTINCT FROM b.expected THEN 'edited'
+			WHEN b.wished AND b.x_verified_at IS NOT NULL AND b.x_given IS NOT DISTINCT FROM b.expected AND NOT b.x_ahead THEN 'edited'
 			WHEN b.wished AND b.inactive THEN 'inactive'
+			WHEN NOT b.wished AND %3$L <> 'account' AND (b.x_ahead OR b.x_expected IS NOT NULL AND b.x_standing <> 'verified' AND (b.x_verified_at IS NULL OR b.x_verified_current IS DISTINCT FROM b.current) AND syncup.is_made(b.assignment)) THEN 'recall'
 			WHEN b.wished OR b.x_verified_at IS NOT NULL AND (b.soft OR b.x_verified_current IS NOT DISTINCT FROM b.current)
+					OR NOT b.x_ahead AND CASE %3$L WHEN 'account' THEN b.x_written IS NOT NULL AND syncup.is_made_as(b.assignment, b.account_key) ELSE b.x_written = b.current END
 				THEN CASE WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
 			WHEN b.orphan THEN CASE WHEN b.allowed THEN 'wait' ELSE 'barred' END
 			WHEN b.soft THEN 'found'
@@ -136,7 +146,8 @@ AS $$
 		SELECT j.*,
 			CASE WHEN j.verdict = 'error' OR j.created THEN j.x_expected WHEN j.wished THEN j.expected END AS n_expected,
 			CASE WHEN j.verdict = 'error' THEN j.x_current ELSE j.current END AS n_current,
-			CASE j.verdict WHEN 'error' THEN 'rule error' WHEN 'same' THEN 'verified' WHEN 'keep' THEN j.x_standing WHEN 'recall' THEN j.x_standing WHEN 'inactive' THEN 'inactive'
+			CASE j.verdict WHEN 'error' THEN 'rule error' WHEN 'same' THEN 'verified' WHEN 'keep' THEN j.x_standing WHEN 'told' THEN 'executed' WHEN 'inactive' THEN 'inactive'
+				WHEN 'recall' THEN CASE WHEN j.x_unread OR j.x_expected IS NULL AND j.x_standing <> 'transmitted' THEN j.x_standing WHEN j.x_ahead THEN 'executed' ELSE 'transmitted' END
 				WHEN 'edited' THEN CASE WHEN NOT j.soft THEN 'verified' WHEN j.allowed THEN 'awaiting approval' ELSE 'none' END
 				WHEN 'wait' THEN 'awaiting approval' WHEN 'go' THEN 'pending' ELSE 'none' END AS n_state,
 			CASE j.verdict WHEN 'error' THEN j.x_workflow WHEN 'keep' THEN j.x_workflow
@@ -148,29 +159,30 @@ AS $$
 				WHEN 'recall' THEN 'ordered, and not wished any more: it is removed when it is read' WHEN 'same' THEN NULL ELSE j.note END AS n_message,
 			CASE j.verdict WHEN 'error' THEN CASE WHEN j.x_state = 'rule error' THEN j.x_before ELSE j.x_state END END AS n_before,
 			-- what we made is there: a rule gave it
-			j.verdict = 'same' OR j.x_unread AND NOT j.wished AND j.verdict IN ('go', 'wait', 'barred') AS n_verified,
-			-- what was there last is what the order wrote
-			j.x_standing = 'executed' AND j.wished AND j.same AND j.verdict IN ('go', 'wait') AS n_written
+			j.verdict = 'same' OR (j.x_unread OR %3$L = 'account' AND j.x_written IS NOT NULL) AND NOT j.wished AND j.verdict IN ('go', 'wait', 'barred') AS n_verified,
+			j.x_written_at IS NOT NULL AND (j.verdict = 'error' OR j.x_ahead AND NOT (j.verdict = 'same' AND j.x_written IS NOT DISTINCT FROM j.expected)) AS n_ahead
 		FROM judged j
 	), outcome AS (
 		SELECT d.*, d.assignment IS NOT NULL AND d.n_expected IS NOT DISTINCT FROM d.x_expected AS same_wish,
-			CASE WHEN d.n_verified THEN d.n_expected WHEN d.n_written THEN d.x_expected ELSE d.x_verified_expected END AS n_verified_expected,
+			d.n_verified OR %3$L <> 'account' AND d.x_written = d.current AND NOT d.n_ahead AS n_found,
+			CASE WHEN d.n_ahead THEN d.x_written END AS n_written, CASE WHEN d.n_ahead THEN d.x_written_at END AS n_written_at,
+			CASE WHEN d.n_verified THEN d.n_expected WHEN d.n_ahead THEN d.x_verified_expected ELSE d.x_given END AS n_verified_expected,
 			-- of a link that is to be removed when it is read, which
-			CASE WHEN d.n_verified THEN d.current WHEN d.verdict = 'recall' AND d.x_property IS NOT NULL THEN coalesce(d.x_expected, d.x_verified_current) WHEN d.n_written THEN d.x_expected ELSE d.x_verified_current END AS n_verified_current
+			CASE WHEN d.n_verified THEN d.current WHEN d.verdict = 'recall' AND d.x_property = ANY (%5$L::text[]) THEN coalesce(d.x_expected, d.x_written, d.x_verified_current) WHEN d.n_ahead OR d.x_written_at IS NULL OR %3$L = 'account' THEN d.x_verified_current ELSE d.x_written END AS n_verified_current
 		FROM decided d
 	), changed AS MATERIALIZED (
 		SELECT * FROM outcome o
 		WHERE CASE WHEN o.verdict = 'gone' THEN o.assignment IS NOT NULL
-			ELSE o.assignment IS NULL OR (o.n_expected, o.n_current, o.n_state, o.n_workflow, o.n_origin, o.n_rule, o.n_message, o.n_verified_expected, o.n_verified_current)
-				IS DISTINCT FROM (o.x_expected, o.x_current, o.x_state, o.x_workflow, o.x_origin, o.x_rule, o.x_message, o.x_verified_expected, o.x_verified_current)
-				OR o.n_verified AND o.x_verified_at IS NULL END
+			ELSE o.assignment IS NULL OR (o.n_expected, o.n_current, o.n_state, o.n_workflow, o.n_origin, o.n_rule, o.n_message, o.n_verified_expected, o.n_verified_current, o.n_written_at)
+				IS DISTINCT FROM (o.x_expected, o.x_current, o.x_state, o.x_workflow, o.x_origin, o.x_rule, o.x_message, o.x_verified_expected, o.x_verified_current, o.x_written_at)
+				OR o.n_found AND o.x_verified_at IS NULL END
 	), removed AS (
 		DELETE FROM syncup.assignment x USING changed c WHERE c.verdict = 'gone' AND x.assignment = c.assignment
 	), added AS (
 		INSERT INTO syncup.assignment (resource_type, owner_key, account_key, kind, property, expected, current, provisioning_state, workflow_state,
 			origin, rule, since, message, verified_at, verified_expected, verified_current, state_at, changed_at)
 		SELECT %2$L, c.owner_key, c.account_key, %3$L, c.property, c.n_expected, c.n_current, c.n_state, c.n_workflow,
-			c.n_origin, c.n_rule, now(), c.n_message, CASE WHEN c.n_verified THEN now() END, c.n_verified_expected, c.n_verified_current, now(), %6$L
+			c.n_origin, c.n_rule, now(), c.n_message, CASE WHEN c.n_found THEN now() END, c.n_verified_expected, c.n_verified_current, now(), %6$L
 		FROM changed c WHERE c.verdict <> 'gone' AND c.assignment IS NULL
 	), rewritten AS (
 		UPDATE syncup.assignment x
@@ -178,8 +190,8 @@ AS $$
 			since = CASE WHEN c.same_wish AND c.n_origin = c.x_origin THEN c.x_since ELSE now() END,
 			approved_by = CASE WHEN c.same_wish THEN c.x_approved_by END, approved_at = CASE WHEN c.same_wish THEN c.x_approved_at END,
 			comment = CASE WHEN c.same_wish THEN c.x_comment END, message = c.n_message,
-			verified_at = CASE WHEN c.n_verified THEN now() ELSE c.x_verified_at END,
-			verified_expected = c.n_verified_expected, verified_current = c.n_verified_current,
+			verified_at = CASE WHEN c.n_found THEN now() ELSE c.x_verified_at END,
+			verified_expected = c.n_verified_expected, verified_current = c.n_verified_current, written = c.n_written, written_at = c.n_written_at,
 			state_at = CASE WHEN c.n_state = c.x_state THEN c.x_state_at ELSE now() END, before_error = c.n_before, changed_at = %6$L
 		FROM changed c WHERE c.verdict <> 'gone' AND x.assignment = c.assignment
 	)

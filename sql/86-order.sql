@@ -213,10 +213,10 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM syncup.assignment x
-		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND (o.change_type = 'Added' OR x.kind = 'navigation') AND x.assignment = ANY (o.assignments)
-		WHERE x.assignment = $1 AND o.state IN ('transmitted', 'executed', 'unknown'))
+		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND (o.change_type = 'Added' OR x.kind <> 'account') AND x.assignment = ANY (o.assignments)
+		WHERE x.assignment = $1 AND (o.state IN ('transmitted', 'unknown') OR o.state = 'executed' AND x.kind = 'account') AND o.wishes[array_position(o.assignments, x.assignment)] IS NOT NULL)
 $$;
-COMMENT ON FUNCTION syncup.is_made(bigint) IS 'Whether an order was told, or may have been, to make the account, or the link, of an assignment.';
+COMMENT ON FUNCTION syncup.is_made(bigint) IS 'Whether an order was told, or may have been, to make what an assignment is of; what it made of values and links the assignment knows.';
 
 CREATE FUNCTION syncup.is_made_as(assignment bigint, account_key text)
 RETURNS boolean
@@ -224,17 +224,17 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT EXISTS (SELECT FROM syncup.assignment x
-		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND (o.change_type = 'Added' OR x.kind = 'navigation') AND o.executed_at IS NOT NULL AND x.assignment = ANY (o.assignments)
+		JOIN syncup.provisioning_order o ON o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.change_type = 'Added' AND o.executed_at IS NOT NULL AND x.assignment = ANY (o.assignments)
 		JOIN syncup.resource_type t ON t.resource_type = x.resource_type
 		CROSS JOIN LATERAL syncup.key_columns(t.account) AS k (names)
-		WHERE x.assignment = $1 AND (x.kind = 'navigation'
+		WHERE x.assignment = $1
 			-- under the key that was ordered, if one was
-			OR (cardinality(k.names) > 1 OR coalesce(o.document -> 'Changes' ->> k.names[1]::text, $2) = $2)
+			AND (cardinality(k.names) > 1 OR coalesce(o.document -> 'Changes' ->> k.names[1]::text, $2) = $2)
 			-- and the owner has no other that it could be
-			AND NOT EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = x.resource_type AND w.owner_key = x.owner_key AND w.account_key <> $2 AND w.present)))
+			AND NOT EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = x.resource_type AND w.owner_key = x.owner_key AND w.account_key <> $2 AND w.present))
 $$;
 COMMENT ON FUNCTION syncup.is_made_as(bigint, text) IS
-'Whether the account, or link, of an assignment, which is read for the first time, is the one that an order has made.';
+'Whether the account of an assignment, which is read for the first time, is the one that an order has made.';
 
 -- ---------- what is to be ordered ----------
 
@@ -299,8 +299,8 @@ BEGIN
 		FROM (
 			SELECT i.owner_key, i.account_key, i.part_of, i.property,
 				coalesce(jsonb_agg(jsonb_build_object('key', i.expected) ORDER BY i.expected COLLATE "C") FILTER (WHERE i.expected IS NOT NULL), '[]') AS added,
-				coalesce(jsonb_agg(jsonb_build_object('key', i.current) ORDER BY i.current COLLATE "C") FILTER (WHERE i.current IS NOT NULL AND i.expected IS DISTINCT FROM i.current), '[]') AS removed
-			FROM item i WHERE i.kind = 'navigation' AND NOT i.waits GROUP BY 1, 2, 3, 4
+				coalesce(jsonb_agg(jsonb_build_object('key', s.key) ORDER BY s.key COLLATE "C") FILTER (WHERE s.key IS NOT NULL AND i.expected IS DISTINCT FROM s.key), '[]') AS removed
+			FROM item i CROSS JOIN LATERAL (SELECT CASE WHEN i.written_at IS NULL THEN i.current ELSE i.written END AS key) AS s WHERE i.kind = 'navigation' AND NOT i.waits GROUP BY 1, 2, 3, 4
 		) AS l GROUP BY l.owner_key, l.account_key, l.part_of
 	)
 	SELECT a.owner_key, a.account_key, a.change_type, a.part_of,
@@ -342,7 +342,9 @@ BEGIN
 					ELSE (SELECT x.assignment FROM syncup.assignment x WHERE x.resource_type = %1$L AND x.kind = 'account' AND x.owner_key = w.owner_key AND x.account_key IS NOT DISTINCT FROM w.account_key LIMIT 1) END,
 				'ChangeType', w.change_type, 'Owner', q.owner, 'ResourceType', %2$L::jsonb, 'Changes', q.changes || w.links, 'Resource', q.account)
 		FROM syncup.query_as(%3$L::regrole, %4$L, %5$L) AS q (n bigint, owner jsonb, account jsonb, changes jsonb)
-		JOIN pg_temp.syncup_orders_wanted w USING (n)$sql$,
+		JOIN pg_temp.syncup_orders_wanted w USING (n)
+		-- of one that is gone since the role model was computed its next run says what follows
+		WHERE w.account_key IS NULL OR q.account IS NOT NULL$sql$,
 		t.resource_type,
 		jsonb_build_object('Identifier', t.resource_type, 'SourceEntityType', t.owner::text, 'TargetEntityType', t.account::text),
 		t.role,
@@ -400,15 +402,32 @@ $$;
 COMMENT ON FUNCTION syncup.expire_transmitted(syncup.resource_type, timestamptz) IS
 'What has been in flight longer than the option "transmitted_validity" is errored: how many of each kind.';
 
+CREATE FUNCTION syncup.is_unmade(x syncup.assignment)
+RETURNS boolean
+LANGUAGE sql STABLE
+RETURN x.kind IN ('scalar', 'navigation') AND x.expected IS NULL AND x.provisioning_state IN ('transmitted', 'executed') AND x.written_at IS NULL
+	AND NOT EXISTS (SELECT FROM syncup.provisioning_order o WHERE o.resource_type = x.resource_type AND o.owner_key = x.owner_key AND o.state IN ('transmitted', 'executed', 'unknown') AND x.assignment = ANY (o.assignments));
+COMMENT ON FUNCTION syncup.is_unmade(syncup.assignment) IS 'Whether a value or link waited for an order that was to make it, as it is not wished any more, and the order has come to nothing.';
+
+CREATE FUNCTION syncup.is_as_told(x syncup.assignment, wish text)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE
+RETURN CASE WHEN x.written_at IS NOT NULL THEN x.written IS NOT DISTINCT FROM wish WHEN x.kind = 'account' THEN (x.current IS NULL) = (wish IS NULL) ELSE x.current IS NOT DISTINCT FROM wish END;
+COMMENT ON FUNCTION syncup.is_as_told(syncup.assignment, text) IS 'Whether an assignment is as an order wished it, by what is known: what was read, or what an order has made of it since.';
+
 CREATE FUNCTION syncup.settle_orders(t syncup.resource_type)
 RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	-- an account, or a link, that is not wished any more, and was not made: nothing is to be
+	-- what is not wished any more, and was not made: nothing is to be; of what is there the next run says it
 	DELETE FROM syncup.assignment x
-	WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored') AND coalesce(x.expected, x.current) IS NULL
-		AND (x.kind = 'account' AND x.account_key IS NULL OR x.kind = 'navigation') AND NOT syncup.is_made(x.assignment);
+	WHERE x.resource_type = t.resource_type AND x.is_open AND coalesce(x.expected, x.current) IS NULL
+		AND CASE WHEN x.kind = 'account' THEN x.account_key IS NULL AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored') AND NOT syncup.is_made(x.assignment) ELSE syncup.is_unmade(x) END;
+	WITH unmade AS (
+		UPDATE syncup.assignment x SET provisioning_state = 'none', state_at = now() WHERE x.resource_type = t.resource_type AND x.is_open AND syncup.is_unmade(x) RETURNING x.owner_key
+	)
+	SELECT syncup.write_flags(t.owner, array_agg(u.owner_key), 'fulfill') FROM unmade u HAVING count(*) > 0;
 	-- what was read back as it was ordered is verified; as something newer, or nobody, wishes it, it is not this one's doing
 	UPDATE syncup.provisioning_order o SET error = NULL, next_attempt = NULL, executor = NULL, ended_at = now(),
 		state = CASE WHEN EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment
@@ -419,8 +438,11 @@ AS $$
 	WHERE o.resource_type = t.resource_type AND o.state IN ('transmitted', 'executed', 'errored', 'unknown')
 		AND (NOT EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments) AND x.provisioning_state <> 'verified')
 			-- it came to pass, whatever is wished now
-			OR o.state = 'unknown' AND NOT EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment
-				WHERE CASE WHEN x.kind = 'account' THEN (x.current IS NULL) <> (u.wish IS NULL) ELSE x.current IS DISTINCT FROM u.wish END))
+			OR (o.state = 'unknown' OR o.state = 'transmitted' AND o.executor IS NULL)
+				AND NOT EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) LEFT JOIN syncup.assignment x ON x.assignment = u.assignment WHERE NOT syncup.is_as_told(x, u.wish)))
+		-- what is wished now is there, but somebody may still be at it
+		AND NOT (o.state IN ('transmitted', 'unknown') AND EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish) JOIN syncup.assignment x ON x.assignment = u.assignment
+			WHERE x.expected IS DISTINCT FROM u.wish AND NOT syncup.is_as_told(x, u.wish)))
 		-- of what was never done, and is wished no more, there is nothing that was found
 		AND (o.state IN ('transmitted', 'executed') OR o.change_type = 'Deleted' OR EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments)));
 	-- what was not, within its time, has errored

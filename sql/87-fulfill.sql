@@ -835,6 +835,37 @@ INSERT INTO syncup.fulfill_kind (kind, function, slice, part, at_once, idempoten
 
 -- ---------- one slice after the other ----------
 
+CREATE FUNCTION syncup.note_written(t syncup.resource_type, r syncup.order_result)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+	owners text[];
+BEGIN
+	WITH written AS (
+		UPDATE syncup.assignment x
+		SET written = CASE r.state WHEN 'executed' THEN w.wish END, written_at = CASE r.state WHEN 'executed' THEN now() END
+		FROM syncup.provisioning_order o CROSS JOIN LATERAL unnest(o.assignments, o.wishes) AS w (assignment, wish)
+		WHERE o.order_id = r.order_id AND x.assignment = w.assignment
+			-- it is said to have failed after all
+			AND (r.state = 'executed' OR x.written_at IS NOT NULL AND x.written IS NOT DISTINCT FROM w.wish)
+			AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND ARRAY[n.owner_key] = ARRAY[o.owner_key]
+				AND n.seq > o.seq AND n.executed_at IS NOT NULL AND n.assignments @> ARRAY[w.assignment])
+		RETURNING o.owner_key, x.expected IS DISTINCT FROM w.wish AS is_news
+	)
+	SELECT array_agg(DISTINCT w.owner_key) INTO owners FROM written w WHERE w.is_news AND w.owner_key IS NOT NULL;
+	-- something else is wished by now: it follows from what is there
+	IF owners IS NOT NULL THEN
+		PERFORM syncup.write_flags(t.owner, owners, 'fulfill');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION syncup.note_written(syncup.resource_type, syncup.order_result) IS
+'What a report of an order says of the assignments that it was for, whatever is wished of them by now.';
+
 CREATE FUNCTION syncup.record_result(t syncup.resource_type, r syncup.order_result, reporter name DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql
@@ -854,6 +885,7 @@ BEGIN
 	WHERE o.order_id = r.order_id;
 	PERFORM syncup.mark_assignments(ARRAY[r.order_id], CASE r.state WHEN 'unknown' THEN 'errored' ELSE r.state END,
 		CASE r.state WHEN 'unknown' THEN 'outcome unknown: ' || coalesce(r.error, '') ELSE r.error END);
+	PERFORM syncup.note_written(t, r);
 END
 $$;
 COMMENT ON FUNCTION syncup.record_result(syncup.resource_type, syncup.order_result, name) IS
@@ -874,7 +906,7 @@ BEGIN
 		RETURNING o.assignments, o.wishes
 	)
 	UPDATE syncup.assignment x
-	SET provisioning_state = 'executed', message = NULL, state_at = now(), changed_at = clock_timestamp()
+	SET provisioning_state = 'executed', message = NULL, state_at = now(), changed_at = clock_timestamp(), written = w.wish, written_at = now()
 	FROM done d CROSS JOIN LATERAL unnest(d.assignments, d.wishes) AS w (assignment, wish)
 	WHERE x.assignment = w.assignment AND x.expected IS NOT DISTINCT FROM w.wish AND x.provisioning_state IN ('pending', 'transmitted', 'errored');
 END

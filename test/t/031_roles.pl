@@ -253,10 +253,10 @@ my %may = (
 		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
 		'upload(regrole,uuid,text,integer,bytea,integer)', 'upload_row()', 'missing_parts(uuid,text)')),
 	(map { ("function syncup.$_" => '') } (
-		'answer_of(uuid,text)', 'append_lines(regrole,text,text,text)', 'blocked_orders(regrole,uuid)', 'check_fulfill(text,jsonb)',
+		'answer_of(uuid,text)', 'note_written(syncup.resource_type,syncup.order_result)', 'append_lines(regrole,text,text,text)', 'blocked_orders(regrole,uuid)', 'check_fulfill(text,jsonb)',
 		'check_order_limits(syncup.resource_type,uuid,boolean)', 'compare_orders(syncup.resource_type,uuid[])', 'csv_columns_of(syncup.resource_type)',
 		'csv_line(text[])', 'csv_lines(syncup.resource_type,uuid[],name[])', 'decline_orders(regrole,uuid,text)',
-		'due_orders(syncup.resource_type,syncup.fulfill_kind,text)', 'are_links(jsonb)', 'without_links(jsonb)', 'scalar_changes(jsonb)', 'is_told_sql(syncup.resource_type,name)', 'purge_orders(interval)', 'unknown_assignments(text[])', 'is_made(bigint)', 'is_made_as(bigint,text)', 'ldap_orders(regrole,text,double precision,jsonb[])', 'ldap_values(jsonb,boolean)', 'ldap_value(jsonb,boolean)', 'ldap_list(jsonb,boolean)', 'ldap_columns(syncup.resource_type)', 'ldap_entries(syncup.resource_type,uuid[])',
+		'due_orders(syncup.resource_type,syncup.fulfill_kind,text)', 'are_links(jsonb)', 'without_links(jsonb)', 'scalar_changes(jsonb)', 'is_told_sql(syncup.resource_type,name)', 'purge_orders(interval)', 'unknown_assignments(text[])', 'is_made(bigint)', 'is_unmade(syncup.assignment)', 'is_as_told(syncup.assignment,text)', 'is_made_as(bigint,text)', 'ldap_orders(regrole,text,double precision,jsonb[])', 'ldap_values(jsonb,boolean)', 'ldap_value(jsonb,boolean)', 'ldap_list(jsonb,boolean)', 'ldap_columns(syncup.resource_type)', 'ldap_entries(syncup.resource_type,uuid[])',
 		'ldap_names(syncup.resource_type,text,text[])', 'ldap_memberships(syncup.resource_type,text)', 'ldap_order(syncup.resource_type,syncup.provisioning_order,jsonb)', 'fulfill_ldap(syncup.resource_type,uuid[])', 'execute_orders(syncup.resource_type,syncup.fulfill_kind,uuid[])',
 		'fulfill_csv(syncup.resource_type,uuid[])', 'fulfill_internal(syncup.resource_type,uuid[])', 'fulfill_json(syncup.resource_type,uuid[])',
 		'fulfill_manual(syncup.resource_type,uuid[])', 'fulfill_one(syncup.resource_type,syncup.provisioning_order)',
