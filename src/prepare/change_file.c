@@ -9,7 +9,8 @@
  *
  * A row that is set aside although its key is known takes its place in that
  * order, as a sign of life: if the commands so far have deleted the key, its
- * old version stays (SPEC 4.3).
+ * old version stays (SPEC 4.3).  If the key is new, the row may be one that goes
+ * under another key, or in another scope: the delta gets a sign of life.
  *
  * Option "where" is asked of the row that results: one that does not count is not
  * there any more.  Of links, and of rows that cannot be used, all that is known are
@@ -73,11 +74,14 @@ struct ChangeFile
 	bool	   *before_nulls;
 	bool		exists;			/* it is there after the commands so far */
 	bool		alive;			/* a row set aside spoke of it since */
+	List	   *signs;			/* of Datum *: what such rows of a new key are known by, 0 where that is null */
 	Datum	   *now;
 	bool	   *now_nulls;
 	Digest		now_values;		/* of what the target gets of it */
 	Datum	   *next;			/* what the command at hand would make of it */
 	bool	   *next_nulls;
+
+	int			known_by;		/* the stored column that may tell of a former key; -1: none does */
 
 	/* keys that change: option old_key */
 	int			old_key;		/* the stored column that tells the former one; -1: none does */
@@ -173,6 +177,7 @@ change_file_open(const Mapping *mapping, const Options *options, const pg_uuid_t
 		file->spellings = spellings_begin(mapping);
 	file->kept_now = palloc(sizeof(bool) * n);
 	file->old_key = mapping->association ? -1 : former_key_column(mapping);
+	file->known_by = mapping->association ? -1 : rename_column(mapping);
 	file->file_context = CurrentMemoryContext;
 	file->batch = *batch;
 	if (entries)
@@ -444,23 +449,49 @@ has_key(const ChangeFile *file)
 	return true;
 }
 
+/* Looks a key up as the baseline has it; false: it has not. */
+static bool
+find_stored(ChangeFile *file, Datum name, Datum *values, bool *nulls)
+{
+	SoughtKey	key = {.text = name, .has_value = !file->record.key_type.bytewise};
+
+	if (key.has_value)
+		key.value = key_value(&file->record.key_type, TextDatumGetCString(name));
+	return baseline_lookup(file->record.baseline, &key, (Datum) 0, values, nulls);
+}
+
+/* Whether the row at hand has a new key, and which row it was under a former one cannot be read. */
+static bool
+is_former_lost(ChangeFile *file, bool unread)
+{
+	int			key = file->record.mapping->key;
+
+	return unread && !find_stored(file, PointerGetDatum(cstring_to_text_with_len(file->record.fields[key], file->record.lengths[key])),
+								  file->before, file->before_nulls);
+}
+
 /* Takes a row that is malformed or holds invalid bytes. */
 static void
 take_faulty(ChangeFile *file)
 {
 	char	   *key = NULL;
+	bool		unread = false;
 
 	for (int i = 0; i < file->record.mapping->ncolumns; i++)
 	{
-		file->record.fields[i] = is_key_column(file->record.mapping, i) && file->record.columns[i] >= 0 ?
+		bool		sought = file->record.columns[i] >= 0 && (is_key_column(file->record.mapping, i) || i == file->known_by);
+
+		file->record.fields[i] = sought ?
 			reader_certain_field(file->record.reader, file->record.columns[i], &file->record.lengths[i]) : NULL;
+		if (i == file->known_by)
+			unread = sought && file->record.fields[i] == NULL;
 		if (file->record.fields[i] != NULL && file->record.lengths[i] == 0)
 			file->record.fields[i] = NULL;
 	}
 	make_key(file->record.mapping, file->record.fields, file->record.lengths);
 	if (has_key(file))
 		key = record_key_text(&file->record);
-	if (key != NULL && key_error(file) == NULL)
+	if (key != NULL && key_error(file) == NULL && !is_former_lost(file, unread))
 		sort_values(file, COMMAND_NONE);
 	else
 		file->record.counter.deletions_suspended = true;
@@ -674,6 +705,46 @@ describe_place(void *arg)
 		errcontext("file \"%s\", line %lld", file->path, (long long) file->line);
 }
 
+/* Whether a cell says that the value becomes null. */
+static bool
+is_emptying(Datum field)
+{
+	text	   *value = DatumGetTextPP(field);
+
+	return VARSIZE_ANY_EXHDR(value) == strlen(EMPTYING_CELL) &&
+		memcmp(VARDATA_ANY(value), EMPTYING_CELL, strlen(EMPTYING_CELL)) == 0;
+}
+
+/* The row at hand is set aside: it speaks for the row of its key, or for one that may have it anew. */
+static void
+take_sign(ChangeFile *file)
+{
+	const Mapping *mapping = file->record.mapping;
+	Datum	   *sign;
+
+	file->alive = true;
+	if (file->stored || mapping->association || (file->known_by < 0 && mapping->options->scope == NULL))
+		return;
+	sign = palloc0(sizeof(Datum) * mapping->ncolumns);
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		Datum		field = file->slot->tts_values[ROW_FIELDS + i];
+
+		if (!file->slot->tts_isnull[ROW_FIELDS + i] &&
+			(is_key_column(mapping, i) || (i == file->known_by && !is_emptying(field))))
+			sign[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(field));
+	}
+	file->signs = lappend(file->signs, sign);
+}
+
+/* What was set aside of the key at hand is superseded. */
+static void
+forget_signs(ChangeFile *file)
+{
+	file->alive = false;
+	file->signs = NIL;
+}
+
 /* Sets aside a row while its command is applied. */
 static void
 set_aside_applied(ChangeFile *file, const char *reason, const char *message)
@@ -685,18 +756,8 @@ set_aside_applied(ChangeFile *file, const char *reason, const char *message)
 
 	quarantine_text(file->record.quarantine, file->record.mapping, file->path, file->line, raw,
 					reason, key, message);
-	file->alive = true;
+	take_sign(file);
 	count_set_aside(file, &file->record.counter.rejected, message);
-}
-
-/* Whether a cell says that the value becomes null. */
-static bool
-is_emptying(Datum field)
-{
-	text	   *value = DatumGetTextPP(field);
-
-	return VARSIZE_ANY_EXHDR(value) == strlen(EMPTYING_CELL) &&
-		memcmp(VARDATA_ANY(value), EMPTYING_CELL, strlen(EMPTYING_CELL)) == 0;
 }
 
 /*
@@ -815,7 +876,7 @@ static void
 accept_none(ChangeFile *file, int64 *count)
 {
 	file->exists = false;
-	file->alive = false;
+	forget_signs(file);
 	(*count)++;
 }
 
@@ -857,7 +918,7 @@ accept_next(ChangeFile *file)
 	memcpy(file->now_nulls, file->next_nulls, sizeof(bool) * n);
 	file->now_values = row_bytes_digest(&file->record.value_bytes, &file->record.epoch.key);
 	file->exists = true;
-	file->alive = false;
+	forget_signs(file);
 	file->record.counter.rows_kept++;
 }
 
@@ -898,7 +959,7 @@ apply_command(ChangeFile *file, ChangeCommand command)
 				accept_next(file);
 			break;
 		default:
-			file->alive = true;
+			take_sign(file);
 			break;
 	}
 }
@@ -910,17 +971,6 @@ static bool
 follows_renames(const ChangeFile *file)
 {
 	return file->renamed[0] != NULL || file->renamed[1] != NULL;
-}
-
-/* Looks a key up as the baseline has it; false: it has not. */
-static bool
-find_stored(ChangeFile *file, Datum name, Datum *values, bool *nulls)
-{
-	SoughtKey	key = {.text = name, .has_value = !file->record.key_type.bytewise};
-
-	if (key.has_value)
-		key.value = key_value(&file->record.key_type, TextDatumGetCString(name));
-	return baseline_lookup(file->record.baseline, &key, (Datum) 0, values, nulls);
 }
 
 /* The digest of what a key is sorted by. */
@@ -1018,7 +1068,7 @@ begin_key(ChangeFile *file)
 		memcpy(file->now_nulls, file->before_nulls, sizeof(bool) * n);
 	}
 	file->exists = file->stored;
-	file->alive = false;
+	forget_signs(file);
 	begin_former(file);
 }
 
@@ -1200,7 +1250,7 @@ follow_known(void *arg, const Datum *values, const bool *nulls)
 		return;
 	(void) digest_set_add(file->seen, &seen);
 	file->stored = file->exists = true;
-	file->alive = false;
+	forget_signs(file);
 	end_key(file);
 }
 
@@ -1230,6 +1280,21 @@ insert_moved(ChangeFile *file)
 	}
 }
 
+/* Notes in the delta which rows may stay under the key at hand, which is new, had its row not been set aside. */
+static void
+write_signs(ChangeFile *file)
+{
+	int			n = file->record.mapping->ncolumns;
+	bool	   *nulls = palloc(sizeof(bool) * n);
+
+	foreach_ptr(Datum, sign, file->signs)
+	{
+		for (int i = 0; i < n; i++)
+			nulls[i] = sign[i] == (Datum) 0;
+		delta_write_stored(file->record.delta, COMMAND_KEEP, sign, nulls, NULL);
+	}
+}
+
 /* Writes the net effect on the key at hand. */
 static void
 end_key(ChangeFile *file)
@@ -1251,7 +1316,9 @@ end_key(ChangeFile *file)
 		delta_write_stored(file->record.delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
 		file->record.counter.delta_deleted++;
 	}
-	else if (file->stored && file->exists)
+	else if (!file->stored)
+		write_signs(file);
+	else if (file->exists)
 	{
 		for (int i = 0; i < file->record.mapping->ncolumns && !changed; i++)
 			changed = !same_field(file->before[i], file->before_nulls[i],

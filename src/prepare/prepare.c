@@ -482,6 +482,21 @@ read_passes(Reader *reader, List *cleansers, MappingScope *scope)
 	}
 }
 
+/*
+ * Says that rows stay which a bad row may be, by another key or in another scope.
+ * A file of changes does not tell again that they go, or what became of them.
+ */
+static void
+miss_deletions(Prepare *prepare, const Mapping *mapping, int64 kept)
+{
+	batch_ask_for_complete(prepare->connector->name);
+	ereport(NOTICE,
+			(errmsg_plural("batch %s keeps %lld row of mapping \"%s\" of connector \"%s\": a bad row may be the same under another key, or in another scope",
+						   "batch %s keeps %lld rows of mapping \"%s\" of connector \"%s\": bad rows may be the same under other keys, or in another scope",
+						   kept, batch_text(prepare->batch), (long long) kept, mapping->name, prepare->connector->name),
+			 errhint("See syncup.quarantine. The connector needs a complete run.")));
+}
+
 /* Records what a mapping counted, and what a person should know at once. */
 static void
 record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
@@ -501,6 +516,8 @@ record(Prepare *prepare, FileGroup *group, const Mapping *mapping,
 	/* Deletions that the source computed will not come again. */
 	if (counter->deletions_suspended && carries_changes(prepare, group->options))
 		batch_ask_for_complete(prepare->connector->name);
+	if (kept > 0 && carries_changes(prepare, group->options))
+		miss_deletions(prepare, mapping, kept);
 	if (counter->deletions_suspended)
 		ereport(NOTICE,
 				(errmsg("batch %s deletes nothing in mapping \"%s\" of connector \"%s\": a bad row has no readable key",
@@ -790,6 +807,21 @@ read_group(Prepare *prepare, FileGroup *group)
 	CRASH_POINT("file read");
 }
 
+/*
+ * Whether an incremental run would not know any more why a row of a mapping stayed:
+ * a file of changes tells it once, be it that the row goes or that it came elsewhere.
+ */
+static bool
+is_told_once(const Prepare *prepare, const Mapping *mapping)
+{
+	if (mapping->options->command_column != NULL)
+		return prepare->incremental;
+	foreach_mapping(other, prepare->connector)
+		if (!other->association && other->target == mapping->target && other->options->command_column != NULL)
+			return true;
+	return false;
+}
+
 /* Lets nothing go that another mapping of the same table has as a bad row (SPEC 4.3). */
 static void
 keep_bad_elsewhere(Prepare *prepare)
@@ -799,9 +831,12 @@ keep_bad_elsewhere(Prepare *prepare)
 		int64		kept = mapping->association || mapping->options->scope == NULL ? 0 :
 			keys_kept_elsewhere(mapping, prepare->batch);
 
-		if (kept > 0)
-			own_sql("UPDATE syncup.batch_counter SET delta_deleted = delta_deleted - $3 WHERE batch = $1 AND mapping = $2",
-					SQL_ARGS(SQL_UUID(prepare->batch), SQL_TEXT(mapping->name), SQL_INT8(kept)));
+		if (kept == 0)
+			continue;
+		own_sql("UPDATE syncup.batch_counter SET delta_deleted = delta_deleted - $3 WHERE batch = $1 AND mapping = $2",
+				SQL_ARGS(SQL_UUID(prepare->batch), SQL_TEXT(mapping->name), SQL_INT8(kept)));
+		if (is_told_once(prepare, mapping))
+			miss_deletions(prepare, mapping, kept);
 	}
 }
 

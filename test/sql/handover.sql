@@ -293,5 +293,25 @@ SELECT mapping, delta_inserted, delta_deleted, rejected FROM syncup.batch_counte
 SELECT t.stops('complete', E'A,2,y\n', E'B,1,z\nA,1,too long\n');
 SELECT t.stops('incremental', E'A,2,y\n', E'B,1,z\nA,1,xx\n');
 
+-- In files of changes: neither deletion nor insertion is told again, so that a complete run is needed.
+SELECT syncup_map_entity_type('K', 'bus', 'target.stop', 'bus.csv', ARRAY['trip', 'n'], options => '{"incremental_file": "bus_changes.csv", "command_column": "op"}');
+CALL t.write('bus_changes.csv', E'op,trip,n,name\ndelete,A,2,\n');
+SELECT t.stops('complete', E'A,2,y\n', E'B,1,z\nA,1,xx\n');
+SET client_min_messages = warning;
+SELECT t.stops('incremental', '', E'B,1,z\nA,1,xx\nA,02,too long\n');
+SELECT needs_complete FROM syncup.status WHERE connector = 'K';
+SELECT t.stops('complete', E'A,2,y\n', E'B,1,z\nA,1,xx\n');
+SELECT syncup_map_entity_type('K', 'bus', 'target.stop', 'bus.csv', ARRAY['trip', 'n'], options => '{"incremental_file": null, "command_column": null}');
+SELECT syncup_map_entity_type('K', 'tram', 'target.stop', 'tram.csv', ARRAY['trip', 'n'], options => '{"incremental_file": "tram_changes.csv", "command_column": "op"}');
+SELECT t.stops('complete', E'A,2,y\n', E'B,1,z\nA,1,xx\n');
+CALL t.write('tram_changes.csv', E'op,trip,n,name\ninsert,A,02,too long\n');
+SELECT t.stops('incremental', E'C,1,new\n', '');
+SELECT needs_complete FROM syncup.status WHERE connector = 'K';
+-- A complete run with that row does not end it: the next one would read nothing of it.
+SELECT t.stops('complete', E'C,1,new\n', E'B,1,z\nA,1,xx\nA,2,too long\n');
+SELECT needs_complete FROM syncup.status WHERE connector = 'K';
+SELECT t.stops('complete', E'C,1,new\n', E'B,1,z\nA,1,xx\nA,2,zz\n');
+SELECT needs_complete FROM syncup.status WHERE connector = 'K';
+
 \set end :srcdir '/include/end.sql'
 \i :end
