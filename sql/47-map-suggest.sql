@@ -628,9 +628,14 @@ LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	name text[] := parse_ident(table_name);
+	name text[];
 BEGIN
-	IF cardinality(name) > 2 THEN
+	BEGIN
+		name := parse_ident(table_name);
+	EXCEPTION WHEN invalid_parameter_value THEN
+		name := '{}';
+	END;
+	IF cardinality(name) NOT IN (1, 2) THEN
 		RAISE '"%" is no name of a table', table_name USING ERRCODE = 'invalid_parameter_value', HINT = 'Give a name, or a schema and a name.';
 	END IF;
 	PERFORM syncup.suggest_begin();

@@ -106,8 +106,7 @@ BEGIN
 	PERFORM FROM syncup.connector c WHERE c.connector = check_connector.connector FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE 'connector "%" does not exist', connector
-			USING ERRCODE = 'undefined_object', HINT = (SELECT coalesce('Connectors are ' || string_agg(format('"%s"', c.connector), ', ' ORDER BY c.connector COLLATE "C") || '.',
-				'There is none yet; create one with syncup_create_connector().') FROM syncup.connector c);
+			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(check_connector.connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
 	END IF;
 END
 $$;

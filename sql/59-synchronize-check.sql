@@ -104,12 +104,12 @@ BEGIN
 	PERFORM FROM syncup.connector c WHERE c.connector = connector FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object',
-			HINT = coalesce('Existing connectors: ' || (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c) || '.', 'Create one with syncup_create_connector().');
+			HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
 	END IF;
 	PERFORM FROM syncup.mapping m WHERE m.connector = connector AND m.mapping = mapping FOR KEY SHARE;
 	IF mapping IS NOT NULL AND NOT FOUND THEN
 		RAISE 'connector "%" has no mapping "%"', connector, mapping USING ERRCODE = 'undefined_object',
-			HINT = coalesce('It has ' || (SELECT string_agg(m.mapping, ', ' ORDER BY m.ordinal) FROM syncup.mapping m WHERE m.connector = connector) || '.', 'It has none.');
+			HINT = syncup.names_hint(mapping, ARRAY(SELECT m.mapping FROM syncup.mapping m WHERE m.connector = connector ORDER BY m.ordinal), 'Its mappings: %s.', 'It has none.');
 	END IF;
 	SELECT d.owner INTO former FROM syncup.check_definition d WHERE d.connector = connector AND d.name = name FOR UPDATE;
 	IF FOUND AND NOT pg_has_role(caller, former, 'MEMBER') THEN
@@ -143,7 +143,7 @@ BEGIN
 	SELECT d.owner INTO former FROM syncup.check_definition d WHERE d.connector = connector AND d.name = name FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE 'connector "%" has no check "%"', connector, name USING ERRCODE = 'undefined_object',
-			HINT = coalesce('It has ' || (SELECT string_agg(format('"%s"', d.name), ', ' ORDER BY d.name COLLATE "C") FROM syncup.check_definition d WHERE d.connector = connector) || '.', 'It has none.');
+			HINT = syncup.names_hint(name, ARRAY(SELECT d.name FROM syncup.check_definition d WHERE d.connector = connector ORDER BY d.name COLLATE "C"), 'It has %s.', 'It has none.');
 	ELSIF EXISTS (SELECT FROM pg_roles r WHERE r.oid = former) AND NOT pg_has_role(caller, former, 'MEMBER') THEN
 		RAISE 'check "%" of connector "%" belongs to role "%"', name, connector, former USING ERRCODE = 'insufficient_privilege';
 	END IF;

@@ -33,7 +33,7 @@ BEGIN
 		RAISE 'batch % does not exist', name USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
 	END IF;
 	RAISE 'connector "%" does not exist', name USING ERRCODE = 'undefined_object',
-		HINT = coalesce(format('Existing connectors: %s.', (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c)), 'Create one with syncup_create_connector().');
+		HINT = syncup.names_hint(name, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
 END
 $$;
 COMMENT ON FUNCTION syncup.batch_named(text) IS

@@ -93,7 +93,7 @@ BEGIN
 		IF wanted IS NULL THEN
 			RAISE 'unknown option "%" of %', o.key, what
 				USING ERRCODE = 'invalid_parameter_value',
-				HINT = CASE WHEN allowed = '{}' THEN 'It has no options.' ELSE 'Its options are '
+				HINT = CASE WHEN allowed = '{}' THEN 'It has no options.' ELSE syncup.did_you_mean(o.key, ARRAY(SELECT k FROM jsonb_object_keys(allowed) k ORDER BY k)) || 'Its options are '
 					|| (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(allowed) k) || '.' END;
 		END IF;
 		CONTINUE WHEN o.value = 'null';
@@ -102,7 +102,7 @@ BEGIN
 			IF jsonb_typeof(o.value) <> 'string' OR NOT wanted @> o.value THEN
 				RAISE 'option "%" of % cannot be %', o.key, what, o.value
 					USING ERRCODE = 'invalid_parameter_value',
-					HINT = 'It is one of ' || (SELECT string_agg(format('"%s"', w), ', ') FROM jsonb_array_elements_text(wanted) w) || '.';
+					HINT = syncup.names_hint(o.value #>> '{}', ARRAY(SELECT w FROM jsonb_array_elements_text(wanted) w), 'It is one of %s.', NULL);
 			END IF;
 		ELSIF jsonb_typeof(o.value) <> type THEN
 			RAISE 'option "%" of % takes %', o.key, what,
@@ -138,9 +138,8 @@ BEGIN
 	IF found_job.job IS NULL OR NOT pg_has_role(caller, found_job.owner, 'MEMBER') THEN
 		RAISE 'job "%" does not exist', job
 			USING ERRCODE = 'undefined_object',
-			HINT = coalesce('Jobs are ' || (SELECT string_agg(format('"%s"', d.job), ', ' ORDER BY d.job)
-				FROM syncup.job_definition d WHERE pg_has_role(caller, d.owner, 'MEMBER')) || '.',
-				'There is no job of yours; see syncup_create_jobs() and syncup_create_job().');
+			HINT = syncup.names_hint(job, ARRAY(SELECT d.job FROM syncup.job_definition d WHERE pg_has_role(caller, d.owner, 'MEMBER') ORDER BY d.job COLLATE "C"),
+				'Jobs are %s.', 'There is no job of yours; see syncup_create_jobs() and syncup_create_job().');
 	END IF;
 	RETURN found_job;
 END
@@ -227,6 +226,18 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.step_ancestors(text, text[]) IS 'Those steps, their parents, and so on.';
 
+CREATE FUNCTION syncup.steps_hint(job text, wanted text)
+RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	RETURN syncup.names_hint(wanted, ARRAY(SELECT s.step FROM syncup.step_definition s WHERE s.job = job ORDER BY s.level, s.ordinal), 'Its steps are %s.', 'It has none.');
+END
+$$;
+COMMENT ON FUNCTION syncup.steps_hint(text, text) IS 'A hint about a step that a job does not have.';
+
 CREATE FUNCTION syncup.check_step(job text, step text, kind text, connector text, parents text[], level int, start_when text, options jsonb)
 RETURNS void
 LANGUAGE plpgsql
@@ -236,7 +247,6 @@ AS $$
 DECLARE
 	k syncup.step_kind;
 	p record;
-	kinds text;
 	needed text;
 BEGIN
 	IF step IS NULL OR step = '' OR length(step) > 100 THEN
@@ -244,9 +254,8 @@ BEGIN
 	END IF;
 	SELECT s.* INTO k FROM syncup.step_kind s WHERE s.kind = kind;
 	IF k.kind IS NULL THEN
-		SELECT string_agg(format('"%s"', s.kind), ', ' ORDER BY s.kind) INTO kinds FROM syncup.step_kind s;
 		RAISE 'step "%" of job "%": unknown kind "%"', step, job, kind
-			USING ERRCODE = 'undefined_object', HINT = 'Kinds are ' || kinds || '.';
+			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(kind, ARRAY(SELECT s.kind FROM syncup.step_kind s ORDER BY s.kind COLLATE "C"), 'Kinds are %s.', NULL);
 	END IF;
 	IF k.connector = 'required' AND connector IS NULL THEN
 		RAISE 'step "%" of job "%": a step of kind "%" needs a connector', step, job, kind
@@ -256,7 +265,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	ELSIF connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector c WHERE c.connector = connector) THEN
 		RAISE 'step "%" of job "%": connector "%" does not exist', step, job, connector
-			USING ERRCODE = 'undefined_object';
+			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
 	END IF;
 	IF start_when NOT IN ('all did', 'any did', 'any started', 'always') THEN
 		RAISE 'step "%" of job "%": start_when cannot be "%"', step, job, start_when
@@ -349,7 +358,7 @@ BEGIN
 	END IF;
 	DELETE FROM syncup.step_definition s WHERE s.job = name AND s.step = step;
 	IF NOT FOUND THEN
-		RAISE 'job "%" has no step "%"', name, step USING ERRCODE = 'undefined_object', HINT = 'See syncup.job_step.';
+		RAISE 'job "%" has no step "%"', name, step USING ERRCODE = 'undefined_object', HINT = syncup.steps_hint(name, step);
 	END IF;
 END
 $$;

@@ -176,11 +176,11 @@ DECLARE
 BEGIN
 	FOREACH edge IN ARRAY ARRAY[from_step, to_step] LOOP
 		CONTINUE WHEN edge IS NULL OR EXISTS (SELECT FROM syncup.step_definition s WHERE s.job = job AND s.step = edge);
-		RAISE 'job "%" has no step "%"', job, edge USING ERRCODE = 'undefined_object', HINT = 'See syncup.job_step.';
+		RAISE 'job "%" has no step "%"', job, edge USING ERRCODE = 'undefined_object', HINT = syncup.steps_hint(job, edge);
 	END LOOP;
 	FOREACH pattern IN ARRAY coalesce(only_steps, '{}') LOOP
 		CONTINUE WHEN EXISTS (SELECT FROM syncup.step_definition s WHERE s.job = job AND (s.step = pattern OR s.step LIKE pattern));
-		RAISE 'job "%" has no step "%"', job, pattern USING ERRCODE = 'undefined_object', HINT = 'See syncup.job_step; "%" stands for any characters.';
+		RAISE 'job "%" has no step "%"', job, pattern USING ERRCODE = 'undefined_object', HINT = syncup.steps_hint(job, pattern) || ' "%" stands for any characters.';
 	END LOOP;
 	RETURN QUERY
 	SELECT s.* FROM syncup.step_definition s

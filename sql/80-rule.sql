@@ -66,6 +66,18 @@ SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION syncup.did_you_mean(text, text[]) IS
 'For a hint: the name that a wrong one is most like, as a question and a blank; else nothing.';
 
+CREATE FUNCTION syncup.names_hint(wanted text, names text[], list text, otherwise text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN cardinality(names) = 0 THEN otherwise
+		ELSE coalesce(syncup.did_you_mean(wanted, names), '') || format(list, (SELECT string_agg(format('"%s"', u.name), ', ' ORDER BY u.n) FROM unnest(names[:50]) WITH ORDINALITY u (name, n))
+			|| CASE WHEN cardinality(names) > 50 THEN format(', and %s more', cardinality(names) - 50) ELSE '' END) END
+$$;
+COMMENT ON FUNCTION syncup.names_hint(text, text[], text, text) IS
+'A hint about a name that is none: the one that it is most like, and in the text "list", for %s, those there are; else the other text.';
+
 CREATE FUNCTION syncup.check_query(role regrole, rule text, query text)
 RETURNS regclass[]
 AS 'MODULE_PATHNAME', 'syncup_check_query' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -185,12 +197,13 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM syncup.check_query(caller, rule, format('SELECT %s FROM (SELECT NULL::text AS a, NULL::text AS b, NULL::text[] AS roles, NULL::text[] AS ak, NULL::text[] AS bk) g CROSS JOIN %s',
-		expression, source));
+	-- twice: a name that means a column of "given" is ambiguous, too
+	PERFORM syncup.check_query(caller, rule, format('WITH given (a, b, roles, syncup_known, ak, bk) AS (SELECT NULL::text, NULL::text, NULL::text[], NULL::text, NULL::text[], NULL::text[])'
+		' SELECT %s FROM given "syncup 1" CROSS JOIN given "syncup 2" CROSS JOIN %s', expression, source));
 END
 $$;
 COMMENT ON FUNCTION syncup.check_scope(regrole, text, text, text) IS
-'Errors where a name in a rule would be ambiguous beside "given", and whatever else stands beside it when it runs.';
+'Errors where a name in a rule would be ambiguous beside "given", or mean a column of it, and whatever else stands beside it when it runs.';
 
 CREATE FUNCTION syncup.is_of_a_row(sqlstate text)
 RETURNS boolean
@@ -402,7 +415,8 @@ BEGIN
 	-- who may not see it is told the same as if it were not there
 	IF found_rule.rule IS NULL OR NOT pg_has_role(caller, found_rule.owner, 'MEMBER') THEN
 		RAISE 'rule "%" does not exist', rule
-			USING ERRCODE = 'undefined_object', HINT = 'See syncup.rule.';
+			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(rule, ARRAY(SELECT d.rule FROM syncup.rule_definition d WHERE pg_has_role(caller, d.owner, 'MEMBER') ORDER BY d.seq),
+				'Rules are %s.', 'There is none of yours; see syncup.rule.');
 	END IF;
 	RETURN found_rule;
 END

@@ -82,8 +82,8 @@ BEGIN
 	IF t.resource_type IS NULL THEN
 		RAISE 'resource type "%" does not exist', check_resource_type.resource_type
 			USING ERRCODE = 'undefined_object',
-			HINT = coalesce('Resource types are ' || (SELECT string_agg(format('"%s"', r.resource_type), ', ' ORDER BY r.resource_type) FROM syncup.resource_type r) || '.',
-				'There is none; see syncup_create_resource_type().');
+			HINT = syncup.names_hint(check_resource_type.resource_type, ARRAY(SELECT r.resource_type FROM syncup.resource_type r ORDER BY r.resource_type COLLATE "C"),
+				'Resource types are %s.', 'There is none; see syncup_create_resource_type().');
 	ELSIF NOT pg_has_role(caller, t.role, 'MEMBER') THEN
 		RAISE 'permission denied for resource type "%"', t.resource_type
 			USING ERRCODE = 'insufficient_privilege', HINT = format('It belongs to role %s, and is read with that role''s rights: members may work with it.', t.role);
@@ -147,13 +147,13 @@ AS $$
 DECLARE
 	what text := format('resource type "%s"', resource_type);
 	n record;
-	names text;
 BEGIN
 	PERFORM syncup.check_options(what, syncup.resource_type_options(), options);
 	IF options ? 'depends_on' AND (options ->> 'depends_on' = resource_type
 		OR NOT EXISTS (SELECT FROM syncup.resource_type t WHERE t.resource_type = options ->> 'depends_on'))
 	THEN
-		RAISE 'option "depends_on" of % names no other resource type: "%"', what, options ->> 'depends_on' USING ERRCODE = 'undefined_object';
+		RAISE 'option "depends_on" of % names no other resource type: "%"', what, options ->> 'depends_on' USING ERRCODE = 'undefined_object',
+			HINT = syncup.names_hint(options ->> 'depends_on', ARRAY(SELECT t.resource_type FROM syncup.resource_type t WHERE t.resource_type <> resource_type ORDER BY t.resource_type COLLATE "C"), 'Others are %s.', 'There is none.');
 	ELSIF EXISTS (
 		WITH RECURSIVE above (name) AS (
 			SELECT options ->> 'depends_on'
@@ -164,18 +164,24 @@ BEGIN
 	THEN
 		RAISE '% would depend on itself', what USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	IF options ? 'owner_required' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = owner AND a.attname = options ->> 'owner_required' AND a.attnum > 0 AND NOT a.attisdropped) THEN
-		RAISE 'option "owner_required" of %: table % has no column "%"', what, owner, options ->> 'owner_required' USING ERRCODE = 'undefined_column';
+	IF options ? 'owner_required' THEN
+		PERFORM syncup.check_column(format('option "owner_required" of %s', what), owner, options ->> 'owner_required');
 	END IF;
-	SELECT string_agg(format('"%s"', l.name), ', ' ORDER BY l.name) INTO names
-	FROM syncup.threshold_limit l WHERE l.counter IN ('inserted_lines', 'updated_lines', 'deleted_lines');
-	FOR n IN SELECT * FROM jsonb_each(options -> 'limits') LOOP
-		IF NOT EXISTS (SELECT FROM syncup.threshold_limit l WHERE l.name = n.key AND l.counter IN ('inserted_lines', 'updated_lines', 'deleted_lines')) THEN
+	FOR n IN
+		SELECT e.key, e.value, l.name IS NOT NULL AS is_there, l.percentage
+		FROM jsonb_each(options -> 'limits') e
+		LEFT JOIN syncup.threshold_limit l ON l.name = e.key AND l.counter IN ('inserted_lines', 'updated_lines', 'deleted_lines')
+	LOOP
+		IF NOT n.is_there THEN
 			RAISE 'option "limits" of %: there is no limit "%"', what, n.key
-				USING ERRCODE = 'invalid_parameter_value', HINT = 'Limits are ' || names || '.';
+				USING ERRCODE = 'invalid_parameter_value', HINT = syncup.names_hint(n.key,
+					ARRAY(SELECT l.name FROM syncup.threshold_limit l WHERE l.counter IN ('inserted_lines', 'updated_lines', 'deleted_lines') ORDER BY l.name COLLATE "C"), 'Limits are %s.', NULL);
 		ELSIF jsonb_typeof(n.value) <> 'number' OR (n.value #>> '{}')::numeric < 0 THEN
 			RAISE 'option "limits" of %: limit "%" takes a number from 0', what, n.key
 				USING ERRCODE = 'invalid_parameter_value', HINT = '0 is off.';
+		ELSIF NOT n.percentage AND (n.value #>> '{}')::numeric % 1 <> 0 THEN
+			RAISE 'option "limits" of %: limit "%" takes a whole number', what, n.key
+				USING ERRCODE = 'invalid_parameter_value', HINT = 'A number of accounts; 0 is off.';
 		END IF;
 	END LOOP;
 	IF options ? 'fulfill' THEN

@@ -58,12 +58,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-	names text;
 BEGIN
 	IF role IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.rule_definition d WHERE d.rule = role AND d.kind = 'role' AND d.relation = owner) THEN
-		SELECT string_agg(format('"%s"', d.rule), ', ' ORDER BY d.rule) INTO names FROM syncup.rule_definition d WHERE d.kind = 'role' AND d.relation = owner;
 		RAISE '%: there is no role "%" of %', what, role, owner
-			USING ERRCODE = 'undefined_object', HINT = coalesce('Roles are ' || names || '.', 'There is none; see syncup_define_role().');
+			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(role, ARRAY(SELECT d.rule FROM syncup.rule_definition d WHERE d.kind = 'role' AND d.relation = owner ORDER BY d.seq),
+				'Roles are %s.', 'There is none; see syncup_define_role().');
 	END IF;
 END
 $$;
@@ -124,7 +123,8 @@ DECLARE
 BEGIN
 	SELECT r.* INTO d FROM syncup.rule_definition r WHERE r.rule = role AND r.kind = 'role' AND pg_has_role(caller, r.owner, 'MEMBER');
 	IF d.rule IS NULL THEN
-		RAISE 'role "%" does not exist', role USING ERRCODE = 'undefined_object', HINT = 'See syncup.rule.';
+		RAISE 'role "%" does not exist', role USING ERRCODE = 'undefined_object',
+			HINT = syncup.names_hint(role, ARRAY(SELECT r.rule FROM syncup.rule_definition r WHERE r.kind = 'role' AND pg_has_role(caller, r.owner, 'MEMBER') ORDER BY r.seq), 'Roles are %s.', 'There is none of yours; see syncup_define_role().');
 	END IF;
 	RETURN d;
 END
@@ -283,6 +283,7 @@ BEGIN
 	rule := syncup.free_rule_name(concat_ws(' ', place, 'of ' || (given ->> 'role')),
 		jsonb_build_object('condition', coalesce(given ->> 'condition', 'true'), 'role', given ->> 'role'));
 	PERFORM syncup.check_role(given ->> 'role', t.owner, format('rule "%s"', rule));
+	PERFORM syncup.check_column(format('rule "%s"', rule), t.account, property);
 	reads := syncup.check_query(caller, rule, format('SELECT pg_catalog.concat(CAST(%s AS %s)), %s IS TRUE, pg_catalog.concat(a.%I) FROM %s o LEFT JOIN %s a ON true',
 		syncup.rule_text(rule, 'expression', expression), syncup.value_type(t.account, property),
 		syncup.rule_text(rule, 'option "condition"', coalesce(given ->> 'condition', 'true')), property, t.owner, t.account));
@@ -325,10 +326,10 @@ BEGIN
 	ORDER BY s.target_column IS NULL DESC, s.side LIMIT 1;
 	IF NOT FOUND THEN
 		RAISE 'accounts in % have no association "%"', association_of.account, association_of.association
-			USING ERRCODE = 'undefined_object', HINT = coalesce('Associations are ' || (
-				SELECT string_agg(DISTINCT format('"%s.%s"', s.connector, s.mapping), ', ')
+			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(association_of.association, ARRAY(
+				SELECT DISTINCT concat_ws('.', s.connector, s.mapping) COLLATE "C"
 				FROM syncup.association s JOIN syncup.mapping e ON e.connector = s.entity_connector AND e.mapping = s.entity
-				WHERE e.target = association_of.account) || '.', 'None is mapped; see syncup_map_association().');
+				WHERE e.target = association_of.account ORDER BY 1), 'Associations are %s.', 'None is mapped; see syncup_map_association().');
 	END IF;
 END
 $$;

@@ -334,7 +334,7 @@ AS $$
 BEGIN
 	IF connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector c WHERE c.connector = connector) THEN
 		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object',
-			HINT = coalesce('Existing connectors: ' || (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c) || '.', 'Create one with syncup_create_connector().');
+			HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
 	END IF;
 	RETURN jsonb_build_object('syncup', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'syncup'))
 		|| coalesce((SELECT jsonb_object_agg(p.part, p.things) FROM (
@@ -415,7 +415,7 @@ BEGIN
 		IF unknown IS NOT NULL THEN
 			RAISE '% "%" of the document has unknown members: %', p.part, thing ->> 'name', (SELECT string_agg(format('"%s"', u), ', ') FROM unnest(unknown) u) USING ERRCODE = 'invalid_parameter_value',
 				DETAIL = format('The first stands at %s[%s]%s.', p.part, places[n] - 1, syncup.path_step(unknown[1])),
-				HINT = 'Members are ' || (SELECT string_agg(format('"%s"', k), ', ' ORDER BY k) FROM jsonb_object_keys(definition) k) || '.';
+				HINT = syncup.names_hint(unknown[1], ARRAY(SELECT k FROM jsonb_object_keys(definition) k ORDER BY k COLLATE "C"), 'Members are %s.', NULL);
 		END IF;
 		SELECT m.key, coalesce(definition -> m.key, 'null') INTO other, became FROM jsonb_each(thing - 'name') m
 		WHERE CASE WHEN jsonb_typeof(m.value) = 'object' THEN jsonb_typeof(definition -> m.key) <> 'object'
@@ -525,7 +525,7 @@ BEGIN
 	SELECT k INTO wrong FROM jsonb_object_keys(document) k WHERE k <> 'syncup' AND NOT EXISTS (SELECT FROM syncup.configuration_part p WHERE p.part = k) ORDER BY k LIMIT 1;
 	IF wrong IS NOT NULL THEN
 		RAISE 'the document has an unknown part "%"', wrong USING ERRCODE = 'invalid_parameter_value',
-			HINT = 'Parts are ' || (SELECT string_agg(format('"%s"', p.part), ', ' ORDER BY p.place) FROM syncup.configuration_part p) || '.';
+			HINT = syncup.names_hint(wrong, ARRAY(SELECT p.part FROM syncup.configuration_part p ORDER BY p.place), 'Parts are %s.', NULL);
 	END IF;
 	SELECT e.key, e.key || CASE WHEN jsonb_typeof(e.value) = 'array' THEN format('[%s]%s', t.n - 1, CASE WHEN jsonb_typeof(t.value) = 'object' THEN '.name' END) ELSE '' END INTO wrong, place
 	FROM jsonb_each(document) e LEFT JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(e.value) = 'array' THEN e.value ELSE '[]' END) WITH ORDINALITY t (value, n) ON true

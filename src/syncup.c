@@ -9,6 +9,7 @@
 #include "catalog/namespace.h"
 #include "tool/crash_point.h"
 #include "miscadmin.h"
+#include "parser/parser.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -86,6 +87,7 @@ settings_pin(const char *timezone)
 	setting_pin("array_nulls", "on");
 	setting_pin("timezone_abbreviations", "Default");
 	setting_pin("lc_monetary", "C");
+	setting_pin("standard_conforming_strings", "on");
 	return level;
 }
 
@@ -94,10 +96,12 @@ search_path_pin(void)
 {
 	int			level;
 
-	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) == 0)
+	if (strcmp(namespace_search_path, SAFE_SEARCH_PATH) == 0 && standard_conforming_strings)
 		return 0;				/* as nearly always */
 	level = NewGUCNestLevel();
 	setting_pin("search_path", SAFE_SEARCH_PATH);
+	/* A backslash in what mappings say is one, whoever reads it. */
+	setting_pin("standard_conforming_strings", "on");
 	return level;
 }
 

@@ -60,7 +60,6 @@ role_begin(RoleScope *scope, Oid role, bool read_only)
 				 errhint("Drop the rule and define it again, as a role that is there: see syncup.rule.")));
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	scope->settings = settings_pin(NULL);
-	setting_pin("standard_conforming_strings", "on");
 	/* who calls has set this for statements of its own */
 	setting_pin("enable_nestloop", GetConfigOptionResetString("enable_nestloop"));
 	scope->read_only = XactReadOnly;
@@ -249,6 +248,17 @@ with_own_schema(const char *text, Node *parsed, const char *schema)
 	return result.data;
 }
 
+/* The one query that a text holds, which only reads; NULL where it holds something else. */
+static Node *
+bare_query(const char *text)
+{
+	List	   *statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	SelectStmt *statement = list_length(statements) == 1 ? (SelectStmt *) linitial_node(RawStmt, statements)->stmt : NULL;
+
+	return statement != NULL && IsA(statement, SelectStmt) &&
+		statement->intoClause == NULL && statement->lockingClause == NIL ? (Node *) statement : NULL;
+}
+
 /*
  * syncup.rule_text(rule text, part text, expression text, query boolean,
  * own_schema text) returns text: the text of an expression between parentheses,
@@ -263,21 +273,20 @@ syncup_rule_text(PG_FUNCTION_ARGS)
 	bool		query = PG_GETARG_BOOL(3);
 	RuleText	at_hand = {rule, written};
 	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
+	MemoryContext context = CurrentMemoryContext;
 	int			settings = settings_pin(NULL);
-	Node	   *parsed;
+	Node	   *volatile parsed = NULL;
 
-	setting_pin("standard_conforming_strings", "on");
 	error_context_stack = &callback;
-	if (query)
+	PG_TRY();
 	{
-		List	   *statements = raw_parser(written, RAW_PARSE_DEFAULT);
-		SelectStmt *statement = list_length(statements) == 1 ? (SelectStmt *) linitial_node(RawStmt, statements)->stmt : NULL;
-
-		parsed = statement != NULL && IsA(statement, SelectStmt) &&
-			statement->intoClause == NULL && statement->lockingClause == NIL ? (Node *) statement : NULL;
+		parsed = query ? bare_query(written) : bare_expression(written);
 	}
-	else
-		parsed = bare_expression(written);
+	PG_CATCH();
+	{
+		expression_failed(context, psprintf("%s of rule \"%s\"", part, rule), NULL, NULL);
+	}
+	PG_END_TRY();
 	if (parsed == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
@@ -334,6 +343,19 @@ check_tree(const char *rule, Query *query)
 				 errhint("Where a row lies and who wrote it says nothing of what it means.")));
 }
 
+/* A query that was prepared, looked at, and run for no row: rights are looked at then. */
+static CachedPlanSource *
+tried_query(const char *rule, const char *query)
+{
+	SPIExecuteOptions options = {.read_only = true};
+	CachedPlanSource *source = prepare_query(rule, query);
+
+	check_tree(rule, linitial_node(Query, source->query_list));
+	if (SPI_execute_extended(psprintf("SELECT FROM (%s\n) q LIMIT 0", query), &options) < 0)
+		elog(ERROR, "rule \"%s\" could not be tried", rule);
+	return source;
+}
+
 /* Of the relations that a query reads, those that are not PostgreSQL's own. */
 static ArrayType *
 relations_read(const List *relations)
@@ -364,19 +386,22 @@ syncup_check_query(PG_FUNCTION_ARGS)
 	RuleText	at_hand = {rule, NULL};
 	ErrorContextCallback callback = {error_context_stack, name_rule, &at_hand};
 	MemoryContext context = CurrentMemoryContext;
-	SPIExecuteOptions options = {.read_only = true};
-	CachedPlanSource *source;
+	CachedPlanSource *volatile source = NULL;
 	ArrayType  *result;
 	RoleScope	scope;
 
 	SPI_connect();
 	error_context_stack = &callback;
 	role_begin(&scope, PG_GETARG_OID(0), true);
-	source = prepare_query(rule, query);
-	check_tree(rule, linitial_node(Query, source->query_list));
-	/* Rights are looked at when it runs. */
-	if (SPI_execute_extended(psprintf("SELECT FROM (%s\n) q LIMIT 0", query), &options) < 0)
-		elog(ERROR, "rule \"%s\" could not be tried", rule);
+	PG_TRY();
+	{
+		source = tried_query(rule, query);
+	}
+	PG_CATCH();
+	{
+		expression_failed(context, psprintf("rule \"%s\"", rule), NULL, NULL);
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	result = relations_read(source->relationOids);
 	role_end(&scope);

@@ -15,6 +15,7 @@
 #include "tool/nearest.h"
 #include "pgtime.h"
 #include "regex/regex.h"
+#include "tool/guard.h"
 #include "tool/sql.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -359,16 +360,32 @@ set_incremental_options(Options *options, const OptionKind *kind, const char *va
 	(void) options_read(OPTION_READ, 1, &options->incremental_options);
 }
 
+/* A text on its way to an interval. */
+typedef struct IntervalText
+{
+	const char *text;
+	Interval   *interval;
+} IntervalText;
+
+static void
+read_interval(void *arg)
+{
+	IntervalText *given = arg;
+
+	given->interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(given->text),
+															ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
 /* Checks an interval that the view syncup.alarm reads from the stored options. */
 static void
 set_interval(Options *options, const OptionKind *kind, const char *value,
 			 const JsonbValue *json)
 {
-	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(value),
-																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	IntervalText given = {.text = value};
 	Interval	none = {0};
 
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(interval),
+	if (guarded_values(read_interval, &given) != NULL ||
+		DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(given.interval),
 										  IntervalPGetDatum(&none))) <= 0)
 		refuse(kind);
 }
@@ -716,8 +733,9 @@ options_read(int allowed, int ndocuments, Jsonb **documents)
 	return options;
 }
 
-void
-options_check_names(const Options *given, bool header)
+/* Errors if names of columns are given for a file that has a header. */
+static void
+check_names(const Options *given, bool header)
 {
 	if (given->names != NIL && header)
 		ereport(ERROR,
@@ -726,11 +744,52 @@ options_check_names(const Options *given, bool header)
 				 errhint("Where the file has a header, leave the names out.")));
 }
 
+/* Errors about an option that says nothing, for want of another one. */
+static void
+refuse_alone(const char *option, const char *other)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" goes with option \"%s\"", option, other),
+			 errhint("Give \"%s\" as well, or leave \"%s\" out; one that was given before goes with null.", other, option)));
+}
+
+void
+options_check_company(int allowed, Jsonb *general, Jsonb *own)
+{
+	Jsonb	   *documents[3] = {general, own};
+	Options    *whole = options_read(allowed, 2, documents);
+	Options    *given = options_read(allowed, 1, &own);
+	Options    *changes;
+
+	/* Names that are given further away are for files without a header. */
+	check_names(given, whole->header);
+	if (given->incremental_options != NULL && whole->incremental_file == NULL)
+		refuse_alone("incremental_options", "incremental_file");
+
+	documents[2] = whole->incremental_options;
+	changes = options_read(allowed, 3, documents);
+	if (given->commands != NULL && changes->command_column == NULL)
+		refuse_alone("commands", "command_column");
+	if (given->incremental_options == NULL)
+		return;
+	given = options_read(OPTION_READ, 1, &given->incremental_options);
+	check_names(given, changes->header);
+	if (given->commands != NULL && changes->command_column == NULL)
+		refuse_alone("commands", "command_column");
+}
+
 Options *
 options_of_call(Jsonb *document)
 {
 	Options    *options = options_read(OPTIONS_OF_CALL, 1, &document);
 
-	options_check_names(options, options->header);
+	for (int i = 0; i < REJECT_LIMITS && options->on_error == ON_ERROR_STOP; i++)
+		if (options->reject_limit[i] >= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"reject_limit\" goes with \"on_error\": \"quarantine\""),
+					 errhint("Without it the first bad row is an error.")));
+	check_names(options, options->header);
 	return options;
 }

@@ -126,8 +126,12 @@ typedef struct Options
  */
 extern Options *options_read(int allowed, int ndocuments, Jsonb **documents);
 
-/* Errors if names of columns are given for a file that has a header. */
-extern void options_check_names(const Options *given, bool header);
+/*
+ * Errors if a mapping's own options, over those of its connector, have one that
+ * says nothing for want of another: commands without their column, options of a
+ * file for incremental runs that there is none.
+ */
+extern void options_check_company(int allowed, Jsonb *general, Jsonb *own);
 
 /* The options of a call that reads one file: nothing is to be laid over or under them. */
 extern Options *options_of_call(Jsonb *document);

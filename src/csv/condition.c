@@ -56,25 +56,103 @@ bare_expression(const char *text)
 	return is_bare_expression(statement) ? linitial_node(ResTarget, statement->targetList)->val : NULL;
 }
 
-Node *
-condition_parse(ParseState *state, const char *option, const char *text, const char *hint)
+/* ---------- what goes wrong in one ---------- */
+
+#define SCHEMA_HINT	"Functions, operators, types and tables that are not PostgreSQL's own need their schema, such as public.f(x)."
+
+/* Whether an error is about what somebody wrote, not about the state of the server. */
+static bool
+is_about_text(const ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+		category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/* The hint that there is, but about functions, where it says little; else one about names, or the usual one. */
+static const char *
+hint_about(const ErrorData *error, const char *usual)
+{
+	bool		has_schema = strchr(error->message, '.') != NULL;
+
+	if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && !has_schema)
+		return usual ? psprintf("%s %s", SCHEMA_HINT, usual) : SCHEMA_HINT;
+	if (error->hint != NULL)
+		return error->hint;
+	if (error->sqlerrcode == ERRCODE_AMBIGUOUS_COLUMN)
+		return "Say whose column it is, such as o.name.";
+	if ((error->sqlerrcode == ERRCODE_UNDEFINED_TABLE && usual == NULL && !has_schema) ||
+		(error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT && !has_schema))
+		return SCHEMA_HINT;
+	return usual;
+}
+
+void
+expression_failed(MemoryContext context, const char *place, const char *text, const char *hint)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	if (!is_about_text(error))
+		PG_RE_THROW();
+	error->hint = unconstify(char *, hint_about(error, hint));
+	if (strstr(error->message, place) == NULL)
+		error->message = psprintf("%s: %s", place, error->message);
+	if (text != NULL && error->cursorpos > 0)
+	{
+		error->internalpos = error->cursorpos;
+		error->cursorpos = 0;
+		error->internalquery = pstrdup(text);
+	}
+	/* Only now: "place" may lie in what goes with it. */
+	FlushErrorState();
+	ReThrowError(error);
+}
+
+/* The expression as it is meant here; NULL where the text holds something else. */
+static Node *
+parse_condition(ParseState *state, const char *option, const char *text)
 {
 	Node	   *expression = bare_expression(text);
 
 	if (expression == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("option \"%s\" is not an expression", option),
-				 errhint("%s", hint)));
+		return NULL;
 	state->p_sourcetext = text;
 	expression = transformWhereClause(state, expression, EXPR_KIND_CHECK_CONSTRAINT, option);
 	assign_expr_collations(state, expression);
 	return expression;
 }
 
+Node *
+condition_parse(ParseState *state, const char *option, const char *text, const char *hint)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Node	   *volatile expression = NULL;
+	int			settings = search_path_pin();
+
+	PG_TRY();
+	{
+		expression = parse_condition(state, option, text);
+	}
+	PG_CATCH();
+	{
+		expression_failed(context, psprintf("option \"%s\"", option), text, hint);
+	}
+	PG_END_TRY();
+	settings_restore(settings);
+	if (expression == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("option \"%s\" is not an expression", option),
+				 errhint("%s", hint)));
+	return expression;
+}
+
 /* ---------- over texts ---------- */
 
-#define WHERE_HINT	"Give a condition over the file's columns, such as status <> 'deleted'."
+#define WHERE_HINT	"Give a condition over the file's columns, as texts, such as status <> 'deleted'."
 #define WATCH_HINT	"Give a condition over the mapped columns of the target, as texts, such as login LIKE 'svc-%'."
 
 /* The columns of an expression that is being parsed. */

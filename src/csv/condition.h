@@ -20,6 +20,14 @@
 extern Node *bare_expression(const char *text);
 
 /*
+ * Where an error was caught: raises it again, as one of an expression of a user's.
+ * Its message says where that stands, such as: option "scope"; a hint says what
+ * names need.  A position is one in the text, NULL: stays.  hint is one for errors
+ * without, or NULL.
+ */
+pg_noreturn extern void expression_failed(MemoryContext context, const char *place, const char *text, const char *hint);
+
+/*
  * The one boolean expression that the text of an option holds, of the kind that
  * a check constraint may have; another one is an error with the given hint.
  */

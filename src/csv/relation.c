@@ -40,12 +40,29 @@ typedef struct Spool
 	bool	   *is_text;
 } Spool;
 
+/* Errors unless a text is a name, or several with points between them. */
+static void
+check_is_name(const char *name)
+{
+	List	   *names;
+
+	if (!SplitIdentifierString(pstrdup(name), '.', &names) || names == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("option \"source\" is no name of a relation"),
+				 errhint("Name a table, view or foreign table with its schema, such as public.staff; a query is read through a view.")));
+}
+
 char *
 relation_check_source(const char *name)
 {
-	RangeVar   *range = makeRangeVarFromNameList(qualified_names(name));
-	Oid			oid = RangeVarGetRelid(range, AccessShareLock, true);
+	RangeVar   *range;
+	Oid			oid;
 	char		kind;
+
+	check_is_name(name);
+	range = makeRangeVarFromNameList(qualified_names(name));
+	oid = RangeVarGetRelid(range, AccessShareLock, true);
 
 	if (!OidIsValid(oid))
 		ereport(ERROR,

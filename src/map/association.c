@@ -317,6 +317,12 @@ check_link_column(Mapping *mapping, Relation target)
 				 errmsg("option \"%s\" is of link tables", mapping->options->scope ? "scope" : "constants"),
 				 errhint("Which rows of %s hold links is said by entity type \"%s\".",
 						 mapping->target_name, holder->entity->name)));
+	if (holder->store != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"store%d\" is of link tables, or of the other side", mapping->holder + 1),
+				 errhint("Column \"%s\" of %s holds side %d alone: \"store%d\" says by which column.",
+						 other->target, mapping->target_name, 2 - mapping->holder, 2 - mapping->holder)));
 	if (mapping->options->columns != NULL || mapping->options->link_key != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -228,21 +228,27 @@ check_limits(Jsonb *limits, Mapping *mapping)
 				 errmsg("limits must be a JSON object"),
 				 errhint("For example {\"maximum_deleted_lines\": 50}.")));
 	if (own_sql("WITH valid AS (SELECT l.* FROM syncup.threshold_limit l"
-				"   WHERE $2 IS NULL OR l.of_mappings AND coalesce(l.links = $2, true))"
-				" SELECT e.key, (SELECT string_agg(l.name, ', ' ORDER BY l.links, l.percentage, l.name) FROM valid l)"
+				"   WHERE $2 IS NULL OR l.of_mappings AND coalesce(l.links = $2, true) AND ($3 OR l.name !~ '_per_resource$'))"
+				" SELECT e.key, (SELECT string_agg(l.name, ', ' ORDER BY l.links, l.percentage, l.name) FROM valid l),"
+				" EXISTS (SELECT FROM syncup.threshold_limit l WHERE l.name = e.key)"
 				" FROM jsonb_each($1) e WHERE e.key NOT IN (SELECT l.name FROM valid l) LIMIT 1",
 				SQL_ARGS(SQL_JSONB(limits),
-						 (SqlArg) {BOOLOID, BoolGetDatum(mapping && mapping->association), mapping == NULL})) > 0)
+						 (SqlArg) {BOOLOID, BoolGetDatum(mapping && mapping->association), mapping == NULL},
+						 SQL_BOOL(mapping && mapping->pairs))) > 0)
 	{
 		char	   *names = sql_text(0, 2);
+		bool		is_elsewhere = sql_bool(0, 3);
 		NameList	nearest = {.wanted = sql_text(0, 1)};
 
 		for (char *name = strtok(pstrdup(names), ", "); name != NULL; name = strtok(NULL, ", "))
 			name_list_add(&nearest, name, NULL);
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 is_elsewhere ?
+				 errmsg("limit \"%s\" is not of mapping \"%s\", %s", nearest.wanted, mapping->name,
+						!mapping->association ? "an entity type" : mapping->pairs ? "a link table" : "an association in a column") :
 				 errmsg("unknown limit \"%s\"", nearest.wanted),
-				 errhint("%sValid limits are %s.", did_you_mean(&nearest), names)));
+				 errhint("%sValid limits are %s.", is_elsewhere ? "" : did_you_mean(&nearest), names)));
 	}
 	if (own_sql("SELECT e.key FROM jsonb_each($1) e JOIN syncup.threshold_limit l ON l.name = e.key"
 				" WHERE CASE WHEN jsonb_typeof(e.value) <> 'number' THEN true"

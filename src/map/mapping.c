@@ -776,6 +776,38 @@ option_column(const Mapping *mapping, Relation target, const char *option, const
 	return attribute;
 }
 
+/* A constant on its way to the type of its column. */
+typedef struct ConstantText
+{
+	Converter	converter;
+	const char *text;
+} ConstantText;
+
+static void
+convert_constant(void *arg)
+{
+	ConstantText *constant = arg;
+	bool		isnull;
+
+	(void) convert_text(&constant->converter, constant->text, &isnull);
+}
+
+/* Errors unless the column takes the constant. */
+static void
+check_constant(const char *name, Form_pg_attribute attribute, const char *text)
+{
+	ConstantText constant = {.text = text};
+	ErrorData  *error;
+
+	converter_init(&constant.converter, attribute->atttypid, attribute->atttypmod, NULL);
+	constant.converter.refuses_words = false;
+	error = guarded_values(convert_constant, &constant);
+	if (error != NULL)
+		ereport(ERROR,
+				(errcode(error->sqlerrcode),
+				 errmsg("constant of column \"%s\": %s", name, error->message)));
+}
+
 void
 check_constants(Mapping *mapping, Relation target)
 {
@@ -785,9 +817,7 @@ check_constants(Mapping *mapping, Relation target)
 	{
 		const char *name = constant->name;
 		Form_pg_attribute attribute = option_column(mapping, target, "constants", name);
-		Converter	converter;
 		char	   *text = json_scalar_text(&constant->value);
-		bool		isnull;
 
 		if (text == NULL && constant->value.type != jbvNull)
 			ereport(ERROR,
@@ -803,10 +833,8 @@ check_constants(Mapping *mapping, Relation target)
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
 					 errmsg("constant of column \"%s\" must not be null", name)));
 		check_privilege(target, attribute->attnum, ACL_INSERT, "insert into the columns of its constants");
-		converter_init(&converter, attribute->atttypid, attribute->atttypmod, NULL);
-		converter.refuses_words = false;
 		if (text != NULL)
-			(void) convert_text(&converter, text, &isnull);
+			check_constant(name, attribute, text);
 	}
 }
 
@@ -836,9 +864,12 @@ check_deleted_column(Mapping *mapping, Relation target)
  * answer changes from one look to the next.  It is evaluated with the rights of
  * whoever runs the connector.
  */
+#define SCOPE_HINT	"Give a condition over the target's columns, such as source = 'AD'."
+
 void
 check_scope(Mapping *mapping, Relation target)
 {
+	MemoryContext context = CurrentMemoryContext;
 	const char *scope = mapping->options->scope;
 	ParseState *state = make_parsestate(NULL);
 	ParseNamespaceItem *item;
@@ -849,8 +880,7 @@ check_scope(Mapping *mapping, Relation target)
 	item = addRangeTableEntryForRelation(state, target, AccessShareLock,
 										 makeAlias("r", NIL), false, true);
 	addNSItemToQuery(state, item, false, true, true);
-	expression = condition_parse(state, "scope", scope,
-								 "Give a condition over the target's columns, such as source = 'AD'.");
+	expression = condition_parse(state, "scope", scope, SCOPE_HINT);
 	if (contain_volatile_functions(expression))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -858,8 +888,15 @@ check_scope(Mapping *mapping, Relation target)
 				 errhint("Whether a row belongs to the mapping must depend on its columns.")));
 	free_parsestate(state);
 	/* The caller must be able to evaluate it. */
-	caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", mapping->target_name, scope),
-			   SQL_NO_ARGS);
+	PG_TRY();
+	{
+		caller_sql(psprintf("SELECT FROM %s r WHERE (%s\n) LIMIT 0", mapping->target_name, scope), SQL_NO_ARGS);
+	}
+	PG_CATCH();
+	{
+		expression_failed(context, "option \"scope\"", NULL, NULL);
+	}
+	PG_END_TRY();
 }
 
 /* The place of a mapped column of the target; -1: none is called so. */
@@ -1630,8 +1667,7 @@ begin_mapping(Connector *connector, const char *name, Relation target,
 	documents[0] = connector->options;
 	documents[1] = mapping->own_options;
 	mapping->options = options_read(allowed | OPTION_CONNECTOR, 2, documents);
-	/* Those of the connector are for its files without one. */
-	options_check_names(options_read(allowed, 1, &mapping->own_options), mapping->options->header);
+	options_check_company(allowed | OPTION_CONNECTOR, connector->options, mapping->own_options);
 
 	check_kind(target);
 	if (mapping->options->source != NULL)

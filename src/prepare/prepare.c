@@ -279,14 +279,16 @@ read_alike(const Options *a, const Options *b)
 static Options *
 call_options(const Prepare *prepare, const Mapping *mapping, Jsonb *options)
 {
-	/* Those of the file of incremental runs, where this is it. */
-	Jsonb	   *of_file = prepare->incremental && mapping->options->incremental_file ?
-		mapping->options->incremental_options : NULL;
-	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, of_file, options};
+	int			allowed = OPTIONS_OF_CONNECTOR | OPTION_CALL |
+		(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE);
+	Jsonb	   *documents[] = {mapping->connector->options, mapping->own_options, NULL, options};
+	Options    *called = options_read(allowed, lengthof(documents), documents);
 
-	return options_read(OPTIONS_OF_CONNECTOR | OPTION_CALL |
-						(mapping->association ? OPTION_ASSOCIATION : OPTION_ENTITY_TYPE),
-						lengthof(documents), documents);
+	if (!prepare->incremental || called->incremental_file == NULL || called->incremental_options == NULL)
+		return called;
+	/* Those of the file of incremental runs, which this is. */
+	documents[2] = called->incremental_options;
+	return options_read(allowed, lengthof(documents), documents);
 }
 
 /* Whether a file carries changes: looked at in incremental runs only. */

@@ -72,6 +72,9 @@ SELECT t.map(column1 => NULL);
 SELECT t.map('person.dn', 'team.dn', 'target.person', 'id', NULL);
 SELECT t.map('team.dn', 'person.dn', 'target.person', NULL, 'boss');
 SELECT t.map('person.dn', 'person.dn', 'target.person', NULL, 'must');
+-- What it would hold of the side whose rows hold it; limits of resources that have links in a table.
+SELECT t.error($$SELECT syncup_map_association('AD', 'lead', NULL, 'leader', 'person.name', 'team', 'team.code', 'target.team', target_column1 => 'old_lead', options => '{"store2": "code"}')$$);
+SELECT line FROM t.error($$SELECT syncup_set_thresholds('AD', '{"minimum_links_per_resource": 5}', 'lead')$$) AS line LIMIT 1;
 -- Columns that something else writes.
 SELECT t.map('person.dn', 'person.dn', 'target.person', NULL, 'boss');
 SELECT t.map('person.dn', 'team.dn', 'target.member', 'person', 'team');

@@ -87,6 +87,20 @@ SELECT line, reason, key, message FROM syncup.quarantine WHERE batch = (SELECT b
 SELECT t.error($$SELECT syncup_map_entity_type('P', 'p', 'target.p', 'p.csv', 'id', options => '{"commands": {"x": "destroy"}}')$$);
 SELECT t.error($$SELECT syncup_map_entity_type('P', 'p', 'target.p', 'p.csv', 'id', options => '{"commands": "x"}')$$);
 SELECT t.error($$SELECT syncup_map_entity_type('P', 'p', 'target.p', 'p.csv', 'id', options => '{"incremental_options": {"delimeter": ";"}}')$$);
+-- what says nothing for want of another option is refused, here or in those of the other file
+SELECT t.error(format($$SELECT syncup_map_entity_type('P', 'p', 'target.p', 'p.csv', 'id', options => %L)$$, o)) FROM (VALUES (1, '{"command_column": null}'), (2, '{"incremental_file": null}'),
+	(3, '{"incremental_options": {"names": ["op", "id"]}}'), (4, '{"command_column": null, "commands": null, "incremental_options": {"commands": {"x": "merge"}}}')) v (n, o) ORDER BY n;
+BEGIN;
+SELECT syncup_map_entity_type('P', 'p', 'target.p', 'p.csv', 'id', options => '{"command_column": null, "incremental_options": {"command_column": "op"}}');
+ROLLBACK;
+BEGIN;
+SELECT syncup_create_connector('P', options => '{"command_column": "op", "incremental_file": "c.csv"}');
+SELECT syncup_map_entity_type('P', 'p', 'target.p', 'p.csv', 'id', options => '{"command_column": null, "incremental_file": null}');
+ROLLBACK;
+-- a call says what the other file is like, too
+CALL t.write('c.csv', E'op|id|name|room\nactive|5|Eve|9\n');
+SELECT syncup_prepare('P', 'incremental', '{"incremental_options": {"delimiter": "|"}}') IS NOT NULL AS prepared;
+SELECT status, updated FROM syncup_synchronize('P');
 -- words of a file that is only read
 CALL t.write('d.csv', E'op,id\nI,1\nu,2\ndelete,3\n');
 SELECT * FROM syncup_read_delta(t.dir() || '/d.csv', '{"command_column": "op", "commands": {"I": "insert", "U": "modify"}}') AS (command text, id int);

@@ -60,6 +60,8 @@ SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'nick', 'o.first')$$);
 SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'mail', 'o.mail', '{"compare": "about"}')$$);
 SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'mail', 'o.mail', '{"maped": true}')$$);
 SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'mail', 'o.mail', '{"role": "nobody"}')$$);
+-- a name that would mean the key, or the roles, of the row at hand when it runs, not the row; what needs its schema
+SELECT e, t.error(format('SELECT syncup_define_scalar_rule(''AD'', ''mail'', %L)', e)) FROM unnest(ARRAY['a::text', 'a.mail || a', 'person(o.mail)', '(SELECT 1 FROM person)', 'target.persons(o.mail)']) e;
 SELECT t.error($$SELECT syncup_define_scalar_rule('AD', 'mail', 'a.nick')$$);
 SELECT syncup_define_scalar_rule('AD', 'mail', 'o.mail', '{"compare": "case"}'), syncup_define_scalar_rule('AD', 'title', $$(100 / o.k::int)::text$$),
 	syncup_define_scalar_rule('AD', 'login', 'lower(left(o.first, 1) || o.last)', '{"mapped": false}'), syncup_define_scalar_rule('AD', 'login', 'coalesce(a.login, o.last)', '{"condition": "false"}');

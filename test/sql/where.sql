@@ -217,5 +217,28 @@ SELECT status, deleted FROM syncup_synchronize('C');
 SELECT t.error($$SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', options => '{"where": "gone_on IS NULL"}')$$);
 SELECT t.error($$SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', options => '{"optional": true}')$$);
 
+-- A backslash is one, whatever a session has set: in "where" and "scope", when they are given and when
+-- they are asked, and in functions of syncup's own.
+SELECT syncup_drop_connector('C');
+DELETE FROM target.usr;
+INSERT INTO target.usr VALUES (8, 'x y');
+INSERT INTO target.hr VALUES (4, 'di4'), (5, 'ddd');
+SELECT syncup_create_connector('C');
+SELECT t.unlimited();
+SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', '{"id": "id", "login": "login"}',
+	options => '{"source": "target.hr", "where": "login ~ ''\\d$''", "scope": "login !~ ''\\s''"}');
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SELECT syncup_map_entity_type('C', 'm', 'target.usr', NULL, 'id', options => jsonb_build_object('where', $$login ~ '\d$'$$, 'scope', $$login !~ '\s'$$));
+SELECT syncup_prepare('C', 'initial') IS NOT NULL AS prepared;
+SELECT status, inserted, deleted FROM syncup_synchronize('C');
+SELECT syncup_prepare('C', 'complete') IS NOT NULL AS prepared;
+SELECT status, inserted, deleted FROM syncup_synchronize('C');
+TABLE target.usr ORDER BY id;
+SELECT syncup.correlation_value(chr(160)) IS NULL AS blank, syncup.is_query('  select 1') AS query;
+SHOW standard_conforming_strings;
+RESET standard_conforming_strings;
+RESET escape_string_warning;
+
 \set end :srcdir '/include/end.sql'
 \i :end

@@ -147,7 +147,7 @@ my %may = (
 		'query_as(regrole,text,text)', 'check_query(regrole,text,text)', 'explain_as(regrole,text)', 'analyze_written(bigint,regclass[])', 'plan_in_words(jsonb)', 'rule_check(regrole,text)', 'needs_correlation(text)', 'needs_role_model(text)', 'rule_text(text,text,text,boolean,text)', 'find_key(regclass)', 'key_columns(regclass)', 'key_of(regclass,text)',
 		'flag(regrole,regclass,text)', 'write_flags(regclass,text[],text)', 'set_recently_modified_flag(regrole)', 'lock_flags(regclass,boolean)', 'begin_reading()',
 		'readers(regclass)', 'has_seen(syncup.consumer,syncup.flag)', 'begin_seeing(text,regclass[])', 'unseen(text,regclass)', 'mark_seen(text,regclass)', 'flag_owned(uuid)', 'bound_flags(regclass,integer)',
-		'write_as(regrole,text,text,text)', 'did_you_mean(text,text[])', 'resolve_binding(text,regclass,text)', 'check_column(text,regclass,text)',
+		'write_as(regrole,text,text,text)', 'resolve_binding(text,regclass,text)', 'check_column(text,regclass,text)',
 		'equal_sql(oid,text,text)', 'equal_columns(regclass,text,text,text)', 'is_given(regclass,text)', 
 		'key_as(regclass,text,text)', 'has_key_as(regclass,text,text)', 'binding_joins(bigint,jsonb,text)', 'dirty_way(regclass,jsonb)', 'dirty_rows(regclass,jsonb)',
 		'expression_values(jsonb)', 'expression_rows(regclass,jsonb,boolean)', 'expression_statement(regclass,jsonb,boolean)', 'expression_of(text,regclass,jsonb)',
@@ -216,7 +216,7 @@ my %may = (
 		'syncup.sender_call(text,jsonb)', 'syncup.step_call(text,jsonb)', 'syncup.things_there(syncup.configuration_part,jsonb)', 'syncup_import_configuration(jsonb,boolean)')),
 	(map { ("function $_" => 'O') } (
 		'syncup.ails_alarms(text)', 'syncup.ails_files(text)', 'syncup.ails_indexes(text)', 'syncup.ails_jobs(text)', 'syncup.ails_limits(text)',
-		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.columns_gone(text,text,text)', 'syncup.failed_in_cron(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
+		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.ails_relations(text)', 'syncup.relation_problem(text,regclass)', 'syncup.reads_with_care(regclass)', 'syncup.columns_gone(text,text,text[])', 'syncup.failed_in_cron(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
 	'function syncup_csv_header(text,jsonb)' => 'OC',
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',
@@ -249,7 +249,7 @@ my %may = (
 		'check_profile_role(regrole,text)', 'profile_query(syncup.rule_definition)', 'profile_reader(text)', 'define_profile(regrole,text,regclass,text,jsonb)', 'forget_profile(text)',
 		'is_member(text,text)', 'grant_profile(syncup.rule_definition)', 'set_profile(syncup.rule_definition,boolean)', 'set_internal_user_profiles(regrole,boolean)', 'is_needed(regrole,text,text)', 'reference_steps(regrole,text,text[],text[])',
 		'create_jobs(regrole,text,jsonb)', 'check_cron(text)', 'note_schedule(regrole,text,text)', 'forget_schedule(regrole,text)',
-		'may_operate(regrole)', 'check_may_send(regrole,text)', 'check_connector(text)', 'grant_sender(regrole,text,name)', 'revoke_sender(regrole,text,name)',
+		'may_operate(regrole)', 'check_may_send(regrole,text)', 'steps_hint(text,text)', 'check_connector(text)', 'grant_sender(regrole,text,name)', 'revoke_sender(regrole,text,name)',
 		'open_session(regrole,text)', 'own_session(regrole,uuid)', 'begin_upload(regrole,uuid,text,integer)', 'store_part(uuid,text,integer,bytea)',
 		'upload(regrole,uuid,text,integer,bytea,integer)', 'upload_row()', 'missing_parts(uuid,text)')),
 	(map { ("function syncup.$_" => '') } (
@@ -272,8 +272,8 @@ my %may = (
 		'write_file(regrole,text,text)', 'write_links(syncup.resource_type,text,syncup.provisioning_order)', 'write_order_files(regrole,text,uuid[],integer)',
 		'write_orders(regrole,text,integer)')),
 	# everybody's: they only compute, and views call some
-	(map { ("function syncup.$_" => 'PLOCS') } ('common_prefix(text,text)', 'date_parts(text)', 'date_second(text)', 'without_blanks(text)', 'bare_key(text)', 'detect_number(text)',
-		'detect_constants(text[],text[])', 'detect_recoding(text[],text[])', 'detect_any(text[],text[])', map({ "detect_$_(text,text,text)" } qw(constant recoded change)),
+	(map { ("function syncup.$_" => 'PLOCS') } ('did_you_mean(text,text[])', 'names_hint(text,text[],text,text)', 'common_prefix(text,text)', 'date_parts(text)', 'date_second(text)', 'without_blanks(text)', 'bare_key(text)', 'detect_number(text)',
+		'detect_constants(text[],text[])', 'detect_pairs(text[],text[])', 'detect_recoding(text[],text[])', 'detect_exchange(text[],text[])', 'detect_any(text[],text[])', map({ "detect_$_(text,text,text)" } qw(constant recoded change)),
 		map { "detect_$_(text,text)" } qw(emptied filled shifted blanks case midnight date_separators date_order moved leading_zeros number_zeros rounded scientific number_separators
 			guid entities quotes encoding cut suffix prefix))),
 	'function syncup_format(text,text)' => 'PLOCS',
