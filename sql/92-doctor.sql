@@ -73,20 +73,18 @@ COMMENT ON FUNCTION syncup.ails_jobs(text) IS 'Connectors that nothing runs, and
 
 -- ---------- files ----------
 
-CREATE FUNCTION syncup.columns_gone(connector text, mapping text, path text)
+CREATE FUNCTION syncup.columns_gone(connector text, mapping text, there text[])
 RETURNS text
-LANGUAGE sql VOLATILE
+LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(format('"%s"', k.source), ', ' ORDER BY k.ordinal)
-	FROM syncup.mapping_column k JOIN syncup.mapping m USING (connector, mapping) JOIN syncup.connector c USING (connector)
+	FROM syncup.mapping_column k JOIN syncup.mapping m USING (connector, mapping)
 	WHERE k.connector = $1 AND k.mapping = $2 AND k.source <> '' AND k.optional IS NULL AND NOT k.repeated
 		AND NOT (k.source = m.key AND k.target IS NULL AND k.key_part IS NULL AND EXISTS (SELECT FROM syncup.mapping_column p WHERE p.connector = k.connector AND p.mapping = k.mapping AND p.key_part = 2))
-		AND k.source NOT IN (SELECT h.name FROM @extschema@.syncup_csv_header($3, (
-			SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(c.options || m.options) o
-			WHERE o.key IN ('delimiter', 'quote', 'escape', 'encoding', 'header', 'names', 'skip_lines', 'comment', 'ignore_lines', 'trim', 'quoting'))) h)
+		AND lower(k.source) <> ALL (SELECT lower(t) FROM unnest(there) t)
 $$;
-COMMENT ON FUNCTION syncup.columns_gone(text, text, text) IS 'The columns that a mapping reads and a file does not have; null: it has all.';
+COMMENT ON FUNCTION syncup.columns_gone(text, text, text[]) IS 'The columns that a mapping reads and that are not among these; null: all are.';
 
 CREATE FUNCTION syncup.ails_files(connector text)
 RETURNS SETOF syncup.ailment
@@ -100,10 +98,12 @@ DECLARE
 	gone text;
 	hint text;
 BEGIN
-	FOR c IN SELECT x.connector FROM syncup.connector x WHERE x.active AND (connector IS NULL OR x.connector = connector) ORDER BY 1 LOOP
+	FOR c IN SELECT x.connector, x.options FROM syncup.connector x WHERE x.active AND (connector IS NULL OR x.connector = connector) ORDER BY 1 LOOP
 		BEGIN
 			-- of a mapping the file of all rows comes before that of changes
-			FOR f IN SELECT s.*, row_number() OVER (PARTITION BY s.mapping ORDER BY s.ordinality) = 1 AS is_full, coalesce((m.options ->> 'optional')::boolean, false) AS may_lack
+			FOR f IN SELECT s.*, row_number() OVER (PARTITION BY s.mapping ORDER BY s.ordinality) = 1 AS is_full, coalesce((m.options ->> 'optional')::boolean, false) AS may_lack,
+					(SELECT coalesce(jsonb_object_agg(o.key, o.value), '{}') FROM jsonb_each(c.options || m.options) o
+					WHERE o.key IN ('delimiter', 'quote', 'escape', 'encoding', 'header', 'names', 'skip_lines', 'comment', 'ignore_lines', 'trim', 'quoting')) AS options
 				FROM @extschema@.syncup_source_files(c.connector) WITH ORDINALITY s JOIN syncup.mapping m ON m.connector = c.connector AND m.mapping = s.mapping ORDER BY s.ordinality LOOP
 				IF f.file IS NOT NULL AND f.size IS NULL AND NOT f.may_lack THEN
 					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), format('file "%s" is not there, or not ready', f.file), 'bring the export there, or name another file in the mapping''s call')::syncup.ailment;
@@ -113,7 +113,9 @@ BEGIN
 				END IF;
 				gone := NULL;
 				BEGIN
-					gone := CASE WHEN f.is_full AND f.size > 0 THEN syncup.columns_gone(c.connector, f.mapping, f.file) END;
+					IF f.is_full AND f.size > 0 THEN
+						gone := syncup.columns_gone(c.connector, f.mapping, ARRAY(SELECT h.name FROM @extschema@.syncup_csv_header(f.file, f.options) h));
+					END IF;
 				EXCEPTION WHEN OTHERS THEN
 					RETURN NEXT ('error', format('mapping "%s.%s"', c.connector, f.mapping), SQLERRM, format('mend the export; SELECT * FROM syncup_csv_sample(%L); shows how it could be read', f.file))::syncup.ailment;
 				END;
@@ -129,6 +131,81 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup.ails_files(text) IS 'Files that are not there, cannot be read, or are old.';
+
+-- ---------- relations that are read ----------
+
+CREATE FUNCTION syncup.reads_with_care(relation regclass)
+RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM pg_rewrite w
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
+		JOIN pg_proc p ON p.oid = d.refobjid
+		WHERE w.ev_class = relation AND p.provolatile = 'v')
+$$;
+COMMENT ON FUNCTION syncup.reads_with_care(regclass) IS 'Whether a view calls a volatile function: what it gives may cost much, such as a whole directory, and reading it may do something.';
+
+CREATE FUNCTION syncup.relation_problem(source text, relation regclass)
+RETURNS text
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	has_rows boolean;
+BEGIN
+	IF NOT syncup.reads_with_care(relation) THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', source) INTO has_rows;
+	END IF;
+	RETURN CASE WHEN NOT has_rows THEN 'has no row' END;
+EXCEPTION WHEN OTHERS THEN
+	RETURN 'cannot be read: ' || SQLERRM;
+END
+$$;
+COMMENT ON FUNCTION syncup.relation_problem(text, regclass) IS 'What keeps a relation from being read, or that it is empty; null: nothing.';
+
+CREATE FUNCTION syncup.ails_relations(connector text)
+RETURNS SETOF syncup.ailment
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	r record;
+	gone text;
+	problem text;
+	object text;
+BEGIN
+	FOR r IN
+		SELECT m.connector, m.mapping, m.options ->> 'source' AS source, c.oid::regclass AS relation, n.nspname, has_schema_privilege(n.oid, 'USAGE') AS may_use
+		FROM syncup.mapping m JOIN syncup.connector x USING (connector)
+		CROSS JOIN LATERAL parse_ident(m.options ->> 'source') AS p (name)
+		LEFT JOIN pg_namespace n ON n.nspname = p.name[1]
+		LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.name[2]
+		WHERE x.active AND m.options ? 'source' AND (connector IS NULL OR m.connector = connector)
+		ORDER BY m.connector COLLATE "C", m.ordinal
+	LOOP
+		object := format('mapping "%s.%s"', r.connector, r.mapping);
+		IF r.relation IS NULL THEN
+			RETURN NEXT ('error', object, format('relation %s, which it reads, is gone', r.source), 'create it again, or map another one with the option "source"')::syncup.ailment;
+		ELSIF NOT r.may_use THEN
+			RETURN NEXT ('error', object, format('role %I must not use schema %I, in which it reads %s', current_user, r.nspname, r.source), format('GRANT USAGE ON SCHEMA %I TO %I;', r.nspname, current_user))::syncup.ailment;
+		ELSIF NOT has_table_privilege(r.relation, 'SELECT') THEN
+			RETURN NEXT ('error', object, format('role %I must not select %s, which it reads', current_user, r.source), format('GRANT SELECT ON %s TO %I;', r.source, current_user))::syncup.ailment;
+		ELSE
+			gone := syncup.columns_gone(r.connector, r.mapping, ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped));
+			IF gone IS NOT NULL THEN
+				RETURN NEXT ('error', object, format('relation %s does not have the columns %s', r.source, gone), 'give it the columns again, or map it again')::syncup.ailment;
+			END IF;
+			problem := syncup.relation_problem(r.source, r.relation);
+			IF problem IS NOT NULL THEN
+				RETURN NEXT (CASE problem WHEN 'has no row' THEN 'warning' ELSE 'error' END, object, format('relation %s %s', r.source, problem), format('SELECT * FROM %s LIMIT 1; says the same: mend what fills it', r.source))::syncup.ailment;
+			END IF;
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION syncup.ails_relations(text) IS 'Relations that mappings read: gone, without columns, without rights for the current role, unreadable, or empty.';
 
 -- ---------- targets ----------
 
@@ -315,11 +392,12 @@ INSERT INTO syncup.doctor_check (name, place, function) VALUES
 	('alarms', 1, 'syncup.ails_alarms'),
 	('targets', 2, 'syncup.ails_targets'),
 	('files', 3, 'syncup.ails_files'),
-	('indexes', 4, 'syncup.ails_indexes'),
-	('limits', 5, 'syncup.ails_limits'),
-	('jobs', 6, 'syncup.ails_jobs'),
-	('tables', 7, 'syncup.ails_tables'),
-	('settings', 8, 'syncup.ails_settings');
+	('relations', 4, 'syncup.ails_relations'),
+	('indexes', 5, 'syncup.ails_indexes'),
+	('limits', 6, 'syncup.ails_limits'),
+	('jobs', 7, 'syncup.ails_jobs'),
+	('tables', 8, 'syncup.ails_tables'),
+	('settings', 9, 'syncup.ails_settings');
 
 CREATE FUNCTION syncup_doctor(connector text DEFAULT NULL)
 RETURNS TABLE (severity text, object text, problem text, remedy text)
@@ -334,7 +412,7 @@ DECLARE
 BEGIN
 	IF syncup_doctor.connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector x WHERE x.connector = syncup_doctor.connector) THEN
 		RAISE 'connector "%" does not exist', syncup_doctor.connector USING ERRCODE = 'undefined_object',
-			HINT = coalesce('Existing connectors: ' || (SELECT string_agg(c.connector, ', ' ORDER BY c.connector COLLATE "C") FROM syncup.connector c) || '.', 'Create one with syncup_create_connector().');
+			HINT = syncup.names_hint(syncup_doctor.connector, ARRAY(SELECT x.connector FROM syncup.connector x ORDER BY x.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
 	END IF;
 	FOR c IN SELECT * FROM syncup.doctor_check d ORDER BY d.place LOOP
 		EXECUTE format('SELECT array_agg(a ORDER BY a.object COLLATE "C", a.problem COLLATE "C", a.remedy COLLATE "C") FROM %s($1) a', c.function) INTO some_ailments USING syncup_doctor.connector;

@@ -70,6 +70,31 @@ CALL t.shell('rm part.csv');
 SELECT * FROM t.doctor('K');
 SELECT syncup_drop_connector('K');
 DROP TABLE target.part;
+-- relations that are read: empty, without a column, failing, gone; a view that calls a volatile function is not read
+CREATE TABLE target.src (id int, "Name" text, boss int);
+CREATE VIEW target.asks AS SELECT id, name FROM target.usr WHERE random() < 2;
+CREATE VIEW target.fails AS SELECT id, name FROM target.usr WHERE 1 / (id - 1) > 0;
+CREATE TABLE target.copy (id int PRIMARY KEY, name text);
+CREATE FUNCTION t.reads(source text) RETURNS void LANGUAGE sql AS $$
+	SELECT syncup_map_entity_type('R', 'r', 'target.copy', NULL, 'ID', '{"ID": "id", "name": "name"}', options => jsonb_build_object('source', source)) $$;
+CREATE FUNCTION t.ails_source() RETURNS TABLE (severity text, problem text, remedy text) LANGUAGE sql AS $$
+	SELECT d.severity, d.problem, d.remedy FROM t.doctor('R') d WHERE d.object = 'mapping "R.r"' $$;
+SELECT syncup_create_connector('R');
+SELECT t.reads('target.src');
+SELECT * FROM t.ails_source();
+INSERT INTO target.src VALUES (1);
+SELECT * FROM t.ails_source();
+ALTER TABLE target.src DROP COLUMN "Name";
+SELECT * FROM t.ails_source();
+SELECT t.reads('target.asks');
+SELECT * FROM t.ails_source();
+DROP VIEW target.asks;
+SELECT t.reads('target.fails');
+SELECT * FROM t.ails_source();
+DROP VIEW target.fails;
+SELECT * FROM t.ails_source();
+ALTER TABLE target.src ADD name text;
+SELECT t.reads('target.src');
 -- rights of another role
 DROP ROLE IF EXISTS regress_syncup_sick;
 CREATE ROLE regress_syncup_sick;
@@ -82,6 +107,15 @@ SET ROLE regress_syncup_sick;
 SELECT severity, object, problem, remedy FROM syncup_doctor('A') WHERE severity = 'error';
 RESET ROLE;
 REVOKE pg_read_server_files FROM regress_syncup_sick;
+SET ROLE regress_syncup_sick;
+SELECT * FROM t.ails_source();
+RESET ROLE;
+REVOKE USAGE ON SCHEMA target FROM regress_syncup_sick;
+SET ROLE regress_syncup_sick;
+SELECT * FROM t.ails_source();
+RESET ROLE;
+SELECT syncup_drop_connector('R');
+GRANT USAGE ON SCHEMA target TO regress_syncup_sick;
 SET ROLE regress_syncup_sick;
 SELECT regexp_replace(problem, '".*"', '<file>') AS problem, remedy FROM syncup_doctor('A') WHERE problem ~ 'for file';
 RESET ROLE;
