@@ -245,12 +245,12 @@ RETURN way::jsonb ? new;
 COMMENT ON FUNCTION syncup.detect_constant(text, text, text) IS
 'Whether a new value is one of those that syncup.detect_constants() has found.';
 
-CREATE FUNCTION syncup.detect_recoding(old text[], new text[])
-RETURNS text
+CREATE FUNCTION syncup.detect_pairs(old text[], new text[])
+RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT jsonb_object_agg(p.o, p.n ORDER BY p.rows DESC, p.o COLLATE "C")::text
+	SELECT jsonb_object_agg(p.o, p.n ORDER BY p.rows DESC, p.o COLLATE "C")
 	FROM (
 		SELECT c.o, c.n, count(*) AS rows,
 			row_number() OVER (PARTITION BY c.o ORDER BY count(*) DESC, c.n COLLATE "C") AS place_of_old,
@@ -262,8 +262,28 @@ AS $$
 	WHERE p.place_of_old = 1 AND p.place_of_new = 1
 	HAVING count(*) BETWEEN 2 AND 50 AND sum(p.rows) * 100 >= 70 * cardinality(new) AND sum(p.rows) >= 4 * count(*)
 $$;
-COMMENT ON FUNCTION syncup.detect_recoding(text[], text[]) IS
+COMMENT ON FUNCTION syncup.detect_pairs(text[], text[]) IS
 'Which value becomes which, where that is one to one and each of them is the value of several rows: as an object.';
+
+CREATE FUNCTION syncup.detect_recoding(old text[], new text[])
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p::text FROM syncup.detect_pairs(old, new) AS p WHERE NOT EXISTS (SELECT FROM jsonb_each_text(p) v WHERE p ? v.value)
+$$;
+COMMENT ON FUNCTION syncup.detect_recoding(text[], text[]) IS
+'The same where the values that come are others than those that go.';
+
+CREATE FUNCTION syncup.detect_exchange(old text[], new text[])
+RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p::text FROM syncup.detect_pairs(old, new) AS p WHERE EXISTS (SELECT FROM jsonb_each_text(p) v WHERE p ? v.value)
+$$;
+COMMENT ON FUNCTION syncup.detect_exchange(text[], text[]) IS
+'The same where one takes the place of another, as in a flag that is inverted: of few rows that is what happens every day.';
 
 CREATE FUNCTION syncup.detect_recoded(old text, new text, way text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -332,6 +352,8 @@ INSERT INTO syncup.detector (rank, detector, finding, looks_at, function, holds,
 		'the column gets one to three values; more than one only in the place of many others'),
 	(230, 'values recoded', 'values recoded', 'column', 'syncup.detect_recoding', 'syncup.detect_recoded', 'is recoded one to one: %s', 75, 10, 3, 50, 1,
 		'each value becomes another one, the same everywhere'),
+	(235, 'values exchanged', 'values recoded', 'column', 'syncup.detect_exchange', 'syncup.detect_recoded', 'is recoded one to one: %s', 75, 10, NULL, NULL, 20,
+		'the same where values take the place of one another, in many of the rows stored'),
 	(240, 'values cut', 'values cut', 'value', 'syncup.detect_cut', NULL, 'is cut to %s characters', 75, 10, 3, 50, 1,
 		'the column keeps its beginning, of one and the same length'),
 	(250, 'suffix changed', 'suffix changed', 'value', 'syncup.detect_suffix', NULL, 'ends otherwise: %s', 75, 10, 3, 50, 1,

@@ -122,6 +122,25 @@ SELECT * FROM t.findings(6, 'id, CASE WHEN x <= 3 THEN b ELSE a END, b, c, d, n,
 SELECT * FROM t.findings(7, 'id, CASE WHEN x <= 3 THEN b ELSE a END, b, c, d, n, day, flag');
 SELECT * FROM t.findings(19, 'id, a, b, c, flag, n, day, flag');
 
+-- Values that take the place of one another: a few flags that flip are no recoding, a fifth of them is.
+SELECT count(*) >= 0 AS loaded FROM t.findings(300, $$id, a, b, c, d, n, day, CASE WHEN x % 2 = 0 THEN 't' ELSE 'f' END$$);
+SELECT count(*) FROM syncup_resume('C', force => true);
+CREATE FUNCTION t.flip(many int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	status text;
+BEGIN
+	CALL t.put(format($q$SELECT id, a, b, c, d, n, day, CASE WHEN (substr(id, 2)::int %% 2 = 0) <> (substr(id, 2)::int <= %s) THEN 't' ELSE 'f' END FROM t.source(300)$q$, many));
+	status := t.run('C', 'complete', force => true, keep_changes => true);
+	RETURN status || coalesce((SELECT ': ' || f.message FROM syncup_findings(t.last()) AS f), '');
+END
+$$;
+SELECT t.flip(30);
+SELECT t.flip(0);
+SELECT t.flip(59);
+SELECT t.flip(0);
+SELECT t.flip(60);
+SELECT t.flip(300);
+
 -- A format changed.
 SELECT * FROM t.findings(20, 'id, upper(a), b, c, d, n, day, flag');
 SELECT * FROM t.findings(20, $$id, a || ' ', b, c, d, n, day, flag$$);

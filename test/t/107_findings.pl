@@ -162,6 +162,7 @@ my @accidents = (
 	[ 'domain renamed', q{UPDATE t.file SET mail = replace(mail, '@corp.example', '@group.example') WHERE HIT}, 'suffix changed', 'mail', 'corp.example' ],
 	[ 'prefix', q{UPDATE t.file SET login = 'x-' || login WHERE HIT}, 'prefix changed', 'login', 'x-' ],
 	[ 'recoded', q{UPDATE t.file SET kind = CASE kind WHEN 'internal' THEN 'I' WHEN 'external' THEN 'E' ELSE 'S' END WHERE HIT}, 'values recoded', 'kind', '"external" -> "E"' ],
+	[ 'exchanged', q{UPDATE t.file SET kind = CASE kind WHEN 'internal' THEN 'external' WHEN 'external' THEN 'internal' ELSE kind END WHERE HIT}, 'values recoded', 'kind', '"internal" -> "external"', 'all' ],
 	[ 'two causes', q{UPDATE t.file SET mail = replace(mail, '@corp.example', '@group.example'), first = CASE WHEN t.chance(id, 'second') < 0.3 THEN upper(first) ELSE first END WHERE HIT}, 'suffix changed', 'mail', 'corp.example' ],
 	[ 'everything changes', q{UPDATE t.file SET phone = '+49 ' || floor(t.chance(id, 'other') * 1e9) WHERE HIT}, 'column changed everywhere', 'phone', undef, 'all' ],
 	# rows
