@@ -146,23 +146,19 @@ AS $$
 $$;
 COMMENT ON FUNCTION syncup.reads_with_care(regclass) IS 'Whether a view calls a volatile function: what it gives may cost much, such as a whole directory, and reading it may do something.';
 
-CREATE FUNCTION syncup.relation_problem(source text, relation regclass)
-RETURNS text
+CREATE FUNCTION syncup.try_relation(source text, relation regclass, OUT is_empty boolean, OUT problem text)
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	has_rows boolean;
 BEGIN
 	IF NOT syncup.reads_with_care(relation) THEN
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s)', source) INTO has_rows;
+		EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', source) INTO is_empty;
 	END IF;
-	RETURN CASE WHEN NOT has_rows THEN 'has no row' END;
 EXCEPTION WHEN OTHERS THEN
-	RETURN 'cannot be read: ' || SQLERRM;
+	problem := SQLERRM;
 END
 $$;
-COMMENT ON FUNCTION syncup.relation_problem(text, regclass) IS 'What keeps a relation from being read, or that it is empty; null: nothing.';
+COMMENT ON FUNCTION syncup.try_relation(text, regclass) IS 'Whether a relation has no row, or what keeps it from being read.';
 
 CREATE FUNCTION syncup.ails_relations(connector text)
 RETURNS SETOF syncup.ailment
@@ -173,8 +169,7 @@ AS $$
 DECLARE
 	r record;
 	gone text;
-	problem text;
-	object text;
+	tried record;
 BEGIN
 	FOR r IN
 		SELECT m.connector, m.mapping, m.options ->> 'source' AS source, c.oid::regclass AS relation, n.nspname, has_schema_privilege(n.oid, 'USAGE') AS may_use
@@ -185,21 +180,22 @@ BEGIN
 		WHERE x.active AND m.options ? 'source' AND (connector IS NULL OR m.connector = connector)
 		ORDER BY m.connector COLLATE "C", m.ordinal
 	LOOP
-		object := format('mapping "%s.%s"', r.connector, r.mapping);
 		IF r.relation IS NULL THEN
-			RETURN NEXT ('error', object, format('relation %s, which it reads, is gone', r.source), 'create it again, or map another one with the option "source"')::syncup.ailment;
+			RETURN NEXT ('error', format('mapping "%s.%s"', r.connector, r.mapping), format('relation %s, which it reads, is gone', r.source), 'create it again, or map another one with the option "source"')::syncup.ailment;
 		ELSIF NOT r.may_use THEN
-			RETURN NEXT ('error', object, format('role %I must not use schema %I, in which it reads %s', current_user, r.nspname, r.source), format('GRANT USAGE ON SCHEMA %I TO %I;', r.nspname, current_user))::syncup.ailment;
+			RETURN NEXT ('error', format('mapping "%s.%s"', r.connector, r.mapping), format('role %I must not use schema %I, in which it reads %s', current_user, r.nspname, r.source), format('GRANT USAGE ON SCHEMA %I TO %I;', r.nspname, current_user))::syncup.ailment;
 		ELSIF NOT has_table_privilege(r.relation, 'SELECT') THEN
-			RETURN NEXT ('error', object, format('role %I must not select %s, which it reads', current_user, r.source), format('GRANT SELECT ON %s TO %I;', r.source, current_user))::syncup.ailment;
+			RETURN NEXT ('error', format('mapping "%s.%s"', r.connector, r.mapping), format('role %I must not select %s, which it reads', current_user, r.source), format('GRANT SELECT ON %s TO %I;', r.source, current_user))::syncup.ailment;
 		ELSE
 			gone := syncup.columns_gone(r.connector, r.mapping, ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = r.relation AND a.attnum > 0 AND NOT a.attisdropped));
+			tried := syncup.try_relation(r.source, r.relation);
 			IF gone IS NOT NULL THEN
-				RETURN NEXT ('error', object, format('relation %s does not have the columns %s', r.source, gone), 'give it the columns again, or map it again')::syncup.ailment;
+				RETURN NEXT ('error', format('mapping "%s.%s"', r.connector, r.mapping), format('relation %s does not have the columns %s', r.source, gone), 'give it the columns again, or map it again')::syncup.ailment;
 			END IF;
-			problem := syncup.relation_problem(r.source, r.relation);
-			IF problem IS NOT NULL THEN
-				RETURN NEXT (CASE problem WHEN 'has no row' THEN 'warning' ELSE 'error' END, object, format('relation %s %s', r.source, problem), format('SELECT * FROM %s LIMIT 1; says the same: mend what fills it', r.source))::syncup.ailment;
+			IF tried.problem IS NOT NULL THEN
+				RETURN NEXT ('error', format('mapping "%s.%s"', r.connector, r.mapping), format('relation %s cannot be read: %s', r.source, tried.problem), 'mend it: a SELECT from it says the same')::syncup.ailment;
+			ELSIF tried.is_empty THEN
+				RETURN NEXT ('warning', format('mapping "%s.%s"', r.connector, r.mapping), format('relation %s has no row', r.source), 'mend what fills it')::syncup.ailment;
 			END IF;
 		END IF;
 	END LOOP;

@@ -216,7 +216,7 @@ my %may = (
 		'syncup.sender_call(text,jsonb)', 'syncup.step_call(text,jsonb)', 'syncup.things_there(syncup.configuration_part,jsonb)', 'syncup_import_configuration(jsonb,boolean)')),
 	(map { ("function $_" => 'O') } (
 		'syncup.ails_alarms(text)', 'syncup.ails_files(text)', 'syncup.ails_indexes(text)', 'syncup.ails_jobs(text)', 'syncup.ails_limits(text)',
-		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.ails_relations(text)', 'syncup.relation_problem(text,regclass)', 'syncup.reads_with_care(regclass)', 'syncup.columns_gone(text,text,text[])', 'syncup.failed_in_cron(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
+		'syncup.ails_settings(text)', 'syncup.ails_tables(text)', 'syncup.ails_targets(text)', 'syncup.ails_relations(text)', 'syncup.try_relation(text,regclass)', 'syncup.reads_with_care(regclass)', 'syncup.columns_gone(text,text,text[])', 'syncup.failed_in_cron(text)', 'syncup.mapped_targets(text)', 'syncup_doctor(text)')),
 	'function syncup_csv_header(text,jsonb)' => 'OC',
 	# granted to nobody
 	'function syncup_export(uuid,text)' => '',

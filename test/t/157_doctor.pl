@@ -190,9 +190,25 @@ is(sql(q{SELECT string_agg(g.tables, ' ') FROM syncup.growing_table g WHERE NOT 
 sql(q{UPDATE syncup.growing_table SET large = '1 GB'});
 is(sql(q{SELECT count(*) FROM syncup_doctor() WHERE problem ~ '^it has grown'}), 0, 'when it is large');
 
-# rights of somebody who was given part of them
+# relations that are read
 sql(<<SQL);
 CREATE SCHEMA hidden;
+CREATE TABLE src (id int, dept text);
+CREATE VIEW hidden.bad AS SELECT id FROM src WHERE 1 / id > 0;
+CREATE TABLE copy1 (id int PRIMARY KEY, dept text);
+CREATE TABLE copy2 (id int PRIMARY KEY);
+SELECT syncup_create_connector('R');
+SELECT syncup_map_entity_type('R', 'one', 'copy1', NULL, 'id', options => '{"source": "src"}');
+SELECT syncup_map_entity_type('R', 'two', 'copy2', NULL, 'id', options => '{"source": "hidden.bad"}');
+SQL
+look('an empty relation', qr/mapping "R.one"\|relation public.src has no row/);
+sql('INSERT INTO src VALUES (0)');
+look('one that cannot be read', qr/mapping "R.two"\|relation hidden.bad cannot be read: division by zero/);
+sql('ALTER TABLE src DROP COLUMN dept');
+look('one that lost a column', qr/mapping "R.one"\|relation public.src does not have the columns "dept"/);
+
+# rights of somebody who was given part of them
+sql(<<SQL);
 ALTER TABLE team SET SCHEMA hidden;
 CREATE ROLE sick;
 GRANT USAGE ON SCHEMA syncup TO sick;
@@ -205,6 +221,10 @@ $seen{ s/\|[^|]*$//r } = 1 for split /\n/, $sick;
 like($sick, qr/mapping "A.usr"\|role sick must not update public.usr\|GRANT UPDATE ON public.usr TO sick;/, 'a column that may not be written');
 like($sick, qr/connector "A"\|permission denied for file/, 'files that may not be read');
 unlike($sick, qr/must not (select|insert|delete) public.usr/, 'and no more');
+like($sick, qr/mapping "R.one"\|role sick must not select public.src, which it reads\|GRANT SELECT ON public.src TO sick;/, 'a relation that may not be read');
+like($sick, qr/mapping "R.two"\|role sick must not use schema hidden, in which it reads hidden.bad/, 'nor its schema used');
+sql('DROP VIEW hidden.bad');
+look('a relation that is gone', qr/mapping "R.two"\|relation hidden.bad, which it reads, is gone/);
 
 # targets
 sql(q{SELECT syncup_discard(batch, 'no') FROM syncup.batch WHERE status IN ('failed', 'blocked') AND prepared_at IS NOT NULL ORDER BY seq LIMIT 1});
