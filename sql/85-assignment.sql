@@ -127,7 +127,7 @@ AS $$
 			-- (an account that an order has removed, and that is still read, is made again when it is gone)
 			WHEN b.wished AND b.same AND (%3$L = 'account' OR NOT b.x_ahead OR b.x_written IS NOT DISTINCT FROM b.expected) THEN 'same'
 			WHEN b.x_ahead AND b.x_written IS NOT DISTINCT FROM b.wish AND (b.x_standing IN ('executed', 'verified') OR NOT b.wished AND NOT syncup.is_made(b.assignment)) THEN 'told'
-			WHEN NOT b.wished AND NOT b.had THEN CASE WHEN %3$L <> 'account' AND b.x_ahead OR (%3$L <> 'account' OR b.x_unread) AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
+			WHEN NOT b.wished AND NOT b.had THEN CASE WHEN %3$L <> 'account' AND b.x_ahead OR CASE %3$L WHEN 'account' THEN b.x_unread ELSE coalesce(b.x_standing, 'verified') <> 'verified' END AND syncup.is_made(b.assignment) THEN 'recall' ELSE 'gone' END
 			WHEN b.x_unread AND b.wished AND b.x_expected IS NULL AND syncup.is_made(b.assignment) THEN 'keep'
 			WHEN b.x_unread AND NOT b.wished THEN CASE WHEN NOT syncup.is_made_as(b.assignment, b.account_key) THEN 'found' WHEN NOT b.allowed THEN 'barred' WHEN b.waits THEN 'wait' ELSE 'go' END
 			WHEN b.x_expected IS NOT DISTINCT FROM b.wish AND (b.x_standing = 'errored' OR b.x_standing IN ('transmitted', 'executed') AND (b.wished OR b.x_written IS NULL)
@@ -412,11 +412,16 @@ BEGIN
 		UPDATE syncup.assignment x SET account_key = h.account_key
 		FROM there h WHERE x.resource_type = $1 AND x.owner_key = h.owner_key AND x.is_open AND x.account_key IS NULL
 		$sql$, syncup.keys_sql(keys, 'x.owner_key')) USING t.resource_type;
-	-- one that was there is gone, and its owner has no other
+	-- one that was there is gone, and its owner has no other: of several, one is to be created
 	EXECUTE format($sql$
-		UPDATE syncup.assignment x SET account_key = NULL, current = NULL
-		WHERE x.resource_type = $1 AND x.kind = 'account' AND x.account_key IS NOT NULL AND x.expected IS NOT NULL AND %1$s
-			AND NOT EXISTS (SELECT FROM syncup.ownership o WHERE o.resource_type = $1 AND o.owner_key = x.owner_key AND o.present AND o.state IN ('correlated', 'decided', 'suggested'))
+		WITH gone AS MATERIALIZED (
+			SELECT DISTINCT ON (x.owner_key) x.assignment FROM syncup.assignment x
+			WHERE x.resource_type = $1 AND x.kind = 'account' AND x.account_key IS NOT NULL AND x.expected IS NOT NULL AND %1$s
+				AND NOT EXISTS (SELECT FROM syncup.ownership o WHERE o.resource_type = $1 AND o.owner_key = x.owner_key AND o.present AND o.state IN ('correlated', 'decided', 'suggested'))
+				AND NOT EXISTS (SELECT FROM syncup.assignment y WHERE y.resource_type = $1 AND y.kind = 'account' AND y.owner_key = x.owner_key AND y.account_key IS NULL)
+			ORDER BY x.owner_key, x.verified_at IS NULL, x.account_key
+		)
+		UPDATE syncup.assignment x SET account_key = NULL, current = NULL FROM gone g WHERE x.assignment = g.assignment
 		$sql$, syncup.keys_sql(keys, 'x.owner_key')) USING t.resource_type;
 END
 $$;

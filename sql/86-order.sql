@@ -156,6 +156,8 @@ DECLARE
 			WHERE x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored', 'verified')) AS standing
 		WHERE o.order_id = ANY (orders)
 			AND (standing.count <> cardinality(o.assignments) OR standing.undone IS NOT TRUE
+				-- a person has said whose the account is
+				OR EXISTS (SELECT FROM syncup.ownership w WHERE w.resource_type = o.resource_type AND w.account_key = o.account_key AND w.owner_key IS DISTINCT FROM o.owner_key)
 				-- as in own_assignments()
 				OR EXISTS (SELECT FROM syncup.provisioning_order n
 					WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key AND n.seq > o.seq AND n.state <> 'superseded' AND n.assignments && o.assignments)
@@ -172,7 +174,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION syncup.withdraw_orders(uuid[]) IS
-'Supersedes those of these orders that do not say any more what is to be done: something else is wished, a person has declined it, a synchronization has found it so. How many.';
+'Supersedes those of these orders that do not say any more what is to be done: something else is wished, a person has declined it, or said that the account is another one''s, a synchronization has found it so. How many.';
 
 CREATE FUNCTION syncup.in_flight(t syncup.resource_type, told_before timestamptz DEFAULT 'infinity')
 RETURNS bigint[]
@@ -425,7 +427,7 @@ AS $$
 	WHERE x.resource_type = t.resource_type AND x.is_open AND coalesce(x.expected, x.current) IS NULL
 		AND CASE WHEN x.kind = 'account' THEN x.account_key IS NULL AND x.provisioning_state IN ('pending', 'transmitted', 'executed', 'errored') AND NOT syncup.is_made(x.assignment) ELSE syncup.is_unmade(x) END;
 	WITH unmade AS (
-		UPDATE syncup.assignment x SET provisioning_state = 'none', state_at = now() WHERE x.resource_type = t.resource_type AND x.is_open AND syncup.is_unmade(x) RETURNING x.owner_key
+		UPDATE syncup.assignment x SET provisioning_state = 'none', state_at = now() WHERE x.resource_type = t.resource_type AND x.is_open AND x.expected IS NULL AND x.written_at IS NULL AND syncup.is_unmade(x) RETURNING x.owner_key
 	)
 	SELECT syncup.write_flags(t.owner, array_agg(u.owner_key), 'fulfill') FROM unmade u HAVING count(*) > 0;
 	-- what was read back as it was ordered is verified; as something newer, or nobody, wishes it, it is not this one's doing
@@ -495,6 +497,11 @@ AS $$
 			-- whose outcome nobody knows: where a person wants the same once more
 			ELSE o.assignments && n.assignments AND NOT EXISTS (SELECT FROM unnest(o.assignments, o.wishes) u (assignment, wish)
 				JOIN unnest(n.assignments, n.wishes) v (assignment, wish) USING (assignment) WHERE u.wish IS DISTINCT FROM v.wish) END;
+	-- what had errored, and is in a new order with the rest of its account, waits for that one
+	UPDATE syncup.assignment x SET provisioning_state = 'pending', message = NULL, state_at = now(), changed_at = clock_timestamp()
+	FROM syncup.provisioning_order o
+	WHERE x.resource_type = t.resource_type AND x.is_open AND x.provisioning_state = 'errored'
+		AND o.resource_type = t.resource_type AND o.owner_key = x.owner_key AND o.generation = $2 AND o.state IN ('blocked', 'pending') AND x.assignment = ANY (o.assignments);
 $$;
 COMMENT ON FUNCTION syncup.generate_orders(syncup.resource_type, uuid, regrole, boolean) IS
 'Writes the orders of a resource type for all that is pending; they supersede older ones of the same accounts that were not executed, and are blocked where those are, unless by force. Of one that has errored the rest stays to be tried again; one of unknown outcome stays so.';

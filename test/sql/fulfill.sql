@@ -827,6 +827,24 @@ UPDATE target.held SET b = 'r' WHERE id = 7;
 UPDATE target.holder SET is_plain = true WHERE id IN (6, 7);
 SELECT * FROM t.of_s();
 SELECT * FROM t.held;
+-- a person approves a part of what erred: the account is ordered with all its values, once
+SELECT syncup_create_resource_type('S', 'target.holder', 'target.held', '{"fulfill": {"kind": "manual"}}');
+INSERT INTO target.holder VALUES (9, 'x');
+SELECT * FROM t.of_s();
+CALL syncup_fulfill('{S}');
+SELECT count(syncup_report_order(order_id, 'no')) FROM syncup.provisioning_order WHERE resource_type = 'S' AND state = 'transmitted' AND owner_key = '9';
+SELECT syncup_approve(ARRAY(SELECT assignment FROM syncup.assignment WHERE resource_type = 'S' AND owner_key = '9' AND kind = 'account'));
+SELECT changes FROM t.of_s() WHERE account IS NULL;
+SELECT count(*) FROM t.of_s();
+SELECT syncup_create_resource_type('S', 'target.holder', 'target.held', '{"fulfill": {"kind": "internal", "retries": 0}}');
+-- somebody says that the account is not his, before it is deleted
+UPDATE target.holder SET gone = true WHERE id IN (1, 2);
+SELECT * FROM t.of_s();
+SELECT syncup_decide_owner('S', '1', NULL);
+CALL syncup_fulfill('{S}');
+SELECT account, state FROM t.s WHERE account IN ('1', '2') ORDER BY 1, 2;
+SELECT id FROM target.held WHERE id IN (1, 2);
+SELECT count(*) FROM t.of_s();
 SELECT syncup_drop_resource_type('S');
 
 -- What has ended goes with the history, and the limits of its generation; not of an account that something is open of.

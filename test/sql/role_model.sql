@@ -230,6 +230,20 @@ SELECT FROM syncup_compute_role_model('{Own}');
 RESET ROLE;
 SELECT account_key, owner_key, state FROM syncup.ownership WHERE resource_type = 'Own' ORDER BY 1;
 ROLLBACK;
+-- Who has lost two accounts gets one.
+CREATE TABLE target.pair (id int PRIMARY KEY, person int);
+CREATE TABLE target.single (id int PRIMARY KEY);
+INSERT INTO target.single VALUES (1), (2);
+INSERT INTO target.pair VALUES (11, 1), (12, 1), (21, 2);
+SELECT syncup_create_resource_type('Two', 'target.single', 'target.pair', '{"review": false, "correlate_multiple": true}');
+SELECT syncup_define_correlation('Two', 'o.id::text', 'a.person::text'), syncup_define_type_rule('Two'), syncup_define_scalar_rule('Two', 'person', 'o.id');
+SELECT count(*) FROM syncup_compute_correlation_keys('{Two}');
+SELECT * FROM syncup_compute_role_model('{Two}');
+DELETE FROM target.pair WHERE person = 1;
+SELECT count(*) FROM syncup_compute_correlation_keys('{Two}');
+SELECT count(*) FROM syncup_compute_role_model('{Two}');
+SELECT owner_key, account_key, kind, property, expected, provisioning_state FROM syncup.assignment WHERE resource_type = 'Two' ORDER BY 1, 2, 3;
+SELECT syncup_drop_resource_type('Two');
 -- A function that claims to be stable cannot write, nor take another role.
 CREATE FUNCTION t.sly(x text) RETURNS boolean STABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM t.write_it(); RETURN true; END $$;
 CREATE FUNCTION t.write_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM target.account; END $$;

@@ -224,8 +224,10 @@ sub compute
 		}
 		elsif ($a ne '~' && defined $row{$at}{expected} && !$of{$p} && !$suggested{$p})
 		{
+			# one of them
 			my $to = place($p, undef, 'account', undef, '');
-			$row{$to} = { %{ delete $row{$at} }, current => undef };
+			my $gone = delete $row{$at};
+			$row{$to} = { %$gone, current => undef } if !$row{$to} || $gone->{verified} && !$row{$to}{verified};
 		}
 	}
 
