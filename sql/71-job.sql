@@ -297,6 +297,14 @@ BEGIN
 	IF needed IS NOT NULL AND options ->> needed IS NULL THEN
 		RAISE 'step "%" of job "%": a step of kind "%" needs the option "%"', step, job, kind, needed
 			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF kind = 'export' AND options ->> 'timeout' IS NOT NULL AND coalesce(options ->> 'statement', options ->> 'command') IS NULL THEN
+		RAISE 'step "%" of job "%": option "timeout" goes with "statement" or "command"', step, job
+			USING ERRCODE = 'invalid_parameter_value', HINT = 'Without them an export step waits for nothing.';
+	END IF;
+	SELECT o.key INTO needed FROM jsonb_each_text(options) o WHERE o.key IN ('statement', 'command') AND btrim(o.value, E' \t\r\n') = '' ORDER BY o.key LIMIT 1;
+	IF FOUND THEN
+		RAISE 'step "%" of job "%": option "%" is empty', step, job, needed
+			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 END
 $$;
