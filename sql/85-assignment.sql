@@ -590,12 +590,12 @@ $$;
 COMMENT ON FUNCTION syncup.forget_pairs(syncup.resource_type, text[]) IS
 'Removes values and links of accounts that are not at work any more; how many of each kind.';
 
-CREATE FUNCTION syncup.in_pairs()
+CREATE FUNCTION syncup.in_pairs(keys text[])
 RETURNS text
 LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT $sql$EXISTS (SELECT FROM pair p WHERE p.a = x.owner_key AND coalesce(p.b, '') = coalesce(x.account_key, ''))$sql$ $$;
-COMMENT ON FUNCTION syncup.in_pairs() IS 'SQL for whether an assignment x is of an owner and account that rules were asked about.';
+AS $$ SELECT format($sql$EXISTS (SELECT FROM pair p WHERE p.a = x.owner_key AND coalesce(p.b, '') = coalesce(x.account_key, '')) AND %s$sql$, syncup.keys_sql(keys, 'x.owner_key')) $$;
+COMMENT ON FUNCTION syncup.in_pairs(text[]) IS 'SQL for whether an assignment x is of an owner and account that rules were asked about, of all owners, or of some.';
 
 CREATE FUNCTION syncup.alone(expressions text[], i int)
 RETURNS text
@@ -671,7 +671,7 @@ BEGIN
 			CROSS JOIN LATERAL (SELECT nullif(p.vals[u.i], '') AS expected, nullif(p.more[u.i], '') AS current,
 				p.more[%7$s + u.i] IS NOT NULL AND (p.b IS NOT NULL OR coalesce(p.vals[u.i], '') <> '') AS wished, p.more[%7$s + u.i]::int AS n) AS v
 		)$sql$, properties, rules, compares, coalesce((t.options ->> 'allow_update')::boolean, true), coalesce((t.options ->> 'review')::boolean, true), mapped, cardinality(properties)),
-		syncup.in_pairs(), '{}', at),
+		syncup.in_pairs(keys), '{}', at),
 		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys), rules => rules);
 END
 $$;
@@ -768,7 +768,7 @@ BEGIN
 		)$sql$, associations, rules, denied, single, coalesce((t.options ->> 'allow_update')::boolean, true), coalesce((t.options ->> 'review')::boolean, true)),
 		-- where a rule raised an error, what is written of its links stays
 		format('%s AND NOT EXISTS (SELECT FROM failed f WHERE f.a = x.owner_key AND coalesce(f.b, %L) = coalesce(x.account_key, %L) AND (%L::text[])[f.i] = x.property AND NOT (%L::boolean[])[f.i] AND x.provisioning_state <> %L)',
-			syncup.in_pairs(), '', '', associations, single, 'rule error'),
+			syncup.in_pairs(keys), '', '', associations, single, 'rule error'),
 		ARRAY(SELECT u.association FROM unnest(associations, single) u (association, single) WHERE NOT u.single), at),
 		t.role, queries, t.owner, t.account, syncup.pairs_at_work(t, keys), rules => rules);
 END

@@ -177,7 +177,7 @@ my %may = (
 		'compute_role_level(regclass,regrole,text[],text[],text[],timestamp with time zone)',
 		'compute_roles(regclass,regrole,boolean,timestamp with time zone)', 'move_assignments(syncup.resource_type,text[])',
 		'forget_kind(syncup.resource_type,text)', 'compute_accounts(syncup.resource_type,text[],timestamp with time zone)', 'at_work_sql()',
-		'pairs_at_work(syncup.resource_type,text[])', 'forget_pairs(syncup.resource_type,text[])', 'in_pairs()',
+		'pairs_at_work(syncup.resource_type,text[])', 'forget_pairs(syncup.resource_type,text[])', 'in_pairs(text[])',
 		'roles_named(syncup.resource_type)', 'holders(syncup.resource_type,text[])', 'wanted_sql(syncup.resource_type)', 'is_there(regclass)', 'wanted_lateral(syncup.resource_type)',
 		'empty_sql(syncup.resource_type)', 'scalar_values(syncup.resource_type)', 'standing_pairs(syncup.resource_type,text[])', 'forget_evaluated(syncup.resource_type,text[])',
 		'link_digests(syncup.resource_type,boolean)', 'digest_query(syncup.resource_type,boolean)', 'note_digests(syncup.resource_type,text[],integer)',
