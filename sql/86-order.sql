@@ -311,7 +311,9 @@ BEGIN
 		CASE WHEN a.change_type <> 'Deleted' THEN coalesce(l.links, '{}') ELSE '{}' END
 	-- in arrays nulls are equal, and they can be hashed
 	FROM account a LEFT JOIN link l ON ARRAY[l.owner_key, l.account_key, l.part_of::text] = ARRAY[a.owner_key, a.account_key, a.part_of::text]
-	WHERE a.change_type IS NOT NULL;
+	WHERE a.change_type IS NOT NULL
+		-- whether he should have it is not known: its values were compared with nothing
+		AND ARRAY[a.owner_key, a.account_key] NOT IN (SELECT ARRAY[x.owner_key, x.account_key] FROM syncup.assignment x WHERE x.resource_type = t.resource_type AND x.is_open AND x.kind = 'account' AND x.provisioning_state = 'rule error');
 END
 $$;
 COMMENT ON FUNCTION syncup.orders_wanted(syncup.resource_type) IS
@@ -510,6 +512,7 @@ CREATE FUNCTION syncup.generate_provisioning_orders(caller regrole, resource_typ
 RETURNS SETOF syncup.provisioning_order
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

@@ -232,17 +232,29 @@ SELECT account_key, owner_key, state FROM syncup.ownership WHERE resource_type =
 ROLLBACK;
 -- Who has lost two accounts gets one.
 CREATE TABLE target.pair (id int PRIMARY KEY, person int);
-CREATE TABLE target.single (id int PRIMARY KEY);
-INSERT INTO target.single VALUES (1), (2);
+CREATE TABLE target.single (id int PRIMARY KEY, k int NOT NULL DEFAULT 1);
+INSERT INTO target.single VALUES (1), (2), (3);
 INSERT INTO target.pair VALUES (11, 1), (12, 1), (21, 2);
 SELECT syncup_create_resource_type('Two', 'target.single', 'target.pair', '{"review": false, "correlate_multiple": true}');
-SELECT syncup_define_correlation('Two', 'o.id::text', 'a.person::text'), syncup_define_type_rule('Two'), syncup_define_scalar_rule('Two', 'person', 'o.id');
+SELECT syncup_define_correlation('Two', 'o.id::text', 'a.person::text'), syncup_define_type_rule('Two', '6 / o.k > 0'), syncup_define_scalar_rule('Two', 'id', '90 + o.id', '{"mapped": false}'), syncup_define_scalar_rule('Two', 'person', 'o.id');
 SELECT count(*) FROM syncup_compute_correlation_keys('{Two}');
 SELECT * FROM syncup_compute_role_model('{Two}');
 DELETE FROM target.pair WHERE person = 1;
 SELECT count(*) FROM syncup_compute_correlation_keys('{Two}');
 SELECT count(*) FROM syncup_compute_role_model('{Two}');
 SELECT owner_key, account_key, kind, property, expected, provisioning_state FROM syncup.assignment WHERE resource_type = 'Two' ORDER BY 1, 2, 3;
+-- To be created, given another one by a person, and then nobody knows whether he should have it: nothing is ordered of that one.
+SELECT owner_key, change_type, document -> 'Changes' AS changes FROM syncup_generate_provisioning_orders('{Two}', true);
+INSERT INTO target.pair VALUES (31, 7);
+SELECT count(*) FROM syncup_compute_correlation_keys('{Two}');
+SELECT syncup_decide_owner('Two', '31', '3');
+UPDATE target.single SET k = 0 WHERE id = 3;
+SELECT count(*) FROM syncup_compute_role_model('{Two}');
+SELECT account_key, kind, property, expected, current, provisioning_state FROM syncup.assignment WHERE resource_type = 'Two' AND owner_key = '3' ORDER BY 2, 3;
+SELECT owner_key, change_type, document -> 'Changes' AS changes FROM syncup_generate_provisioning_orders('{Two}', true);
+UPDATE target.single SET k = 1 WHERE id = 3;
+SELECT count(*) FROM syncup_compute_role_model('{Two}');
+SELECT owner_key, change_type, document -> 'Changes' AS changes FROM syncup_generate_provisioning_orders('{Two}', true);
 SELECT syncup_drop_resource_type('Two');
 -- A function that claims to be stable cannot write, nor take another role.
 CREATE FUNCTION t.sly(x text) RETURNS boolean STABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM t.write_it(); RETURN true; END $$;
