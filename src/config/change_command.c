@@ -92,6 +92,8 @@ change_command_name(ChangeCommand command)
 			return "merge";
 		case COMMAND_KEEP:
 			return "keep";
+		case COMMAND_ALIAS:
+			return "alias";
 		case COMMAND_ORPHAN:
 			return "orphan";
 		case COMMAND_FOUND:

@@ -17,6 +17,7 @@ typedef enum ChangeCommand
 
 	/* in deltas only */
 	COMMAND_KEEP,				/* a row that was set aside: its key is there */
+	COMMAND_ALIAS,				/* the same of a row that is known: links may lead to it by what it says */
 	COMMAND_ORPHAN,				/* a pair with an end that is not found */
 	COMMAND_FOUND,				/* an orphan of before that is none any more */
 

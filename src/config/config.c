@@ -421,6 +421,15 @@ are_unique_columns(Relation target, const AttrNumber *attnums, int count)
 }
 
 bool
+has_unique_keys(const Mapping *mapping)
+{
+	for (int i = 0; i < mapping->ncolumns && !mapping->association; i++)
+		if (mapping->columns[i].indexed && !is_key_column(mapping, i))
+			return true;
+	return false;
+}
+
+bool
 is_unique_column(Relation target, AttrNumber attnum)
 {
 	return are_unique_columns(target, &attnum, 1);

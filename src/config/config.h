@@ -174,6 +174,9 @@ extern int	link_columns(const Mapping *association);
 /* The names of the key's target columns, for a message. */
 extern char *key_targets(const Mapping *mapping);
 
+/* Whether links may lead to an entity type's rows by something else than their key. */
+extern bool has_unique_keys(const Mapping *mapping);
+
 /* Whether a unique index that holds for every row covers just this column. */
 extern bool is_unique_column(Relation target, AttrNumber attnum);
 

@@ -38,6 +38,7 @@
 #include "store/quarantine.h"
 #include "store/spelling.h"
 #include "tool/sql.h"
+#include "utils/hsearch.h"
 
 /* The column of previous that an end's values, and its keys, stand in. */
 #define property_stored(e)	quote_identifier(property_of_end(e)->stored)
@@ -360,6 +361,8 @@ typedef struct LinkSink
 	TypedRows  *unfound;		/* "syncup_unfound": see the enum below */
 	DigestSet  *found[2];		/* of a twin: values that it finds; NULL: it is none */
 	DigestKey	found_key;
+	HTAB	   *aliases[2];		/* values by which rows that were set aside are called; NULL: none is */
+	DigestKey	alias_key;
 	MemoryContext context;		/* as long as this */
 } LinkSink;
 
@@ -514,6 +517,90 @@ forget_orphan(LinkSink *sink, const LookedUp *pair)
 	write_pair(sink, COMMAND_FOUND, pair);
 }
 
+/* A value by which a row calls itself that was set aside, by the digest of what its spellings share. */
+typedef struct RowAlias
+{
+	Digest		value;
+	char	   *key;			/* of the row as it is; NULL: several rows call themselves so */
+} RowAlias;
+
+static Digest
+alias_digest(const LinkSink *sink, int side, const char *value)
+{
+	const char *shared = sink->spellings ? spellings_shared(sink->spellings, side, value) : value;
+
+	return digest_bytes(&sink->alias_key, shared, strlen(shared));
+}
+
+/* What aliases are loaded for. */
+typedef struct AliasSide
+{
+	LinkSink   *sink;
+	int			side;
+} AliasSide;
+
+static void
+note_alias(void *arg, uint64 row)
+{
+	AliasSide  *of = arg;
+	LinkSink   *sink = of->sink;
+	char	   *text = sql_text(row, 1);
+	char	   *key = sql_text(row, 2);
+	Digest		value = alias_digest(sink, of->side, text);
+	bool		known;
+	RowAlias   *alias;
+
+	if (sink->aliases[of->side] == NULL)
+		sink->aliases[of->side] = hash_create("syncup aliases", 64,
+											  &(HASHCTL) {.keysize = sizeof(Digest), .entrysize = sizeof(RowAlias), .hcxt = sink->context},
+											  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	alias = hash_search(sink->aliases[of->side], &value, HASH_ENTER, &known);
+	if (!known)
+		alias->key = MemoryContextStrdup(sink->context, key);
+	else if (alias->key != NULL && strcmp(alias->key, key) != 0)
+		alias->key = NULL;
+}
+
+/*
+ * Loads what rows that were set aside call themselves: a link that is told by that
+ * is one of the row as it is (SPEC 4.3).
+ */
+static void
+load_aliases(LinkSink *sink, const pg_uuid_t *batch)
+{
+	digest_key_random(&sink->alias_key);
+	for (int i = 0; i < 2; i++)
+	{
+		const AssociationEnd *end = &sink->mapping->ends[i];
+		const char *value = end->property == end->entity->key ? "renamed" : property_stored(end);
+
+		if (is_own_end(sink->mapping, end) &&
+			own_sql("SELECT FROM syncup.batch_counter WHERE batch = $1 AND mapping = $2 AND set_aside > 0",
+					SQL_ARGS(SQL_UUID(batch), SQL_TEXT(end->entity->name))) > 0)
+			sql_for_each(own_cursor(psprintf("SELECT DISTINCT d.%s, d.%s FROM %s d WHERE d.batch = $1 AND d.command = 'alias' AND d.%s <> ''",
+											 value, key_stored(end), delta_table(end->entity), value),
+									SQL_ARGS(SQL_UUID(batch))), note_alias, &(AliasSide) {sink, i});
+	}
+}
+
+/* Finds what no row has by what rows that were set aside call themselves. */
+static void
+find_aliases(const LinkSink *sink, LookedUp *pair)
+{
+	for (int side = 0; side < 2; side++)
+		for (int state = 0; state < 2 && sink->aliases[side] != NULL; state++)
+		{
+			Digest		value;
+			RowAlias   *alias;
+
+			if (pair->keys[state][side] != NULL || pair->counts[state][side] > 0)
+				continue;
+			value = alias_digest(sink, side, pair->values[side]);
+			alias = hash_search(sink->aliases[side], &value, HASH_FIND, NULL);
+			pair->keys[state][side] = alias ? alias->key : NULL;
+		}
+}
+
 /* Takes a pair that was looked up. */
 static void
 take_looked_up(LinkSink *sink, const LookedUp *pair)
@@ -610,6 +697,7 @@ take_by_text(void *arg, uint64 row)
 			missed |= spellings_seek(sink->spellings, side, pair.values[side]);
 	if (!missed)
 	{
+		find_aliases(sink, &pair);
 		take_looked_up(sink, &pair);
 		return;
 	}
@@ -639,6 +727,7 @@ take_missed(void *arg, uint64 row)
 													   &pair.counts[state][side]);
 				sink->respelled |= pair.keys[state][side] != NULL;
 			}
+	find_aliases(sink, &pair);
 	take_looked_up(sink, &pair);
 }
 
@@ -1002,6 +1091,7 @@ ask_twins(LinkSink *sink, const pg_uuid_t *batch)
 		twin.found[1] = sink->found[1];
 		twin.spellings = spellings_begin(twin.mapping);
 		twin.missed = begin_missed();
+		load_aliases(&twin, batch);
 		look_up(&twin, batch, PAIRS_UNFOUND);
 		look_up_missed(&twin, batch);
 	}
@@ -1088,6 +1178,7 @@ resolve(LinkSink *sink, const pg_uuid_t *batch, Scope scope, const char *name)
 	sink->delta = delta_open(mapping, batch, NULL);
 	sink->quarantine = quarantine_open(batch);
 	sink->file = file_of(mapping, batch);
+	load_aliases(sink, batch);
 	look_up(sink, batch, scope);
 	look_up_missed(sink, batch);
 	take_all_unfound(sink, batch);

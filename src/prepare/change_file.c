@@ -74,7 +74,7 @@ struct ChangeFile
 	bool	   *before_nulls;
 	bool		exists;			/* it is there after the commands so far */
 	bool		alive;			/* a row set aside spoke of it since */
-	List	   *signs;			/* of Datum *: what such rows of a new key are known by, 0 where that is null */
+	List	   *signs;			/* of Datum *: what such rows are known by, 0 where that is null */
 	Datum	   *now;
 	bool	   *now_nulls;
 	Digest		now_values;		/* of what the target gets of it */
@@ -479,7 +479,8 @@ take_faulty(ChangeFile *file)
 
 	for (int i = 0; i < file->record.mapping->ncolumns; i++)
 	{
-		bool		sought = file->record.columns[i] >= 0 && (is_key_column(file->record.mapping, i) || i == file->known_by);
+		bool		sought = file->record.columns[i] >= 0 &&
+			(is_key_column(file->record.mapping, i) || file->record.mapping->columns[i].indexed || i == file->known_by);
 
 		file->record.fields[i] = sought ?
 			reader_certain_field(file->record.reader, file->record.columns[i], &file->record.lengths[i]) : NULL;
@@ -723,7 +724,8 @@ take_sign(ChangeFile *file)
 	Datum	   *sign;
 
 	file->alive = true;
-	if (file->stored || mapping->association || (file->known_by < 0 && mapping->options->scope == NULL))
+	if (mapping->association ||
+		(file->stored ? !has_unique_keys(mapping) : file->known_by < 0 && mapping->options->scope == NULL))
 		return;
 	sign = palloc0(sizeof(Datum) * mapping->ncolumns);
 	for (int i = 0; i < mapping->ncolumns; i++)
@@ -731,7 +733,7 @@ take_sign(ChangeFile *file)
 		Datum		field = file->slot->tts_values[ROW_FIELDS + i];
 
 		if (!file->slot->tts_isnull[ROW_FIELDS + i] &&
-			(is_key_column(mapping, i) || (i == file->known_by && !is_emptying(field))))
+			(is_key_column(mapping, i) || ((mapping->columns[i].indexed || i == file->known_by) && !is_emptying(field))))
 			sign[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(field));
 	}
 	file->signs = lappend(file->signs, sign);
@@ -1280,18 +1282,31 @@ insert_moved(ChangeFile *file)
 	}
 }
 
-/* Notes in the delta which rows may stay under the key at hand, which is new, had its row not been set aside. */
+/*
+ * Notes in the delta what was set aside of the key at hand: which rows may be under
+ * it, if it is new; by which values links may lead to its row, if it is known.
+ */
 static void
 write_signs(ChangeFile *file)
 {
-	int			n = file->record.mapping->ncolumns;
-	bool	   *nulls = palloc(sizeof(bool) * n);
+	const Mapping *mapping = file->record.mapping;
+	bool	   *nulls = palloc(sizeof(bool) * mapping->ncolumns);
 
 	foreach_ptr(Datum, sign, file->signs)
 	{
-		for (int i = 0; i < n; i++)
-			nulls[i] = sign[i] == (Datum) 0;
-		delta_write_stored(file->record.delta, COMMAND_KEEP, sign, nulls, NULL);
+		bool		has_value = false;
+
+		for (int i = 0; i < mapping->ncolumns; i++)
+		{
+			if (file->stored && is_key_column(mapping, i))
+				sign[i] = file->before[i];
+			/* By what it has already it is found. */
+			nulls[i] = sign[i] == (Datum) 0 ||
+				(file->stored && !is_key_column(mapping, i) && same_field(file->before[i], file->before_nulls[i], sign[i], false));
+			has_value |= !nulls[i] && !is_key_column(mapping, i);
+		}
+		if (has_value || !file->stored)
+			delta_write_stored(file->record.delta, file->stored ? COMMAND_ALIAS : COMMAND_KEEP, sign, nulls, NULL);
 	}
 }
 
@@ -1302,6 +1317,8 @@ end_key(ChangeFile *file)
 	bool		changed = false;
 	bool		moves = file->exists && follows_renames(file) && follow_renames(file);
 
+	if (file->stored || !file->exists)
+		write_signs(file);
 	if (file->exists && !file->stored)
 	{
 		write_spelling(file, file->now);
@@ -1316,9 +1333,7 @@ end_key(ChangeFile *file)
 		delta_write_stored(file->record.delta, COMMAND_DELETE, file->before, file->before_nulls, NULL);
 		file->record.counter.delta_deleted++;
 	}
-	else if (!file->stored)
-		write_signs(file);
-	else if (file->exists)
+	else if (file->stored && file->exists)
 	{
 		for (int i = 0; i < file->record.mapping->ncolumns && !changed; i++)
 			changed = !same_field(file->before[i], file->before_nulls[i],

@@ -475,10 +475,46 @@ write_kept_key(Cleanser *cleanser)
 	if (!cleanser->complete && cleanser->known_by < 0 && mapping->options->scope == NULL && !cleanser->may_respell)
 		return;
 	for (int i = 0; i < mapping->ncolumns; i++)
-		if (!is_key_column(mapping, i) && i != cleanser->known_by)
+		if (!is_key_column(mapping, i) && !mapping->columns[i].indexed && i != cleanser->known_by)
 			cleanser->record.fields[i] = NULL;
 	if (is_key_short(cleanser) && is_kept_key_readable(cleanser))
 		delta_write(cleanser->record.delta, COMMAND_KEEP, cleanser->record.fields, cleanser->record.lengths, NULL);
+}
+
+/* Notes in the delta by which values links may lead to a known row that is set aside. */
+static void
+write_alias(Cleanser *cleanser)
+{
+	const Mapping *mapping = cleanser->record.mapping;
+	SoughtKey	sought;
+	Datum	   *values;
+	bool	   *nulls;
+	bool		has_value = false;
+
+	if (!has_unique_keys(mapping))
+		return;
+	sought = sought_key(cleanser);
+	values = palloc(sizeof(Datum) * mapping->ncolumns);
+	nulls = palloc(sizeof(bool) * mapping->ncolumns);
+	if (!baseline_lookup(cleanser->record.baseline, &sought, (Datum) 0, values, nulls))
+		return;
+	for (int i = 0; i < mapping->ncolumns; i++)
+	{
+		const char *field = cleanser->record.fields[i];
+		size_t		length = cleanser->record.lengths[i];
+
+		if (is_key_column(mapping, i))
+			continue;
+		/* By what it has already it is found. */
+		nulls[i] = !mapping->columns[i].indexed || field == NULL || length == 0 || !is_indexed_length(mapping, i, length) ||
+			(!nulls[i] && length == VARSIZE_ANY_EXHDR(DatumGetPointer(values[i])) &&
+			 memcmp(field, VARDATA_ANY(DatumGetPointer(values[i])), length) == 0);
+		if (!nulls[i])
+			values[i] = PointerGetDatum(cstring_to_text_with_len(field, length));
+		has_value |= !nulls[i];
+	}
+	if (has_value)
+		delta_write_stored(cleanser->record.delta, COMMAND_ALIAS, values, nulls, NULL);
 }
 
 /*
@@ -494,11 +530,19 @@ keep_key(Record *record, int64 pair)
 	cleanser->key_made = false;
 	if (!is_key_short(cleanser))
 		cleanser->record.counter.deletions_suspended = true;
-	if (!comparison_mark_present(cleanser->comparison, row_place(cleanser, pair)))
-		return;
-	if (cleanser->is_former_lost)
-		cleanser->record.counter.deletions_suspended = true;
-	write_kept_key(cleanser);
+	switch (comparison_mark_present(cleanser->comparison, row_place(cleanser, pair)))
+	{
+		case ROW_CHANGED:
+			write_alias(cleanser);
+			break;
+		case ROW_NEW:
+			if (cleanser->is_former_lost)
+				cleanser->record.counter.deletions_suspended = true;
+			write_kept_key(cleanser);
+			break;
+		default:
+			break;
+	}
 }
 
 /* Whether the file holds a column that cannot be read in the row at hand, which has a fault; if it can, takes it. */
@@ -554,6 +598,9 @@ take_faulty(Cleanser *cleanser)
 	begin_key(cleanser);
 	certain = take_certain_key(cleanser);
 	cleanser->is_former_lost = certain && cleanser->known_by >= 0 && is_uncertain(cleanser, cleanser->known_by);
+	for (int i = 0; i < cleanser->record.mapping->ncolumns && certain && has_unique_keys(cleanser->record.mapping); i++)
+		if (cleanser->record.mapping->columns[i].indexed && !is_key_column(cleanser->record.mapping, i))
+			(void) is_uncertain(cleanser, i);
 	take_unusable(cleanser, reader_fault(cleanser->record.reader) == ROW_ENCODING ? "encoding" : "malformed",
 				  certain, reader_fault_message(cleanser->record.reader));
 }
@@ -716,6 +763,8 @@ take_difference(Cleanser *cleanser, Verdict verdict)
 	{
 		if (verdict == ROW_NEW)
 			write_kept_key(cleanser);
+		else
+			write_alias(cleanser);
 		return;
 	}
 	counter->rows_read++;

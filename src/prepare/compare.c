@@ -454,7 +454,7 @@ comparison_take(Comparison *comparison, const Digest *row, int64 place, int64 li
 	return take_different(comparison, known, row, line, other_line);
 }
 
-bool
+Verdict
 comparison_mark_present(Comparison *comparison, int64 place)
 {
 	Digest		key = comparison->row.key(comparison->row.arg);
@@ -463,17 +463,18 @@ comparison_mark_present(Comparison *comparison, int64 place)
 
 	comparison->place = place;
 	if (!comparison_is_ours(comparison, &key))
-		return false;
+		return ROW_ELSEWHERE;
 	known = find_key(comparison, &key);
 	if (known == NULL)
-		return false;
+		return ROW_ELSEWHERE;
 	row = row_of_key(comparison, known);
-	if (row != NULL && row->state < ROW_PRESENT)
+	if (row != NULL ? row->state >= ROW_PRESENT : known->state != KEY_UNSEEN)
+		return ROW_ELSEWHERE;
+	if (row != NULL)
 		row->state = ROW_PRESENT;
-	if (known->state != KEY_UNSEEN)
-		return false;
-	known->state = KEY_PRESENT;
-	return place > comparison->pass.done_until;
+	else
+		known->state = KEY_PRESENT;
+	return place <= comparison->pass.done_until ? ROW_ELSEWHERE : row != NULL ? ROW_CHANGED : ROW_NEW;
 }
 
 void

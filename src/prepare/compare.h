@@ -79,10 +79,10 @@ extern Verdict comparison_take(Comparison *comparison, const Digest *row,
 
 /*
  * Says that a key is present in the file, whatever its row holds (SPEC 4.3).
- * Result: whether that is news, since the baseline does not have the key and
- * nothing was said of it before.
+ * Result: whether the baseline has the key (ROW_CHANGED) or not (ROW_NEW), if that
+ * is news, since nothing was said of it before; else ROW_ELSEWHERE.
  */
-extern bool comparison_mark_present(Comparison *comparison, int64 place);
+extern Verdict comparison_mark_present(Comparison *comparison, int64 place);
 
 /*
  * Calls visit for every baseline row of this pass that the file does not have,

@@ -75,6 +75,8 @@ take_present(void *arg, StoredTable *delta)
 {
 	RowSearch  *search = arg;
 
+	if (stored_command_is(delta, "alias"))
+		return;
 	if (stored_command_is(delta, "keep"))
 	{
 		search->has_kept = true;
@@ -128,7 +130,7 @@ note_changed(void *arg, StoredTable *delta)
 	RowSearch  *search = arg;
 	Digest		key;
 
-	if (stored_command_is(delta, "keep"))
+	if (stored_command_is(delta, "keep") || stored_command_is(delta, "alias"))
 		return;
 	key = stored_key_digest(delta, &search->epoch);
 	note_changed_key(search, &key, !stored_command_is(delta, "delete"));

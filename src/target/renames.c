@@ -109,6 +109,29 @@ keep_gone(const Mapping *mapping, const pg_uuid_t *batch)
 				   SQL_ARGS(SQL_UUID(batch)));
 }
 
+/* Notes by which values links may lead to rows that stay under their former keys: the new key, and what else its row says. */
+static void
+name_kept(const Mapping *mapping, const pg_uuid_t *batch)
+{
+	const char *key = quote_identifier(mapping->columns[mapping->key].stored);
+	StringInfoData names;
+	StringInfoData values;
+
+	initStringInfo(&names);
+	initStringInfo(&values);
+	for (int i = 0; i < mapping->ncolumns; i++)
+		if (mapping->columns[i].indexed && !is_key_column(mapping, i))
+		{
+			appendStringInfo(&names, ", %s", quote_identifier(mapping->columns[i].stored));
+			appendStringInfo(&values, ", d.%s", quote_identifier(mapping->columns[i].stored));
+		}
+	own_sql(psprintf("INSERT INTO %s (batch, command, %s, renamed%s)"
+					 " SELECT $1, 'alias', gone.key, d.%s%s FROM syncup_kept kept JOIN syncup_gone gone USING (value)"
+					 " JOIN %s d ON d.batch = $1 AND d.command = 'keep' AND d.%s = kept.key ORDER BY gone.key, d.%s",
+					 delta_table(mapping), key, names.data, key, values.data, delta_table(mapping), key, key),
+			SQL_ARGS(SQL_UUID(batch)));
+}
+
 int64
 renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept)
 {
@@ -140,7 +163,10 @@ renames_find(const Mapping *mapping, const pg_uuid_t *batch, int64 *kept)
 										 " WHERE value NOT IN (SELECT value FROM syncup_kept)"
 										 " GROUP BY value HAVING count(*) = 1", SQL_NO_ARGS));
 	if (set_aside->count > 0)
+	{
+		name_kept(mapping, batch);
 		*kept = keep_gone(mapping, batch);
+	}
 	typed_rows_forget(set_aside);
 	typed_rows_forget(came);
 	typed_rows_forget(gone);

@@ -204,7 +204,7 @@ typed_source_publish(TypedSource *source)
 static void
 add_delta(void *arg, StoredTable *table)
 {
-	if (!stored_command_is(table, "keep") && !is_renamed_away(table))
+	if (!stored_command_is(table, "keep") && !stored_command_is(table, "alias") && !is_renamed_away(table))
 		typed_source_add(arg, table, stored_command_is(table, "delete") ? SOURCE_DELETED : SOURCE_PRESENT);
 }
 
