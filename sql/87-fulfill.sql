@@ -852,8 +852,11 @@ BEGIN
 		WHERE o.order_id = r.order_id AND x.assignment = w.assignment
 			-- it is said to have failed after all
 			AND (r.state = 'executed' OR x.written_at IS NOT NULL AND x.written IS NOT DISTINCT FROM w.wish)
-			AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND ARRAY[n.owner_key] = ARRAY[o.owner_key]
+			AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key
 				AND n.seq > o.seq AND n.executed_at IS NOT NULL AND n.assignments @> ARRAY[w.assignment])
+			-- as in own_assignments()
+			AND NOT (o.owner_key IS NULL AND EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND n.owner_key IS NULL
+				AND n.account_key = o.account_key AND n.seq > o.seq AND n.executed_at IS NOT NULL AND n.assignments @> ARRAY[w.assignment]))
 		RETURNING o.owner_key, x.expected IS DISTINCT FROM w.wish AS is_news
 	)
 	SELECT array_agg(DISTINCT w.owner_key) INTO owners FROM written w WHERE w.is_news AND w.owner_key IS NOT NULL;

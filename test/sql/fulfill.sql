@@ -918,6 +918,16 @@ UPDATE target.person SET grade = 62 WHERE id = 1;
 SELECT count(*) > 0 AS computed FROM t.model();
 SELECT owner, changes, state FROM t.generate(true);
 
+-- What a report makes known is asked of the orders of its owner, however many others there are
+BEGIN;
+INSERT INTO syncup.provisioning_order (order_id, generation, resource_type, owner_key, change_type, document, assignments, wishes, state, created_by, executed_at)
+SELECT gen_random_uuid(), gen_random_uuid(), 'C', g::text, 'Modified', '{}', '{}', '{}', 'executed', current_user, now() FROM generate_series(1001, 3000) g;
+SELECT o.order_id AS last FROM syncup.provisioning_order o WHERE o.resource_type = 'C' AND EXISTS (SELECT FROM syncup.assignment x WHERE x.assignment = ANY (o.assignments)) ORDER BY o.seq DESC LIMIT 1 \gset
+SELECT seq_tup_read + idx_tup_fetch AS before FROM pg_stat_xact_user_tables WHERE relid = 'syncup.provisioning_order'::regclass \gset
+SELECT count(syncup.note_written(t, (:'last', 'executed', NULL)::syncup.order_result)) FROM syncup.resource_type t WHERE t.resource_type = 'C';
+SELECT seq_tup_read + idx_tup_fetch - :before BETWEEN 1 AND 1000 AS reads_few FROM pg_stat_xact_user_tables WHERE relid = 'syncup.provisioning_order'::regclass;
+ROLLBACK;
+
 -- What a line of a program says: of its order, done or an error in words, or nothing
 SELECT a, r.state, left(r.error, 28) AS error FROM (VALUES ('{"OrderId": "%s"}'), ('{"OrderId": "%s", "Error": ""}'), ('{"OrderId": "%s", "Error": "no"}'), ('{"OrderId": "%s", "Error": 5}'), ('{"OrderId": "%s", "Error": {"a": 1}}'),
 	('["%s"]'), ('{"OrderId": ["%s"]}'), ('{"OrderId": 5, "Error": "%s"}'), ('"%s"'), ('{"OrderId": "%s", "Error": "\u0000"}'), ('{"OrderId": "%s"'), ('%s')) AS v (a),
