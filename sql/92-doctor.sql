@@ -139,12 +139,20 @@ RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM pg_rewrite w
+	WITH RECURSIVE read (oid) AS (
+		SELECT $1::oid
+		UNION
+		SELECT d.refobjid FROM read r
+		JOIN pg_rewrite w ON w.ev_class = r.oid
+		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+	)
+	SELECT EXISTS (SELECT FROM read r
+		JOIN pg_rewrite w ON w.ev_class = r.oid
 		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_proc'::regclass
 		JOIN pg_proc p ON p.oid = d.refobjid
-		WHERE w.ev_class = relation AND p.provolatile = 'v')
+		WHERE p.provolatile = 'v')
 $$;
-COMMENT ON FUNCTION syncup.reads_with_care(regclass) IS 'Whether a view calls a volatile function: what it gives may cost much, such as a whole directory, and reading it may do something.';
+COMMENT ON FUNCTION syncup.reads_with_care(regclass) IS 'Whether a view, or one that it reads, calls a volatile function that did not come with PostgreSQL: what it gives may cost much, such as a whole directory, and reading it may do something.';
 
 CREATE FUNCTION syncup.try_relation(source text, relation regclass, OUT is_empty boolean, OUT problem text)
 LANGUAGE plpgsql VOLATILE
