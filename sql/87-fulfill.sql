@@ -849,7 +849,8 @@ BEGIN
 		UPDATE syncup.assignment x
 		SET written = CASE r.state WHEN 'executed' THEN w.wish END, written_at = CASE r.state WHEN 'executed' THEN now() END
 		FROM syncup.provisioning_order o CROSS JOIN LATERAL unnest(o.assignments, o.wishes) AS w (assignment, wish)
-		WHERE o.order_id = r.order_id AND x.assignment = w.assignment
+		-- of the values of one that was made, and was read meanwhile, or is another one now, the reading is newer
+		WHERE o.order_id = r.order_id AND x.assignment = w.assignment AND (x.kind = 'account' OR x.account_key IS NOT DISTINCT FROM o.account_key)
 			-- it is said to have failed after all
 			AND (r.state = 'executed' OR x.written_at IS NOT NULL AND x.written IS NOT DISTINCT FROM w.wish)
 			AND NOT EXISTS (SELECT FROM syncup.provisioning_order n WHERE n.resource_type = o.resource_type AND n.owner_key = o.owner_key
