@@ -106,7 +106,7 @@ BEGIN
 	PERFORM FROM syncup.connector c WHERE c.connector = check_connector.connector FOR KEY SHARE;
 	IF NOT FOUND THEN
 		RAISE 'connector "%" does not exist', connector
-			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(check_connector.connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
+			USING ERRCODE = 'undefined_object', HINT = syncup.connectors_hint(check_connector.connector);
 	END IF;
 END
 $$;

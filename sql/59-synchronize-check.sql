@@ -101,11 +101,7 @@ BEGIN
 		RAISE 'the name of a check must have 1 to 63 bytes and no control characters' USING ERRCODE = 'invalid_name';
 	END IF;
 	-- Held, so that neither goes meanwhile.
-	PERFORM FROM syncup.connector c WHERE c.connector = connector FOR KEY SHARE;
-	IF NOT FOUND THEN
-		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object',
-			HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
-	END IF;
+	PERFORM syncup.check_connector(connector);
 	PERFORM FROM syncup.mapping m WHERE m.connector = connector AND m.mapping = mapping FOR KEY SHARE;
 	IF mapping IS NOT NULL AND NOT FOUND THEN
 		RAISE 'connector "%" has no mapping "%"', connector, mapping USING ERRCODE = 'undefined_object',

@@ -33,7 +33,7 @@ BEGIN
 		RAISE 'batch % does not exist', name USING ERRCODE = 'undefined_object', HINT = 'See the table syncup.batch.';
 	END IF;
 	RAISE 'connector "%" does not exist', name USING ERRCODE = 'undefined_object',
-		HINT = syncup.names_hint(name, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
+		HINT = syncup.connectors_hint(name);
 END
 $$;
 COMMENT ON FUNCTION syncup.batch_named(text) IS

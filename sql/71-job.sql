@@ -265,7 +265,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	ELSIF connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector c WHERE c.connector = connector) THEN
 		RAISE 'step "%" of job "%": connector "%" does not exist', step, job, connector
-			USING ERRCODE = 'undefined_object', HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
+			USING ERRCODE = 'undefined_object', HINT = syncup.connectors_hint(connector);
 	END IF;
 	IF start_when NOT IN ('all did', 'any did', 'any started', 'always') THEN
 		RAISE 'step "%" of job "%": start_when cannot be "%"', step, job, start_when

@@ -135,7 +135,7 @@ BEGIN
 		'{"synchronization": "boolean", "provisioning": "boolean", "cron_complete": "text", "cron_incremental": "text"}', coalesce(options, '{}'));
 	IF connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector c WHERE c.connector = connector) THEN
 		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object',
-			HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
+			HINT = syncup.connectors_hint(connector);
 	END IF;
 	connectors := ARRAY(SELECT c.connector FROM syncup.connector c WHERE CASE WHEN connector IS NULL THEN c.active ELSE c.connector = connector END ORDER BY 1);
 	IF connectors = '{}' THEN

@@ -78,6 +78,15 @@ $$;
 COMMENT ON FUNCTION syncup.names_hint(text, text[], text, text) IS
 'A hint about a name that is none: the one that it is most like, and in the text "list", for %s, those there are; else the other text.';
 
+CREATE FUNCTION syncup.connectors_hint(wanted text)
+RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT syncup.names_hint(wanted, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().')
+$$;
+COMMENT ON FUNCTION syncup.connectors_hint(text) IS 'A hint about a connector that does not exist; names what the caller may read in syncup.connector.';
+
 CREATE FUNCTION syncup.check_query(role regrole, rule text, query text)
 RETURNS regclass[]
 AS 'MODULE_PATHNAME', 'syncup_check_query' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE

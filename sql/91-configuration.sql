@@ -334,7 +334,7 @@ AS $$
 BEGIN
 	IF connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector c WHERE c.connector = connector) THEN
 		RAISE 'connector "%" does not exist', connector USING ERRCODE = 'undefined_object',
-			HINT = syncup.names_hint(connector, ARRAY(SELECT c.connector FROM syncup.connector c ORDER BY c.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
+			HINT = syncup.connectors_hint(connector);
 	END IF;
 	RETURN jsonb_build_object('syncup', (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'syncup'))
 		|| coalesce((SELECT jsonb_object_agg(p.part, p.things) FROM (

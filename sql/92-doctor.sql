@@ -416,7 +416,7 @@ DECLARE
 BEGIN
 	IF syncup_doctor.connector IS NOT NULL AND NOT EXISTS (SELECT FROM syncup.connector x WHERE x.connector = syncup_doctor.connector) THEN
 		RAISE 'connector "%" does not exist', syncup_doctor.connector USING ERRCODE = 'undefined_object',
-			HINT = syncup.names_hint(syncup_doctor.connector, ARRAY(SELECT x.connector FROM syncup.connector x ORDER BY x.connector COLLATE "C"), 'Existing connectors: %s.', 'Create one with syncup_create_connector().');
+			HINT = syncup.connectors_hint(syncup_doctor.connector);
 	END IF;
 	FOR c IN SELECT * FROM syncup.doctor_check d ORDER BY d.place LOOP
 		EXECUTE format('SELECT array_agg(a ORDER BY a.object COLLATE "C", a.problem COLLATE "C", a.remedy COLLATE "C") FROM %s($1) a', c.function) INTO some_ailments USING syncup_doctor.connector;

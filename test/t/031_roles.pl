@@ -272,7 +272,7 @@ my %may = (
 		'write_file(regrole,text,text)', 'write_links(syncup.resource_type,text,syncup.provisioning_order)', 'write_order_files(regrole,text,uuid[],integer)',
 		'write_orders(regrole,text,integer)')),
 	# everybody's: they only compute, and views call some
-	(map { ("function syncup.$_" => 'PLOCS') } ('did_you_mean(text,text[])', 'names_hint(text,text[],text,text)', 'common_prefix(text,text)', 'date_parts(text)', 'date_second(text)', 'without_blanks(text)', 'bare_key(text)', 'detect_number(text)',
+	(map { ("function syncup.$_" => 'PLOCS') } ('did_you_mean(text,text[])', 'names_hint(text,text[],text,text)', 'connectors_hint(text)', 'common_prefix(text,text)', 'date_parts(text)', 'date_second(text)', 'without_blanks(text)', 'bare_key(text)', 'detect_number(text)',
 		'detect_constants(text[],text[])', 'detect_pairs(text[],text[])', 'detect_recoding(text[],text[])', 'detect_exchange(text[],text[])', 'detect_any(text[],text[])', map({ "detect_$_(text,text,text)" } qw(constant recoded change)),
 		map { "detect_$_(text,text)" } qw(emptied filled shifted blanks case midnight date_separators date_order moved leading_zeros number_zeros rounded scientific number_separators
 			guid entities quotes encoding cut suffix prefix))),
